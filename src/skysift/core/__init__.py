@@ -1,0 +1,1 @@
+"""Errors, configuration, the registry of tasks, bundles and provenance."""

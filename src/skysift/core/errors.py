@@ -1,0 +1,143 @@
+"""The errors that skysift raises, one small tree.
+
+SkysiftError
+├── UsageError            exit code 2: the command or the configuration is wrong
+│   ├── ConfigError           an unknown key, a value of the wrong type
+│   └── UnknownNameError      a task, option, data set or model that does not exist
+├── InputError            exit code 2: a file or a table cannot be used
+│   ├── ReadError             a file that is missing, truncated or of another format
+│   └── ContractError         a readable table that breaks the input contract of its task
+├── DataUnavailableError  exit code 1: a data set could not be had from any mirror
+├── BundleError           exit code 1: a model bundle that is damaged or not allowed
+├── OutputError           exit code 1: a place that cannot be written
+└── MissingExtraError     exit code 1: an optional part that is not installed
+
+Every error says what was wrong, where (file, row), and what to do about it.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from skysift.core.suggest import did_you_mean
+
+__all__ = [
+    "BundleError",
+    "ConfigError",
+    "ContractError",
+    "DataUnavailableError",
+    "InputError",
+    "MissingExtraError",
+    "OutputError",
+    "ReadError",
+    "SkysiftError",
+    "UnknownNameError",
+    "UsageError",
+]
+
+
+class SkysiftError(Exception):
+    """Base of all errors that skysift raises on purpose.
+
+    Parameters
+    ----------
+    problem : str
+        What was wrong, in plain words.
+    remedy : str, optional
+        What the reader can do about it.
+    path : path-like, optional
+        The file concerned.
+    row : int, optional
+        The 0-based row concerned.
+    """
+
+    exit_code = 1
+
+    def __init__(
+        self,
+        problem: str,
+        remedy: str = "",
+        *,
+        path: str | Path | None = None,
+        row: int | None = None,
+    ) -> None:
+        self.problem = problem
+        self.remedy = remedy
+        self.path = None if path is None else Path(path)
+        self.row = row
+        super().__init__(problem)
+
+    def __str__(self) -> str:
+        where = "" if self.path is None else f"{self.path}: "
+        if self.row is not None:
+            where += f"row {self.row}: "
+        remedy = f" {self.remedy}" if self.remedy else ""
+        return f"{where}{self.problem}{remedy}"
+
+
+class UsageError(SkysiftError):
+    """The command or the configuration is wrong."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A configuration holds an unknown key or a value that does not fit."""
+
+
+class UnknownNameError(UsageError):
+    """A name that is not registered; the message names the nearest one that is.
+
+    Examples
+    --------
+    >>> print(UnknownNameError("task", "gama-hadron", ["gamma-hadron", "flare"]))
+    There is no task 'gama-hadron'. Did you mean 'gamma-hadron'? Known: flare, gamma-hadron.
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        known = sorted(known)
+        listing = f"Known: {', '.join(known)}." if known else ""
+        super().__init__(
+            f"There is no {kind} '{name}'.", f"{did_you_mean(name, known)}{listing}".strip()
+        )
+
+
+class InputError(SkysiftError):
+    """An input cannot be used as it is."""
+
+    exit_code = 2
+
+
+class ReadError(InputError):
+    """A file is missing, truncated, or not of the format that was expected."""
+
+
+class ContractError(InputError):
+    """A readable table breaks the input contract of its task."""
+
+
+class DataUnavailableError(SkysiftError):
+    """A registered data set could not be had, intact, from any mirror."""
+
+
+class BundleError(SkysiftError):
+    """A model bundle is damaged, of another schema, or holds what is not allowed."""
+
+
+class OutputError(SkysiftError):
+    """A result cannot be written where it was asked for."""
+
+
+class MissingExtraError(SkysiftError):
+    """A command needs an optional part that is not installed.
+
+    Examples
+    --------
+    >>> print(MissingExtraError("torch", extra="train"))
+    This needs 'torch', which is not installed. Run: pip install "skysift[train]"
+    """
+
+    def __init__(self, module: str, *, extra: str) -> None:
+        super().__init__(
+            f"This needs '{module}', which is not installed.",
+            f'Run: pip install "skysift[{extra}]"',
+        )

@@ -1,0 +1,1 @@
+"""Tables and images: in-memory types, readers, writers, the data registry and splits."""

@@ -1,0 +1,93 @@
+"""The input contract: each row is accepted, repaired and flagged, or rejected with a reason."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skysift.data.table import FeatureTable
+
+__all__ = ["Checked", "Finding", "Verdict"]
+
+
+class Verdict(StrEnum):
+    """What became of the rows that a finding concerns."""
+
+    NOTED = "noted"
+    REPAIRED = "repaired"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that the contract found.
+
+    Parameters
+    ----------
+    code : str
+        Short stable name; it becomes the flag of the rows, e.g. ``nan-width``.
+    verdict : Verdict
+        What became of the rows.
+    message : str
+        What was found and what was done, in plain words.
+    rows : array of int, shape (n_found,)
+        0-based rows concerned.
+    """
+
+    code: str
+    verdict: Verdict
+    message: str
+    rows: NDArray[np.int64]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-ready mapping: the count and the first rows, not all of them."""
+        return {
+            "code": self.code,
+            "verdict": self.verdict.value,
+            "message": self.message,
+            "n": len(self.rows),
+            "first_rows": self.rows[:5].tolist(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A table after its input contract: all rows are still there, each with its verdict.
+
+    Parameters
+    ----------
+    table : FeatureTable
+        The rows in their original order, repaired where that was possible.
+    usable : array of bool, shape (n_rows,)
+        False where the row was rejected.
+    findings : tuple of Finding
+        What was found.
+    """
+
+    table: FeatureTable
+    usable: NDArray[np.bool_]
+    findings: tuple[Finding, ...] = field(default=())
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Number of rows accepted as they were, repaired, and rejected."""
+        touched = np.zeros(len(self.table), dtype=bool)
+        for finding in self.findings:
+            if finding.verdict is Verdict.REPAIRED:
+                touched[finding.rows] = True
+        return {
+            "accepted": int(np.sum(self.usable & ~touched)),
+            "repaired": int(np.sum(self.usable & touched)),
+            "rejected": int(np.sum(~self.usable)),
+        }
+
+    def flags(self) -> list[str]:
+        """Return one text per row: the codes of its findings, comma-separated, or empty."""
+        flags = np.full(len(self.table), "", dtype=object)
+        for finding in self.findings:
+            here = flags[finding.rows]
+            flags[finding.rows] = [f"{old},{finding.code}" if old else finding.code for old in here]
+        return [str(flag) for flag in flags]
