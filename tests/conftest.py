@@ -1,0 +1,21 @@
+"""Fixtures that every test may use."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope="session")
+def mirror() -> Path:
+    """The folder of real data sets, or a skip that says why."""
+    folder = os.environ.get("SKYSIFT_MIRROR")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("the real data sets are not here: SKYSIFT_MIRROR does not name a folder")
+    return Path(folder).resolve()
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(20261121)
