@@ -1,0 +1,108 @@
+"""The registry of tasks: manifests are read, nothing heavy is imported.
+
+A task is a folder ``skysift/tasks/NAME/`` with a ``task.toml``. Its code is imported only when the
+task is loaded.
+"""
+
+import tomllib
+from functools import cache
+from importlib import import_module
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from skysift.core.config import Config, build_config
+from skysift.core.errors import MissingExtraError, UnknownNameError
+from skysift.core.task import Task
+
+__all__ = ["TaskManifest", "bundle_folder", "list_tasks", "load_task", "manifest"]
+
+
+class TaskManifest(Config):
+    """What is known of a task without importing its code: the content of ``task.toml``."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
+    summary: str
+    inputs: str
+    outputs: str
+    replaces: str
+    entry: str = Field(pattern=r"^[\w.]+:\w+$")
+    default_bundle: str
+    default_data: str
+    modules: dict[str, str] = Field(default_factory=dict)
+    """Optional modules that the code imports, each with the extra that brings it."""
+    examples: tuple[str, ...] = ()
+
+
+@cache
+def list_tasks() -> tuple[TaskManifest, ...]:
+    """Return the manifests of all tasks, ordered by name."""
+    folders = (Path(str(folder)) for folder in files("skysift.tasks").iterdir())
+    found = (_read(folder / "task.toml") for folder in folders if (folder / "task.toml").is_file())
+    return tuple(sorted(found, key=lambda item: item.name))
+
+
+def manifest(name: str) -> TaskManifest:
+    """Return the manifest of one task.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such task; the message names the nearest.
+    """
+    for item in list_tasks():
+        if item.name == name:
+            return item
+    raise UnknownNameError("task", name, [item.name for item in list_tasks()])
+
+
+def load_task(name: str) -> Task[Any, Any]:
+    """Import the code of a task and return it.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such task.
+    MissingExtraError
+        If an optional part that the task needs is not installed.
+    """
+    item = manifest(name)
+    module_name, _, attribute = item.entry.partition(":")
+    try:
+        task: Task[Any, Any] = getattr(import_module(module_name), attribute)()
+    except ModuleNotFoundError as error:
+        extra = item.modules.get(error.name or "")
+        if extra is None:
+            raise
+        raise MissingExtraError(str(error.name), extra=extra) from error
+    return task
+
+
+def bundle_folder(name: str, bundle: str | None = None) -> Path:
+    """Return the folder of a bundle that ships with a task.
+
+    Parameters
+    ----------
+    name : str
+        The task.
+    bundle : str, optional
+        The bundle; the default of the task if left out.
+
+    Raises
+    ------
+    UnknownNameError
+        If the task ships no such bundle; the message names the nearest.
+    """
+    item = manifest(name)
+    shipped = Path(str(files("skysift.tasks"))) / item.name.replace("-", "_") / "bundles"
+    folder = shipped / (bundle or item.default_bundle)
+    if not (folder / "bundle.json").is_file():
+        known = [path.parent.name for path in shipped.glob("*/bundle.json")]
+        raise UnknownNameError(f"bundle of {name}", folder.name, known)
+    return folder
+
+
+def _read(path: Path) -> TaskManifest:
+    return build_config(TaskManifest, tomllib.loads(path.read_text(encoding="utf-8")), path=path)
