@@ -3,9 +3,9 @@
 The types of data and model are the task's own; the stages know nothing of them.
 """
 
-from abc import ABC, abstractmethod
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
