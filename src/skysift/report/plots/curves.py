@@ -1,0 +1,249 @@
+"""Receiver operating characteristics and what follows from them."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike, NDArray
+
+from skysift.core.errors import UnknownNameError
+from skysift.report.plots.series import Roc, Series, draw_band, require_some
+from skysift.report.plots.style import MUTED, drawing, label_ends, log_axis, strokes
+
+__all__ = ["MARKED_ACCEPTANCES", "plot_efficiency_ratio", "plot_purity", "plot_roc"]
+
+MARKED_ACCEPTANCES = (0.01, 0.02, 0.05, 0.1, 0.2)
+"""Background acceptances at which gamma-hadron separation is usually quoted
+(Bock et al. 2004, NIM A 516, 511)."""
+
+_LOWEST = 1e-3  # left end of a logarithmic acceptance axis
+
+
+def plot_roc(
+    curves: Mapping[str, Roc],
+    *,
+    log: bool = False,
+    bands: Mapping[str, Series] | None = None,
+    marks: Sequence[float] = MARKED_ACCEPTANCES,
+    notes: Mapping[str, str] | None = None,
+    classes: tuple[str, str] = ("signal", "background"),
+    colors: Mapping[str, str] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw signal efficiency against background acceptance for one or more models.
+
+    Parameters
+    ----------
+    curves : mapping of str to Roc
+        Objects with the arrays `acceptance` and `efficiency`, shape (n,), by model.
+    log : bool
+        Whether the acceptance axis is logarithmic, from the smallest mark downwards by a decade.
+    bands : mapping of str to Series, optional
+        Interval of the efficiency (`low`, `high`) at acceptances `x`, by model.
+    marks : sequence of float
+        Acceptances at which each curve carries a marker.
+    notes : mapping of str to str, optional
+        What follows a model's name in the legend, e.g. its AUC.
+    classes : tuple of str
+        Names of the signal and of the background class.
+    colors : mapping of str to str, optional
+        Colours fixed by model.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure in the house style if None.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    InputError
+        There is no curve.
+    """
+    require_some(curves, "curve")
+    left = min([_LOWEST, *(mark / 10 for mark in marks if mark > 0)]) if log else 0.0
+    with drawing(ax) as ax:
+        for name, stroke in strokes(curves, colors).items():
+            acceptance, efficiency = _arrays(curves[name])
+            if bands and name in bands:
+                draw_band(ax, bands[name], stroke)
+            note = f"  {notes[name]}" if notes and name in notes else ""
+            ax.plot(
+                acceptance,
+                efficiency,
+                color=stroke.color,
+                linestyle=stroke.linestyle,
+                label=name + note,
+            )
+            ax.plot(
+                marks,
+                np.interp(marks, acceptance, efficiency),
+                color=stroke.color,
+                linestyle="none",
+                marker=stroke.marker,
+                markersize=4.5,
+            )
+        if log:
+            log_axis(ax, "x")
+            chance = np.geomspace(left, 1.0, 200)
+        else:
+            chance = np.array([0.0, 1.0])
+        ax.plot(chance, chance, color=MUTED, linewidth=1.0, linestyle=(0, (2, 3)), zorder=1)
+        ax.set(xlim=(left, 1.0), ylim=(0.0, 1.005))
+        ax.set_xlabel(f"{classes[1].capitalize()} acceptance (fraction kept)")
+        ax.set_ylabel(f"{classes[0].capitalize()} efficiency (fraction kept)")
+        ax.legend(loc="upper left" if log else "lower right", handlelength=1.6)
+    return ax
+
+
+def plot_efficiency_ratio(
+    curves: Mapping[str, Roc],
+    reference: str,
+    *,
+    difference: bool = False,
+    bands: Mapping[str, Series] | None = None,
+    classes: tuple[str, str] = ("signal", "background"),
+    colors: Mapping[str, str] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw each model's efficiency relative to a reference at equal background acceptance.
+
+    Parameters
+    ----------
+    curves : mapping of str to Roc
+        Objects with the arrays `acceptance` and `efficiency`, shape (n,), by model.
+    reference : str
+        The model that the others are compared with.
+    difference : bool
+        Draw the difference, in percentage points, instead of the ratio.
+    bands : mapping of str to Series, optional
+        Interval (`low`, `high`) of what is drawn at acceptances `x`, by model. It has to come
+        from paired resampling: intervals of the two curves do not combine into it.
+    classes : tuple of str
+        Names of the signal and of the background class.
+    colors : mapping of str to str, optional
+        Colours fixed by model.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure in the house style if None.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    UnknownNameError
+        `reference` is not one of the curves.
+    """
+    if reference not in curves:
+        raise UnknownNameError("curve", reference, curves)
+    grid = np.geomspace(5e-3, 1.0, 400)
+    base = np.interp(grid, *_arrays(curves[reference]))
+    neutral = 0.0 if difference else 1.0
+    with drawing(ax) as ax:
+        ends = []
+        for name, stroke in strokes(curves, colors).items():
+            if name == reference:
+                continue
+            y = _relative(np.interp(grid, *_arrays(curves[name])), base, difference=difference)
+            if bands and name in bands:
+                draw_band(ax, bands[name], stroke)
+            ax.plot(grid, y, color=stroke.color, linestyle=stroke.linestyle, label=name)
+            ends.append(
+                (float(y[np.isfinite(y)][0]) if np.isfinite(y).any() else 0.0, name, stroke.color)
+            )
+        log_axis(ax, "x")
+        ax.set_xlim(1.0, grid[0])
+        ax.axhline(neutral, color=MUTED, linewidth=1.2, zorder=1)
+        ax.annotate(
+            reference, (1.0, neutral), (3, 3), textcoords="offset points", color=MUTED, fontsize=8.5
+        )
+        ax.set_xlabel(f"{classes[1].capitalize()} acceptance (fraction kept)")
+        what = f"{classes[0].capitalize()} efficiency"
+        ax.set_ylabel(
+            f"{what} minus {reference} [percentage points]"
+            if difference
+            else f"{what} / that of {reference}"
+        )
+        label_ends(ax, ends)
+    return ax
+
+
+def plot_purity(
+    curves: Mapping[str, Series],
+    *,
+    signal_fraction: float | None = None,
+    classes: tuple[str, str] = ("signal", "background"),
+    colors: Mapping[str, str] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the purity of the selected sample against signal efficiency.
+
+    Purity (the share of true signal among what is selected) depends on how much signal there was
+    to begin with; the figure says which fraction it holds for.
+
+    Parameters
+    ----------
+    curves : mapping of str to Series
+        `x` = signal efficiency, `y` = purity, both in [0, 1], by model.
+    signal_fraction : float, optional
+        Fraction of signal before any cut, in [0, 1]: the purity of no selection at all.
+    classes : tuple of str
+        Names of the signal and of the background class.
+    colors : mapping of str to str, optional
+        Colours fixed by model.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure in the house style if None.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    InputError
+        There is no curve.
+    """
+    require_some(curves, "purity curve")
+    with drawing(ax) as ax:
+        for name, stroke in strokes(curves, colors).items():
+            draw_band(ax, curves[name], stroke)
+            ax.plot(
+                np.asarray(curves[name].x),
+                np.asarray(curves[name].y),
+                color=stroke.color,
+                linestyle=stroke.linestyle,
+                label=name,
+            )
+        if signal_fraction is not None:
+            ax.axhline(signal_fraction, color=MUTED, linewidth=1.2, zorder=1)
+            ax.annotate(
+                f"no cut: {signal_fraction:.3g}",
+                (0.0, signal_fraction),
+                (4, 4),
+                textcoords="offset points",
+                color=MUTED,
+                fontsize=8.5,
+            )
+        ax.set(xlim=(0.0, 1.0))
+        ax.set_ylim(top=1.005)
+        ax.set_xlabel(f"{classes[0].capitalize()} efficiency (fraction kept)")
+        ax.set_ylabel(f"Purity (fraction that is {classes[0]})")
+        ax.legend(loc="lower left", bbox_to_anchor=(0.0, 0.08), handlelength=1.6)
+    return ax
+
+
+def _arrays(curve: Roc) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    return _floats(curve.acceptance), _floats(curve.efficiency)
+
+
+def _floats(values: ArrayLike) -> NDArray[np.float64]:
+    return np.asarray(values, dtype=np.float64)
+
+
+def _relative(
+    y: NDArray[np.float64], base: NDArray[np.float64], *, difference: bool
+) -> NDArray[np.float64]:
+    if difference:
+        return 100.0 * (y - base)
+    return np.divide(y, base, out=np.full_like(y, np.nan), where=base > 0)

@@ -1,0 +1,293 @@
+"""The house style of every figure: one palette with fixed meanings, one font size, light grids.
+
+The classes of a classifier keep their colours everywhere: signal is blue, background is
+vermillion (Okabe & Ito 2008, "Color Universal Design"). Models take the other hues in the order
+in which they are named. Each colour has a partner for dark pages: the page swaps them in the SVG,
+so that figures are drawn once and read well in both modes.
+
+Nothing here touches pyplot or chooses a backend.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+__all__ = [
+    "BACKGROUND",
+    "GRID",
+    "INK",
+    "MUTED",
+    "PALETTE",
+    "PAPER",
+    "SERIES",
+    "SIGNAL",
+    "Shade",
+    "Stroke",
+    "drawing",
+    "label_ends",
+    "log_axis",
+    "new_axes",
+    "strokes",
+    "style",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Shade:
+    """A colour on a light page and its partner on a dark page, both as ``#rrggbb``."""
+
+    light: str
+    dark: str
+
+
+PALETTE: Mapping[str, Shade] = {
+    "ink": Shade("#1f2933", "#e6e9ee"),
+    "muted": Shade("#5b6673", "#a9b3c0"),
+    "grid": Shade("#dfe4ea", "#333c48"),
+    "paper": Shade("#ffffff", "#171c24"),
+    "signal": Shade("#0072b2", "#58b0ee"),
+    "background": Shade("#d55e00", "#ff8f45"),
+    "green": Shade("#009e73", "#2cc495"),
+    "indigo": Shade("#40308f", "#988bf0"),
+    "orange": Shade("#d08c00", "#f5be45"),
+    "purple": Shade("#c46aa0", "#e48cc1"),
+    "sky": Shade("#45a0dd", "#8ad2ff"),
+    "wine": Shade("#7d2a4f", "#c0668a"),
+}
+"""All colours of the house style, by name."""
+
+INK = PALETTE["ink"].light
+MUTED = PALETTE["muted"].light
+GRID = PALETTE["grid"].light
+PAPER = PALETTE["paper"].light
+SIGNAL = PALETTE["signal"].light
+BACKGROUND = PALETTE["background"].light
+SERIES: tuple[str, ...] = tuple(
+    PALETTE[name].light for name in ("green", "indigo", "orange", "purple", "sky", "wine")
+)
+"""Colours of models and other series that are not a class, in order of use."""
+
+_LINES = ("-", "--", ":")
+_WIDTH, _HEIGHT = 5.4, 3.8  # inches: two abreast on a desktop page, and still legible on a phone
+
+# Any: matplotlib types the keys as literals in some versions and as str in others.
+_RC: Any = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": MUTED,
+    "axes.facecolor": "none",
+    "axes.grid": True,
+    "axes.labelcolor": INK,
+    "axes.labelpad": 6.0,
+    "axes.labelsize": 10.0,
+    "axes.linewidth": 0.8,
+    "axes.prop_cycle": cycler(linestyle=_LINES) * cycler(color=SERIES),
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "figure.dpi": 100.0,
+    "figure.facecolor": PAPER,
+    "font.family": ["DejaVu Sans"],
+    "font.size": 9.5,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "legend.fontsize": 9.0,
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+    "lines.solid_capstyle": "round",
+    "mathtext.fontset": "dejavusans",
+    "savefig.dpi": 144.0,
+    "text.color": INK,
+    "xtick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "xtick.labelsize": 9.0,
+    "ytick.color": MUTED,
+    "ytick.labelcolor": INK,
+    "ytick.labelsize": 9.0,
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Use the house style for what is drawn inside the ``with`` block.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> with style():
+    ...     matplotlib.rcParams["axes.spines.top"]
+    False
+    """
+    with mpl.rc_context(_RC):
+        yield
+
+
+def new_axes(width: float = _WIDTH, height: float = _HEIGHT) -> Axes:
+    """Return Axes on a new figure in the house style, without pyplot.
+
+    Parameters
+    ----------
+    width, height : float
+        Size of the figure in inches.
+    """
+    with style():
+        figure = Figure(figsize=(width, height), layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = figure.add_subplot()
+        # Ticks are made lazily, after the style has been left: pin what they would look up then.
+        axes.tick_params(
+            which="both", color=MUTED, labelcolor=INK, labelsize=mpl.rcParams["xtick.labelsize"]
+        )
+        axes.tick_params(which="minor", length=2)
+        axes.grid(visible=True, color=GRID, linewidth=0.8)
+    return axes
+
+
+@contextmanager
+def drawing(ax: Axes | None, *, width: float = _WIDTH, height: float = _HEIGHT) -> Iterator[Axes]:
+    """Yield `ax` as it is, or new Axes with the house style switched on.
+
+    Axes that come from outside belong to the caller's own style; only the colours that carry a
+    meaning are imposed on them.
+
+    Parameters
+    ----------
+    ax : Axes or None
+        What the caller of a plot function passed in.
+    width, height : float
+        Size in inches of the figure that is made if `ax` is None.
+    """
+    if ax is not None:
+        yield ax
+        return
+    with style():
+        yield new_axes(width, height)
+
+
+@dataclass(frozen=True, slots=True)
+class Stroke:
+    """How one series is drawn: its colour, line style and marker."""
+
+    color: str
+    linestyle: str
+    marker: str
+
+
+def strokes(names: Iterable[str], colors: Mapping[str, str] | None = None) -> dict[str, Stroke]:
+    """Give every name its own stroke, in order; the line style changes when the hues are used up.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Names of the series.
+    colors : mapping of str to str, optional
+        Colours that are already fixed for some names, e.g. by an earlier figure.
+
+    Examples
+    --------
+    >>> strokes(["kNN", "XGBoost"])["XGBoost"].color
+    '#40308f'
+    """
+    fixed = colors or {}
+    markers = "osD^vP"
+    return {
+        name: Stroke(
+            fixed.get(name, SERIES[i % len(SERIES)]),
+            _LINES[i // len(SERIES) % len(_LINES)],
+            markers[i % len(markers)],
+        )
+        for i, name in enumerate(names)
+    }
+
+
+def label_ends(ax: Axes, ends: Sequence[tuple[float, str, str]], *, fontsize: float = 9.0) -> None:
+    """Write the names of lines at the right edge of the Axes, pushed apart where they would touch.
+
+    Call this after the limits of the y axis are final.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where the lines are.
+    ends : sequence of (y, text, color)
+        Height in data units at which each line leaves the Axes, its name and its colour.
+    fontsize : float
+        In points.
+    """
+    if not ends:
+        return
+    to_axes = ax.transData + ax.transAxes.inverted()
+    x_right = ax.get_xlim()[1]
+    wanted = [float(to_axes.transform((x_right, y))[1]) for y, _, _ in ends]
+    figure = ax.get_figure(root=True)
+    height = ax.get_window_extent().height / (figure.dpi if figure else 100.0) * 72.0
+    placed = _spread(wanted, gap=1.45 * fontsize / max(height, 1.0))
+    for at, there, (_, text, color) in zip(wanted, placed, ends, strict=True):
+        ax.annotate(
+            text,
+            xy=(1.005, min(max(at, 0.0), 1.0)),
+            xytext=(1.055, there),
+            xycoords="axes fraction",
+            textcoords="axes fraction",
+            fontsize=fontsize,
+            color=INK,
+            va="center",
+            annotation_clip=False,
+            arrowprops={
+                "arrowstyle": "-",
+                "color": color,
+                "linewidth": 1.6,
+                "shrinkA": 1,
+                "shrinkB": 0,
+                "relpos": (0.0, 0.5),
+            },
+        )
+
+
+def _spread(heights: Sequence[float], gap: float) -> list[float]:
+    """Move heights apart to at least `gap`, as little as possible, keeping their order."""
+    order = sorted(range(len(heights)), key=lambda i: heights[i])
+    groups: list[tuple[float, list[int]]] = []
+    for i in order:
+        groups.append((heights[i], [i]))
+        while len(groups) > 1 and _overlap(groups[-2], groups[-1], gap):
+            upper, lower = groups.pop(), groups.pop()
+            members = lower[1] + upper[1]
+            centre = (lower[0] * len(lower[1]) + upper[0] * len(upper[1])) / len(members)
+            groups.append((centre, members))
+    out = [0.0] * len(heights)
+    for centre, members in groups:
+        for k, i in enumerate(members):
+            out[i] = centre + (k - (len(members) - 1) / 2) * gap
+    return out
+
+
+def _overlap(lower: tuple[float, list[int]], upper: tuple[float, list[int]], gap: float) -> bool:
+    reach = (len(lower[1]) + len(upper[1])) / 2 * gap
+    return upper[0] - lower[0] < reach
+
+
+def log_axis(ax: Axes, which: str) -> None:
+    """Make an axis logarithmic with plain numbers (0.01, 0.02, 0.05) instead of powers.
+
+    Parameters
+    ----------
+    ax : Axes
+        What to change.
+    which : {"x", "y"}
+        The axis.
+    """
+    axis = ax.xaxis if which == "x" else ax.yaxis
+    (ax.set_xscale if which == "x" else ax.set_yscale)("log")
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.7g}"))
+    axis.set_minor_formatter(NullFormatter())
