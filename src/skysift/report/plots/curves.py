@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from skysift.core.errors import UnknownNameError
 from skysift.report.plots.series import Roc, Series, draw_band, require_some
-from skysift.report.plots.style import MUTED, drawing, label_ends, log_axis, strokes
+from skysift.report.plots.style import MUTED, drawing, log_axis, strokes
 
 __all__ = ["MARKED_ACCEPTANCES", "plot_efficiency_ratio", "plot_purity", "plot_roc"]
 
@@ -62,20 +62,20 @@ def plot_roc(
     """
     require_some(curves, "curve")
     left = min([_LOWEST, *(mark / 10 for mark in marks if mark > 0)]) if log else 0.0
-    with drawing(ax) as ax:
+    with drawing(ax) as axes:
         for name, stroke in strokes(curves, colors).items():
             acceptance, efficiency = _arrays(curves[name])
             if bands and name in bands:
-                draw_band(ax, bands[name], stroke)
+                draw_band(axes, bands[name], stroke)
             note = f"  {notes[name]}" if notes and name in notes else ""
-            ax.plot(
+            axes.plot(
                 acceptance,
                 efficiency,
                 color=stroke.color,
                 linestyle=stroke.linestyle,
                 label=name + note,
             )
-            ax.plot(
+            axes.plot(
                 marks,
                 np.interp(marks, acceptance, efficiency),
                 color=stroke.color,
@@ -84,16 +84,16 @@ def plot_roc(
                 markersize=4.5,
             )
         if log:
-            log_axis(ax, "x")
+            log_axis(axes, "x")
             chance = np.geomspace(left, 1.0, 200)
         else:
             chance = np.array([0.0, 1.0])
-        ax.plot(chance, chance, color=MUTED, linewidth=1.0, linestyle=(0, (2, 3)), zorder=1)
-        ax.set(xlim=(left, 1.0), ylim=(0.0, 1.005))
-        ax.set_xlabel(f"{classes[1].capitalize()} acceptance (fraction kept)")
-        ax.set_ylabel(f"{classes[0].capitalize()} efficiency (fraction kept)")
-        ax.legend(loc="upper left" if log else "lower right", handlelength=1.6)
-    return ax
+        axes.plot(chance, chance, color=MUTED, linewidth=1.0, linestyle=(0, (2, 3)), zorder=1)
+        axes.set(xlim=(left, 1.0), ylim=(0.0, 1.005))
+        axes.set_xlabel(f"{classes[1].capitalize()} acceptance (fraction kept)")
+        axes.set_ylabel(f"{classes[0].capitalize()} efficiency (fraction kept)")
+        axes.legend(loc="upper left" if log else "lower right", handlelength=1.6)
+    return axes
 
 
 def plot_efficiency_ratio(
@@ -140,33 +140,26 @@ def plot_efficiency_ratio(
     grid = np.geomspace(5e-3, 1.0, 400)
     base = np.interp(grid, *_arrays(curves[reference]))
     neutral = 0.0 if difference else 1.0
-    with drawing(ax) as ax:
-        ends = []
+    with drawing(ax) as axes:
         for name, stroke in strokes(curves, colors).items():
             if name == reference:
                 continue
             y = _relative(np.interp(grid, *_arrays(curves[name])), base, difference=difference)
             if bands and name in bands:
-                draw_band(ax, bands[name], stroke)
-            ax.plot(grid, y, color=stroke.color, linestyle=stroke.linestyle, label=name)
-            ends.append(
-                (float(y[np.isfinite(y)][0]) if np.isfinite(y).any() else 0.0, name, stroke.color)
-            )
-        log_axis(ax, "x")
-        ax.set_xlim(1.0, grid[0])
-        ax.axhline(neutral, color=MUTED, linewidth=1.2, zorder=1)
-        ax.annotate(
-            reference, (1.0, neutral), (3, 3), textcoords="offset points", color=MUTED, fontsize=8.5
-        )
-        ax.set_xlabel(f"{classes[1].capitalize()} acceptance (fraction kept)")
+                draw_band(axes, bands[name], stroke)
+            axes.plot(grid, y, color=stroke.color, linestyle=stroke.linestyle, label=name)
+        log_axis(axes, "x")
+        axes.set_xlim(grid[0], 1.0)
+        axes.axhline(neutral, color=MUTED, linewidth=1.2, zorder=1, label=reference)
+        axes.set_xlabel(f"{classes[1].capitalize()} acceptance (fraction kept)")
         what = f"{classes[0].capitalize()} efficiency"
-        ax.set_ylabel(
+        axes.set_ylabel(
             f"{what} minus {reference} [percentage points]"
             if difference
             else f"{what} / that of {reference}"
         )
-        label_ends(ax, ends)
-    return ax
+        axes.legend(loc="best", handlelength=1.6)
+    return axes
 
 
 def plot_purity(
@@ -205,10 +198,10 @@ def plot_purity(
         There is no curve.
     """
     require_some(curves, "purity curve")
-    with drawing(ax) as ax:
+    with drawing(ax) as axes:
         for name, stroke in strokes(curves, colors).items():
-            draw_band(ax, curves[name], stroke)
-            ax.plot(
+            draw_band(axes, curves[name], stroke)
+            axes.plot(
                 np.asarray(curves[name].x),
                 np.asarray(curves[name].y),
                 color=stroke.color,
@@ -216,8 +209,8 @@ def plot_purity(
                 label=name,
             )
         if signal_fraction is not None:
-            ax.axhline(signal_fraction, color=MUTED, linewidth=1.2, zorder=1)
-            ax.annotate(
+            axes.axhline(signal_fraction, color=MUTED, linewidth=1.2, zorder=1)
+            axes.annotate(
                 f"no cut: {signal_fraction:.3g}",
                 (0.0, signal_fraction),
                 (4, 4),
@@ -225,12 +218,12 @@ def plot_purity(
                 color=MUTED,
                 fontsize=8.5,
             )
-        ax.set(xlim=(0.0, 1.0))
-        ax.set_ylim(top=1.005)
-        ax.set_xlabel(f"{classes[0].capitalize()} efficiency (fraction kept)")
-        ax.set_ylabel(f"Purity (fraction that is {classes[0]})")
-        ax.legend(loc="lower left", bbox_to_anchor=(0.0, 0.08), handlelength=1.6)
-    return ax
+        axes.set(xlim=(0.0, 1.0))
+        axes.set_ylim(top=1.005)
+        axes.set_xlabel(f"{classes[0].capitalize()} efficiency (fraction kept)")
+        axes.set_ylabel(f"Purity (fraction that is {classes[0]})")
+        axes.legend(loc="lower left", bbox_to_anchor=(0.0, 0.08), handlelength=1.6)
+    return axes
 
 
 def _arrays(curve: Roc) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -35,6 +35,7 @@ __all__ = [
     "label_ends",
     "log_axis",
     "new_axes",
+    "plain",
     "strokes",
     "style",
 ]
@@ -289,5 +290,16 @@ def log_axis(ax: Axes, which: str) -> None:
     axis = ax.xaxis if which == "x" else ax.yaxis
     (ax.set_xscale if which == "x" else ax.set_yscale)("log")
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.7g}"))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: plain(value)))
     axis.set_minor_formatter(NullFormatter())
+
+
+def plain(value: float) -> str:
+    """Return a number with at most three significant digits, never in powers of ten.
+
+    Examples
+    --------
+    >>> plain(0.02), plain(12345.0)
+    ('0.02', '12,300')
+    """
+    return f"{float(f'{value:.3g}'):,.12g}"
