@@ -1,0 +1,1 @@
+"""How good a classifier is: efficiencies, calibration, counts statistics, each with an interval."""
