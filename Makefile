@@ -1,0 +1,60 @@
+# Three commands on a machine with Python >= 3.11 and make:
+#   make demo    the main job of every task on real data, with a report to look at
+#   make test    linters, types and all tests
+#   make bench   speed and memory beside the peers
+# Each makes its own environment the first time and reuses it afterwards.
+
+PYTHON ?= python3
+DEMO_ENV ?= .venv
+TEST_ENV ?= .venv-test
+
+# PyTorch comes before anything that depends on it, or pip would choose a build for us. On Linux
+# the index of PyPI gives the CUDA build, several GB; for the small one:
+#   make test TORCH_ARGS="--index-url https://download.pytorch.org/whl/cpu"
+TORCH ?= torch==2.13.0
+TORCH_ARGS ?=
+
+PIP_FLAGS = --quiet --disable-pip-version-check --no-warn-script-location
+DEMO_OUT ?= runs/demo
+
+.PHONY: demo test lint bench clean help
+
+help:
+	@sed -n '1,5p' Makefile | cut -c3-
+
+demo: $(DEMO_ENV)/.ready
+	@$(DEMO_ENV)/bin/skysift demo --out $(DEMO_OUT)
+
+test: lint
+	@$(TEST_ENV)/bin/python -m pytest
+
+lint: $(TEST_ENV)/.ready
+	@$(TEST_ENV)/bin/ruff check .
+	@$(TEST_ENV)/bin/ruff format --check .
+	@$(TEST_ENV)/bin/mypy
+	@PATH="$(CURDIR)/$(TEST_ENV)/bin:$$PATH" lint-imports
+
+bench: $(TEST_ENV)/.ready
+	@$(TEST_ENV)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt -e ".[bench]"
+	@$(TEST_ENV)/bin/python benchmarks/gamma_hadron.py
+
+$(DEMO_ENV)/.ready: pyproject.toml constraints.txt
+	@$(call new_environment,$(DEMO_ENV))
+	@echo "Installing skysift (about 200 MB, once) ..."
+	@$(DEMO_ENV)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt -e ".[boost]"
+	@touch $@
+
+$(TEST_ENV)/.ready: pyproject.toml constraints.txt
+	@$(call new_environment,$(TEST_ENV))
+	@echo "Installing PyTorch, then skysift with its development tools (once) ..."
+	@$(TEST_ENV)/bin/python -m pip install $(PIP_FLAGS) $(TORCH_ARGS) "$(TORCH)"
+	@$(TEST_ENV)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt -e ".[dev]"
+	@touch $@
+
+clean:
+	rm -rf $(DEMO_ENV) $(TEST_ENV) runs build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# One line of shell: a virtual environment, or a word on what is missing.
+define new_environment
+$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "skysift needs Python >= 3.11; name one with: make PYTHON=python3.12" >&2; exit 1; }; test -x $(1)/bin/python || $(PYTHON) -m venv $(1) || { echo "Python's venv module is missing; on Debian: apt install python3-venv" >&2; exit 1; }
+endef
