@@ -8,8 +8,9 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
 from skysift.core.errors import InputError
+from skysift.report.plots.labels import place_legend
 from skysift.report.plots.series import Series, require_some
-from skysift.report.plots.style import GRID, INK, MUTED, SIGNAL, drawing, strokes
+from skysift.report.plots.style import GRID, INK, MUTED, SIGNAL, drawing, log_axis, strokes
 
 __all__ = ["Reliability", "plot_confusion", "plot_reliability"]
 
@@ -107,7 +108,7 @@ def plot_reliability(
                 linewidth=1.2,
                 drawstyle="steps-mid",
             )
-        below.set_yscale("log")
+        log_axis(below, "y", decades=True)
         below.tick_params(which="both", color=MUTED, labelcolor=INK, labelsize=9.0)
         below.grid(visible=True, color=GRID, linewidth=0.8)
         below.set_ylabel("Events")
@@ -115,7 +116,7 @@ def plot_reliability(
         axes.tick_params(axis="x", labelbottom=False)
         axes.set(xlim=(0.0, 1.0), ylim=(0.0, 1.0))
         axes.set_ylabel(f"Observed fraction of {classes[0]}")
-        axes.legend(loc="upper left", handlelength=1.6)
+        place_legend(axes)
     return axes
 
 

@@ -8,13 +8,13 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from numpy.typing import ArrayLike
 
 from skysift.core.errors import InputError, UnknownNameError
+from skysift.report.plots.labels import label_ends, place_legend
 from skysift.report.plots.series import Estimate, Series, draw_band, require_some
 from skysift.report.plots.style import (
     INK,
     MUTED,
     SERIES,
     drawing,
-    label_ends,
     log_axis,
     plain,
     strokes,
@@ -161,7 +161,7 @@ def plot_operating_points(
         axes.set_xlim(-0.5, len(acceptances) - 0.5)
         axes.set_xlabel(f"{classes[1].capitalize()} acceptance (fraction kept)")
         axes.set_ylabel(f"{classes[0].capitalize()} efficiency (fraction kept)")
-        axes.legend(loc="lower right", handlelength=1.0)
+        place_legend(axes, "lower right")
     return axes
 
 
@@ -237,7 +237,7 @@ def plot_efficiency_by_bin(
         axes.set_xlim(at_edges[0], at_edges[-1])
         axes.set_xlabel(label)
         axes.set_ylabel(value)
-        axes.legend(loc="best", handlelength=1.4)
+        place_legend(axes)
     return axes
 
 

@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator
 from numpy.typing import ArrayLike, NDArray
 
 from skysift.core.errors import UnknownNameError
+from skysift.report.plots.labels import mark_level, place_legend
 from skysift.report.plots.series import Roc, Series, draw_band, require_some
 from skysift.report.plots.style import MUTED, drawing, log_axis, strokes
 
@@ -67,7 +69,7 @@ def plot_roc(
             acceptance, efficiency = _arrays(curves[name])
             if bands and name in bands:
                 draw_band(axes, bands[name], stroke)
-            note = f"  {notes[name]}" if notes and name in notes else ""
+            note = f", {notes[name]}" if notes and name in notes else ""
             axes.plot(
                 acceptance,
                 efficiency,
@@ -85,6 +87,7 @@ def plot_roc(
             )
         if log:
             log_axis(axes, "x")
+            axes.xaxis.set_major_locator(FixedLocator(sorted({left, *marks, 0.5, 1.0})))
             chance = np.geomspace(left, 1.0, 200)
         else:
             chance = np.array([0.0, 1.0])
@@ -92,7 +95,7 @@ def plot_roc(
         axes.set(xlim=(left, 1.0), ylim=(0.0, 1.005))
         axes.set_xlabel(f"{classes[1].capitalize()} acceptance (fraction kept)")
         axes.set_ylabel(f"{classes[0].capitalize()} efficiency (fraction kept)")
-        axes.legend(loc="upper left" if log else "lower right", handlelength=1.6)
+        place_legend(axes, "upper left" if log else "lower right")
     return axes
 
 
@@ -152,13 +155,12 @@ def plot_efficiency_ratio(
         axes.set_xlim(grid[0], 1.0)
         axes.axhline(neutral, color=MUTED, linewidth=1.2, zorder=1, label=reference)
         axes.set_xlabel(f"{classes[1].capitalize()} acceptance (fraction kept)")
-        what = f"{classes[0].capitalize()} efficiency"
         axes.set_ylabel(
-            f"{what} minus {reference} [percentage points]"
+            f"Efficiency gain over {reference} [percentage points]"
             if difference
-            else f"{what} / that of {reference}"
+            else f"Efficiency relative to {reference}"
         )
-        axes.legend(loc="best", handlelength=1.6)
+        place_legend(axes, "upper right")
     return axes
 
 
@@ -209,20 +211,12 @@ def plot_purity(
                 label=name,
             )
         if signal_fraction is not None:
-            axes.axhline(signal_fraction, color=MUTED, linewidth=1.2, zorder=1)
-            axes.annotate(
-                f"no cut: {signal_fraction:.3g}",
-                (0.0, signal_fraction),
-                (4, 4),
-                textcoords="offset points",
-                color=MUTED,
-                fontsize=8.5,
-            )
+            mark_level(axes, signal_fraction, f"no cut\n{signal_fraction:.3g}")
         axes.set(xlim=(0.0, 1.0))
         axes.set_ylim(top=1.005)
         axes.set_xlabel(f"{classes[0].capitalize()} efficiency (fraction kept)")
         axes.set_ylabel(f"Purity (fraction that is {classes[0]})")
-        axes.legend(loc="lower left", bbox_to_anchor=(0.0, 0.08), handlelength=1.6)
+        place_legend(axes, "lower left")
     return axes
 
 

@@ -7,8 +7,9 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
 from skysift.core.errors import InputError
+from skysift.report.plots.labels import mark_level, place_legend
 from skysift.report.plots.series import Series, draw_band, require_some
-from skysift.report.plots.style import BACKGROUND, INK, MUTED, SIGNAL, drawing, strokes
+from skysift.report.plots.style import BACKGROUND, INK, SIGNAL, drawing, log_axis, strokes
 
 __all__ = ["plot_quality_factor", "plot_score_distribution", "plot_significance_against_cut"]
 
@@ -66,17 +67,19 @@ def plot_score_distribution(
     weights = np.ones_like(scores) if weight is None else np.asarray(weight, dtype=float)
     edges = np.histogram_bin_edges(scores, bins)
     with drawing(ax) as axes:
+        drawn = []
         for name, color, mask in (
             (classes[1], BACKGROUND, ~signal),
             (classes[0], SIGNAL, signal),
         ):
             counts, _ = np.histogram(scores[mask], edges, weights=weights[mask])
+            drawn.append(counts)
             axes.stairs(counts, edges, color=color, fill=True, alpha=0.22)
             axes.stairs(counts, edges, color=color, linewidth=1.6, label=name)
-        axes.set_yscale("log")
+        log_axis(axes, "y", decades=True)
         axes.set_xlim(edges[0], edges[-1])
-        bottom, top = axes.get_ylim()
-        axes.set_ylim(bottom, top * 3)  # head-room for the names
+        filled = [count for counts in drawn for count in counts if count > 0]
+        axes.set_ylim(min(filled, default=1.0) / 2, 4 * max(filled, default=1.0))
         if threshold is not None:
             _mark_cut(axes, threshold, f"cut {threshold:.3g}")
         axes.set_xlabel(label)
@@ -119,18 +122,9 @@ def plot_quality_factor(
     """
     with drawing(ax) as axes:
         _against_cut(axes, curves, colors)
-        axes.axhline(1.0, color=MUTED, linewidth=1.2, zorder=1)
-        axes.annotate(
-            "no cut",
-            (1.0, 1.0),
-            (-3, 4),
-            xycoords=("axes fraction", "data"),
-            textcoords="offset points",
-            ha="right",
-            color=MUTED,
-            fontsize=8.5,
-        )
+        mark_level(axes, 1.0, "no cut")
         axes.set_ylim(bottom=0.0)
+        place_legend(axes)
         axes.set_xlabel(label)
         axes.set_ylabel("Quality factor (efficiency / √acceptance)")
     return axes
@@ -172,18 +166,9 @@ def plot_significance_against_cut(
     with drawing(ax) as axes:
         _against_cut(axes, curves, colors)
         if target is not None:
-            axes.axhline(target, color=MUTED, linewidth=1.2, zorder=1)
-            axes.annotate(
-                f"{target:g} {_SIGMA}",
-                (1.0, target),
-                (-3, 4),
-                xycoords=("axes fraction", "data"),
-                textcoords="offset points",
-                ha="right",
-                color=MUTED,
-                fontsize=8.5,
-            )
+            mark_level(axes, target, f"{target:g} {_SIGMA}")
         axes.set_ylim(bottom=0.0)
+        place_legend(axes)
         axes.set_xlabel(label)
         axes.set_ylabel(f"Significance of the excess [{_SIGMA}]")
     return axes
@@ -203,17 +188,17 @@ def _against_cut(
         axes.plot(x, y, color=stroke.color, linestyle=stroke.linestyle, label=name)
         axes.plot([best], [peak], color=stroke.color, marker=stroke.marker, markersize=5.5)
         if peak == best_of_all:
+            at_right = best > x[0] + 0.8 * (x[-1] - x[0])
             axes.annotate(
                 f"{peak:.2f} at {best:.3g}",
                 (best, peak),
-                (0, 7),
+                (4 if at_right else 0, 8),
                 textcoords="offset points",
-                ha="center",
+                ha="right" if at_right else "center",
                 color=INK,
                 fontsize=8.5,
             )
     axes.margins(x=0.0, y=0.12)
-    axes.legend(loc="upper left" if len(curves) > 1 else "best", handlelength=1.6)
 
 
 def _peak(series: Series) -> tuple[float, float]:

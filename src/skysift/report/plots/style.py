@@ -8,7 +8,8 @@ so that figures are drawn once and read well in both modes.
 Nothing here touches pyplot or chooses a backend.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +33,6 @@ __all__ = [
     "Shade",
     "Stroke",
     "drawing",
-    "label_ends",
     "log_axis",
     "new_axes",
     "plain",
@@ -95,6 +95,8 @@ _RC: Any = {
     "axes.titlelocation": "left",
     "axes.titlesize": 10.5,
     "axes.titleweight": "bold",
+    "figure.constrained_layout.h_pad": 0.09,
+    "figure.constrained_layout.w_pad": 0.09,
     "figure.dpi": 100.0,
     "figure.facecolor": PAPER,
     "font.family": ["DejaVu Sans"],
@@ -210,74 +212,7 @@ def strokes(names: Iterable[str], colors: Mapping[str, str] | None = None) -> di
     }
 
 
-def label_ends(ax: Axes, ends: Sequence[tuple[float, str, str]], *, fontsize: float = 9.0) -> None:
-    """Write the names of lines at the right edge of the Axes, pushed apart where they would touch.
-
-    Call this after the limits of the y axis are final.
-
-    Parameters
-    ----------
-    ax : Axes
-        Where the lines are.
-    ends : sequence of (y, text, color)
-        Height in data units at which each line leaves the Axes, its name and its colour.
-    fontsize : float
-        In points.
-    """
-    if not ends:
-        return
-    to_axes = ax.transData + ax.transAxes.inverted()
-    x_right = ax.get_xlim()[1]
-    wanted = [float(to_axes.transform((x_right, y))[1]) for y, _, _ in ends]
-    figure = ax.get_figure(root=True)
-    height = ax.get_window_extent().height / (figure.dpi if figure else 100.0) * 72.0
-    placed = _spread(wanted, gap=1.45 * fontsize / max(height, 1.0))
-    for at, there, (_, text, color) in zip(wanted, placed, ends, strict=True):
-        ax.annotate(
-            text,
-            xy=(1.005, min(max(at, 0.0), 1.0)),
-            xytext=(1.055, there),
-            xycoords="axes fraction",
-            textcoords="axes fraction",
-            fontsize=fontsize,
-            color=INK,
-            va="center",
-            annotation_clip=False,
-            arrowprops={
-                "arrowstyle": "-",
-                "color": color,
-                "linewidth": 1.6,
-                "shrinkA": 1,
-                "shrinkB": 0,
-                "relpos": (0.0, 0.5),
-            },
-        )
-
-
-def _spread(heights: Sequence[float], gap: float) -> list[float]:
-    """Move heights apart to at least `gap`, as little as possible, keeping their order."""
-    order = sorted(range(len(heights)), key=lambda i: heights[i])
-    groups: list[tuple[float, list[int]]] = []
-    for i in order:
-        groups.append((heights[i], [i]))
-        while len(groups) > 1 and _overlap(groups[-2], groups[-1], gap):
-            upper, lower = groups.pop(), groups.pop()
-            members = lower[1] + upper[1]
-            centre = (lower[0] * len(lower[1]) + upper[0] * len(upper[1])) / len(members)
-            groups.append((centre, members))
-    out = [0.0] * len(heights)
-    for centre, members in groups:
-        for k, i in enumerate(members):
-            out[i] = centre + (k - (len(members) - 1) / 2) * gap
-    return out
-
-
-def _overlap(lower: tuple[float, list[int]], upper: tuple[float, list[int]], gap: float) -> bool:
-    reach = (len(lower[1]) + len(upper[1])) / 2 * gap
-    return upper[0] - lower[0] < reach
-
-
-def log_axis(ax: Axes, which: str) -> None:
+def log_axis(ax: Axes, which: str, *, decades: bool = False) -> None:
     """Make an axis logarithmic with plain numbers (0.01, 0.02, 0.05) instead of powers.
 
     Parameters
@@ -286,12 +221,22 @@ def log_axis(ax: Axes, which: str) -> None:
         What to change.
     which : {"x", "y"}
         The axis.
+    decades : bool
+        Widen the axis to whole decades and label only those.
     """
     axis = ax.xaxis if which == "x" else ax.yaxis
     (ax.set_xscale if which == "x" else ax.set_yscale)("log")
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_locator(LogLocator(subs=(1.0,) if decades else (1.0, 2.0, 5.0)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: plain(value)))
     axis.set_minor_formatter(NullFormatter())
+    if decades:
+        low, high = axis.get_data_interval()
+        if 0 < low < high:
+            axis.set_view_interval(
+                10.0 ** math.floor(math.log10(low)),
+                10.0 ** math.ceil(math.log10(high)),
+                ignore=True,
+            )
 
 
 def plain(value: float) -> str:
