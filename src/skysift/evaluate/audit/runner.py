@@ -1,0 +1,110 @@
+"""The audit: every check on one labelled table, the gravest findings first."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from skysift.core.errors import ContractError
+from skysift.data.table import FeatureTable
+from skysift.evaluate.audit.columns import (
+    find_group_labels,
+    find_missing_patterns,
+    find_row_order,
+    find_telling_columns,
+    find_telling_features,
+)
+from skysift.evaluate.audit.duplicates import find_duplicates, find_group_leaks
+from skysift.evaluate.audit.findings import AuditReport
+from skysift.evaluate.audit.number_format import find_number_format
+from skysift.evaluate.audit.regions import find_point_masses, find_pure_regions
+from skysift.evaluate.audit.subject import Subject
+
+__all__ = ["audit"]
+
+
+def audit(
+    table: FeatureTable,
+    y: ArrayLike,
+    *,
+    features: Sequence[str] | None = None,
+    split: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    raw_text: Mapping[str, Sequence[str]] | None = None,
+    rng: np.random.Generator,
+) -> AuditReport:
+    """Look for what tells the class of a row without being nature: leaks, artefacts, copies.
+
+    Nothing about the data set is assumed. The checks are: copied rows; regions and exact values
+    that one class alone fills behind a sharp edge; the number of digits; missing values; columns
+    other than features, and the order of the rows, that know the class; features too good to be
+    true.
+
+    Parameters
+    ----------
+    table : FeatureTable
+        The rows, n of them.
+    y : array_like of bool, shape (n,)
+        True for signal.
+    features : sequence of str, optional
+        Columns that a model would see; by default all numeric columns.
+    split : array_like, shape (n,), optional
+        The part of each row (train, test, or the number of a fold).
+    groups : array_like, shape (n,), optional
+        What rows belong together (run, night, region, object).
+    raw_text : mapping of str to sequence of str, optional
+        Columns as they stood in the file, one text per row: trailing zeros then count as digits.
+    rng : numpy.random.Generator
+        Draws the halves, directions and samples that some checks need.
+
+    Returns
+    -------
+    AuditReport
+        The findings, the gravest first.
+
+    Raises
+    ------
+    ContractError
+        If labels, split, groups or texts do not fit the table, or a feature is not numeric.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(5)
+    >>> y = rng.random(2000) < 0.5
+    >>> width = rng.normal(size=2000) + y
+    >>> width[y & (width < 1)] = -1.0
+    >>> print(audit(FeatureTable.from_columns({"width": width}), y, rng=rng).findings[0])
+    [high] point-mass: width = -1 in 478 rows, all of them signal
+    """
+    subject = Subject.of(table, y, features, rng)
+    parts = _per_row("split", split, len(table))
+    group = _per_row("groups", groups, len(table))
+    findings = [
+        *find_duplicates(subject, parts),
+        *find_pure_regions(subject),
+        *find_point_masses(subject),
+        *find_number_format(subject, raw_text),
+        *find_telling_features(subject),
+        *find_telling_columns(subject),
+        *find_missing_patterns(subject),
+        *find_row_order(subject),
+    ]
+    if group is not None:
+        findings += find_group_labels(subject, group)
+        if parts is not None:
+            findings += find_group_leaks(subject, group, parts)
+    findings.sort(key=lambda finding: (finding.severity.rank, -len(finding.rows)))
+    return AuditReport(
+        tuple(findings), subject.n_signal, subject.n_background, tuple(subject.notes)
+    )
+
+
+def _per_row(name: str, values: ArrayLike | None, n: int) -> NDArray[np.generic] | None:
+    if values is None:
+        return None
+    array = np.asarray(values)
+    if array.shape != (n,):
+        raise ContractError(
+            f"{name} has shape {array.shape}; the table has {n} rows.", "Give one value per row."
+        )
+    return array
