@@ -1,0 +1,67 @@
+"""scikit-learn estimators in the skops format, of allowed types only."""
+
+from copy import deepcopy
+from typing import Any
+
+import skops.io
+from sklearn.model_selection import BaseSearchCV
+
+from skysift.core.errors import BundleError
+from skysift.models.persist.allowed import allowed_names, check_schema
+from skysift.models.persist.archive import canonical_archive, malformed, read_archive
+from skysift.models.persist.soundness import check_and_complete, drop_training_state
+
+__all__ = ["load_skops", "save_skops"]
+
+
+def save_skops(estimator: Any) -> bytes:
+    """Return a fitted estimator as a skops archive; the same estimator gives the same bytes.
+
+    A search is stored as its best estimator. What only training needs is left out.
+
+    Raises
+    ------
+    BundleError
+        If the estimator, or a part of it, is not of an allowed type.
+    """
+    if isinstance(estimator, BaseSearchCV):
+        estimator = estimator.best_estimator_
+    stored = deepcopy(estimator)
+    drop_training_state(stored)
+    try:
+        data = canonical_archive(skops.io.dumps(stored))
+    except TypeError as error:  # skops says so of types that it cannot store
+        raise BundleError(
+            f"A {type(estimator).__name__} cannot be stored: {error}.",
+            "Store it as ONNX, or train a model of another kind.",
+        ) from error
+    load_skops(data)  # what is refused later is refused now
+    return data
+
+
+def load_skops(data: bytes) -> Any:
+    """Return the fitted estimator of a skops archive, given by its verified bytes.
+
+    Raises
+    ------
+    BundleError
+        If the archive is damaged, names a type that is not allowed, or holds a model that would
+        make compiled code read outside its arrays.
+    """
+    schema, arrays = read_archive(data)
+    check_schema(schema, arrays)
+    try:
+        unknown = set(skops.io.get_untrusted_types(data=data))
+        allowed = allowed_names()
+        if unknown <= allowed:
+            estimator = skops.io.loads(data, trusted=sorted(unknown))
+            check_and_complete(estimator)
+            return estimator
+    except BundleError:
+        raise
+    except Exception as error:  # a hostile file can make skops and scikit-learn raise anything
+        raise malformed(f"{type(error).__name__}: {error}") from error
+    raise BundleError(
+        f"The model file asks for {', '.join(sorted(unknown - allowed))}, which is not allowed.",
+        "Store other models as ONNX.",
+    )
