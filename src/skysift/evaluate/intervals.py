@@ -19,6 +19,7 @@ __all__ = [
     "mcnemar",
     "mean_interval",
     "normal_interval",
+    "ratio_limits",
     "two_sided_p",
     "wilson_interval",
     "wilson_limits",
@@ -209,6 +210,32 @@ def mean_interval(
     return normal_interval(mean, float(np.sqrt(variance)), confidence=confidence, method=method)
 
 
+def ratio_limits(above: Interval, below: Interval) -> tuple[float, float]:
+    """Return the confidence limits of a ratio of two independent numbers >= 0 (MOVER-R).
+
+    Donner & Zou (2012), Stat. Methods Med. Res. 21, 347: the limits of the two numbers stand in for
+    their variances, so that skew limits (Wilson's) give skew limits.
+
+    Parameters
+    ----------
+    above, below : Interval
+        Numerator and denominator, of the same confidence level.
+
+    Returns
+    -------
+    low, high : float
+        `high` is infinite if the denominator may be 0.
+    """
+    product = above.value * below.value
+    down = above.low * below.high * (2 * above.value - above.low) * (2 * below.value - below.high)
+    up = above.high * below.low * (2 * above.value - above.high) * (2 * below.value - below.low)
+    under = below.high * (2 * below.value - below.high)
+    over = below.low * (2 * below.value - below.low)
+    low = above.low / below.high if under == 0 else (product - _root(product, down)) / under
+    high = np.inf if over == 0 else (product + _root(product, up)) / over
+    return float(max(low, 0.0)), float(high)
+
+
 def mcnemar(first_right: ArrayLike, second_right: ArrayLike) -> McNemar:
     """Return the exact McNemar test of two classifiers on the same rows.
 
@@ -263,6 +290,10 @@ def holm(p_values: ArrayLike) -> FloatArray:
     corrected = np.empty_like(given)
     corrected[order] = np.minimum(np.maximum.accumulate(stepped), 1.0)
     return corrected
+
+
+def _root(product: float, subtracted: float) -> float:
+    return float(np.sqrt(max(product**2 - subtracted, 0.0)))
 
 
 def _variance_of_sum(share: FloatArray, rows: FloatArray) -> float:

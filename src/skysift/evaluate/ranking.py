@@ -2,7 +2,7 @@
 
 All that depends on the order of the scores (AUC, partial AUC, efficiency at an acceptance, quality
 factor) and the calibration error follow from how much signal and how much background lies on each
-*rung* of a ladder of scores. Up to 32,768 distinct scores each has its own rung and nothing is
+*rung* of a ladder of scores. Up to 8,192 distinct scores each has its own rung and nothing is
 lost. Beyond that, rungs are merged to about 4,000: even and geometric steps of background
 acceptance together, so that an acceptance of 0.001 is still resolved to half a per cent of itself,
 far below its statistical error. Estimates are never made from merged rungs, only intervals.
@@ -21,7 +21,7 @@ from skysift.evaluate.roc import area_up_to, standardised_area, within_acceptanc
 
 __all__ = ["Ladder", "RankingStatistics", "bootstrap_ranking"]
 
-_EXACT_RUNGS = 32_768
+_EXACT_RUNGS = 8_192
 _MERGED_RUNGS = 4_096
 _SMALLEST_ACCEPTANCE = 1e-4
 
@@ -73,7 +73,10 @@ class Ladder:
             rung = merged[rung]
         rung = rung.astype(np.int64)
         mean = np.bincount(rung, weights=score) / np.bincount(rung)
-        return cls(rung, mean)
+        # Rounding must not carry the mean of equal scores past the edge of a bin.
+        lowest = np.full(len(mean), np.inf)
+        np.minimum.at(lowest, rung, score)
+        return cls(rung, np.maximum(mean, lowest))
 
 
 @dataclass(frozen=True, slots=True)

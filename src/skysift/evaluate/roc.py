@@ -178,7 +178,7 @@ def partial_auc(
         there.
     standardised : bool
         Map the area to 0.5 for a curve on the diagonal and 1 for a perfect one (McClish 1989,
-        Medical Decision Making 9, 190, eq. 3), so that it compares with a whole AUC.
+        Medical Decision Making 9, 190), so that it compares with a whole AUC.
 
     Raises
     ------
