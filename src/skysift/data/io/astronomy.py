@@ -1,0 +1,144 @@
+"""ECSV and VOTable, and the way between astropy's tables and ours.
+
+Both formats are read and written as a whole: they are for results of modest size.
+"""
+
+import json
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from astropy.io.votable import parse
+from astropy.table import Column, MaskedColumn, Table
+from astropy.time import Time
+from numpy.typing import NDArray
+
+from skysift.data.io.batches import sliced
+from skysift.data.io.schema import described_field, description_of, plain_types, to_arrow, unit_of
+from skysift.data.io.source import Source, chosen_columns
+from skysift.data.table import FeatureTable
+
+__all__ = ["PROVENANCE_NAME", "from_astropy", "read_ecsv", "read_votable", "to_astropy"]
+
+PROVENANCE_NAME = "skysift"
+"""Name of the provenance, as JSON, in the meta of an ECSV and the INFO of a VOTable."""
+
+
+def read_ecsv(source: Source) -> Iterator[FeatureTable]:
+    """Read an ECSV table [1]_ with its units and descriptions.
+
+    References
+    ----------
+    .. [1] T. Aldcroft, "Enhanced Character Separated Values", APE 6, doi:10.5281/zenodo.1043901.
+    """
+    table = Table.read(source.file, format="ascii.ecsv")
+    yield from _batches(table, table.meta.get(PROVENANCE_NAME), source)
+
+
+def read_votable(source: Source) -> Iterator[FeatureTable]:
+    """Read the first table of a VOTable [1]_ with its units and descriptions.
+
+    References
+    ----------
+    .. [1] F. Ochsenbein et al., "VOTable Format Definition Version 1.4", IVOA 2019.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # astropy reports each deviation from the standard
+        document = parse(source.file)
+        table = document.get_first_table().to_table(use_names_over_ids=True)
+    notes = [info.value for info in document.infos if info.name == PROVENANCE_NAME]
+    yield from _batches(table, notes[0] if notes else None, source)
+
+
+def _batches(table: Table, provenance: str | None, source: Source) -> Iterator[FeatureTable]:
+    whole = from_astropy(table)
+    meta = dict(whole.meta)
+    if provenance is not None:
+        meta["provenance"] = json.loads(provenance)
+    arrow = whole.arrow.select(chosen_columns(whole.columns, source))
+    for piece in sliced(arrow, source.options.batch_rows):
+        yield FeatureTable(piece, meta)
+
+
+def from_astropy(table: Table) -> FeatureTable:
+    """Turn an astropy table into ours; columns that cannot pass are named in the meta.
+
+    Times become ISO 8601 text in their own scale, masked values become nulls.
+
+    Examples
+    --------
+    >>> from astropy.table import QTable
+    >>> import astropy.units as u
+    >>> table = from_astropy(QTable({"length": [28.8, 31.6] * u.mm}))
+    >>> table.unit("length")
+    'mm'
+    """
+    fields, arrays, skipped = [], [], {}
+    for name in table.colnames:
+        column = table[name]
+        if isinstance(column, Time):
+            column = Column(column.isot, description=f"time, scale {column.scale}")
+        values = np.asarray(getattr(column, "value", column))
+        if values.dtype.kind not in "biufUS" or (values.dtype.kind in "US" and values.ndim > 1):
+            array = _text(column)
+            if array is None:
+                skipped[name] = f"values of type {values.dtype} do not fit a column"
+                continue
+        else:
+            array = _array(values, column)
+        unit = getattr(column, "unit", None)
+        description = getattr(column, "description", None) or column.info.description
+        arrays.append(array)
+        fields.append(
+            described_field(name, array.type, str(unit) if unit is not None else "", description)
+        )
+    meta = {"skipped_columns": skipped} if skipped else {}
+    return FeatureTable(pa.Table.from_arrays(arrays, schema=pa.schema(fields)), meta)
+
+
+def _array(values: NDArray[Any], column: Any) -> pa.Array:
+    mask = np.asarray(column.mask) if isinstance(column, MaskedColumn) else None
+    if values.dtype.kind in "US":
+        text = np.char.decode(values, "utf-8") if values.dtype.kind == "S" else values
+        return pa.array(text.tolist(), type=pa.string(), mask=mask)
+    if mask is not None and values.ndim > 1:
+        filled = values.astype(np.float64)
+        filled[mask] = np.nan
+        return to_arrow(filled)
+    return to_arrow(values, mask)
+
+
+def _text(column: Any) -> pa.Array | None:
+    """Return an object column as text, if it is text."""
+    values = column.tolist() if hasattr(column, "tolist") else []
+    if column.dtype.kind != "O" or not all(isinstance(v, str | None) for v in values):
+        return None
+    return pa.array(values, type=pa.string())
+
+
+def to_astropy(table: pa.Table, meta: Mapping[str, Any] | None = None) -> Table:
+    """Turn an Arrow table into an astropy table; nulls become masked values."""
+    table = plain_types(table)
+    columns = {}
+    for field in table.schema:
+        columns[field.name] = _column(field, table.column(field.name).combine_chunks())
+    return Table(columns, meta=dict(meta or {}), copy=False)
+
+
+def _column(field: pa.Field, array: pa.Array) -> Column:
+    about = {"unit": unit_of(field) or None, "description": description_of(field) or None}
+    mask = np.asarray(array.is_null()) if array.null_count else None
+    if pa.types.is_fixed_size_list(field.type):
+        size = field.type.list_size
+        values = array.flatten().to_numpy(zero_copy_only=False)
+        return Column(values.reshape(-1, size), **about)
+    if pa.types.is_string(field.type):
+        values = np.array(["" if v is None else v for v in array.to_pylist()], dtype=np.str_)
+    else:
+        filled = array.fill_null(False if pa.types.is_boolean(field.type) else 0)
+        values = filled.to_numpy(zero_copy_only=False)
+    if mask is None:
+        return Column(values, **about)
+    return MaskedColumn(values, mask=mask, **about)

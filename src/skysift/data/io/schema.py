@@ -1,0 +1,91 @@
+"""Arrow fields with units and descriptions, and tables reduced to plain types."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from skysift.core.errors import OutputError
+
+__all__ = ["described_field", "description_of", "plain_types", "to_arrow", "unit_of"]
+
+
+def described_field(
+    name: str, kind: pa.DataType, unit: str | None = None, description: str | None = None
+) -> pa.Field:
+    """Return a field that carries its unit and description."""
+    metadata = {}
+    if unit:
+        metadata["unit"] = unit
+    if description:
+        metadata["description"] = description
+    return pa.field(name, kind, metadata=metadata or None)
+
+
+def unit_of(field: pa.Field) -> str:
+    """Return the unit of a field, or nothing."""
+    return str((field.metadata or {}).get(b"unit", b"").decode())
+
+
+def description_of(field: pa.Field) -> str:
+    """Return the description of a field, or nothing."""
+    return str((field.metadata or {}).get(b"description", b"").decode())
+
+
+def to_arrow(values: NDArray[Any], mask: NDArray[np.bool_] | None = None) -> pa.Array:
+    """Turn an array of shape (n_rows, ...) into one Arrow array, vectors as fixed-size lists.
+
+    Parameters
+    ----------
+    values : array, shape (n_rows, ...)
+        Numbers, booleans or text, of either byte order.
+    mask : array of bool, shape (n_rows,), optional
+        True where a value is missing; for one-dimensional arrays.
+    """
+    values = np.ascontiguousarray(values)
+    if not values.dtype.isnative:
+        values = values.astype(values.dtype.newbyteorder("="))
+    array = pa.array(values.reshape(-1), mask=mask if values.ndim == 1 else None)
+    for size in reversed(values.shape[1:]):
+        array = pa.FixedSizeListArray.from_arrays(array, size)
+    return array
+
+
+def plain_types(table: pa.Table) -> pa.Table:
+    """Reduce a table to numbers, booleans, text and lists of them, as most formats know no more.
+
+    Dictionaries are decoded, timestamps become ISO 8601 text, decimals become float64.
+
+    Raises
+    ------
+    OutputError
+        If a column has a type that only Parquet can hold.
+    """
+    for position, field in enumerate(table.schema):
+        target = _plain_type(field)
+        if target != field.type:
+            column = table.column(position).cast(target)
+            table = table.set_column(position, field.with_type(target), column)
+    return table
+
+
+def _plain_type(field: pa.Field) -> pa.DataType:
+    kind, types = field.type, pa.types
+    if types.is_dictionary(kind):
+        return _plain_type(field.with_type(kind.value_type))
+    if types.is_float16(kind):
+        return pa.float32()
+    if types.is_decimal(kind):
+        return pa.float64()
+    textual = types.is_large_string(kind) or types.is_string_view(kind) or types.is_null(kind)
+    if textual or (types.is_temporal(kind) and not types.is_duration(kind)):
+        return pa.string()
+    cell = kind.value_type if types.is_fixed_size_list(kind) else kind
+    numeric = types.is_floating(cell) or types.is_integer(cell) or types.is_boolean(cell)
+    if not numeric and not types.is_string(kind):
+        raise OutputError(
+            f"Column '{field.name}' is of type {kind}, which this format cannot hold.",
+            "Write .parquet, or leave the column out.",
+        )
+    return kind
