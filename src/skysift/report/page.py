@@ -242,6 +242,7 @@ class Page:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        environment.filters["inline"] = to_inline_html
         digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
         # Our own assets, not the user's text: they go into the page as they are.
         return environment.get_template("page.html.jinja").render(

@@ -11,6 +11,7 @@ from skysift.core.errors import InputError, UnknownNameError
 from skysift.report.plots.labels import label_ends, place_legend
 from skysift.report.plots.series import Estimate, Series, draw_band, require_some
 from skysift.report.plots.style import (
+    GRID,
     INK,
     MUTED,
     SERIES,
@@ -154,7 +155,7 @@ def plot_operating_points(
                 label=name,
             )
         for edge in range(1, len(acceptances)):
-            axes.axvline(edge - 0.5, color=MUTED, linewidth=0.5, alpha=0.6)
+            axes.axvline(edge - 0.5, color=GRID, linewidth=1.2)
         axes.grid(visible=False, axis="x")
         axes.set_xticks(range(len(acceptances)), [f"{a:g}" for a in acceptances])
         axes.tick_params(axis="x", length=0)
