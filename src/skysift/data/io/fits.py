@@ -62,8 +62,9 @@ class _Reader:
         if self.scale == 1 and native.dtype.kind in "iu" and abs(self.zero) == 2 ** (bits - 1):
             # Adding half the range is the same as flipping the highest bit, without overflow.
             kind = np.dtype(f"u{native.dtype.itemsize}" if bits > 8 else "i1")  # noqa: PLR2004 - bits of a byte
-            flipped = native.view(f"u{native.dtype.itemsize}") ^ (1 << (bits - 1))
-            return flipped.astype(f"u{native.dtype.itemsize}").view(kind)
+            unsigned = native.view(f"u{native.dtype.itemsize}")
+            flipped = unsigned ^ unsigned.dtype.type(1 << (bits - 1))
+            return np.asarray(flipped.view(kind))
         return native * self.scale + self.zero
 
 
@@ -128,7 +129,7 @@ def _raw_rows(hdu: fits.BinTableHDU, source: Source) -> NDArray[Any]:
     """Map the rows of a table as they lie in the file, shape (n_rows,)."""
     start = int(hdu.fileinfo()["datLoc"])
     count = int(hdu.header["NAXIS2"])
-    layout = hdu.columns.dtype
+    layout = hdu.columns.dtype.newbyteorder(">")
     if layout.itemsize != int(hdu.header["NAXIS1"]):
         raise ReadError(
             f"The columns take {layout.itemsize} bytes a row, the header says "
@@ -169,7 +170,9 @@ def _readers(hdu: fits.BinTableHDU) -> tuple[dict[str, _Reader], dict[str, str]]
             zero=float(column.bzero or 0),
             null=column.null if isinstance(column.null, int) else None,
             field_unit=column.unit or "",
-            description=str(hdu.header.comments[f"TTYPE{number}"]),
+            description=str(
+                hdu.header.get(f"TCOMM{number}", "") or hdu.header.comments[f"TTYPE{number}"]
+            ),
         )
     return readers, skipped
 

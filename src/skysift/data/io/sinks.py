@@ -1,0 +1,174 @@
+"""Where rows go: one class for each format, all with ``write``, ``finish`` and ``close``."""
+
+import json
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+from astropy.io.votable import from_table
+from astropy.io.votable.tree import Info
+
+from skysift.core.errors import OutputError
+from skysift.core.files import write_atomic
+from skysift.data.io.astronomy import PROVENANCE_NAME, to_astropy
+from skysift.data.io.parquet import PROVENANCE_KEY
+from skysift.data.io.schema import description_of, plain_types, unit_of
+from skysift.data.io.spool import Spool
+from skysift.data.io.text import SIDE_FILE_SUFFIX
+
+__all__ = ["CsvSink", "EcsvSink", "ParquetSink", "Sink", "VotableSink"]
+
+
+class Sink(Protocol):
+    """A file being written.
+
+    Every sink is made of the temporary file to write, the final path, and the provenance as JSON
+    (empty if there is none).
+    """
+
+    def write(self, table: pa.Table) -> None:
+        """Add rows; the schema is the same each time."""
+
+    def finish(self) -> None:
+        """Complete the file; nothing is written after that."""
+
+    def close(self) -> None:
+        """Free what is held, whether or not the file was completed."""
+
+
+class ParquetSink:
+    """Parquet: one row group for each batch."""
+
+    def __init__(self, temporary: Path, _final: Path, provenance: str) -> None:
+        self._temporary = temporary
+        self._provenance = provenance
+        self._writer: pq.ParquetWriter | None = None
+
+    def write(self, table: pa.Table) -> None:
+        """Add rows."""
+        if self._writer is None:
+            metadata = dict(table.schema.metadata or {})
+            if self._provenance:
+                metadata[PROVENANCE_KEY] = self._provenance.encode()
+            schema = table.schema.with_metadata(metadata or None)
+            self._writer = pq.ParquetWriter(self._temporary, schema)
+        self._writer.write_table(table.replace_schema_metadata(self._writer.schema.metadata))
+
+    def finish(self) -> None:
+        """Write the footer."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._writer is not None:
+            self._writer.close()
+
+
+class CsvSink:
+    """CSV with a header; types, units and provenance go to a side file."""
+
+    def __init__(self, temporary: Path, final: Path, provenance: str) -> None:
+        self._temporary = temporary
+        self._final = final
+        self._provenance = provenance
+        self._schema: pa.Schema = pa.schema([])
+        self._writer: pacsv.CSVWriter | None = None
+        self._file: pa.NativeFile | None = None
+
+    def write(self, table: pa.Table) -> None:
+        """Add rows."""
+        table = _flat(plain_types(table))
+        if self._writer is None:
+            self._schema = table.schema
+            compression = "gzip" if self._final.suffix.lower() == ".gz" else None
+            self._file = pa.output_stream(str(self._temporary), compression=compression)
+            self._writer = pacsv.CSVWriter(self._file, table.schema)
+        self._writer.write_table(table)
+
+    def finish(self) -> None:
+        """Complete the file and write its side file."""
+        self.close()
+        side = {
+            "provenance": json.loads(self._provenance) if self._provenance else None,
+            "columns": {
+                field.name: {
+                    "type": str(field.type),
+                    "unit": unit_of(field),
+                    "description": description_of(field),
+                }
+                for field in self._schema
+            },
+        }
+        write_atomic(f"{self._final}{SIDE_FILE_SUFFIX}", json.dumps(side, indent=1) + "\n")
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._writer is not None and self._file is not None:
+            self._writer.close()
+            self._file.close()
+            self._writer = self._file = None
+
+
+class _WholeTableSink:
+    """Formats that are written at once: the rows wait in a spool."""
+
+    def __init__(self, temporary: Path, _final: Path, provenance: str) -> None:
+        self._temporary = temporary
+        self._provenance = provenance
+        self._spool = Spool(temporary.with_suffix(".spool"))
+
+    def write(self, table: pa.Table) -> None:
+        """Add rows."""
+        self._spool.write(plain_types(table))
+
+    def _whole(self) -> pa.Table:
+        return pa.concat_tables(list(self._spool.tables()) or [self._spool.schema.empty_table()])
+
+    def close(self) -> None:
+        """Remove the spool."""
+        self._spool.close()
+
+
+class EcsvSink(_WholeTableSink):
+    """ECSV; the provenance stands in the meta of its header."""
+
+    def finish(self) -> None:
+        """Write the file."""
+        meta = {PROVENANCE_NAME: self._provenance} if self._provenance else {}
+        to_astropy(self._whole(), meta).write(self._temporary, format="ascii.ecsv")
+
+
+class VotableSink(_WholeTableSink):
+    """VOTable in its binary form, which keeps floats to the bit; provenance in an INFO."""
+
+    def finish(self) -> None:
+        """Write the file."""
+        document = from_table(to_astropy(_votable_types(self._whole())))
+        if self._provenance:
+            document.infos.append(Info(name=PROVENANCE_NAME, value=self._provenance))
+        document.to_xml(str(self._temporary), tabledata_format="binary2")
+
+
+_VOTABLE_TYPES = {
+    pa.int8(): pa.int16(),
+    pa.uint16(): pa.int32(),
+    pa.uint32(): pa.int64(),
+}
+
+
+def _votable_types(table: pa.Table) -> pa.Table:
+    """Widen the integers that VOTable does not know."""
+    fields = [field.with_type(_VOTABLE_TYPES.get(field.type, field.type)) for field in table.schema]
+    return table.cast(pa.schema(fields))
+
+
+def _flat(table: pa.Table) -> pa.Table:
+    for field in table.schema:
+        if pa.types.is_fixed_size_list(field.type):
+            raise OutputError(
+                f"Column '{field.name}' holds vectors, which CSV cannot hold.",
+                "Write .parquet or .fits, or leave the column out.",
+            )
+    return table
