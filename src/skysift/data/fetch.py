@@ -127,7 +127,7 @@ def fetch(
     cache : path-like, optional
         Where fetched files are kept; without it, :func:`cache_folder`.
     progress : bool, optional
-        Show or hide the bar; without it, it is shown on a terminal for files of a few MB.
+        Show or hide the bar; without it, files of a few MB have one. Only a terminal shows it.
     patience : Patience, optional
         Timeouts and retries.
 

@@ -22,11 +22,12 @@ def progress_bar(
     total : int
         Size in bytes.
     show : bool, optional
-        Without it, the bar is shown if stderr is a terminal and `total` is a few MB or more.
+        Show or hide the bar; without it, the bar is shown if `total` is a few MB or more. Where
+        stderr is no terminal there is none.
     """
     if show is None:
-        show = total >= _WORTH_SHOWING and sys.stderr.isatty()
-    if not show:
+        show = total >= _WORTH_SHOWING
+    if not (show and sys.stderr.isatty()):
         yield lambda _: None
         return
     # rich is only needed, and only paid for, where a bar is shown.
