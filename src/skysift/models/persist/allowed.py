@@ -34,9 +34,9 @@ from sklearn.gaussian_process import kernels
 from sklearn.utils import Bunch
 
 from skysift.core.errors import BundleError
-from skysift.models.persist.archive import malformed
+from skysift.models.persist.archive import ArrayHeaders, dictionaries, malformed
 
-__all__ = ["allow_type", "allowed_names", "check_schema"]
+__all__ = ["allow_type", "allowed_names", "check_arrays", "check_types"]
 
 ClassT = TypeVar("ClassT", bound=type)
 
@@ -193,7 +193,7 @@ def allowed_names() -> frozenset[str]:
     return frozenset().union(*_ALLOWED.values(), _own)
 
 
-def check_schema(schema: Any, arrays: dict[str, tuple[tuple[int, ...], np.dtype[Any]]]) -> None:
+def check_types(schema: Any) -> None:
     """Check every node of a skops schema against the list.
 
     Raises
@@ -204,22 +204,29 @@ def check_schema(schema: Any, arrays: dict[str, tuple[tuple[int, ...], np.dtype[
     protocol = schema.get("protocol") if isinstance(schema, dict) else None
     if type(protocol) is not int or protocol < _OLDEST_PROTOCOL:
         raise malformed(f"its protocol is {protocol!r}")
-    waiting: list[Any] = [schema]
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, dict):
-            if "__id__" in item:
-                raise malformed("it refers to objects by number")
-            if "__loader__" in item:
-                _check_node(item, arrays)
-            waiting.extend(item.values())
-        elif isinstance(item, list):
-            waiting.extend(item)
+    for item in dictionaries(schema):
+        if "__id__" in item:
+            raise malformed("it refers to objects by number")
+        if "__loader__" in item:
+            _check_node(item)
 
 
-def _check_node(
-    node: dict[str, Any], arrays: dict[str, tuple[tuple[int, ...], np.dtype[Any]]]
-) -> None:
+def check_arrays(schema: Any, arrays: ArrayHeaders) -> None:
+    """Check that every array is there, and those whose size compiled code does not look at.
+
+    Raises
+    ------
+    BundleError
+        If an array is missing or unfit.
+    """
+    for node in dictionaries(schema):
+        if "file" in node and isinstance(node["file"], str) and node["file"] not in arrays:
+            raise malformed("an array is missing")
+        if node.get("__loader__") == "TreeNode":
+            _check_tree_arguments(node, arrays)
+
+
+def _check_node(node: dict[str, Any]) -> None:
     parts = [node.get(key) for key in ("__loader__", "__module__", "__class__")]
     if not all(isinstance(part, str) for part in parts):
         raise malformed("a node has no loader, module or class")
@@ -228,19 +235,12 @@ def _check_node(
     allowed = _ALLOWED.get(str(loader), frozenset())
     if full_name not in allowed and not (loader == "ObjectNode" and full_name in _own):
         raise BundleError(
-            f"The model file asks for {full_name} ({loader}), which is not allowed.",
-            "A file that was not made to harm holds only models that skysift can train; "
-            "store others as ONNX.",
+            f"The model asks for {full_name} ({loader}), which is not allowed in a model file.",
+            "Store a model of your own as ONNX; do not use a file of unknown origin.",
         )
-    if "file" in node and node["file"] not in arrays:
-        raise malformed("an array is missing")
-    if loader == "TreeNode":
-        _check_tree_arguments(node, arrays)
 
 
-def _check_tree_arguments(
-    node: dict[str, Any], arrays: dict[str, tuple[tuple[int, ...], np.dtype[Any]]]
-) -> None:
+def _check_tree_arguments(node: dict[str, Any], arrays: ArrayHeaders) -> None:
     """Check what the compiled constructor of a tree reads without looking at sizes."""
     try:
         _, n_classes, n_outputs = node["__reduce__"]["args"]["content"]

@@ -4,13 +4,25 @@ import io
 import json
 import re
 import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from skysift.core.errors import BundleError
 
-__all__ = ["canonical_archive", "malformed", "read_archive"]
+__all__ = [
+    "ArrayHeaders",
+    "canonical_archive",
+    "dictionaries",
+    "malformed",
+    "read_headers",
+    "read_schema",
+]
+
+ArrayHeaders = Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]]
+"""Shape and type of each array, by the name of its member."""
 
 MAX_MEMBERS = 50_000
 MAX_BYTES = 2 * 2**30
@@ -44,7 +56,7 @@ def canonical_archive(data: bytes) -> bytes:
     with zipfile.ZipFile(io.BytesIO(data)) as source:
         schema = json.loads(source.read(_SCHEMA))
         numbers: dict[str, str] = {}
-        for node in _dictionaries(schema):
+        for node in dictionaries(schema):
             node.pop("__id__", None)
             if isinstance(node.get("file"), str):
                 node["file"] = numbers.setdefault(node["file"], f"{len(numbers)}.npy")
@@ -52,33 +64,59 @@ def canonical_archive(data: bytes) -> bytes:
         with zipfile.ZipFile(target, "w") as out:
             _write(out, _SCHEMA, json.dumps(schema, separators=(",", ":")).encode())
             for old, new in numbers.items():
-                _write(out, new, source.read(old))
+                content = source.read(old)
+                _write(out, new, _without_padding(content) if old.endswith(".npy") else content)
     return target.getvalue()
 
 
-def read_archive(data: bytes) -> tuple[Any, dict[str, tuple[tuple[int, ...], np.dtype[Any]]]]:
-    """Check an archive and return its schema and the shape and type of each array.
-
-    Nothing but JSON and the headers of arrays is read.
+def read_schema(data: bytes) -> Any:
+    """Check the members of an archive and return its schema.
 
     Raises
     ------
     BundleError
-        If the archive is damaged, is larger than any model, or holds anything else.
+        If the archive is damaged, is larger than any model, or holds other things.
     """
+    with _guarded(data) as archive:
+        return json.loads(archive.read(_SCHEMA))
+
+
+def read_headers(data: bytes) -> ArrayHeaders:
+    """Return shape and type of each array of an archive; the arrays themselves are not read.
+
+    Raises
+    ------
+    BundleError
+        If an array is damaged, holds Python objects, or claims another size than it has.
+    """
+    with _guarded(data) as archive:
+        members = (info for info in archive.infolist() if info.filename != _SCHEMA)
+        return {info.filename: _array_header(archive, info) for info in members}
+
+
+@contextmanager
+def _guarded(data: bytes) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             _check_sizes(archive.infolist(), len(data))
-            headers = {
-                info.filename: _array_header(archive, info)
-                for info in archive.infolist()
-                if info.filename != _SCHEMA
-            }
-            return json.loads(archive.read(_SCHEMA)), headers
+            yield archive
     except BundleError:
         raise
     except Exception as error:  # a hostile file can make the readers of ZIP and JSON raise anything
         raise malformed(f"{type(error).__name__}: {error}") from error
+
+
+def _without_padding(content: bytes) -> bytes:
+    """Zero the bytes between the fields of records: they hold whatever was in memory."""
+    array = np.load(io.BytesIO(content), allow_pickle=False)
+    if array.dtype.names is None:
+        return content
+    clean = np.zeros(array.shape, array.dtype)  # zeros_like would leave the gaps as they are
+    for field in array.dtype.names:
+        clean[field] = array[field]
+    buffer = io.BytesIO()
+    np.save(buffer, clean, allow_pickle=False)
+    return buffer.getvalue()
 
 
 def _write(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
@@ -129,7 +167,7 @@ def _array_header(
     return shape, dtype
 
 
-def _dictionaries(root: Any) -> list[dict[str, Any]]:
+def dictionaries(root: Any) -> list[dict[str, Any]]:
     """Return all dictionaries of a JSON document, parents before children, in their order."""
     found, waiting = [], [root]
     while waiting:

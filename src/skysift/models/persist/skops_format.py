@@ -4,11 +4,10 @@ from copy import deepcopy
 from typing import Any
 
 import skops.io
-from sklearn.model_selection import BaseSearchCV
 
 from skysift.core.errors import BundleError
-from skysift.models.persist.allowed import allowed_names, check_schema
-from skysift.models.persist.archive import canonical_archive, malformed, read_archive
+from skysift.models.persist.allowed import allowed_names, check_arrays, check_types
+from skysift.models.persist.archive import canonical_archive, malformed, read_headers, read_schema
 from skysift.models.persist.soundness import check_and_complete, drop_training_state
 
 __all__ = ["load_skops", "save_skops"]
@@ -17,15 +16,13 @@ __all__ = ["load_skops", "save_skops"]
 def save_skops(estimator: Any) -> bytes:
     """Return a fitted estimator as a skops archive; the same estimator gives the same bytes.
 
-    A search is stored as its best estimator. What only training needs is left out.
+    What only training needs is left out.
 
     Raises
     ------
     BundleError
         If the estimator, or a part of it, is not of an allowed type.
     """
-    if isinstance(estimator, BaseSearchCV):
-        estimator = estimator.best_estimator_
     stored = deepcopy(estimator)
     drop_training_state(stored)
     try:
@@ -48,8 +45,9 @@ def load_skops(data: bytes) -> Any:
         If the archive is damaged, names a type that is not allowed, or holds a model that would
         make compiled code read outside its arrays.
     """
-    schema, arrays = read_archive(data)
-    check_schema(schema, arrays)
+    schema = read_schema(data)
+    check_types(schema)
+    check_arrays(schema, read_headers(data))
     try:
         unknown = set(skops.io.get_untrusted_types(data=data))
         allowed = allowed_names()
@@ -62,6 +60,6 @@ def load_skops(data: bytes) -> Any:
     except Exception as error:  # a hostile file can make skops and scikit-learn raise anything
         raise malformed(f"{type(error).__name__}: {error}") from error
     raise BundleError(
-        f"The model file asks for {', '.join(sorted(unknown - allowed))}, which is not allowed.",
-        "Store other models as ONNX.",
+        f"The model asks for {', '.join(sorted(unknown - allowed))}, which is not allowed.",
+        "Store a model of your own as ONNX; do not use a file of unknown origin.",
     )

@@ -9,7 +9,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.tree import BaseDecisionTree
@@ -19,6 +24,8 @@ from skysift.models.persist.archive import malformed
 __all__ = ["check_and_complete", "drop_training_state"]
 
 _LEAF = -1
+_FITTED = {"_fit_X", "_predictors", "estimators_", "n_features_in_", "tree_"}
+_TREE_ENSEMBLES = (ExtraTreesClassifier, GradientBoostingClassifier, RandomForestClassifier)
 
 
 def drop_training_state(estimator: Any) -> None:
@@ -47,23 +54,32 @@ def check_and_complete(estimator: Any) -> None:
     checked: set[int] = set()
     found: list[Any] = []
     for part in _parts(estimator):
-        if isinstance(part, BaseDecisionTree):
-            _check_tree(part.tree_, _n_features(part))
-            checked.add(id(part.tree_))
-        elif isinstance(part, GradientBoostingClassifier):
-            # Its compiled loop hands the rows to the trees without asking them.
-            if any(_n_features(stage) != _n_features(part) for stage in part.estimators_.flat):
-                raise malformed("trees of one ensemble have different features")
-        elif isinstance(part, HistGradientBoostingClassifier):
-            for predictor in _predictors(part):
-                _check_predictor(predictor, _n_features(part))
-                checked.add(id(predictor))
-        elif isinstance(part, KNeighborsClassifier):
-            _fit_neighbours_again(part)
-        elif type(part).__name__ in {"Tree", "TreePredictor"}:
+        if type(part).__name__ in {"Tree", "TreePredictor"}:
             found.append(part)
-    if any(id(part) not in checked for part in found):
+        elif _FITTED & getattr(part, "__dict__", {}).keys():  # else the pattern of a forest's trees
+            checked.update(id(tree) for tree in _check_part(part))
+    if any(id(tree) not in checked for tree in found):
         raise malformed("a tree stands outside its estimator")
+
+
+def _check_part(part: Any) -> list[Any]:
+    """Check one fitted estimator and return its trees."""
+    if isinstance(part, BaseDecisionTree):
+        _check_tree(part.tree_, _n_features(part))
+        return [part.tree_]
+    if isinstance(part, _TREE_ENSEMBLES):
+        # Compiled loops hand the rows to the trees without asking them.
+        trees = np.ravel(part.estimators_)
+        if any(_n_features(tree) != _n_features(part) for tree in trees):
+            raise malformed("trees of one ensemble have different features")
+    elif isinstance(part, HistGradientBoostingClassifier):
+        predictors = _predictors(part)
+        for predictor in predictors:
+            _check_predictor(predictor, _n_features(part))
+        return predictors
+    elif isinstance(part, KNeighborsClassifier):
+        _fit_neighbours_again(part)
+    return []
 
 
 def _n_features(estimator: Any) -> int:

@@ -32,8 +32,8 @@ class ProbabilisticModel(Protocol):
 def save_model(
     estimator: Any,
     *,
-    format: str = "auto",
-    name: str = "model",  # noqa: A002  # the bundle's word
+    format: str = "auto",  # noqa: A002  # the bundle's word
+    name: str = "model",
 ) -> tuple[ModelFormat, dict[str, bytes]]:
     """Turn a fitted model into members of a bundle.
 
@@ -41,7 +41,7 @@ def save_model(
     ----------
     estimator : object
         A scikit-learn classifier of an allowed type; an ``xgboost.XGBClassifier``; an ONNX model
-        (``onnx.ModelProto`` or its bytes).
+        (``onnx.ModelProto`` or its bytes). Of a search, its best estimator is stored.
     format : {"auto", "skops", "xgboost", "onnx"}
         How to store it.
     name : str
@@ -69,6 +69,7 @@ def save_model(
     >>> format, list(members)
     ('skops', ['model.skops'])
     """
+    estimator = getattr(estimator, "best_estimator_", estimator)
     chosen = _format_of(estimator) if format == "auto" else format
     data: bytes
     match chosen:
