@@ -6,9 +6,7 @@ security policy forbids all else. It reads in light and dark, on paper, and on a
 
 import base64
 import hashlib
-import os
 import re
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -20,7 +18,8 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from skysift.core.errors import InputError, OutputError, UsageError
+from skysift.core.errors import InputError, UsageError
+from skysift.core.files import write_atomic
 from skysift.data.table import FeatureTable
 from skysift.report.figures import figure_to_svg, theme_css
 from skysift.report.markup import to_html, to_inline_html
@@ -265,29 +264,8 @@ class Page:
             The place cannot be written.
         """
         path = Path(path)
-        html = self.to_html()
-        try:
-            _replace(path, html)
-        except OSError as error:
-            raise OutputError(
-                f"The report cannot be written: {error.strerror}.",
-                "Choose a folder that exists and that you may write to.",
-                path=path,
-            ) from error
+        write_atomic(path, self.to_html())
         return path
-
-
-def _replace(path: Path, text: str) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
-        temporary.chmod(0o644)  # mkstemp lets only the owner read
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _asset(name: str) -> str:

@@ -8,6 +8,7 @@ from matplotlib.ticker import FixedLocator
 from numpy.typing import ArrayLike, NDArray
 
 from skysift.core.errors import UnknownNameError
+from skysift.evaluate.roc import within_acceptance
 from skysift.report.plots.labels import mark_level, place_legend
 from skysift.report.plots.series import Roc, Series, draw_band, require_some
 from skysift.report.plots.style import MUTED, drawing, log_axis, strokes
@@ -79,7 +80,7 @@ def plot_roc(
             )
             axes.plot(
                 marks,
-                np.interp(marks, acceptance, efficiency),
+                _efficiency_at(curves[name], marks),
                 color=stroke.color,
                 linestyle="none",
                 marker=stroke.marker,
@@ -141,13 +142,13 @@ def plot_efficiency_ratio(
     if reference not in curves:
         raise UnknownNameError("curve", reference, curves)
     grid = np.geomspace(5e-3, 1.0, 400)
-    base = np.interp(grid, *_arrays(curves[reference]))
+    base = _efficiency_at(curves[reference], grid)
     neutral = 0.0 if difference else 1.0
     with drawing(ax) as axes:
         for name, stroke in strokes(curves, colors).items():
             if name == reference:
                 continue
-            y = _relative(np.interp(grid, *_arrays(curves[name])), base, difference=difference)
+            y = _relative(_efficiency_at(curves[name], grid), base, difference=difference)
             if bands and name in bands:
                 draw_band(axes, bands[name], stroke)
             axes.plot(grid, y, color=stroke.color, linestyle=stroke.linestyle, label=name)
@@ -222,6 +223,13 @@ def plot_purity(
 
 def _arrays(curve: Roc) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return _floats(curve.acceptance), _floats(curve.efficiency)
+
+
+def _efficiency_at(curve: Roc, targets: ArrayLike) -> NDArray[np.float64]:
+    """Return the efficiency of the step curve, as the tables quote it: nothing is interpolated."""
+    acceptance, efficiency = _arrays(curve)
+    last: NDArray[np.intp] = within_acceptance(acceptance, np.asarray(targets, float)) - 1
+    return efficiency[np.maximum(last, 0)]
 
 
 def _floats(values: ArrayLike) -> NDArray[np.float64]:
