@@ -209,6 +209,12 @@ def test_comparison_is_sorted_best_first(higher, order):
     assert axes.yaxis_inverted()
 
 
+def test_intervals_are_solid_however_many_models_there_are():
+    values = {f"model {i}": Metric("auc", i / 10, i / 10 - 0.02, i / 10 + 0.02) for i in range(9)}
+    axes = plots.plot_comparison(values, label="AUC")
+    assert {entry.get_linestyle() for entry in axes.get_lines()} == {"-"}
+
+
 def test_comparison_draws_value_interval_reference_and_target():
     values = {"trees": Metric("auc", 0.95, 0.94, 0.96), "cuts": Metric("auc", 0.82)}
     axes = plots.plot_comparison(

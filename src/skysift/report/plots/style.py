@@ -89,7 +89,7 @@ _RC: Any = {
     "axes.labelpad": 6.0,
     "axes.labelsize": 10.0,
     "axes.linewidth": 0.8,
-    "axes.prop_cycle": cycler(linestyle=_LINES) * cycler(color=SERIES),
+    "axes.prop_cycle": cycler(color=SERIES),
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.titlelocation": "left",
