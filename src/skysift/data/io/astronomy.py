@@ -89,10 +89,15 @@ def from_astropy(table: Table) -> FeatureTable:
         else:
             array = _array(values, column)
         unit = getattr(column, "unit", None)
-        description = getattr(column, "description", None) or column.info.description
+        description = getattr(column, "description", None) or column.info.description or ""
         arrays.append(array)
         fields.append(
-            described_field(name, array.type, str(unit) if unit is not None else "", description)
+            described_field(
+                name,
+                array.type,
+                "" if unit is None else str(unit),
+                " ".join(description.split()),  # VOTable wraps its lines
+            )
         )
     meta = {"skipped_columns": skipped} if skipped else {}
     return FeatureTable(pa.Table.from_arrays(arrays, schema=pa.schema(fields)), meta)

@@ -143,9 +143,13 @@ class EcsvSink(_WholeTableSink):
 class VotableSink(_WholeTableSink):
     """VOTable in its binary form, which keeps floats to the bit; provenance in an INFO."""
 
+    def write(self, table: pa.Table) -> None:
+        """Add rows."""
+        super().write(_votable_types(table))
+
     def finish(self) -> None:
         """Write the file."""
-        document = from_table(to_astropy(_votable_types(self._whole())))
+        document = from_table(to_astropy(self._whole()))
         if self._provenance:
             document.infos.append(Info(name=PROVENANCE_NAME, value=self._provenance))
         document.to_xml(str(self._temporary), tabledata_format="binary2")
@@ -160,6 +164,12 @@ _VOTABLE_TYPES = {
 
 def _votable_types(table: pa.Table) -> pa.Table:
     """Widen the integers that VOTable does not know."""
+    for field in table.schema:
+        if field.type == pa.uint64():
+            raise OutputError(
+                f"Column '{field.name}' holds unsigned 64-bit integers, which VOTable cannot hold.",
+                "Write .parquet, or convert the column to int64.",
+            )
     fields = [field.with_type(_VOTABLE_TYPES.get(field.type, field.type)) for field in table.schema]
     return table.cast(pa.schema(fields))
 

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ _SAMPLE_ROWS = 1000
 _BLOCK_BYTES = 4 * 1024**2
 _MISSING = ("", "NA", "N/A", "NaN", "nan", "-nan", "null", "NULL", "None", "?", "<null>")
 _EXACT_IN_FLOAT64 = 2**53
+_INT64_END = 2**63
 _SIDE_TYPES = {
     str(kind): kind
     for kind in (
@@ -185,10 +187,10 @@ def _type(values: Sequence[str]) -> pa.DataType:
         return pa.bool_()
     if 2 * sum(map(_is_number, values)) <= len(values):
         return pa.string()
-    whole = all(re.fullmatch(r"-?\d{1,18}", value) for value in values)
-    if whole and any(abs(int(value)) > _EXACT_IN_FLOAT64 for value in values):
-        return pa.int64()  # e.g. Gaia's source_id: float64 would change it
-    return pa.float64()
+    whole = all(re.fullmatch(r"-?\d{1,19}", value) for value in values)
+    largest = max(abs(int(value)) for value in values) if whole else 0
+    # Float64 would change an identifier like Gaia's source_id.
+    return pa.int64() if _EXACT_IN_FLOAT64 < largest < _INT64_END else pa.float64()
 
 
 def _is_number(text: str) -> bool:
@@ -214,14 +216,15 @@ def _stream(source: Source, layout: _Layout) -> Iterator[pa.Table]:
             convert_options=pacsv.ConvertOptions(
                 column_types=layout.types,
                 include_columns=wanted,
-                null_values=list(_MISSING),
+                null_values=[*_MISSING, *(f" {mark}" for mark in _MISSING)],  # KEEL: ", <null>"
                 true_values=["true", "True", "TRUE"],
                 false_values=["false", "False", "FALSE"],
                 strings_can_be_null=True,
                 quoted_strings_can_be_null=False,
             ),
         )
-        tables = (pa.Table.from_batches([batch]) for batch in reader)
+        none = pa.schema([(name, layout.types[name]) for name in wanted]).empty_table()
+        tables = chain([none], (pa.Table.from_batches([batch]) for batch in reader))
         for table in rebatch(tables, source.options.batch_rows):
             yield _trimmed(table) if layout.trim_text else table
     except pa.ArrowInvalid as error:
@@ -229,12 +232,10 @@ def _stream(source: Source, layout: _Layout) -> Iterator[pa.Table]:
 
 
 def _bad_row(source: Source, layout: _Layout, said: str) -> ReadError:
-    if said.startswith("Empty CSV"):
-        return ReadError("The table has no rows.", "Check how it was made.", path=source.path)
     if "UTF8" in said:
         return _not_utf8(source)
     number = re.search(r"Row #(\d+)", said)
-    row = None if number is None else int(number[1]) - 1
+    row = None if number is None else int(number[1]) - 1 - layout.skip_lines
     cell = re.search(r"In CSV column #(\d+).*invalid value '(.*)'", said, re.DOTALL)
     if cell is not None:
         name = layout.names[int(cell[1])]
