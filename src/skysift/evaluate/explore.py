@@ -396,8 +396,8 @@ def _pearson(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
     if len(first) < 2:  # noqa: PLR2004 - one point has no slope
         return float("nan")
     first, second = first - first.mean(), second - second.mean()
-    norm = np.sqrt((first @ first) * (second @ second))
-    return float(np.clip(first @ second / norm, -1, 1)) if norm > 0 else float("nan")
+    norm = np.sqrt(np.sum(first**2) * np.sum(second**2))
+    return float(np.clip(np.sum(first * second) / norm, -1, 1)) if norm > 0 else float("nan")
 
 
 def _or_zero(value: float) -> float:

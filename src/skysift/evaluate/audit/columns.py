@@ -75,7 +75,7 @@ def find_telling_columns(subject: Subject) -> list[AuditFinding]:
         if codes is None:
             subject.notes.append(f"Column '{name}' is neither numbers nor text: not examined.")
             continue
-        if _is_label(codes, subject.y):
+        if len(set(values.tolist())) == _TWO and _is_label(codes, subject.y):
             findings.append(
                 subject.finding(
                     "label-column",

@@ -88,10 +88,9 @@ def find_number_format(
         if is_numeric(values):
             p_values[j], n = _most_different(digits[:, j], values.astype(np.float64), y)
             n_tested += n
-    odd = np.flatnonzero(p_values * n_tested < _LEVEL)
-    if not len(odd):
+    if (p_values * n_tested >= _LEVEL).all():
         return []
-    return _report(subject, rows, digits, [names[j] for j in odd], float(p_values.min() * n_tested))
+    return _report(subject, rows, digits, names, p_values * n_tested)
 
 
 def _digits_of(
@@ -119,10 +118,15 @@ def _decimal_precision(dtype: np.dtype[Any]) -> int:
 def _most_different(
     digits: NDArray[np.int64], values: NDArray[np.float64], y: NDArray[np.bool_]
 ) -> tuple[float, int]:
-    """Return the smallest p-value over all thresholds of the digits, and how many there were."""
-    kept = np.isfinite(values) & (values != 0)
-    if not kept.any():
+    """Return the smallest p-value over all thresholds of the digits, and how many there were.
+
+    A value that a class repeats counts once: a default value is another matter than a format.
+    """
+    usable = np.flatnonzero(np.isfinite(values) & (values != 0))
+    if not len(usable):
         return 1.0, 0
+    written = np.column_stack([values[usable], y[usable], digits[usable]])
+    kept = usable[np.unique(written, axis=0, return_index=True)[1]]
     size = np.abs(values[kept])
     strata = np.column_stack([np.floor(np.log10(size)), np.floor(np.log2(size))])
     _, stratum = np.unique(strata, axis=0, return_inverse=True)
@@ -153,16 +157,18 @@ def _report(
     subject: Subject,
     sampled: NDArray[np.int64],
     digits: NDArray[np.int64],
-    columns: list[str],
-    p_value: float,
+    names: list[str],
+    p_values: NDArray[np.float64],
 ) -> list[AuditFinding]:
     y = subject.y[sampled]
-    most = digits.max(axis=1)
+    odd = np.flatnonzero(p_values < _LEVEL)
+    most = digits[:, odd].max(axis=1)
     levels = np.unique(most)[:-1]
     difference = np.array([abs(np.mean(most[y] > d) - np.mean(most[~y] > d)) for d in levels])
     if not len(levels) or difference.max() < _LEAST_DIFFERENCE:
         return []
     level = _telling_level(most, y, levels, difference)
+    most = np.maximum(most, _agreeing_digits(digits, most, level, y))
     rows = sampled[most > level]
     gap = float(difference[levels == level][0])
     n_signal = int(np.count_nonzero(subject.y[rows]))
@@ -176,17 +182,31 @@ def _report(
             "classes, so the classes went through different programs. The digits know the class; "
             "nature does not print numbers.",
             rows=rows,
-            columns=columns,
+            columns=[names[j] for j in odd],
             evidence={
                 "digits": level,
                 "rate_signal": float(np.mean(most[y] > level)),
                 "rate_background": float(np.mean(most[~y] > level)),
-                "p_value": min(1.0, p_value),
+                "p_value": float(p_values.min()),
             },
             advice="Never make features of text, decimals or rounding; round both classes to the "
             "coarser format; look for other differences between these rows and the rest.",
         )
     ]
+
+
+def _agreeing_digits(
+    digits: NDArray[np.int64], most: NDArray[np.int64], level: int, y: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Return the most digits in those columns that hold to the rule that one class never breaks.
+
+    Too few of their values may break it for a test of their own, but they are the same rows' kin.
+    """
+    for never in (y, ~y):
+        if not (most[never] > level).any():
+            agreeing = ~(digits[never] > level).any(axis=0)
+            return np.asarray(np.where(agreeing, digits, 0).max(axis=1))
+    return most
 
 
 def _telling_level(

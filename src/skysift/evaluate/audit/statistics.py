@@ -43,6 +43,8 @@ def one_sided_fisher(pure: int, other: int, pure_near: int, other_near: int) -> 
     (True, True)
     """
     total = pure + other + pure_near + other_near
+    if total == 0:
+        return 1.0
     return float(hypergeom.cdf(other, total, other + other_near, pure + other))
 
 

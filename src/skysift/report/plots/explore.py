@@ -37,6 +37,8 @@ _DIVERGING = LinearSegmentedColormap.from_list(
 _DARK = 0.18
 _CHANCE = 0.5
 _ARTEFACT_BINS = 120
+_BINS_IN_REGION = 12
+_WIDTHS_AROUND = 3
 
 
 def plot_feature_distributions(
@@ -183,7 +185,7 @@ def _draw_cell(axes: Axes, row: int, column: int, value: float) -> None:
 def _is_dark(color: tuple[float, ...]) -> bool:
     """Return whether white ink reads better than black on a colour (relative luminance)."""
     red, green, blue = (channel**2.2 for channel in color[:3])
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue < _DARK
+    return bool(0.2126 * red + 0.7152 * green + 0.0722 * blue < _DARK)
 
 
 def plot_separation(
@@ -323,8 +325,13 @@ def _edges_around(
 ) -> NDArray[np.float64]:
     """Return equal bins around the region, one edge of them on a limit of the region.
 
-    A border must not cut a bin: half of that bin would seem to spill over.
+    A border must not cut a bin: half of that bin would seem to spill over. A narrow region between
+    two limits is drawn with a few of its own widths on each side.
     """
+    if math.isfinite(low) and math.isfinite(high):
+        width = (high - low) / _BINS_IN_REGION
+        around = _WIDTHS_AROUND * _BINS_IN_REGION
+        return np.asarray(low + width * np.arange(-around, around + _BINS_IN_REGION + 1))
     bulk = np.percentile(values[~inside], [1, 90]) if (~inside).any() else values[[0, -1]]
     core = np.percentile(values[inside], [5, 95])
     start, stop = min(core[0], bulk[0]), max(core[1], bulk[1])
