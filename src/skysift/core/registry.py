@@ -17,7 +17,15 @@ from skysift.core.config import Config, build_config
 from skysift.core.errors import MissingExtraError, UnknownNameError
 from skysift.core.task import Task
 
-__all__ = ["TaskManifest", "bundle_folder", "list_tasks", "load_task", "manifest"]
+__all__ = [
+    "TaskManifest",
+    "bundle_folder",
+    "list_tasks",
+    "load_options",
+    "load_task",
+    "manifest",
+    "shipped_bundles",
+]
 
 
 class TaskManifest(Config):
@@ -29,6 +37,8 @@ class TaskManifest(Config):
     outputs: str
     replaces: str
     entry: str = Field(pattern=r"^[\w.]+:\w+$")
+    options: str = Field(pattern=r"^[\w.]+$")
+    """The light module that holds the option classes."""
     default_bundle: str
     default_data: str
     modules: dict[str, str] = Field(default_factory=dict)
@@ -80,6 +90,19 @@ def load_task(name: str) -> Task[Any, Any]:
     return task
 
 
+def load_options(name: str, kind: str) -> type[Config]:
+    """Return an option class of a task, e.g. ``TrainOptions``, without importing its models."""
+    options: type[Config] = getattr(import_module(manifest(name).options), kind)
+    return options
+
+
+def shipped_bundles(name: str) -> list[Path]:
+    """Return the folders of the bundles that ship with a task, ordered by name."""
+    package = manifest(name).options.rpartition(".")[0]
+    found = Path(str(files(package))).glob("bundles/*/bundle.json")
+    return sorted(path.parent for path in found)
+
+
 def bundle_folder(name: str, bundle: str | None = None) -> Path:
     """Return the folder of a bundle that ships with a task.
 
@@ -95,13 +118,11 @@ def bundle_folder(name: str, bundle: str | None = None) -> Path:
     UnknownNameError
         If the task ships no such bundle; the message names the nearest.
     """
-    item = manifest(name)
-    shipped = Path(str(files("skysift.tasks"))) / item.name.replace("-", "_") / "bundles"
-    folder = shipped / (bundle or item.default_bundle)
-    if not (folder / "bundle.json").is_file():
-        known = [path.parent.name for path in shipped.glob("*/bundle.json")]
-        raise UnknownNameError(f"bundle of {name}", folder.name, known)
-    return folder
+    wanted = bundle or manifest(name).default_bundle
+    shipped = {folder.name: folder for folder in shipped_bundles(name)}
+    if wanted not in shipped:
+        raise UnknownNameError(f"bundle of {name}", wanted, shipped)
+    return shipped[wanted]
 
 
 def _read(path: Path) -> TaskManifest:

@@ -17,6 +17,8 @@ from skysift.core.results import Evaluation
 if TYPE_CHECKING:
     import numpy as np
 
+    from skysift.core.provenance import Provenance
+
 __all__ = ["Progress", "Run", "Task"]
 
 DataT = TypeVar("DataT")
@@ -32,47 +34,41 @@ def silent(_fraction: float, _what: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a long job leaves behind for people and machines.
+    """What a job leaves behind for people and machines.
 
     Parameters
     ----------
     title : str
         What was done.
-    folder : Path
-        Where its files are.
-    page : Path or None
-        The HTML report, if one was asked for.
     rows : sequence of mapping
-        The result table, one mapping per row, as printed and as stored in ``result.json``.
+        The result table, one mapping per row, as printed and as stored.
     notes : tuple of str
         What a reader of the table should know.
+    page : Path or None
+        The HTML report, if one was written.
     """
 
     title: str
-    folder: Path
-    page: Path | None
     rows: Sequence[Mapping[str, Any]]
     notes: tuple[str, ...] = field(default=())
+    page: Path | None = None
 
 
 class Task(ABC, Generic[DataT, ModelT]):
     """One problem of one instrument: readers, models, metrics, bundles.
 
     A task is made without arguments and holds no state. Its options are closed configuration
-    classes, so that the command line can offer them and refuse what it does not know.
+    classes named ``ReadOptions``, ``TrainOptions``, ``PredictOptions`` and ``CompareOptions``, in a
+    module that imports nothing heavy, so that the command line can offer them at once and refuse
+    what it does not know.
+
+    A model carries the attributes ``bundle`` (None before it is saved) and ``metrics``.
     """
 
     name: str
     """As on the command line."""
 
-    ReadOptions: type[Config]
-    """How an input is read: column maps, names, units."""
-
-    TrainOptions: type[Config]
-    """What is trained and how."""
-
-    PredictOptions: type[Config]
-    """What a prediction can be asked for."""
+    # --- the path of the data: every task, and the contract suite that all tasks must pass -----
 
     @abstractmethod
     def synth(self, n: int, rng: np.random.Generator) -> DataT:
@@ -105,20 +101,7 @@ class Task(ABC, Generic[DataT, ModelT]):
 
     @abstractmethod
     def predict(self, data: DataT, model: ModelT) -> Any:
-        """Return the answers for data in memory, one row per event, object or candidate."""
-
-    @abstractmethod
-    def predict_files(
-        self,
-        paths: Sequence[Path],
-        out: Path,
-        model: ModelT,
-        options: Config,
-        *,
-        provenance: Mapping[str, Any],
-        progress: Progress = silent,
-    ) -> Mapping[str, Any]:
-        """Predict from files to a file in bounded memory and return the counts of rows."""
+        """Return a table with the answers for data in memory, in the order of its rows."""
 
     @abstractmethod
     def evaluate(
@@ -139,3 +122,79 @@ class Task(ABC, Generic[DataT, ModelT]):
         BundleError
             If the bundle is damaged, not allowed, or of another task.
         """
+
+    # --- the jobs of the command line ----------------------------------------------------------
+
+    @abstractmethod
+    def predict_files(
+        self,
+        paths: Sequence[Path],
+        out: Path,
+        model: ModelT,
+        read_options: Config,
+        options: Config,
+        *,
+        provenance: Provenance,
+        progress: Progress = silent,
+    ) -> Mapping[str, int]:
+        """Predict from files to a file in bounded memory and return the counts of rows."""
+
+    @abstractmethod
+    def evaluate_files(
+        self,
+        paths: Sequence[Path],
+        options: Config,
+        model: ModelT,
+        folder: Path | None,
+        rng: np.random.Generator,
+        *,
+        command: str,
+        progress: Progress = silent,
+    ) -> Run:
+        """Evaluate a model on files; with a folder, write the report there."""
+
+    @abstractmethod
+    def explore(
+        self,
+        paths: Sequence[Path],
+        options: Config,
+        folder: Path,
+        rng: np.random.Generator,
+        *,
+        command: str,
+        progress: Progress = silent,
+    ) -> Run:
+        """Describe labelled data and write the report."""
+
+    @abstractmethod
+    def audit(
+        self,
+        paths: Sequence[Path],
+        options: Config,
+        rng: np.random.Generator,
+        *,
+        progress: Progress = silent,
+    ) -> Run:
+        """Search labelled data for leaks."""
+
+    @abstractmethod
+    def compare(
+        self,
+        paths: Sequence[Path],
+        read_options: Config,
+        options: Config,
+        folder: Path,
+        *,
+        seed: int,
+        command: str,
+        progress: Progress = silent,
+    ) -> Run:
+        """Train and score several models on the same rows and write the report."""
+
+    @abstractmethod
+    def render(self, folder: Path) -> Run:
+        """Write the report of an earlier run again from its stored results."""
+
+    @abstractmethod
+    def demo(self, folder: Path, *, seed: int, command: str, progress: Progress = silent) -> Run:
+        """Run the main job on real data where it can be had, in a few minutes."""

@@ -1,0 +1,1 @@
+"""The command line: one program, a verb for each thing that one does."""

@@ -1,0 +1,102 @@
+"""The program ``skysift``: find the verb, bind the options of the task, run, exit with a code."""
+
+import sys
+from collections.abc import Callable, Sequence
+
+import typer
+
+from skysift import __version__
+from skysift.cli import verbs
+from skysift.cli.bind import bind_options
+from skysift.cli.console import fail
+from skysift.core.config import Config
+from skysift.core.errors import SkysiftError
+from skysift.core.registry import list_tasks, load_options
+
+__all__ = ["build_app", "main"]
+
+_HELP = """Separate signal from background in sky data.
+
+Examples:
+
+  skysift tasks                                             what it can do
+
+  skysift predict gamma-hadron events.h5 --out gammaness.parquet
+
+  skysift evaluate gamma-hadron --data magic                how good it is
+
+  skysift train gamma-hadron --data my.h5 --columns map.toml --out my-bundle
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or input, 130 interrupted.
+"""
+
+_PLAIN: dict[str, Callable[..., None]] = {
+    "tasks": verbs.tasks,
+    "fetch": verbs.fetch,
+    "report": verbs.report,
+    "demo": verbs.demo,
+    "doctor": verbs.doctor,
+}
+
+_OF_A_TASK: dict[str, tuple[Callable[..., None], tuple[str, ...]]] = {
+    "explore": (verbs.explore, ("ReadOptions",)),
+    "audit": (verbs.audit, ("ReadOptions",)),
+    "train": (verbs.train, ("ReadOptions", "TrainOptions")),
+    "evaluate": (verbs.evaluate, ("ReadOptions",)),
+    "predict": (verbs.predict, ("ReadOptions", "PredictOptions")),
+    "compare": (verbs.compare, ("ReadOptions", "CompareOptions")),
+}
+
+
+def build_app(arguments: Sequence[str] = ()) -> typer.Typer:
+    """Return the program, with the options of the task that the arguments name."""
+    app = typer.Typer(
+        help=_HELP,
+        no_args_is_help=True,
+        add_completion=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_version)
+    for name, verb in _PLAIN.items():
+        app.command(name)(verb)
+    for name, (verb, kinds) in _OF_A_TASK.items():
+        app.command(name)(bind_options(verb, *_options(name, kinds, arguments)))
+    data = typer.Typer(help="The registered data sets.", no_args_is_help=True)
+    data.command("list")(verbs.data_list)
+    app.add_typer(data, name="data")
+    return app
+
+
+def main() -> None:
+    """Run the program and exit."""
+    arguments = sys.argv[1:]
+    as_json = "--json" in arguments
+    try:
+        build_app(arguments)(arguments, standalone_mode=True)
+    except SkysiftError as error:
+        sys.exit(fail(error, as_json=as_json))
+    except KeyboardInterrupt:
+        sys.stderr.write("skysift: interrupted\n")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+
+
+def _version(
+    version: bool = typer.Option(False, "--version", help="Print the version and exit."),  # noqa: FBT001 typer declares flags this way
+) -> None:
+    if version:
+        sys.stdout.write(f"skysift {__version__}\n")
+        raise typer.Exit
+
+
+def _options(verb: str, kinds: Sequence[str], arguments: Sequence[str]) -> list[type[Config]]:
+    """Return the option classes of the task that the arguments name, none if they name none."""
+    if not arguments or arguments[0] != verb:
+        return []
+    known = {item.name for item in list_tasks()}
+    task = next((word for word in arguments[1:] if word in known), None)
+    return [] if task is None else [load_options(task, kind) for kind in kinds]

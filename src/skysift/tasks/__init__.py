@@ -1,0 +1,1 @@
+"""The tasks, one folder each; a task never imports another."""

@@ -1,0 +1,286 @@
+"""A trained gamma-hadron model: features in, gammaness out; as a bundle and back."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skysift.core.bundle import Bundle, render_card, write_bundle
+from skysift.core.bundle_schema import (
+    BundleSpec,
+    DataLicence,
+    Distribution,
+    InputColumn,
+    ModelEntry,
+    ModelFormat,
+    OperatingPoint,
+    Training,
+)
+from skysift.core.errors import BundleError
+from skysift.core.provenance import package_versions
+from skysift.core.results import Metric
+from skysift.data.table import FeatureTable
+from skysift.models.calibration import BetaCalibration
+from skysift.models.cross_fitting import CrossFitted
+from skysift.models.persist import load_model, save_model
+from skysift.tasks.gamma_hadron.features import compute
+from skysift.tasks.gamma_hadron.options import Mode
+
+__all__ = ["GammaHadronModel", "Predictor", "load_bundle", "save_bundle"]
+
+TASK = "gamma-hadron"
+_LEVELS = tuple(np.round(np.linspace(0.0, 1.0, 21), 2).tolist())
+
+
+class Predictor(Protocol):
+    """The trained part: a matrix of features to gammaness and its error."""
+
+    def predict_with_error(self, X: NDArray[Any], /) -> tuple[NDArray[Any], NDArray[Any]]:  # noqa: N803  # scikit-learn's name
+        """Return gammaness and its error, shape (n,) each, for X (n, n_features)."""
+        ...
+
+
+@dataclass(frozen=True)
+class GammaHadronModel:
+    """A model, and all that a user of its numbers must know.
+
+    Parameters
+    ----------
+    name : str
+        Name of the bundle.
+    family : str
+        What it is, e.g. ``random forest``.
+    mode : {"source-dependent", "source-independent"}
+        Whether it knows where the source is.
+    features : tuple of str
+        Columns of its matrix.
+    inputs : tuple of InputColumn
+        Columns of the table that the features are computed from, with their training range.
+    predictor : Predictor
+        The trained part.
+    prior : float
+        Share of gammas in the training data, which the gammaness assumes.
+    training : Training
+        Data, rows, split, seed, command.
+    data_licence : DataLicence
+        Of the training data.
+    operating_points : tuple of OperatingPoint
+        Thresholds, chosen on rows that the scoring members had not seen.
+    metrics : tuple of Metric
+        What was measured, and on which rows.
+    parameters : mapping
+        Hyper-parameters.
+    reference : mapping of str to Distribution
+        Quantiles of inputs and of gammaness on the training rows.
+    column_map : mapping or None
+        How the training table named its columns, so that the same kind of table can be read.
+    bundle : Bundle or None
+        Where the model was loaded from.
+    """
+
+    name: str
+    family: str
+    mode: Mode
+    features: tuple[str, ...]
+    inputs: tuple[InputColumn, ...]
+    predictor: Predictor
+    prior: float
+    training: Training
+    data_licence: DataLicence
+    operating_points: tuple[OperatingPoint, ...] = ()
+    metrics: tuple[Metric, ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    reference: Mapping[str, Distribution] = field(default_factory=dict)
+    column_map: Mapping[str, Any] | None = None
+    bundle: Bundle | None = None
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Columns that a table must have."""
+        return tuple(column.name for column in self.inputs)
+
+    @property
+    def training_range(self) -> dict[str, tuple[float, float]]:
+        """Lowest and highest value of each input in the training data."""
+        return {
+            column.name: (column.low, column.high)
+            for column in self.inputs
+            if column.low is not None and column.high is not None
+        }
+
+    def gammaness(self, table: FeatureTable) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the probability of being a gamma ray at the training prior, and its error.
+
+        Parameters
+        ----------
+        table : FeatureTable
+            Events with the columns in `needed`, all of them finite.
+
+        Returns
+        -------
+        gammaness, error : arrays, shape (n_rows,)
+            The error is the standard deviation over the members of the model: what the finite
+            training sample leaves open. It does not cover a difference between simulated and real
+            showers.
+        """
+        gammaness, error = self.predictor.predict_with_error(compute(table, self.features))
+        return np.asarray(gammaness, dtype=np.float64), np.asarray(error, dtype=np.float64)
+
+
+def describe_inputs(table: FeatureTable, needed: Sequence[str]) -> tuple[InputColumn, ...]:
+    """Return the inputs with their units and ranges in the training table."""
+    return tuple(
+        InputColumn(
+            name=name,
+            unit=table.unit(name),
+            low=float(np.min(table[name])),
+            high=float(np.max(table[name])),
+        )
+        for name in needed
+    )
+
+
+def distributions(columns: Mapping[str, NDArray[Any]]) -> dict[str, Distribution]:
+    """Return the quantiles of columns, shape (n,) each, against which later data are compared."""
+    return {
+        name: Distribution(
+            levels=_LEVELS,
+            values=tuple(np.quantile(np.asarray(values, dtype=np.float64), _LEVELS).tolist()),
+        )
+        for name, values in columns.items()
+    }
+
+
+def table_hash(table: FeatureTable, names: Sequence[str]) -> str:
+    """Return a SHA-256 over the values of columns, as training data is identified."""
+    digest = hashlib.sha256()
+    for name in names:
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(table[name], dtype="<f8").tobytes())
+    return digest.hexdigest()
+
+
+def save_bundle(model: GammaHadronModel, folder: Path, *, card: str, summary: str) -> Bundle:
+    """Write a cross-fitted or ONNX model as a bundle.
+
+    Raises
+    ------
+    OutputError
+        If the folder exists or cannot be written.
+    BundleError
+        If the model is of a kind that cannot be stored without code.
+    """
+    entry, members = _members(model)
+    spec = BundleSpec(
+        name=model.name,
+        task=TASK,
+        created=datetime.now(UTC).replace(microsecond=0),
+        summary=summary,
+        model=entry,
+        preprocessing={
+            "mode": model.mode,
+            "column_map": None if model.column_map is None else dict(model.column_map),
+        },
+        inputs=model.inputs,
+        features=model.features,
+        classes=("hadron", "gamma"),
+        positive_class="gamma",
+        prior=model.prior,
+        operating_points=model.operating_points,
+        metrics=model.metrics,
+        training=model.training,
+        reference=dict(model.reference),
+        packages=package_versions(),
+        data_licence=model.data_licence,
+    )
+    return write_bundle(folder, spec, members, render_card(spec, card))
+
+
+def load_bundle(folder: Path, *, threads: int = 1) -> GammaHadronModel:
+    """Load a bundle.
+
+    Raises
+    ------
+    BundleError
+        If it is damaged, holds what is not allowed, or is of another task.
+    """
+    bundle = Bundle.load(folder, task=TASK)
+    manifest = bundle.manifest
+    if manifest.positive_class != "gamma" or manifest.prior is None:
+        raise BundleError(
+            "The positive class must be 'gamma', and the prior given.",
+            "Train the bundle again.",
+            path=folder,
+        )
+    mode: Any = manifest.preprocessing.get("mode")
+    column_map: Any = manifest.preprocessing.get("column_map")
+    return GammaHadronModel(
+        name=manifest.name,
+        family=manifest.model.family,
+        mode=mode,
+        features=manifest.features,
+        inputs=manifest.inputs,
+        predictor=_predictor(bundle, threads),
+        prior=manifest.prior,
+        training=manifest.training,
+        data_licence=manifest.data_licence,
+        operating_points=manifest.operating_points,
+        metrics=manifest.metrics,
+        parameters=manifest.model.parameters,
+        reference=manifest.reference,
+        column_map=column_map,
+        bundle=bundle,
+    )
+
+
+def with_metrics(model: GammaHadronModel, metrics: Sequence[Metric]) -> GammaHadronModel:
+    """Return the model with more measured numbers on its label."""
+    return replace(model, metrics=(*model.metrics, *metrics))
+
+
+def _members(model: GammaHadronModel) -> tuple[ModelEntry, dict[str, bytes]]:
+    predictor = model.predictor
+    if isinstance(predictor, bytes):
+        kind, members = save_model(predictor)
+        return _entry(model, kind, list(members), {}), members
+    if not isinstance(predictor, CrossFitted):
+        raise BundleError(
+            f"A {type(predictor).__name__} cannot be stored.", "Copy the bundle it came from."
+        )
+    members = {}
+    formats: list[ModelFormat] = []
+    for number, member in enumerate(predictor.members):
+        kind, files = save_model(member, name=f"member-{number}")
+        formats.append(kind)
+        members.update(files)
+    calibration = predictor.calibration
+    beta = [calibration.a, calibration.b, calibration.c]
+    return _entry(model, formats[0], list(members), {"beta_calibration": beta}), members
+
+
+def _entry(
+    model: GammaHadronModel, kind: ModelFormat, files: list[str], extra: Mapping[str, Any]
+) -> ModelEntry:
+    return ModelEntry(
+        format=kind,
+        file=files[0],
+        family=model.family,
+        parameters={**model.parameters, **extra, "members": files},
+        outputs=("gammaness", "gammaness_err") if kind == "onnx" else ("gammaness",),
+    )
+
+
+def _predictor(bundle: Bundle, threads: int) -> Predictor:
+    entry = bundle.manifest.model
+    files: Any = entry.parameters.get("members") or [entry.file]
+    if entry.format == "onnx":
+        loaded: Any = load_model(bundle, threads=threads)
+        return loaded  # type: ignore[no-any-return]
+    beta: Any = entry.parameters.get("beta_calibration") or [1.0, 1.0, 0.0]
+    members = [load_model(bundle, file=file, threads=threads) for file in files]
+    return CrossFitted(members, BetaCalibration(*beta), np.empty(0))

@@ -1,0 +1,323 @@
+"""From files to events that a model can take: mapped, labelled, checked."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from skysift.core.config import build_config
+from skysift.core.errors import ContractError, ReadError
+from skysift.core.files import sha256_of_file
+from skysift.data.columns import CANONICAL_COLUMNS, ColumnMap, detect_map, load_map
+from skysift.data.contract import Checked
+from skysift.data.io import iter_table
+from skysift.data.splits import distinct_groups
+from skysift.data.table import FeatureTable
+from skysift.tasks.gamma_hadron.contract import Conventions, check, conventions_of
+from skysift.tasks.gamma_hadron.labels import Labels, label_rows
+from skysift.tasks.gamma_hadron.options import ReadOptions
+from skysift.tasks.gamma_hadron.split import MAGIC_SHA256, magic_test_rows
+
+__all__ = ["Events", "batches", "read_events"]
+
+Purpose = Literal["explore", "train", "evaluate"]
+
+_BATCH_ROWS = 262_144
+
+
+@dataclass(frozen=True)
+class Events:
+    """A labelled table of events after its input contract, in memory.
+
+    Parameters
+    ----------
+    table : FeatureTable
+        Canonical columns, then all others; usable rows only.
+    is_gamma : array of bool, shape (n_rows,)
+        The truth.
+    groups : array of int, shape (n_rows,)
+        Equal for rows that are duplicates of each other.
+    checked : Checked
+        The table as read, with all rows and what the contract found.
+    name : str
+        Name of the data.
+    split : str
+        Which rows of it these are.
+    column_map : ColumnMap
+        How the columns were named in the file.
+    """
+
+    table: FeatureTable
+    is_gamma: NDArray[np.bool_]
+    groups: NDArray[np.int64]
+    checked: Checked
+    name: str
+    split: str
+    column_map: ColumnMap
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def take(self, rows: NDArray[Any], split: str) -> Self:
+        """Return some of the rows, chosen by a mask or by numbers."""
+        return replace(
+            self,
+            table=self.table.take(rows),
+            is_gamma=self.is_gamma[rows],
+            groups=self.groups[rows],
+            split=split,
+        )
+
+    def distinct(self) -> Self:
+        """Return each event once: the first of its duplicates."""
+        _, first = np.unique(self.groups, return_index=True)
+        return self.take(np.sort(first), f"{self.split}, distinct")
+
+    def feature_columns(self) -> list[str]:
+        """Return the columns that a model may be trained on: no truth, no label, numbers only."""
+        excluded = set(self.column_map.excluded(self.table.columns))
+        return [
+            name
+            for name in self.table.columns
+            if name not in excluded and self.table[name].dtype.kind in "biuf"
+        ]
+
+
+def read_events(
+    paths: Sequence[Path],
+    options: ReadOptions,
+    needed: Sequence[str] | None,
+    *,
+    purpose: Purpose,
+    training_range: Mapping[str, tuple[float, float]] | None = None,
+    fallback: Mapping[str, Any] | None = None,
+) -> Events:
+    """Read labelled files into memory.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Files with the same columns.
+    options : ReadOptions
+        Column map, and which rows of the MAGIC table.
+    needed : sequence of str, optional
+        Columns that must be there and usable; all canonical ones of the table if left out.
+    purpose : {"explore", "train", "evaluate"}
+        Decides which rows of the MAGIC table ``rows = "auto"`` means.
+    training_range : mapping, optional
+        Range of each column in the training data of the model that will be applied.
+    fallback : mapping, optional
+        The column map that a model was trained with.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read, a needed column is missing, or only one class is there.
+    """
+    parts: list[FeatureTable] = []
+    labels: list[Labels] = []
+    conventions: Conventions | None = None
+    column_map: ColumnMap | None = None
+    for path in paths:
+        file_class = _class_of(path, options)
+        for batch in batches(path, options, fallback=fallback):
+            conventions = conventions or batch.conventions
+            column_map = batch.column_map
+            labels.append(label_rows(batch.table, column_map, file_class=file_class))
+            parts.append(batch.table)
+    if column_map is None:
+        raise ReadError("There is no file to read.", "Name one with --data.")
+    table = _joined(parts)
+    canonical = [name for name in column_map.columns if name in table]
+    wanted = canonical if needed is None else needed
+    checked = check(table, wanted, conventions, training_range=training_range)
+    checked = Labels.merge(labels).apply(checked)
+    is_gamma = np.concatenate([part.is_gamma for part in labels])
+    events = Events(
+        table=checked.table,
+        is_gamma=is_gamma,
+        groups=distinct_groups(np.column_stack([checked.table.matrix(canonical), is_gamma])),
+        checked=checked,
+        name=_name(paths),
+        split="all rows",
+        column_map=column_map,
+    )
+    chosen = _rows(events, paths, options, purpose)
+    usable = chosen.take(checked.usable[chosen.table["_row"]], chosen.split)
+    _require_both_classes(usable, paths[0])
+    return replace(usable, table=_without_row_number(usable.table))
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some rows of a file under canonical names, and what is known of the file."""
+
+    table: FeatureTable
+    conventions: Conventions
+    column_map: ColumnMap
+
+
+def batches(
+    path: Path,
+    options: ReadOptions,
+    *,
+    fallback: Mapping[str, Any] | None = None,
+    batch_rows: int = _BATCH_ROWS,
+) -> Iterator[Batch]:
+    """Read a file in batches of rows under canonical names.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or no column map fits.
+    """
+    column_map = None
+    if options.columns is not None:
+        column_map = load_map(options.columns)
+    elif fallback is not None:
+        column_map = build_config(ColumnMap, fallback)
+    first, rest, column_map = _open(path, column_map, batch_rows, given=options.columns is not None)
+    conventions: Conventions | None = None
+    for raw in chain([first], rest):
+        table = column_map.apply(raw)
+        if conventions is None:
+            conventions = conventions_of(table, _with_unit(raw, column_map))
+        yield Batch(table, conventions, column_map)
+
+
+def _open(
+    path: Path, column_map: ColumnMap | None, batch_rows: int, *, given: bool
+) -> tuple[FeatureTable, Iterator[FeatureTable], ColumnMap]:
+    """Return the first batch, the others, and the column map that fits."""
+    if column_map is not None:
+        try:
+            first, rest = _start(path, column_map, batch_rows)
+        except ReadError:
+            if given:
+                raise
+        else:
+            if given or column_map.fits(first.columns):
+                return first, rest, column_map
+    try:
+        first, rest = _start(path, None, batch_rows)
+    except ReadError as error:
+        # A file without a header line: the MAGIC table is the one that we know.
+        column_map = load_map("uci-magic")
+        with suppress(ReadError):
+            return *_start(path, column_map, batch_rows), column_map
+        raise error from None
+    column_map = _map_for(first.columns, path)
+    if column_map.table.table_path is not None:
+        first, rest = _start(path, column_map, batch_rows)
+    return first, rest, column_map
+
+
+def _map_for(columns: Sequence[str], path: Path) -> ColumnMap:
+    if set(columns) >= {"length", "width", "log_size"}:
+        return _canonical_map(columns)
+    name = detect_map(columns)
+    if name is None:
+        raise ContractError(
+            f"No column map fits the columns {', '.join(columns[:12])} ...",
+            "Write one (TOML) and give it with --columns; docs/column-maps.md shows how.",
+            path=path,
+        )
+    return load_map(name)
+
+
+def _start(
+    path: Path, column_map: ColumnMap | None, batch_rows: int
+) -> tuple[FeatureTable, Iterator[FeatureTable]]:
+    layout: dict[str, Any] = {}
+    if column_map is not None:
+        layout = column_map.table.model_dump(exclude_none=True)
+        if "#" in str(path) and not path.exists():
+            layout = {key: layout[key] for key in layout if key not in ("hdu", "table_path")}
+    rest = iter_table(path, batch_rows=batch_rows, **layout)
+    return next(rest), rest
+
+
+def _canonical_map(columns: Sequence[str]) -> ColumnMap:
+    """Return the map of a table that has canonical names already, as our own outputs do."""
+    label = next((name for name in ("class", "label", "is_gamma") if name in columns), None)
+    return build_config(
+        ColumnMap,
+        {
+            "columns": {name: name for name in columns if name in CANONICAL_COLUMNS},
+            "label": None
+            if label is None
+            else {"column": label, "signal": ("g", "gamma", 1), "background": ("h", "hadron", 0)},
+        },
+    )
+
+
+def _with_unit(raw: FeatureTable, column_map: ColumnMap) -> set[str]:
+    """Return the canonical columns whose unit the file itself states."""
+    stated = set()
+    for name, source in column_map.columns.items():
+        found = source.found_in(raw.columns)
+        if found is not None and raw.unit(found):
+            stated.add(name)
+    return stated
+
+
+def _class_of(path: Path, options: ReadOptions) -> Literal["signal", "background"] | None:
+    if not options.background:
+        return None
+    held = {Path(name).resolve() for name in options.background}
+    return "background" if path.resolve() in held else "signal"
+
+
+def _joined(parts: Sequence[FeatureTable]) -> FeatureTable:
+    """Put tables together; a column that one of them lacks is left out."""
+    common = [name for name in parts[0].columns if all(name in part for part in parts)]
+    arrow = pa.concat_tables(
+        [part.select(common).arrow.replace_schema_metadata(None) for part in parts],
+        promote_options="permissive",
+    )
+    table = FeatureTable(arrow, parts[0].meta)
+    return table.with_columns({"_row": np.arange(len(table))})
+
+
+def _without_row_number(table: FeatureTable) -> FeatureTable:
+    return table.select([name for name in table.columns if name != "_row"])
+
+
+def _rows(events: Events, paths: Sequence[Path], options: ReadOptions, purpose: Purpose) -> Events:
+    is_magic = len(paths) == 1 and paths[0].is_file() and sha256_of_file(paths[0]) == MAGIC_SHA256
+    rows: str = options.rows
+    if rows == "auto":
+        rows = {"explore": "all", "train": "train", "evaluate": "test"}[purpose]
+    elif rows != "all" and not is_magic:
+        raise ContractError(
+            f"Only the MAGIC table has fixed {rows} rows.",
+            "Leave --rows out, or give a file of those rows.",
+            path=paths[0],
+        )
+    if not is_magic or rows == "all":
+        return events
+    test = np.zeros(len(events), dtype=bool)
+    test[magic_test_rows(events.groups, events.is_gamma)] = True
+    return events.take(test if rows == "test" else ~test, f"{rows} rows")
+
+
+def _name(paths: Sequence[Path]) -> str:
+    stems = [Path(str(path).partition("#")[0]).stem for path in paths]
+    return "MAGIC" if stems == ["magic04"] else " + ".join(stems)
+
+
+def _require_both_classes(events: Events, path: Path) -> None:
+    gammas = int(events.is_gamma.sum())
+    if gammas in (0, len(events)):
+        only = "no usable row" if len(events) == 0 else f"only {'gammas' if gammas else 'hadrons'}"
+        raise ContractError(
+            f"The data holds {only}; both classes are needed.",
+            "Check the [label] section of the column map, or add a file of the other class.",
+            path=path,
+        )
