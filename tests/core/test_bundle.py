@@ -133,7 +133,7 @@ def test_another_size_is_refused_before_hashing(folder, monkeypatch):
 
 def test_missing_renamed_and_unlisted_files_are_refused(folder):
     (folder / "extra.skops").write_bytes(b"")
-    with pytest.raises(BundleError, match="does not list the file 'extra.skops'"):
+    with pytest.raises(BundleError, match=r"does not list the file 'extra\.skops'"):
         Bundle.load(folder)
     (folder / "extra.skops").unlink()
     (folder / "subfolder").mkdir()
@@ -286,7 +286,7 @@ def test_a_description_that_cannot_be_true_is_refused(changes):
 
 
 def test_a_bundle_without_its_model_is_not_written(tmp_path):
-    with pytest.raises(BundleError, match="'model.skops' is not among the files"):
+    with pytest.raises(BundleError, match=r"'model\.skops' is not among the files"):
         write_bundle(tmp_path / "b", bundle_spec(), {"other.skops": MODEL}, "")
     assert list(tmp_path.iterdir()) == []
 

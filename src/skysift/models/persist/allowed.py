@@ -36,7 +36,7 @@ from sklearn.utils import Bunch
 from skysift.core.errors import BundleError
 from skysift.models.persist.archive import ArrayHeaders, dictionaries, malformed
 
-__all__ = ["allow_type", "allowed_names", "check_arrays", "check_types"]
+__all__ = ["allow_type", "check_arrays", "check_types"]
 
 ClassT = TypeVar("ClassT", bound=type)
 
@@ -188,13 +188,8 @@ def allow_type(kind: ClassT) -> ClassT:
     return kind
 
 
-def allowed_names() -> frozenset[str]:
-    """Return the names of all types and functions that a model file may hold."""
-    return frozenset().union(*_ALLOWED.values(), _own)
-
-
-def check_types(schema: Any) -> None:
-    """Check every node of a skops schema against the list.
+def check_types(schema: Any) -> set[str]:
+    """Check every node of a skops schema against the list, and return the names found.
 
     Raises
     ------
@@ -204,11 +199,13 @@ def check_types(schema: Any) -> None:
     protocol = schema.get("protocol") if isinstance(schema, dict) else None
     if type(protocol) is not int or protocol < _OLDEST_PROTOCOL:
         raise malformed(f"its protocol is {protocol!r}")
+    names = set()
     for item in dictionaries(schema):
         if "__id__" in item:
             raise malformed("it refers to objects by number")
         if "__loader__" in item:
-            _check_node(item)
+            names.add(_checked_name(item))
+    return names
 
 
 def check_arrays(schema: Any, arrays: ArrayHeaders) -> None:
@@ -226,7 +223,7 @@ def check_arrays(schema: Any, arrays: ArrayHeaders) -> None:
             _check_tree_arguments(node, arrays)
 
 
-def _check_node(node: dict[str, Any]) -> None:
+def _checked_name(node: dict[str, Any]) -> str:
     parts = [node.get(key) for key in ("__loader__", "__module__", "__class__")]
     if not all(isinstance(part, str) for part in parts):
         raise malformed("a node has no loader, module or class")
@@ -238,6 +235,7 @@ def _check_node(node: dict[str, Any]) -> None:
             f"The model asks for {full_name} ({loader}), which is not allowed in a model file.",
             "Store a model of your own as ONNX; do not use a file of unknown origin.",
         )
+    return full_name
 
 
 def _check_tree_arguments(node: dict[str, Any], arrays: ArrayHeaders) -> None:
