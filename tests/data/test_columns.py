@@ -187,7 +187,7 @@ def test_no_map_excludes_a_canonical_column(name):
     ("text", "said"),
     [
         ('[columns]\nlenght = "a"', "Did you mean 'length'"),
-        ('[columns]\nlength = { column = "a", unti = "mm" }', "Did you mean 'unit'"),
+        ('[columns]\nlength = { column = "a", unti = "mm" }', "Unknown key 'columns.length.unti'"),
         ('[columns]\nlength = { column = "a", unit = "parsek" }', "not a unit"),
         ('[columns]\nlength = { column = "a", transform = "eval" }', "transform"),
         ('[columns]\nlength = "a"\n[label]\ncolumn = "c"', "signal and background"),
