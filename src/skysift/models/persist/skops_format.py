@@ -52,7 +52,7 @@ def load_skops(data: bytes) -> Any:
         # skops looks again, at the tree that it has built of the same schema.
         estimator = skops.io.loads(data, trusted=sorted(names))
         check_and_complete(estimator)
-    except BundleError:
+    except (BundleError, Warning):  # a warning, e.g. of another version, may be made an error
         raise
     except Exception as error:  # a hostile file can make skops and scikit-learn raise anything
         raise malformed(f"{type(error).__name__}: {error}") from error
