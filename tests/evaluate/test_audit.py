@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from skysift.core.errors import ContractError
@@ -191,3 +192,26 @@ def test_magic_copies_torn_by_a_careless_split_are_found(magic):
     (torn,) = report.with_code("duplicates-across-split")
     assert torn.severity is Severity.HIGH
     assert 10 < torn.evidence["n_pairs"] < 70
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"x": [1.0, 2.0, 3.0, 4.0] * 25},
+        {"x": np.full(100, np.nan)},
+        {"x": np.full(100, np.nan), "z": np.linspace(0, 1, 100) ** 2},
+        {"x": np.linspace(-1e300, 1e300, 100), "z": np.linspace(0, 1e-310, 100)},
+        {"name": ["a"] * 100},
+        {"flag": np.arange(100) % 3 == 0, "t": np.arange(100).astype("datetime64[s]")},
+    ],
+)
+def test_odd_columns_neither_stop_the_audit_nor_raise_findings(rng, columns):
+    y = np.arange(100) // 2 % 2 == 0
+    assert audit(FeatureTable.from_columns(columns), y, rng=rng).findings == ()
+
+
+def test_what_cannot_be_examined_is_noted(rng):
+    cutouts = pa.array([[1.0, 2.0]] * 100)
+    table = FeatureTable.from_columns({"x": rng.normal(size=100), "cutout": cutouts})
+    report = audit(table, rng.random(100) < 0.5, features=["x"], rng=rng)
+    assert any("cutout" in note for note in report.notes)

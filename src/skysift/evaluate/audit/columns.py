@@ -46,7 +46,9 @@ def find_telling_features(subject: Subject) -> list[AuditFinding]:
         finite = np.isfinite(values)
         auc = rank_auc(values[finite], subject.y[finite])
         auc = max(auc, 1 - auc)
-        if auc < _TOO_GOOD:
+        n_signal = int(np.count_nonzero(finite & subject.y))
+        n_background = int(np.count_nonzero(finite)) - n_signal
+        if auc < _TOO_GOOD or rank_auc_p_value(auc, n_signal, n_background) > _LEVEL:
             continue
         perfect = auc >= _PERFECT
         findings.append(

@@ -15,6 +15,7 @@ __all__ = ["exact_groups", "find_duplicates", "find_group_leaks", "near_pairs"]
 # far above float32 or printing in five digits, far below the distance of two different events.
 _TOLERANCE = 1e-4
 _MOST_ROWS_NEAR = 100_000
+_MOSTLY = 0.5
 _CHANCE = 1e-3
 _CONFLICT_HIGH = 1e-3
 
@@ -59,17 +60,23 @@ def near_pairs(subject: Subject) -> NDArray[np.int64]:
     growth therefore bounds the number expected by chance, whatever the dimension of the data
     (at least one), and pairs are returned only where they exceed it.
     """
-    complete = np.flatnonzero(np.isfinite(subject.matrix).all(axis=1))
-    _, first = np.unique(exact_groups(subject.matrix[complete]), return_index=True)
+    present = np.isfinite(subject.matrix)
+    # A feature that is mostly missing would leave no complete row to compare.
+    used = present.mean(axis=0) > _MOSTLY
+    matrix = subject.matrix[:, used]
+    complete = np.flatnonzero(present[:, used].all(axis=1))
+    if not used.any() or not len(complete):
+        return np.empty((0, 2), dtype=np.int64)
+    _, first = np.unique(exact_groups(matrix[complete]), return_index=True)
     rows = complete[np.sort(first)]
     if len(rows) > _MOST_ROWS_NEAR:
         subject.notes.append(
             f"Near duplicates were looked for among {_MOST_ROWS_NEAR:,} rows drawn at random."
         )
         rows = np.sort(subject.rng.choice(rows, _MOST_ROWS_NEAR, replace=False))
-    values = subject.matrix[rows]
+    values = matrix[rows]
     lower, upper = np.percentile(values, [25, 75], axis=0)
-    spread = np.where(upper > lower, upper - lower, np.std(values, axis=0))
+    spread = np.where(upper > lower, upper - lower, np.ptp(values, axis=0))
     scaled = values[:, spread > 0] / spread[spread > 0]
     if not scaled.shape[1]:
         return np.empty((0, 2), dtype=np.int64)
