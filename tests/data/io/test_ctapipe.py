@@ -4,6 +4,9 @@ import h5py
 import numpy as np
 import pytest
 import tables
+from astropy import units as u
+from astropy.coordinates import EarthLocation
+from astropy.table import Table
 
 from skysift.core.errors import ContractError, OutputError
 from skysift.data.io import open_writer, read_table, write_ctapipe_dl2
@@ -134,3 +137,57 @@ def test_ctapipe_fills_its_container(dl2):
         )
         values = [(answer.prediction, bool(answer.is_valid)) for answer in answers]
     assert values == [(j / 100, True) for j in range(0, 12, 2)]
+
+
+def ctapipe_dl1(path):
+    """Write the least that ctapipe's TableLoader opens: one subarray of two telescopes, events."""
+    import ctapipe.instrument as ci  # noqa: PLC0415 - only where ctapipe is installed
+    from ctapipe.coordinates import CameraFrame  # noqa: PLC0415
+    from ctapipe.io import write_table  # noqa: PLC0415
+
+    pixels = np.arange(4)
+    geometry = ci.CameraGeometry(
+        "camera", pixels, pixels * u.m, 0 * pixels * u.m, np.ones(4) * u.m**2, "rectangular",
+        frame=CameraFrame(focal_length=28 * u.m),
+    )  # fmt: skip
+    readout = ci.CameraReadout("camera", 1 * u.GHz, np.ones((1, 4)), 1 * u.ns, 1, 4, 4)
+    optics = ci.OpticsDescription(
+        name="LST", size_type=ci.SizeType.LST, reflector_shape=ci.ReflectorShape.PARABOLIC,
+        n_mirrors=1, n_mirror_tiles=10, mirror_area=100 * u.m**2,
+        equivalent_focal_length=28 * u.m, effective_focal_length=29 * u.m,
+    )  # fmt: skip
+    camera = ci.CameraDescription("camera", geometry, readout)
+    telescope = ci.TelescopeDescription("LST", optics, camera)
+    ci.SubarrayDescription(
+        "two", {1: np.zeros(3) * u.m, 2: np.ones(3) * u.m}, {1: telescope, 2: telescope},
+        reference_location=EarthLocation(0 * u.m, 0 * u.m, 6371 * u.km),
+    ).to_hdf(path)  # fmt: skip
+    event = np.arange(6)
+    subarray = {"obs_id": np.full(6, 2008, "i4"), "event_id": event}
+    triggered = {"tels_with_trigger": np.ones((6, 2), bool)}
+    write_table(Table(subarray | triggered), path, "/dl1/event/subarray/trigger")
+    each = {"obs_id": np.full(12, 2008, "i4"), "event_id": np.repeat(event, 2)}
+    rows = Table(each | {"tel_id": np.tile(np.array([1, 2], "i2"), 6)})
+    write_table(rows, path, "/dl1/event/telescope/trigger")
+    for tel_id in (1, 2):
+        mine = rows[rows["tel_id"] == tel_id]
+        mine["hillas_length"] = np.linspace(0.1, 0.2, 6) * u.deg
+        write_table(mine, path, f"/dl1/event/telescope/parameters/tel_{tel_id:03d}")
+
+
+@pytest.mark.filterwarnings("ignore")  # what ctapipe warns of is not ours to judge
+def test_ctapipe_joins_the_predictions_to_its_events(tmp_path):
+    io = pytest.importorskip("ctapipe.io", reason="ctapipe is not installed")
+    pytest.importorskip("hdf5plugin", reason="hdf5plugin is not installed")  # ctapipe uses Blosc
+    ctapipe_dl1(tmp_path / "dl1.h5")
+    events = read_table(tmp_path / "dl1.h5#/dl1/event/telescope/parameters", all_telescopes=True)
+    assert events.unit("hillas_length") == "deg"
+    scored = events.with_columns({"gammaness": 2 * events["hillas_length"]})
+    write_ctapipe_dl2(tmp_path / "dl2.h5", [scored], source=tmp_path / "dl1.h5")
+    options = dict.fromkeys(("simulated", "pointing", "observation_info", "instrument"), False)
+    with io.TableLoader(tmp_path / "dl2.h5", dl2=True, dl1_parameters=True, **options) as loader:
+        table = loader.read_telescope_events([1, 2])
+    assert len(table) == 12
+    np.testing.assert_allclose(
+        table["SKYSIFT_tel_prediction"], 2 * np.asarray(table["hillas_length"])
+    )

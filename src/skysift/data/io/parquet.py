@@ -27,8 +27,15 @@ def read_parquet(source: Source) -> Iterator[FeatureTable]:
     with pq.ParquetFile(source.file) as file:
         schema = file.schema_arrow
         names = chosen_columns(schema.names, source)
-        batches = file.iter_batches(batch_size=source.options.batch_rows, columns=names)
-        yield from _tables(batches, schema, names)
+        # One row group at a time: over all of them at once, pyarrow keeps what it has read.
+        batches = (
+            pa.Table.from_batches([batch])
+            for group in range(file.num_row_groups)
+            for batch in file.iter_batches(
+                batch_size=source.options.batch_rows, row_groups=[group], columns=names
+            )
+        )
+        yield from _tables(rebatch(batches, source.options.batch_rows), schema, names)
 
 
 def _read_folder(source: Source) -> Iterator[FeatureTable]:
@@ -36,27 +43,26 @@ def _read_folder(source: Source) -> Iterator[FeatureTable]:
     if not dataset.files:
         raise ReadError("The folder holds no Parquet files.", "Check the path.", path=source.path)
     names = chosen_columns(dataset.schema.names, source)
-    batches = dataset.to_batches(
-        columns=names,
-        batch_size=source.options.batch_rows,
-        batch_readahead=1,  # bounds the memory; the default reads sixteen batches ahead
-        fragment_readahead=1,
+    batches = (
+        pa.Table.from_batches([batch])
+        for file in dataset.get_fragments()
+        for group in file.split_by_row_group()  # as above: bounds the memory
+        for batch in group.to_batches(
+            schema=dataset.schema, columns=names, batch_size=source.options.batch_rows
+        )
     )
-    tables = (pa.Table.from_batches([batch]) for batch in batches)
-    joined = rebatch(tables, source.options.batch_rows)
-    yield from _tables(joined, dataset.schema, names)
+    yield from _tables(rebatch(batches, source.options.batch_rows), dataset.schema, names)
 
 
 def _tables(
-    batches: Iterator[pa.RecordBatch | pa.Table], schema: pa.Schema, names: list[str]
+    tables: Iterator[pa.Table], schema: pa.Schema, names: list[str]
 ) -> Iterator[FeatureTable]:
     """Give tables with the metadata of the file's fields; at least one, for the schema."""
     wanted = pa.schema([schema.field(name) for name in names])
     meta = _meta(schema.metadata or {})
     empty = True
-    for batch in batches:
+    for table in tables:
         empty = False
-        table = batch if isinstance(batch, pa.Table) else pa.Table.from_batches([batch])
         yield FeatureTable(table.select(names).cast(wanted), meta)
     if empty:
         yield FeatureTable(wanted.empty_table(), meta)
