@@ -120,7 +120,8 @@ def train(
     names = choose_features(rows, options.mode, options.extra_features)
     matrix = compute(rows.table, names)
     spec = CATALOGUE[options.model]
-    estimator, best = spec.build(), {}
+    estimator = spec.build()
+    best: dict[str, Any] = {}
     if options.tune:
         progress(0.0, f"search the grid of {options.model}")
         estimator, best = tune(
