@@ -164,3 +164,8 @@ def test_a_large_file_comes_in_batches_of_the_size_asked_for(tmp_path):
 def test_a_byte_order_mark_is_not_part_of_the_name(tmp_path):
     table = read_table(written(tmp_path, b"\xef\xbb\xbfx,y\r\n1,2\r\n"))
     assert table.columns == ["x", "y"]
+
+
+def test_a_form_feed_in_a_comment_is_no_line(tmp_path):
+    text = "% page\x0c two\n@relation r\n@attribute a real\n@data\n1\n2\n"
+    assert read_table(written(tmp_path, text, "t.dat"))["a"].tolist() == [1.0, 2.0]

@@ -106,7 +106,7 @@ def test_nothing_written_is_an_error(tmp_path):
 def test_text_that_fits_cannot_hold_names_the_column_and_the_file(tmp_path):
     table = FeatureTable.from_columns({"name": ["Příliš"]})
     with (
-        pytest.raises(OutputError, match="'name' holds text that is not ASCII") as caught,
+        pytest.raises(OutputError, match="'name' holds text that is not printable ASCII") as caught,
         open_writer(tmp_path / "t.fits") as writer,
     ):
         writer.write(table)

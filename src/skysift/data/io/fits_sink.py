@@ -100,7 +100,7 @@ class FitsSink:
                     "Rename the column or write .parquet.",
                 )
             if pa.types.is_string(field.type):
-                _refuse_non_ascii(field.name, table.column(field.name))
+                _refuse_unprintable(field.name, table.column(field.name))
         self._spool.write(table)
 
     def finish(self) -> None:
@@ -213,11 +213,12 @@ def _fits_unit(unit: str) -> str:
         return unit.encode("ascii", "replace").decode()
 
 
-def _refuse_non_ascii(name: str, column: pa.ChunkedArray) -> None:
-    if pc.all(pc.string_is_ascii(column)).as_py() is False:
+def _refuse_unprintable(name: str, column: pa.ChunkedArray) -> None:
+    """Refuse what FITS text may not hold: all but 0x20 to 0x7E (FITS Standard 4.0, 7.3.3.1)."""
+    if pc.any(pc.match_substring_regex(column, "[^ -~]")).as_py():
         raise OutputError(
-            f"Column '{name}' holds text that is not ASCII, which FITS cannot hold.",
-            "Write .parquet or .ecsv.",
+            f"Column '{name}' holds text that is not printable ASCII, which FITS cannot hold.",
+            "Write .parquet or .csv.",
         )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 from astropy.io.votable import from_table
@@ -132,7 +133,14 @@ class _WholeTableSink:
 
 
 class EcsvSink(_WholeTableSink):
-    """ECSV; the provenance stands in the meta of its header."""
+    """ECSV; the provenance stands in the meta of its header. An empty text reads as missing."""
+
+    def write(self, table: pa.Table) -> None:
+        """Add rows."""
+        for position, field in enumerate(table.schema):
+            if pa.types.is_string(field.type):
+                _refuse_lossy(field.name, table.column(position), first=position == 0)
+        super().write(table)
 
     def finish(self) -> None:
         """Write the file."""
@@ -153,6 +161,22 @@ class VotableSink(_WholeTableSink):
         if self._provenance:
             document.infos.append(Info(name=PROVENANCE_NAME, value=self._provenance))
         document.to_xml(str(self._temporary), tabledata_format="binary2")
+
+
+# astropy does not quote these: a blank at either end is stripped, a line may break here, and a
+# row that begins with '#' is taken for a comment, so that it would be lost without a word.
+_ECSV_CHANGES = r"^\s|\s$|[\r\v\f\x1c-\x1e\x{85}\x{2028}\x{2029}]"
+_ECSV_LOSES = r"^#"
+
+
+def _refuse_lossy(name: str, column: pa.ChunkedArray, *, first: bool) -> None:
+    pattern = f"{_ECSV_CHANGES}|{_ECSV_LOSES}" if first else _ECSV_CHANGES
+    lossy = column.filter(pc.fill_null(pc.match_substring_regex(column, pattern), False))
+    if len(lossy):
+        raise OutputError(
+            f"Column '{name}' holds the text {lossy[0].as_py()!r}, which ECSV would not keep.",
+            "Write .parquet or .csv.",
+        )
 
 
 _VOTABLE_TYPES = {

@@ -5,6 +5,7 @@ cell is an error with its row, and never turns a column of numbers into one of t
 """
 
 import csv
+import io
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -130,7 +131,8 @@ def _sample_lines(source: Source) -> list[str]:
         text = sample.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise _not_utf8(source) from error
-    return text.splitlines()
+    # Not splitlines(): it also cuts at form feeds and the like, where Arrow sees no new line.
+    return io.StringIO(text, newline=None).read().removesuffix("\n").split("\n") if text else []
 
 
 def _delimiter(lines: Sequence[str]) -> str:
