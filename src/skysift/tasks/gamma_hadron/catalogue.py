@@ -22,6 +22,10 @@ from sklearn.preprocessing import QuantileTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from skysift.core.errors import MissingExtraError
+from skysift.models.log_odds_mean import LogOddsMean
+from skysift.models.periodic_mlp import PeriodicMlpClassifier
+from skysift.models.scaled_parameters import ScaledParameters
+from skysift.tasks.gamma_hadron.feature_catalogue import scaling_targets
 
 __all__ = ["CATALOGUE", "NOTEBOOK_FEATURES", "ModelSpec", "notebook_estimator"]
 
@@ -40,28 +44,28 @@ class ModelSpec:
     title : str
         As people call it.
     build : callable
-        Returns an unfitted scikit-learn estimator with the parameters found best on the training
-        rows of the MAGIC table.
+        Takes the names of the features and returns an unfitted scikit-learn estimator with the
+        parameters found best on the training rows of the MAGIC table.
     grid, quick_grid : mapping
         Parameters to search, for an hour and for a minute.
     """
 
     title: str
-    build: Callable[[], Any]
+    build: Callable[[Sequence[str]], Any]
     grid: Grid
     quick_grid: Grid
 
 
-def _knn() -> Any:
+def _knn(_: Sequence[str]) -> Any:
     scale = QuantileTransformer(n_quantiles=500, output_distribution="normal", random_state=0)
     return make_pipeline(scale, KNeighborsClassifier(n_neighbors=35, weights="distance"))
 
 
-def _logistic_regression() -> Any:
+def _logistic_regression(_: Sequence[str]) -> Any:
     return make_pipeline(StandardScaler(), LogisticRegression(C=1.0, max_iter=2000))
 
 
-def _neural_network() -> Any:
+def _neural_network(_: Sequence[str]) -> Any:
     network = MLPClassifier(
         (64, 32), alpha=1e-2, learning_rate_init=1e-3, max_iter=60, early_stopping=True
     )
@@ -75,16 +79,22 @@ def _xgboost(**parameters: Any) -> Any:
     except ModuleNotFoundError as error:
         raise MissingExtraError("xgboost", extra="boost") from error
     best = {
-        "n_estimators": 600,
-        "learning_rate": 0.03,
-        "max_depth": 6,
+        "n_estimators": 400,
+        "learning_rate": 0.04,
+        "grow_policy": "lossguide",
+        "max_depth": 0,
+        "max_leaves": 20,
         "min_child_weight": 3,
-        "subsample": 0.7,
-        "colsample_bytree": 0.4,
+        "subsample": 0.8,
+        "colsample_bytree": 0.3,
         "reg_lambda": 3.0,
         "n_jobs": 2,
     }
     return XGBClassifier(**{**best, **parameters})
+
+
+def _scaled(names: Sequence[str]) -> ScaledParameters:
+    return ScaledParameters(scaling_targets(names))
 
 
 CATALOGUE: dict[str, ModelSpec] = {
@@ -105,7 +115,7 @@ CATALOGUE: dict[str, ModelSpec] = {
     ),
     "decision-tree": ModelSpec(
         "decision tree",
-        lambda: DecisionTreeClassifier(max_depth=9, min_samples_leaf=30),
+        lambda _: DecisionTreeClassifier(max_depth=9, min_samples_leaf=30),
         {
             "max_depth": (6, 7, 8, 9, 10, 12, 15, 20, 30, 50),
             "min_samples_leaf": (1, 5, 10, 15, 30, 60),
@@ -114,14 +124,14 @@ CATALOGUE: dict[str, ModelSpec] = {
     ),
     "xgboost": ModelSpec(
         "XGBoost",
-        _xgboost,
+        lambda _: _xgboost(),
         {
-            "n_estimators": (300, 600, 900),
-            "learning_rate": (0.02, 0.03, 0.05),
-            "max_depth": (5, 6, 7),
-            "colsample_bytree": (0.4, 0.7, 1.0),
+            "n_estimators": (300, 500),
+            "learning_rate": (0.03, 0.05),
+            "max_leaves": (12, 20, 32),
+            "colsample_bytree": (0.2, 0.3, 0.6),
         },
-        {"max_depth": (5, 6)},
+        {"max_leaves": (12, 20)},
     ),
     "neural-network": ModelSpec(
         "neural network 64-32-1",
@@ -134,19 +144,19 @@ CATALOGUE: dict[str, ModelSpec] = {
     ),
     "random-forest": ModelSpec(
         "random forest",
-        lambda: RandomForestClassifier(300, max_features=6, min_samples_leaf=2, n_jobs=2),
+        lambda _: RandomForestClassifier(300, max_features=6, min_samples_leaf=2, n_jobs=2),
         {"max_features": (4, 6, 8, 12), "min_samples_leaf": (1, 2, 4)},
         {"max_features": (6, 8)},
     ),
     "extra-trees": ModelSpec(
         "extra trees",
-        lambda: ExtraTreesClassifier(300, max_features=9, min_samples_leaf=2, n_jobs=2),
+        lambda _: ExtraTreesClassifier(300, max_features=9, min_samples_leaf=2, n_jobs=2),
         {"max_features": (6, 9, 12, 16), "min_samples_leaf": (1, 2, 4)},
         {"max_features": (9, 12)},
     ),
     "hist-gradient-boosting": ModelSpec(
         "histogram gradient boosting",
-        lambda: HistGradientBoostingClassifier(
+        lambda _: HistGradientBoostingClassifier(
             learning_rate=0.04,
             max_iter=350,
             max_leaf_nodes=15,
@@ -160,6 +170,26 @@ CATALOGUE: dict[str, ModelSpec] = {
             "max_leaf_nodes": (10, 15, 25),
         },
         {"max_leaf_nodes": (10, 15)},
+    ),
+    "mlp-ensemble": ModelSpec(
+        "MLPs with periodic embeddings, scaled parameters",
+        lambda names: make_pipeline(_scaled(names), PeriodicMlpClassifier()),
+        {"periodicmlpclassifier__dropout": (0.15, 0.25, 0.35)},
+        {"periodicmlpclassifier__dropout": (0.25,)},
+    ),
+    "boosted-scaled": ModelSpec(
+        "XGBoost, scaled parameters",
+        lambda names: make_pipeline(_scaled(names), _xgboost()),
+        {"xgbclassifier__max_leaves": (12, 20, 32)},
+        {"xgbclassifier__max_leaves": (20,)},
+    ),
+    "blend": ModelSpec(
+        "blend of MLPs and XGBoost, scaled parameters",
+        lambda names: make_pipeline(
+            _scaled(names), LogOddsMean(PeriodicMlpClassifier(), _xgboost())
+        ),
+        {"logoddsmean__network__dropout": (0.15, 0.25, 0.35)},
+        {"logoddsmean__network__dropout": (0.25,)},
     ),
 }
 
@@ -176,7 +206,9 @@ def notebook_estimator(name: str) -> Any:
         "xgboost": lambda: _xgboost(
             n_estimators=300,
             learning_rate=0.1,
+            grow_policy="depthwise",
             max_depth=5,
+            max_leaves=0,
             colsample_bytree=1.0,
             subsample=1.0,
             min_child_weight=1,

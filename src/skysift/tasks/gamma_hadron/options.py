@@ -25,6 +25,7 @@ STRONG_MODELS = (
     "random-forest",
     "extra-trees",
     "hist-gradient-boosting",
+    "boosted-scaled",
     "mlp-ensemble",
     "blend",
 )

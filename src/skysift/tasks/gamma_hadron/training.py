@@ -49,6 +49,7 @@ def choose_features(events: Events, mode: Mode, extra: Sequence[str] = ()) -> tu
 
 def tune(
     spec: ModelSpec,
+    names: Sequence[str],
     features: NDArray[Any],
     y: NDArray[np.bool_],
     groups: NDArray[np.int64],
@@ -62,6 +63,8 @@ def tune(
     ----------
     spec : ModelSpec
         What is tuned.
+    names : sequence of str
+        The features.
     features : array, shape (n, n_features)
         Training rows.
     y : array of bool, shape (n,)
@@ -77,13 +80,13 @@ def tune(
     grid = {
         name: list(values) for name, values in (spec.quick_grid if quick else spec.grid).items()
     }
-    estimator = spec.build()
+    estimator = spec.build(names)
     seeded = [name for name in estimator.get_params() if name.endswith("random_state")]
     estimator.set_params(**dict.fromkeys(seeded, seed))
     search = GridSearchCV(estimator, grid, scoring="roc_auc", cv=folds, refit=False)
     search.fit(features, y, groups=groups)
     best = {name: _plain(value) for name, value in search.best_params_.items()}
-    return spec.build().set_params(**best), best
+    return spec.build(names).set_params(**best), best
 
 
 def train(
@@ -120,12 +123,13 @@ def train(
     names = choose_features(rows, options.mode, options.extra_features)
     matrix = compute(rows.table, names)
     spec = CATALOGUE[options.model]
-    estimator = spec.build()
+    estimator = spec.build(names)
     best: dict[str, Any] = {}
     if options.tune:
         progress(0.0, f"search the grid of {options.model}")
         estimator, best = tune(
             spec,
+            names,
             matrix,
             rows.is_gamma,
             rows.groups,
