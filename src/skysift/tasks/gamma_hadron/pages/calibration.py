@@ -27,7 +27,8 @@ def add_calibration(page: Page, study: Study) -> None:
     )
     _add_reliability(section, study)
     _add_distribution(section, study)
-    _add_losses(section.details("Log loss, Brier score and calibration error"), study)
+    if len(study.metrics) > 1:
+        _add_losses(section.details("Log loss, Brier score and calibration error"), study)
 
 
 def _add_reliability(block: Block, study: Study) -> None:

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from skysift.core.results import Metric
 from skysift.evaluate.binary import ACCEPTANCES
 from skysift.report import Block, Column, Page
 from skysift.report.plots import (
@@ -12,12 +11,13 @@ from skysift.report.plots import (
     plot_operating_points,
     plot_roc,
 )
-from skysift.tasks.gamma_hadron.pages.study import CLASSES, Study
+from skysift.tasks.gamma_hadron.pages.study import CLASSES, LIKE_NOTEBOOK, Study
 from skysift.tasks.gamma_hadron.pages.words import PValue, joined, share
 
 __all__ = ["add_comparison", "add_curves"]
 
 _SIGNIFICANT = 0.05
+_MOST_DIFFERENCES = 8
 
 
 def add_comparison(page: Page, study: Study) -> None:
@@ -52,8 +52,8 @@ def add_curves(block: Block, study: Study) -> None:
     areas = {study.labels[n]: f"{study.metric(n, 'auc').value:.4f}" for n in study.shown}
     block.figure(
         plot_roc(curves, notes=areas, classes=CLASSES, colors=study.colors),
-        caption="**ROC curves and their AUC.** On this scale the models look alike; nearly all of "
-        "the figure lies at acceptances that no analysis uses.",
+        caption="**ROC curves and their AUC.** Nearly all of this figure lies at acceptances that no "
+        "analysis uses; the one beside it shows the rest. Markers as there.",
         alt=f"ROC curves of {joined(shown)} on linear axes.",
     )
     at = study.metric(study.reference, "efficiency@0.01")
@@ -114,15 +114,13 @@ def _add_main_table(block: Block, study: Study) -> None:
 
 def _kinds(study: Study) -> str:
     parts = []
-    if any(study.origin(name).startswith("notebook's kind") for name in study.metrics):
+    if any(study.origin(name) == LIKE_NOTEBOOK for name in study.metrics):
         parts.append(
-            "*notebook's kind*: one of the five kinds of model of the MAGIC notebook, here with "
+            "*like notebook*: one of the five kinds of model of the MAGIC notebook, here with "
             "all features."
         )
     if any(study.is_recipe(name) for name in study.metrics):
-        parts.append(
-            "*notebook as it was*: its own recipe, six columns without scaling, on our split."
-        )
+        parts.append("*notebook*: its own recipe, six columns without scaling, on our split.")
     return "".join(f" {part}" for part in parts)
 
 
@@ -174,29 +172,26 @@ def _five(study: Study, name: str) -> Series:
 
 
 def _add_differences(block: Block, study: Study) -> None:
-    losses = {}
-    for name in study.by_auc():
-        found = study.difference(name, "auc")
-        if found is not None:
-            losses[study.labels[name]] = found.difference.metric(
-                "auc", n=len(study.scored.is_gamma), split=study.scored.split
-            )
+    found = [one for one in study.differences if one.metric == "auc"]
+    nearby = (
+        f" Shown: the {_MOST_DIFFERENCES} nearest; the table has all."
+        if len(found) > _MOST_DIFFERENCES
+        else ""
+    )
+    nearest = sorted(found, key=lambda one: abs(one.difference.value))[:_MOST_DIFFERENCES]
     behind = [
-        study.labels[d.model]
-        for d in study.differences
-        if d.metric == "auc" and d.difference.value < 0 and d.p_holm < _SIGNIFICANT
+        study.labels[d.model] for d in found if d.difference.value < 0 and d.p_holm < _SIGNIFICANT
     ]
-    others: dict[str, Metric] = losses
     block.figure(
         plot_comparison(
-            others,
+            {study.labels[one.model]: one.difference for one in nearest},
             label=f"AUC minus that of {study.label}, paired, 95 % interval",
             target=(0.0, study.label),
             colors=study.colors,
         ),
-        caption=f"**Paired differences in AUC.** {len(behind)} of {len(losses)} models are behind "
-        f"{study.label} with p < 0.05 after Holm. An interval that crosses the dashed "
-        "line is no difference that these rows can show.",
+        caption=f"**Paired differences in AUC.** {len(behind)} of {len(found)} models are behind "
+        f"{study.label} with p < 0.05 after Holm. An interval that crosses the "
+        f"dashed line is no difference that these rows can show.{nearby}",
         alt=f"Difference in AUC of each model from {study.label}, with intervals.",
         wide=True,
     )

@@ -55,7 +55,7 @@ def add_data(page: Page, events: FeatureTable) -> None:
         wide=True,
     )
     best = _by_separation(found)[0]
-    section.text("No single parameter will do, and hardly any two are independent.")
+    section.text("No parameter tells enough by itself, and few are independent of the others.")
     section.figure(
         plot_separation(found),
         caption=f"**One parameter alone.** The best, {best.feature}, reaches an AUC of "
@@ -133,14 +133,14 @@ def _prior(found: Exploration) -> str:
         f"In this table {gammas} of the events are gammas. On the sky it is about one in a "
         "thousand, or fewer. That is why no accuracy is quoted here: at one in a thousand a "
         f"program that calls everything a hadron is right {share(1 - _NATURE)} of the time, and "
-        "never finds a source. What counts is how many gammas survive a cut that nearly all hadrons fail: "
-        "**efficiency** at a given **background acceptance**. Neither depends on the mixture."
-        + copies
+        "never finds a source. What counts is how many gammas survive a cut that nearly all "
+        "hadrons fail: **efficiency** at a given **background acceptance**. Neither depends on "
+        "the mixture." + copies
     )
 
 
 def _pointing(found: Exploration) -> str:
-    if "alpha" not in found.features:
+    if _by_separation(found)[0].feature != "alpha":
         return ""
     return (
         "alpha does most of the work: gamma images point back at the source and pile up at small "

@@ -70,9 +70,8 @@ def add_cross_validation(page: Page, facts: Mapping[str, Any]) -> None:
     )
     section.text(
         f"These numbers are stored results of `{facts['command']}` on {facts['split']}. Every "
-        "event is scored once, by a model that has not seen it, which takes longer than this run and "
-        "gives narrower intervals. Do not mix them with the numbers above: other rows, other "
-        "models."
+        "event is scored once, by a model that has not seen it: more rows, narrower intervals, and "
+        "a longer wait. Do not mix them with the numbers above: other rows, other models."
     )
     rows = list(facts.get("rows", []))
     curve = facts.get("learning_curve")

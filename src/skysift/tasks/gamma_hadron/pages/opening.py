@@ -6,7 +6,7 @@ import numpy as np
 
 from skysift.evaluate.intervals import Interval
 from skysift.report import KeyNumber, Page
-from skysift.tasks.gamma_hadron.pages.study import DRAWS, SEED, Study
+from skysift.tasks.gamma_hadron.pages.study import DRAWS, SEED, Study, auc_where
 from skysift.tasks.gamma_hadron.pages.words import joined, minus, p_text, percent_span, share, span
 
 __all__ = ["add_opening", "background_rejection", "verdict"]
@@ -30,7 +30,7 @@ def add_opening(page: Page, study: Study) -> None:
     page.hero(
         f"{text}\n\n{compared}" if compared else text,
         [
-            KeyNumber("AUC", f"{auc.value:.4f}", span(auc), "area under the ROC curve"),
+            KeyNumber("AUC", f"{auc.value:.4f}", span(auc), _auc_note(study)),
             KeyNumber(
                 "Gammas kept at background acceptance 0.01",
                 share(kept.value),
@@ -51,6 +51,14 @@ def add_opening(page: Page, study: Study) -> None:
             ),
         ],
     )
+
+
+def _auc_note(study: Study) -> str:
+    impossible = study.scored.impossible
+    if not impossible.any():
+        return "area under the ROC curve"
+    without = auc_where(study.scored, study.reference, ~impossible)
+    return f"without impossible images {without.value:.4f} ({span(without)})"
 
 
 def background_rejection(study: Study) -> Interval:

@@ -124,11 +124,12 @@ def _add_significance(block: Block, study: Study, found: BestCut) -> None:
     purity = expected_purity(point.efficiency, point.acceptance, RATIO_IN_NATURE)
     uncut = float(_significance(1.0, 1.0))
     block.text(
-        f"Take {_SCENARIO}. Without a cut, {uncut:.1f} {_SIGMA} are expected. The cut of "
-        f"largest expected significance, **gammaness {point.threshold:.3f}**, chosen on {CHOOSING}, gives "
-        f"**{found.significance.value:.1f} {_SIGMA}** ({span(found.significance, '.1f')}) "
-        f"with what it keeps on {MEASURING}: {percent(point.efficiency)} of the gammas, "
-        f"{percent(point.acceptance, 2)} of the hadrons, a purity of {percent(purity)}."
+        f"Take {_SCENARIO}. Without a cut, {uncut:.1f} {_SIGMA} are expected. The cut of largest "
+        f"expected significance, **gammaness {point.threshold:.3f}**, is chosen on {CHOOSING}. "
+        f"With what it keeps on {MEASURING}, {percent(point.efficiency)} of the gammas and "
+        f"{percent(point.acceptance, 2)} of the hadrons, it gives "
+        f"**{found.significance.value:.1f} {_SIGMA}** ({span(found.significance, '.1f')}) and a "
+        f"purity of {percent(purity)}."
     )
     _add_points(block, study)
     if known is not None:

@@ -22,7 +22,7 @@ from skysift.report.plots.style import MUTED, SERIES
 from skysift.tasks.gamma_hadron.options import NOTEBOOK_MODELS
 from skysift.tasks.gamma_hadron.scoring import Contestant, Scored
 
-__all__ = ["CLASSES", "DRAWS", "SEED", "Study", "auc_where", "result_rows"]
+__all__ = ["CLASSES", "DRAWS", "LIKE_NOTEBOOK", "SEED", "Study", "auc_where", "result_rows"]
 
 CLASSES = ("gamma", "hadron")
 SEED = 1985
@@ -31,6 +31,7 @@ DRAWS = 500
 """Bootstrap draws of every interval that needs them."""
 
 NOTEBOOK_RECIPE = "the notebook's recipe"
+LIKE_NOTEBOOK = "like notebook"
 _ORIGINS = {"trained in this run": "this run", "shipped bundle": "shipped"}
 _RIVALS = ("random-forest", "xgboost")
 _MOST_CURVES = 5
@@ -187,10 +188,10 @@ class Study:
     def origin(self, name: str) -> str:
         """Return where a model comes from, for tables."""
         if self.is_recipe(name):
-            return "notebook as it was"
+            return "notebook"
         origin = self.scored.contestants[name].origin
         kinds = NOTEBOOK_MODELS if origin == "trained in this run" else ()
-        return "notebook's kind" if name in kinds else _ORIGINS.get(origin, origin)
+        return LIKE_NOTEBOOK if name in kinds else _ORIGINS.get(origin, origin)
 
     def curves(self, names: Sequence[str]) -> dict[str, RocCurve]:
         """Return ROC curves by label."""
