@@ -167,8 +167,10 @@ def train(
     _writable_folder(out.parent)
     rows = job.task.read(job.paths, read_options, labelled=True)
     with console.progress("train") as progress:
-        model = job.task.fit(rows, options, _generator(seed), progress=progress)
-    job.task.save(model, out, command=_command())
+        model = job.task.fit(
+            rows, options, _generator(seed), progress=progress, seed=seed, command=_command()
+        )
+    job.task.save(model, out)
     console.table([metric.to_dict() for metric in model.metrics])
     console.result(
         {"bundle": str(out), "metrics": [metric.to_dict() for metric in model.metrics]},

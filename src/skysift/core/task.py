@@ -96,8 +96,14 @@ class Task(ABC, Generic[DataT, ModelT]):
         rng: np.random.Generator,
         *,
         progress: Progress = silent,
+        seed: int = 0,
+        command: str = "",
     ) -> ModelT:
-        """Train a model and set its operating points on data held out for that."""
+        """Train a model and set its operating points on rows that it has not seen.
+
+        `seed` and `command` are for the record: what the generator was made of, what the user
+        typed.
+        """
 
     @abstractmethod
     def predict(self, data: DataT, model: ModelT) -> Any:
@@ -110,7 +116,7 @@ class Task(ABC, Generic[DataT, ModelT]):
         """Measure a model on labelled data that it has not been trained on."""
 
     @abstractmethod
-    def save(self, model: ModelT, folder: Path, *, command: str) -> Path:
+    def save(self, model: ModelT, folder: Path) -> Path:
         """Write a model as a bundle."""
 
     @abstractmethod

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, ndtri
+from scipy.special import expit, ndtr
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
@@ -23,6 +23,7 @@ __all__ = ["PeriodicMlpClassifier", "normal_knots"]
 Floats = NDArray[np.float32]
 
 _CHUNK = 2048
+_LARGEST_Z = 3.5
 
 
 def normal_knots(values: NDArray[Any], n_knots: int) -> tuple[Floats, Floats]:
@@ -38,10 +39,11 @@ def normal_knots(values: NDArray[Any], n_knots: int) -> tuple[Floats, Floats]:
     Returns
     -------
     x, z : arrays, shape (n_knots,)
-        Values, rising, and normal quantiles; the last knot is repeated to fill up.
+        Values, rising, and normal quantiles, evenly spaced so that the tails have their share; the
+        last knot is repeated to fill up.
     """
-    levels = (np.arange(n_knots) + 0.5) / n_knots
-    x, z = np.quantile(values, levels).astype(np.float32), ndtri(levels).astype(np.float32)
+    z = np.linspace(-_LARGEST_Z, _LARGEST_Z, n_knots, dtype=np.float32)
+    x = np.quantile(values, ndtr(z)).astype(np.float32)
     x, first, count = np.unique(x, return_index=True, return_counts=True)
     z = np.array([z[i : i + k].mean() for i, k in zip(first, count, strict=True)], np.float32)
     missing = n_knots - len(x)
@@ -81,7 +83,7 @@ class PeriodicMlpClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
     def __init__(
         self,
         *,
-        members: int = 4,
+        members: int = 3,
         hidden: int = 128,
         frequencies: int = 10,
         embedding: int = 6,
@@ -91,7 +93,7 @@ class PeriodicMlpClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         batch_size: int = 256,
         learning_rate: float = 2e-3,
         weight_decay: float = 1e-2,
-        knots: int = 32,
+        knots: int = 48,
         random_state: int = 0,
     ) -> None:
         self.members = members
@@ -154,7 +156,7 @@ class PeriodicMlpClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
     def _forward(self, z: Floats) -> Floats:
         """Return the log-odds by each member, shape (members, n)."""
         a = self.arrays_
-        phase = z[None, :, :, None] * a["frequency"][:, None]
+        phase = z[None, :, :, None] * (2 * np.pi * a["frequency"][:, None])
         waves = np.concatenate([np.cos(phase), np.sin(phase)], axis=-1)
         inside = np.matmul(waves, a["embed_weight"][:, None]) + a["embed_bias"][:, None]
         embedded = np.maximum(inside, 0).reshape(self.members, len(z), -1)
@@ -172,7 +174,7 @@ class PeriodicMlpClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         def uniform(*shape: int, bound: float) -> Floats:
             return rng.uniform(-bound, bound, shape).astype(np.float32)
 
-        frequency = 2 * np.pi * self.sigma * rng.normal(size=(k, f, self.frequencies))
+        frequency = self.sigma * rng.normal(size=(k, f, self.frequencies))
         embed_bound = 1 / math.sqrt(2 * self.frequencies)
         return {
             "frequency": frequency.astype(np.float32),
@@ -227,7 +229,7 @@ class PeriodicMlpClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
             for start in range(0, len(z) - size + 1, size):
                 index = torch.from_numpy(order[:, start : start + size])
                 x = rows[index]
-                phase = x[..., None] * p["frequency"][:, None]
+                phase = x[..., None] * (2 * math.pi * p["frequency"][:, None])
                 waves = torch.cat([phase.cos(), phase.sin()], -1).flatten(1, 2)
                 inside = torch.bmm(waves, p["embed_weight"]).view(*x.shape, self.embedding)
                 embedded = torch.relu(inside + p["embed_bias"][:, None]).flatten(2)

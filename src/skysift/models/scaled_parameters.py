@@ -25,13 +25,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from skysift.core.errors import MissingExtraError
 
-__all__ = ["ScaledParameters"]
+__all__ = ["LARGEST_INPUT", "LARGEST_OUTPUT", "LOG_SPREAD", "ScaledParameters"]
 
 Floats = NDArray[np.float32]
 
-_LARGEST_INPUT = 5.0
-_LARGEST_OUTPUT = 30.0
-_LOG_SPREAD = (-4.0, 3.0)
+LARGEST_INPUT = 5.0
+LARGEST_OUTPUT = 30.0
+LOG_SPREAD = (-4.0, 3.0)
 _CHUNK = 4096
 
 
@@ -55,6 +55,8 @@ class ScaledParameters(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     mean_, scale_ : arrays, shape (n_features,)
         Of signal.
+    context_ : list of int
+        The columns that predict any of the targets.
     weights_, biases_ : lists of arrays, shapes (n_nets, n_in, n_out) and (n_nets, 1, n_out)
         Of the three layers; nets are ordered by fold, then by target.
     """
@@ -102,7 +104,7 @@ class ScaledParameters(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def standardise(self, X: NDArray[Any]) -> Floats:  # noqa: N803
         """Return the columns in units of the spread of signal, clipped."""
         z = (np.asarray(X, dtype=np.float32) - self.mean_) / self.scale_
-        return np.asarray(np.clip(z, -_LARGEST_INPUT, _LARGEST_INPUT))
+        return np.asarray(np.clip(z, -LARGEST_INPUT, LARGEST_INPUT))
 
     def _residuals(self, X: NDArray[Any]) -> Floats:  # noqa: N803
         """Return the residuals by each fold's networks, shape (folds, n, n_targets)."""
@@ -110,15 +112,15 @@ class ScaledParameters(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         columns = [target for target, _ in self.targets]
         for start in range(0, len(X), _CHUNK):
             z = self.standardise(X[start : start + _CHUNK])
-            hidden = z[None]
+            hidden = z[None][..., self.context_]
             for layer, (weight, bias) in enumerate(zip(self.weights_, self.biases_, strict=True)):
                 hidden = np.matmul(hidden, weight) + bias
                 if layer < len(self.weights_) - 1:
                     hidden = hidden / (1.0 + np.exp(-hidden))
-            mean, log_spread = hidden[..., 0], np.clip(hidden[..., 1], *_LOG_SPREAD)
+            mean, log_spread = hidden[..., 0], np.clip(hidden[..., 1], *LOG_SPREAD)
             wanted = np.tile(z[:, columns].T, (self.folds, 1))
             residual = np.clip(
-                (wanted - mean) * np.exp(-log_spread), -_LARGEST_OUTPUT, _LARGEST_OUTPUT
+                (wanted - mean) * np.exp(-log_spread), -LARGEST_OUTPUT, LARGEST_OUTPUT
             )
             shape = (self.folds, len(columns), len(z))
             out[:, start : start + len(z)] = residual.reshape(shape).transpose(0, 2, 1)
@@ -130,6 +132,7 @@ class ScaledParameters(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.n_features_in_ = signal.shape[1]
         self.mean_ = signal.mean(axis=0)
         self.scale_ = signal.std(axis=0) + np.float32(1e-6)
+        self.context_ = sorted({column for _, context in self.targets for column in context})
         rng = np.random.default_rng(self.random_state)
         fold = rng.permutation(np.arange(len(signal)) % self.folds)
         self.weights_, self.biases_ = self._train(self.standardise(signal), fold, rng)
@@ -144,14 +147,15 @@ class ScaledParameters(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise MissingExtraError("torch", extra="train") from error
         columns = [target for target, _ in self.targets]
         n_nets = self.folds * len(columns)
-        sees = np.zeros((len(columns), z.shape[1], 1), dtype=np.float32)
+        width = len(self.context_)
+        sees = np.zeros((len(columns), width, 1), dtype=np.float32)
         for row, (_, context) in enumerate(self.targets):
-            sees[row, list(context)] = 1.0
+            sees[row, np.searchsorted(self.context_, context)] = 1.0
         mask = torch.from_numpy(np.tile(sees, (self.folds, 1, 1)))
         weights, biases = [], []
-        sizes = (z.shape[1], self.hidden, self.hidden, 2)
+        sizes = (width, self.hidden, self.hidden, 2)
         for n_in, n_out in pairwise(sizes):
-            fan_in = max(float(sees.sum(1).mean()), 1.0) if n_in == z.shape[1] else n_in
+            fan_in = max(float(sees.sum(1).mean()), 1.0) if n_in == width else n_in
             bound = math.sqrt(3.0 / fan_in) * (0.1 if n_out == sizes[-1] else 1.0)
             draw = rng.uniform(-bound, bound, (n_nets, n_in, n_out)).astype(np.float32)
             weights.append(torch.nn.Parameter(torch.from_numpy(draw)))
@@ -164,14 +168,14 @@ class ScaledParameters(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             optimiser,
             lambda step: 0.5 * (1 + math.cos(math.pi * step / steps)) * min(1.0, (step + 1) / 30),
         )
-        rows, wanted = torch.from_numpy(z), torch.from_numpy(z[:, columns])
+        rows, wanted = torch.from_numpy(z[:, self.context_]), torch.from_numpy(z[:, columns])
         for batch in self._batches(fold, rng):
             index = torch.from_numpy(batch)
             hidden = rows[index].repeat_interleave(len(columns), dim=0)
             hidden = torch.baddbmm(biases[0], hidden, weights[0] * mask)
             hidden = torch.baddbmm(biases[1], torch.nn.functional.silu(hidden), weights[1])
             hidden = torch.baddbmm(biases[2], torch.nn.functional.silu(hidden), weights[2])
-            log_spread = hidden[..., 1].clamp(*_LOG_SPREAD)
+            log_spread = hidden[..., 1].clamp(*LOG_SPREAD)
             truth = wanted[index].permute(0, 2, 1).reshape(n_nets, -1)
             residual = (truth - hidden[..., 0]) * torch.exp(-log_spread)
             loss = (log_spread + 3.0 * torch.log1p(residual.square() / 5.0)).mean(1).sum()

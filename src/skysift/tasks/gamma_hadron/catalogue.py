@@ -79,18 +79,37 @@ def _xgboost(**parameters: Any) -> Any:
     except ModuleNotFoundError as error:
         raise MissingExtraError("xgboost", extra="boost") from error
     best = {
-        "n_estimators": 400,
-        "learning_rate": 0.04,
+        "n_estimators": 500,
+        "learning_rate": 0.035,
         "grow_policy": "lossguide",
         "max_depth": 0,
         "max_leaves": 20,
-        "min_child_weight": 3,
+        "min_child_weight": 1,
         "subsample": 0.8,
         "colsample_bytree": 0.3,
         "reg_lambda": 3.0,
         "n_jobs": 2,
     }
     return XGBClassifier(**{**best, **parameters})
+
+
+def _lightgbm() -> Any:
+    try:
+        from lightgbm import LGBMClassifier  # noqa: PLC0415 an extra: imported when asked for
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("lightgbm", extra="train") from error
+    return LGBMClassifier(
+        n_estimators=320,
+        learning_rate=0.05,
+        num_leaves=18,
+        min_child_samples=20,
+        subsample=0.8,
+        subsample_freq=1,
+        colsample_bytree=0.3,
+        reg_lambda=3.0,
+        n_jobs=2,
+        verbose=-1,
+    )
 
 
 def _scaled(names: Sequence[str]) -> ScaledParameters:
@@ -178,15 +197,15 @@ CATALOGUE: dict[str, ModelSpec] = {
         {"periodicmlpclassifier__dropout": (0.25,)},
     ),
     "boosted-scaled": ModelSpec(
-        "XGBoost, scaled parameters",
-        lambda names: make_pipeline(_scaled(names), _xgboost()),
-        {"xgbclassifier__max_leaves": (12, 20, 32)},
-        {"xgbclassifier__max_leaves": (20,)},
+        "LightGBM, scaled parameters",
+        lambda names: make_pipeline(_scaled(names), _lightgbm()),
+        {"lgbmclassifier__num_leaves": (12, 20, 32)},
+        {"lgbmclassifier__num_leaves": (20,)},
     ),
     "blend": ModelSpec(
-        "blend of MLPs and XGBoost, scaled parameters",
+        "blend of MLPs and LightGBM, scaled parameters",
         lambda names: make_pipeline(
-            _scaled(names), LogOddsMean(PeriodicMlpClassifier(), _xgboost())
+            _scaled(names), LogOddsMean(PeriodicMlpClassifier(), _lightgbm())
         ),
         {"logoddsmean__network__dropout": (0.15, 0.25, 0.35)},
         {"logoddsmean__network__dropout": (0.25,)},

@@ -59,8 +59,8 @@ def _log(values: Array) -> Array:
 
 
 def _width(length: Array, width: Array) -> Array:
-    """Return the width, at least a fiftieth of the length: some images are one pixel wide."""
-    return np.asarray(np.maximum(width, _SMALL * length))
+    """Return the width, never zero: some images are one pixel wide."""
+    return np.asarray(width + np.float32(0.03) * length)
 
 
 def _over(above: Array, length: Array) -> Array:
@@ -76,8 +76,8 @@ def _along(alpha: Array, dist: Array) -> Array:
 
 
 def _disp(length: Array, width: Array) -> Array:
-    """Return 1 - width / length, to which the distance of a shower from its image is linear."""
-    return np.asarray(1 - _over(width, length))
+    """Return 1.1 - width / length: about proportional to the distance of a gamma shower."""
+    return np.asarray(np.float32(1.1) - _over(width, length))
 
 
 _SHAPES = (
@@ -361,13 +361,18 @@ _TOWARDS_THE_SOURCE = (
         ),
     ),
     Feature(
-        "disp",
-        "dist / length - 6 (1 - width / length)",
-        "the distance of a gamma shower is linear in 1 - width / length",
+        "dist_per_disp",
+        "dist / (1.1 - width / length)",
+        "the distance of a gamma shower is about linear in 1 - width / length",
         ("dist", "length", "width"),
-        lambda dist, length, width: np.clip(
-            _over(dist, length) - 6 * _disp(length, width), -20, 50
-        ),
+        lambda dist, length, width: np.asarray(dist / _disp(length, width)),
+    ),
+    Feature(
+        "along_axis_per_disp",
+        "dist cos(alpha) / (1.1 - width / length)",
+        "the same along the major axis",
+        ("alpha", "dist", "length", "width"),
+        lambda alpha, dist, length, width: np.asarray(_along(alpha, dist) / _disp(length, width)),
     ),
     Feature(
         "outer_end",

@@ -10,6 +10,7 @@ from skysift.core.errors import UnknownNameError
 __all__ = [
     "MODELS",
     "NOTEBOOK_MODELS",
+    "QUICK_MODELS",
     "STRONG_MODELS",
     "CompareOptions",
     "Mode",
@@ -30,6 +31,8 @@ STRONG_MODELS = (
     "blend",
 )
 MODELS = (*NOTEBOOK_MODELS, *STRONG_MODELS)
+QUICK_MODELS = (*NOTEBOOK_MODELS, "random-forest", "hist-gradient-boosting")
+"""Those that train in seconds without PyTorch."""
 
 
 class ReadOptions(Config):
@@ -99,13 +102,18 @@ class CompareOptions(Config):
     )
     mode: Mode = Field("source-dependent", description="With or without alpha and dist.")
     bundles: tuple[str, ...] = Field(
-        ("default", "fast"), description="Shipped bundles to score beside them; repeatable."
+        ("default", "fast", "source-independent"),
+        description="Shipped bundles to score beside them, where they fit the data; repeatable.",
     )
     extra_features: tuple[str, ...] = Field(
         (), description="Further columns of the table to train on, by name; repeatable."
     )
+    tune: bool = Field(True, description="Search the grids of the notebook's five models.")
+    notebook: bool = Field(
+        True, description="Also train the five exactly as the notebook did, where its columns are."
+    )
     cv: bool = Field(False, description="Also score by five-fold cross-validation.")
-    quick: bool = Field(False, description="Small grids and no torch: minutes, not an hour.")
+    quick: bool = Field(False, description="Small grids and no PyTorch: minutes, not an hour.")
 
     @field_validator("models")
     @classmethod

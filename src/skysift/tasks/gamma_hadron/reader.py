@@ -24,7 +24,7 @@ from skysift.tasks.gamma_hadron.labels import Labels, label_rows
 from skysift.tasks.gamma_hadron.options import ReadOptions
 from skysift.tasks.gamma_hadron.split import MAGIC_SHA256, magic_test_rows
 
-__all__ = ["Events", "batches", "read_events"]
+__all__ = ["Batch", "Events", "batches", "canonical_map", "read_events"]
 
 Purpose = Literal["explore", "train", "evaluate"]
 
@@ -220,7 +220,7 @@ def _open(
 
 def _map_for(columns: Sequence[str], path: Path) -> ColumnMap:
     if set(columns) >= {"length", "width", "log_size"}:
-        return _canonical_map(columns)
+        return canonical_map(columns)
     name = detect_map(columns)
     if name is None:
         raise ContractError(
@@ -243,7 +243,7 @@ def _start(
     return next(rest), rest
 
 
-def _canonical_map(columns: Sequence[str]) -> ColumnMap:
+def canonical_map(columns: Sequence[str]) -> ColumnMap:
     """Return the map of a table that has canonical names already, as our own outputs do."""
     label = next((name for name in ("class", "label", "is_gamma") if name in columns), None)
     return build_config(

@@ -1,7 +1,7 @@
 """Scores of several models on the same labelled rows: what every comparison is made of."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -134,6 +134,25 @@ class Scored:
             {**self.contestants, name: contestant},
             self.data,
             self.split,
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self], *, split: str) -> Self:
+        """Return the rows of several parts, each scored by models that had not seen it."""
+        names = list(parts[0].contestants)
+
+        def put_together(of: Callable[[Self], NDArray[Any]]) -> NDArray[Any]:
+            return np.concatenate([of(part) for part in parts])
+
+        return cls(
+            put_together(lambda part: part.is_gamma),
+            put_together(lambda part: part.log_size),
+            put_together(lambda part: part.impossible),
+            {n: put_together(lambda part, n=n: part.gammaness[n]) for n in names},  # type: ignore[misc]
+            {n: put_together(lambda part, n=n: part.error[n]) for n in names},  # type: ignore[misc]
+            {n: replace(parts[0].contestants[n], operating_points=()) for n in names},
+            parts[0].data,
+            split,
         )
 
     def to_table(self) -> FeatureTable:

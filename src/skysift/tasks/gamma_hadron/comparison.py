@@ -1,0 +1,207 @@
+"""Train several models and score them, with shipped bundles, on the same rows."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from skysift.core.bundle_schema import DataLicence
+from skysift.core.registry import bundle_folder
+from skysift.data.splits import hold_out, stratified_group_folds
+from skysift.tasks.gamma_hadron.catalogue import (
+    CATALOGUE,
+    NOTEBOOK_FEATURES,
+    notebook_estimator,
+)
+from skysift.tasks.gamma_hadron.features import compute
+from skysift.tasks.gamma_hadron.model import GammaHadronModel, load_bundle
+from skysift.tasks.gamma_hadron.options import (
+    NOTEBOOK_MODELS,
+    QUICK_MODELS,
+    CompareOptions,
+    TrainOptions,
+)
+from skysift.tasks.gamma_hadron.reader import Events
+from skysift.tasks.gamma_hadron.scoring import Contestant, Scored
+from skysift.tasks.gamma_hadron.training import train
+
+__all__ = ["compare_models", "cross_validate", "split_events"]
+
+Progress = Callable[[float, str], None]
+
+FOLDS = 5
+TEST_SHARE = 0.2
+
+
+def split_events(events: Events, rng: np.random.Generator) -> tuple[Events, Events]:
+    """Hold out a fifth of the events, stratified, duplicates together: training rows, test rows."""
+    test = hold_out(events.is_gamma, events.groups, fraction=TEST_SHARE, rng=rng)
+    return (
+        events.take(~test, "all rows but a held-out fifth"),
+        events.take(test, "a held-out fifth, stratified"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One model of a comparison: how it is named and how it is trained."""
+
+    name: str
+    title: str
+    options: TrainOptions | None
+    notebook: str | None = None
+
+
+def _entries(options: CompareOptions) -> list[_Entry]:
+    names = options.models
+    if options.quick:
+        names = tuple(name for name in names if name in QUICK_MODELS)
+    entries = []
+    for name in names:
+        tuned = options.tune and name in NOTEBOOK_MODELS
+        chosen = TrainOptions(
+            model=name,
+            mode=options.mode,
+            extra_features=options.extra_features,
+            tune=tuned,
+            quick=options.quick,
+        )
+        entries.append(_Entry(name, CATALOGUE[name].title, chosen))
+    if options.notebook:
+        entries += [
+            _Entry(f"notebook-{name}", f"{CATALOGUE[name].title}, as in the notebook", None, name)
+            for name in NOTEBOOK_MODELS
+            if name in names
+        ]
+    return entries
+
+
+def compare_models(
+    training: Events,
+    test: Events,
+    options: CompareOptions,
+    *,
+    seed: int,
+    command: str,
+    licence: DataLicence,
+    progress: Progress,
+) -> Scored:
+    """Train each model on some rows and score all of them on others.
+
+    Parameters
+    ----------
+    training, test : Events
+        Rows without a duplicate in common.
+    options : CompareOptions
+        Models, bundles, mode.
+    seed : int
+        Each model gets a generator of its own, so that its result does not depend on the others.
+    command : str
+        What the user typed, for the record.
+    licence : DataLicence
+        Of the data, for the record.
+    progress : callable
+        Called with the fraction done and what is being done.
+    """
+    scored = Scored.start(test)
+    for bundle in _fitting_bundles(test, options):
+        title = f"{bundle.name} bundle: {bundle.family}"
+        gammaness, error = bundle.gammaness(test.table)
+        scored = scored.add(Contestant.of(bundle, title, "shipped bundle"), gammaness, error)
+    entries = _entries(options)
+    for number, entry in enumerate(entries):
+        progress(number / len(entries), f"train {entry.title}")
+        scored = _add(scored, entry, training, test, seed=seed, command=command, licence=licence)
+    return scored
+
+
+def cross_validate(
+    events: Events,
+    options: CompareOptions,
+    *,
+    seed: int,
+    command: str,
+    licence: DataLicence,
+    progress: Progress,
+) -> Scored:
+    """Score each model on all distinct rows by five-fold cross-validation.
+
+    Each fold's model is trained, calibrated and given its operating points without that fold.
+    Parameters are as for :func:`compare_models`.
+    """
+    rows = events.distinct()
+    fold = stratified_group_folds(
+        rows.is_gamma, rows.groups, n_splits=FOLDS, rng=np.random.default_rng(seed)
+    )
+    parts = []
+    for number in range(FOLDS):
+        left_out = rows.take(fold == number, f"fold {number}")
+        rest = rows.take(fold != number, f"all folds but {number}")
+        part = Scored.start(left_out)
+        entries = _entries(options)
+        for place, entry in enumerate(entries):
+            progress((number + place / len(entries)) / FOLDS, f"fold {number}: {entry.title}")
+            part = _add(part, entry, rest, left_out, seed=seed, command=command, licence=licence)
+        parts.append(part)
+    return Scored.joined(parts, split=f"five-fold cross-validation, {rows.split}")
+
+
+def _add(
+    scored: Scored,
+    entry: _Entry,
+    training: Events,
+    test: Events,
+    *,
+    seed: int,
+    command: str,
+    licence: DataLicence,
+) -> Scored:
+    start = time.perf_counter()
+    if entry.notebook is not None:
+        return _add_notebook(scored, entry, training, test)
+    assert entry.options is not None
+    model = train(
+        training,
+        entry.options,
+        np.random.default_rng(seed),
+        seed=seed,
+        command=command,
+        licence=licence,
+    )
+    seconds = time.perf_counter() - start
+    gammaness, error = model.gammaness(test.table)
+    contestant = Contestant.of(model, entry.title, "trained in this run", seconds)
+    return scored.add(contestant, gammaness, error)
+
+
+def _add_notebook(scored: Scored, entry: _Entry, training: Events, test: Events) -> Scored:
+    """Train as the notebook did: its six columns, its parameters, no scaling, no calibration."""
+    assert entry.notebook is not None
+    start = time.perf_counter()
+    rows = training.distinct()
+    estimator = notebook_estimator(entry.notebook)
+    if "random_state" in estimator.get_params():
+        estimator.set_params(random_state=0)
+    estimator.fit(compute(rows.table, NOTEBOOK_FEATURES), rows.is_gamma)
+    gammaness = estimator.predict_proba(compute(test.table, NOTEBOOK_FEATURES))[:, 1]
+    contestant = Contestant(
+        name=entry.name,
+        title=entry.title,
+        origin="the notebook's recipe",
+        mode="source-dependent",
+        features=len(NOTEBOOK_FEATURES),
+        seconds=time.perf_counter() - start,
+    )
+    return scored.add(contestant, np.asarray(gammaness, dtype=np.float64))
+
+
+def _fitting_bundles(test: Events, options: CompareOptions) -> Sequence[GammaHadronModel]:
+    """Return the shipped bundles that were trained for this telescope."""
+    if test.name != "MAGIC":
+        return []
+    bundles = [
+        replace(load_bundle(bundle_folder("gamma-hadron", name)), name=name)
+        for name in options.bundles
+    ]
+    return [bundle for bundle in bundles if bundle.mode == options.mode]

@@ -1,0 +1,142 @@
+"""Gammaness for tables without labels: in memory, and from files to a file in bounded memory."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skysift.core.provenance import Provenance
+from skysift.core.task import Progress
+from skysift.data.contract import Checked
+from skysift.data.io import check_writable, open_writer
+from skysift.data.table import FeatureTable
+from skysift.evaluate.purity import prior_shift
+from skysift.tasks.gamma_hadron.contract import Conventions, check
+from skysift.tasks.gamma_hadron.model import GammaHadronModel
+from skysift.tasks.gamma_hadron.options import PredictOptions, ReadOptions
+from skysift.tasks.gamma_hadron.reader import batches
+
+__all__ = ["predict_files", "predict_table"]
+
+_DESCRIPTIONS = {
+    "gammaness": "probability of being a gamma ray, at the prior of the provenance",
+    "gammaness_err": "standard deviation over the members of the model",
+    "flags": "what the input contract found, empty if nothing",
+}
+
+
+def predict_table(
+    table: FeatureTable,
+    model: GammaHadronModel,
+    options: PredictOptions,
+    conventions: Conventions | None = None,
+) -> FeatureTable:
+    """Return the table with the columns ``gammaness``, ``gammaness_err`` and ``flags`` added.
+
+    Parameters
+    ----------
+    table : FeatureTable
+        Canonical columns; others pass through.
+    model : GammaHadronModel
+        What predicts.
+    options : PredictOptions
+        The prior of the sample.
+    conventions : Conventions, optional
+        Of the file that the table is a part of.
+
+    Returns
+    -------
+    FeatureTable
+        All rows in their order; a rejected row has NaN and the reason in its flags.
+
+    Raises
+    ------
+    ContractError
+        If a needed column is missing, or most rows lie outside the training range.
+    """
+    answer, _ = _predict(table, model, options, conventions)
+    return answer
+
+
+def predict_files(
+    paths: Sequence[Path],
+    out: Path,
+    model: GammaHadronModel,
+    read_options: ReadOptions,
+    options: PredictOptions,
+    *,
+    provenance: Provenance,
+    progress: Progress,
+) -> Mapping[str, int]:
+    """Predict batch by batch; the output appears whole, or not at all.
+
+    Returns
+    -------
+    mapping of str to int
+        Numbers of rows: accepted, repaired, rejected.
+    """
+    check_writable(out, inputs=paths)
+    counts = {"accepted": 0, "repaired": 0, "rejected": 0}
+    with open_writer(out, provenance=_provenance(provenance, model, options)) as writer:
+        done = 0
+        for number, path in enumerate(paths):
+            for batch in batches(
+                path, read_options, fallback=model.column_map, batch_rows=options.batch_rows
+            ):
+                answer, found = _predict(batch.table, model, options, batch.conventions)
+                writer.write(answer)
+                for verdict, rows in found.counts.items():
+                    counts[verdict] += rows
+                done += len(answer)
+                progress(number / len(paths), f"{done:,} events")
+    return counts
+
+
+def _predict(
+    table: FeatureTable,
+    model: GammaHadronModel,
+    options: PredictOptions,
+    conventions: Conventions | None,
+) -> tuple[FeatureTable, Checked]:
+    checked = check(table, model.needed, conventions, training_range=model.training_range)
+    gammaness, error = _apply(checked, model, options.prior)
+    answer = table.with_columns(
+        {"gammaness": gammaness, "gammaness_err": error, "flags": checked.flags()},
+        descriptions=_DESCRIPTIONS,
+    )
+    return answer, checked
+
+
+def _apply(
+    checked: Checked, model: GammaHadronModel, prior: float | None
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return gammaness and error, shape (n,) each, NaN where the row was rejected."""
+    every = bool(checked.usable.all())
+    rows = checked.table if every else checked.table.take(checked.usable)
+    gammaness, error = model.gammaness(rows)
+    if prior is not None:
+        shifted = prior_shift(gammaness, prior=model.prior, new_prior=prior)
+        # The derivative of the map carries the error over to the new prior.
+        odds = prior * (1 - model.prior) / (model.prior * (1 - prior))
+        error = error * odds / (1 + (odds - 1) * gammaness) ** 2
+        gammaness = shifted
+    if every:
+        return gammaness, error
+    full = [np.full(len(checked.table), np.nan) for _ in range(2)]
+    for target, values in zip(full, (gammaness, error), strict=True):
+        target[checked.usable] = values
+    return full[0], full[1]
+
+
+def _provenance(
+    provenance: Provenance, model: GammaHadronModel, options: PredictOptions
+) -> dict[str, Any]:
+    return {
+        **provenance.finish().to_dict(),
+        "positive_class": "gamma",
+        "prior": model.prior if options.prior is None else options.prior,
+        "mode": model.mode,
+        "operating_points": [point.model_dump() for point in model.operating_points],
+    }
