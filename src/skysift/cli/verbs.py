@@ -217,6 +217,7 @@ def predict(
         Path, typer.Option("--out", help="File to write: .parquet, .ecsv, .fits, .vot or .csv.")
     ],
     bundle: BundleName = None,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Threads of the model.")] = 1,
     json: AsJson = False,
     task_options: Mapping[str, Any],
 ) -> None:
@@ -233,7 +234,7 @@ def predict(
     for path in inputs:
         _readable(path)
     folder = _bundle(task, bundle)
-    model = loaded.load(folder)
+    model = loaded.load(folder, threads=threads)
     provenance = Provenance.start(
         command=_command(),
         inputs=[_plain_path(path) for path in inputs],

@@ -120,8 +120,8 @@ class Task(ABC, Generic[DataT, ModelT]):
         """Write a model as a bundle."""
 
     @abstractmethod
-    def load(self, folder: Path) -> ModelT:
-        """Load a bundle.
+    def load(self, folder: Path, *, threads: int = 1) -> ModelT:
+        """Load a bundle, to predict with a number of threads.
 
         Raises
         ------

@@ -101,7 +101,12 @@ def save_model(
 
 
 def load_model(
-    bundle: Bundle, *, file: str | None = None, threads: int | None = None, device: str = "cpu"
+    bundle: Bundle,
+    *,
+    file: str | None = None,
+    threads: int | None = None,
+    device: str = "cpu",
+    chunk: int | None = None,
 ) -> ProbabilisticModel:
     """Load the model of a bundle from bytes that were verified.
 
@@ -115,6 +120,8 @@ def load_model(
         Number of threads; one for ONNX and the choice of the library for others if left out.
     device : {"cpu", "cuda"}
         Where an ONNX model runs.
+    chunk : int, optional
+        Rows at a time of an ONNX model.
 
     Raises
     ------
@@ -131,7 +138,9 @@ def load_model(
         )
     data = bundle.read_bytes(name)
     try:
-        model = _load(entry.format, data, entry.outputs, threads, device)
+        model = _load(
+            entry.format, data, entry.outputs, threads=threads, device=device, chunk=chunk
+        )
         _check_width(model, len(bundle.manifest.features))
     except BundleError as error:
         raise BundleError(error.problem, error.remedy, path=bundle.folder / name) from error
@@ -142,15 +151,18 @@ def _load(
     format: ModelFormat,  # noqa: A002  # the bundle's word
     data: bytes,
     outputs: tuple[str, ...],
+    *,
     threads: int | None,
     device: str,
+    chunk: int | None,
 ) -> ProbabilisticModel:
     model: ProbabilisticModel
     match format:
         case "onnx":
             from skysift.models.persist.onnx_format import OnnxClassifier
 
-            return OnnxClassifier(data, outputs, threads=threads or 1, device=device)
+            sizes = {} if chunk is None else {"chunk": chunk}
+            return OnnxClassifier(data, outputs, threads=threads or 1, device=device, **sizes)
         case "xgboost":
             from skysift.models.persist.xgboost_format import load_xgboost
 

@@ -4,11 +4,13 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.pipeline import Pipeline
 
 from skysift.core.bundle import Bundle, render_card, write_bundle
 from skysift.core.bundle_schema import (
@@ -27,13 +29,17 @@ from skysift.core.results import Metric
 from skysift.data.table import FeatureTable
 from skysift.models.calibration import BetaCalibration
 from skysift.models.cross_fitting import CrossFitted
+from skysift.models.onnx_export import export_cross_fitted
 from skysift.models.persist import load_model, save_model
+from skysift.models.persist.onnx_format import OnnxClassifier
 from skysift.tasks.gamma_hadron.features import compute
 from skysift.tasks.gamma_hadron.options import Mode
 
-__all__ = ["GammaHadronModel", "Predictor", "load_bundle", "save_bundle"]
+__all__ = ["GammaHadronModel", "OnnxPredictor", "Predictor", "load_bundle", "save_bundle"]
 
 TASK = "gamma-hadron"
+_OUTPUTS = ("gammaness", "gammaness_err")
+_CHUNK_OF_ENSEMBLES = 512
 _LEVELS = tuple(np.round(np.linspace(0.0, 1.0, 21), 2).tolist())
 
 
@@ -43,6 +49,30 @@ class Predictor(Protocol):
     def predict_with_error(self, X: NDArray[Any], /) -> tuple[NDArray[Any], NDArray[Any]]:  # noqa: N803  # scikit-learn's name
         """Return gammaness and its error, shape (n,) each, for X (n, n_features)."""
         ...
+
+
+@dataclass(frozen=True)
+class OnnxPredictor:
+    """A model that is an ONNX graph from the start, e.g. a distilled network.
+
+    Parameters
+    ----------
+    data : bytes
+        The serialised graph, with the outputs ``gammaness`` and ``gammaness_err``.
+    chunk : int
+        Rows at a time.
+    """
+
+    data: bytes
+    chunk: int = 65_536
+
+    @cached_property
+    def _session(self) -> OnnxClassifier:
+        return OnnxClassifier(self.data, _OUTPUTS, chunk=self.chunk)
+
+    def predict_with_error(self, X: NDArray[Any], /) -> tuple[NDArray[Any], NDArray[Any]]:  # noqa: N803  # scikit-learn's name
+        """Return gammaness and its error, shape (n,) each, for X (n, n_features)."""
+        return self._session.predict_with_error(X)
 
 
 @dataclass(frozen=True)
@@ -245,13 +275,17 @@ def with_metrics(model: GammaHadronModel, metrics: Sequence[Metric]) -> GammaHad
 
 def _members(model: GammaHadronModel) -> tuple[ModelEntry, dict[str, bytes]]:
     predictor = model.predictor
-    if isinstance(predictor, bytes):
-        kind, members = save_model(predictor)
-        return _entry(model, kind, list(members), {}), members
+    if isinstance(predictor, OnnxPredictor):
+        kind, members = save_model(predictor.data)
+        return _entry(model, kind, list(members), {"chunk": predictor.chunk}), members
     if not isinstance(predictor, CrossFitted):
         raise BundleError(
             f"A {type(predictor).__name__} cannot be stored.", "Copy the bundle it came from."
         )
+    if _is_ours(predictor.members[0]):
+        data = export_cross_fitted(predictor, _OUTPUTS)
+        kind, members = save_model(data)
+        return _entry(model, kind, list(members), {"chunk": _CHUNK_OF_ENSEMBLES}), members
     members = {}
     formats: list[ModelFormat] = []
     for number, member in enumerate(predictor.members):
@@ -263,6 +297,12 @@ def _members(model: GammaHadronModel) -> tuple[ModelEntry, dict[str, bytes]]:
     return _entry(model, formats[0], list(members), {"beta_calibration": beta}), members
 
 
+def _is_ours(member: Any) -> bool:
+    """Tell whether a member is made of skysift's own estimators, which are stored as ONNX."""
+    steps = [step for _, step in member.steps] if isinstance(member, Pipeline) else [member]
+    return any(type(step).__module__.startswith("skysift.") for step in steps)
+
+
 def _entry(
     model: GammaHadronModel, kind: ModelFormat, files: list[str], extra: Mapping[str, Any]
 ) -> ModelEntry:
@@ -271,7 +311,7 @@ def _entry(
         file=files[0],
         family=model.family,
         parameters={**model.parameters, **extra, "members": files},
-        outputs=("gammaness", "gammaness_err") if kind == "onnx" else ("gammaness",),
+        outputs=_OUTPUTS if kind == "onnx" else _OUTPUTS[:1],
     )
 
 
@@ -279,8 +319,9 @@ def _predictor(bundle: Bundle, threads: int) -> Predictor:
     entry = bundle.manifest.model
     files: Any = entry.parameters.get("members") or [entry.file]
     if entry.format == "onnx":
-        loaded: Any = load_model(bundle, threads=threads)
-        return loaded  # type: ignore[no-any-return]
+        chunk: Any = entry.parameters.get("chunk")
+        onnx_model: Any = load_model(bundle, threads=threads, chunk=chunk)
+        return onnx_model  # type: ignore[no-any-return]
     beta: Any = entry.parameters.get("beta_calibration") or [1.0, 1.0, 0.0]
     members = [load_model(bundle, file=file, threads=threads) for file in files]
     return CrossFitted(members, BetaCalibration(*beta), np.empty(0))

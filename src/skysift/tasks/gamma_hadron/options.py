@@ -91,7 +91,6 @@ class PredictOptions(Config):
     batch_rows: int = Field(
         131_072, ge=1, description="Rows in memory at a time; more is not faster."
     )
-    threads: int = Field(1, ge=1, description="Threads of the model.")
 
 
 class CompareOptions(Config):

@@ -132,9 +132,9 @@ class GammaHadron(Task[Events, GammaHadronModel]):
         save_bundle(named, folder, card=_card(model), summary=summary)
         return folder
 
-    def load(self, folder: Path) -> GammaHadronModel:
+    def load(self, folder: Path, *, threads: int = 1) -> GammaHadronModel:
         """Load a bundle."""
-        return load_bundle(folder)
+        return load_bundle(folder, threads=threads)
 
     def predict_files(
         self,
