@@ -52,8 +52,8 @@ def add_curves(block: Block, study: Study) -> None:
     areas = {study.labels[n]: f"{study.metric(n, 'auc').value:.4f}" for n in study.shown}
     block.figure(
         plot_roc(curves, notes=areas, classes=CLASSES, colors=study.colors),
-        caption="**ROC curves and their AUC.** Nearly all of this figure lies at acceptances that no "
-        "analysis uses; the one beside it shows the rest. Markers as there.",
+        caption="**ROC curves and their AUC.** Nearly all of this figure lies at acceptances that "
+        "no analysis uses; its left edge, stretched, is the next figure.",
         alt=f"ROC curves of {joined(shown)} on linear axes.",
     )
     at = study.metric(study.reference, "efficiency@0.01")

@@ -20,6 +20,7 @@ from skysift.tasks.gamma_hadron.pages.thresholds import (
     Halves,
     halves,
     main_point,
+    rows_of,
 )
 from skysift.tasks.gamma_hadron.pages.words import percent
 
@@ -137,13 +138,17 @@ def _add_global(block: Block, study: Study, edges: NDArray[np.float64]) -> None:
     point = main_point(study)
     if point is None:
         return
+    rows = rows_of(study, point)
     names = [study.reference, *study.rivals()]
     curves = {}
     for name in names:
         cut = _main_cut(study, name)
         if cut is not None:
-            curves[study.labels[name]] = _by_bin(study, name, cut, edges, gammas=True)
-    passing = _by_bin(study, study.reference, point.threshold, edges, gammas=False)
+            curves[study.labels[name]] = _by_bin(
+                study, name, cut, edges, rows & study.scored.is_gamma
+            )
+    hadrons = rows & ~study.scored.is_gamma
+    passing = _by_bin(study, study.reference, point.threshold, edges, hadrons)
     evenly = np.asarray(curves[study.label].y)
     block.figure(
         _figure(edges, curves, _EFFICIENCY, study.colors),
@@ -171,9 +176,8 @@ def _main_cut(study: Study, name: str) -> float | None:
 
 
 def _by_bin(
-    study: Study, name: str, cut: float, edges: NDArray[np.float64], *, gammas: bool
+    study: Study, name: str, cut: float, edges: NDArray[np.float64], wanted: NDArray[np.bool_]
 ) -> Series:
-    wanted = study.scored.is_gamma == gammas
     inside = np.searchsorted(edges[1:-1], study.scored.log_size[wanted], side="right")
     kept = study.scored.gammaness[name][wanted] >= cut
     bins = range(len(edges) - 1)

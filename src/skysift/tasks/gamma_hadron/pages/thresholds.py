@@ -24,6 +24,7 @@ __all__ = [
     "halves",
     "main_point",
     "measured",
+    "rows_of",
     "scan",
 ]
 
@@ -101,6 +102,13 @@ def main_point(study: Study) -> OperatingPoint | None:
     except InputError:  # too few hadrons to tell one in a hundred
         return None
     return point.measure(y[parts.measure], gammaness[parts.measure], split=MEASURING)
+
+
+def rows_of(study: Study, point: OperatingPoint) -> NDArray[np.bool_]:
+    """Return the scored rows on which a point of :func:`main_point` was measured, shape (n,)."""
+    if point.measured_on == MEASURING:
+        return halves(study).measure
+    return np.ones(len(study.scored.is_gamma), dtype=bool)
 
 
 @dataclass(frozen=True)
