@@ -33,7 +33,7 @@ from skysift.tasks.gamma_hadron.pages.words import PValue, joined, percent, span
 from skysift.tasks.gamma_hadron.scoring import Contestant, Scored
 from skysift.tasks.gamma_hadron.synth import synthetic_events
 
-N = 2400
+N = 2000
 FEW = ("length", "width", "alpha")
 FACT_LIKE = ("length", "width", "log_size", "concentration_two_pixel", "m3_long", "asymmetry")
 PROVENANCE = {
@@ -192,7 +192,6 @@ def test_sections_of_absent_parts_are_left_out(scored, tmp_path):
     for absent in ("The data", "Without the source position", "The long comparison"):
         assert absent not in headings(page)
     assert "The comparison" in headings(page)
-    assert compare_page(read_run(tmp_path)).to_html() == page  # a run gives one page
 
 
 def test_the_key_numbers_are_those_of_the_scores(full_page, scored):
@@ -348,6 +347,7 @@ def test_one_model_is_evaluated_by_itself(scored, tmp_path):
     facts = {"scores": one.to_facts(), "reference": "default"}
     record = stored(tmp_path, "evaluate", facts, {"scores": one.to_table()})
     page = evaluate_page(record).to_html()
+    assert evaluate_page(read_run(tmp_path)).to_html() == page  # a run gives one page
     assert "The result" in headings(page)
     assert "The comparison" not in headings(page)
     assert key_numbers(page)[0] == f"{roc_auc_score(one.is_gamma, one.gammaness['default']):.4f}"

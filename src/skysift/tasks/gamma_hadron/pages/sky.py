@@ -111,8 +111,8 @@ def _prior_text(study: Study) -> str:
         f"Gammaness is a probability **at the mixture of these rows**, {share(here, 0)} gammas. "
         "Where one gamma comes with 1,000 hadrons, Bayes' rule turns a gammaness of 0.9, 0.99 and "
         f"0.999 into {shifted[0]:.2g}, {shifted[1]:.2g} and {shifted[2]:.2g}; an even chance needs "
-        f"{even:.5f}. `skysift predict --prior 0.001` does that shift. The order of events stays, "
-        "so efficiencies and acceptances do too."
+        f"{even:.5f}. The option `--prior 0.001` of `skysift predict` makes that shift. The "
+        "order of events stays, so efficiencies and acceptances do too."
     )
 
 
