@@ -218,7 +218,7 @@ def test_a_rival_of_few_columns_is_beaten_and_a_twin_is_not(scored, study):
     assert difference is not None
     assert difference.difference.value < 0
     assert difference.p_holm < 0.05
-    assert "It **beats** random forest (AUC +0." in verdict(study, ["random-forest"])
+    assert "It **beats** XGBoost (xgboost) (AUC +0." in verdict(study, ["xgboost"])
 
     twin = dataclasses.replace(scored.contestants["default"], name="twin", title="twin")
     same = scored.only(["default", "xgboost"]).add(twin, scored.gammaness["default"])
