@@ -1,5 +1,6 @@
 """Typed, closed configuration: TOML in, validated objects out."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -97,11 +98,16 @@ def parse_assignments(pairs: list[str]) -> dict[str, Any]:
         key, separator, text = pair.partition("=")
         if not separator or not key.strip():
             raise ConfigError(f"'{pair}' is not of the form key=value.", "Write e.g. seed=3.")
-        try:
-            values[key.strip()] = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
-            values[key.strip()] = text
+        values[key.strip()] = _toml_value(text)
     return values
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text
+    return parsed["value"] if len(parsed) == 1 else text  # a line break could bring more keys
 
 
 def _assign(values: dict[str, Any], dotted: str, value: Any) -> None:
@@ -109,7 +115,10 @@ def _assign(values: dict[str, Any], dotted: str, value: Any) -> None:
     for parent in parents:
         values = values.setdefault(parent, {})
         if not isinstance(values, dict):
-            raise ConfigError(f"'{dotted}' reaches into '{parent}', which is a plain value.")
+            raise ConfigError(
+                f"'{dotted}' reaches into '{parent}', which is a plain value.",
+                f"Assign to '{parent}' itself.",
+            )
     values[last] = value
 
 
@@ -125,11 +134,19 @@ def _first_problem(kind: type[BaseModel], error: ValidationError, path: Path | N
             path=path,
         )
     where = f"'{dotted}': " if dotted else ""
+    message = problem["msg"].removeprefix("Value error, ")  # pydantic's words before ours
     return ConfigError(
-        f"{where}{problem['msg']} (got {problem['input']!r}).",
-        "Correct the value.",
+        f"{where}{message} (got {problem['input']!r}).",
+        f"{_nearest_choice(problem)}Correct the value.",
         path=path,
     )
+
+
+def _nearest_choice(problem: Mapping[str, Any]) -> str:
+    """Return the nearest of the choices to a value that is none of them."""
+    if problem["type"] != "literal_error":
+        return ""
+    return did_you_mean(str(problem["input"]), re.findall("'([^']+)'", problem["ctx"]["expected"]))
 
 
 def _keys_at(kind: type[BaseModel], parents: list[str]) -> list[str]:
