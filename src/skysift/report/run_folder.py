@@ -14,16 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from skysift.core.errors import ReadError
+from skysift.core.errors import OutputError, ReadError
 from skysift.core.files import write_atomic
 from skysift.data.io import open_writer, read_table
 from skysift.data.table import FeatureTable
 
-__all__ = ["RunRecord", "read_run", "write_run"]
+__all__ = ["RunRecord", "check_run_folder", "read_run", "write_run"]
 
 _FILE = "run.json"
 _SCHEMA = 1
 _LARGEST = 64 * 2**20
+_REMEDY = "Name the folder that was given to --out."
 
 
 @dataclass(frozen=True)
@@ -57,15 +58,46 @@ class RunRecord:
         return (self.folder / f"{name}.parquet").is_file()
 
 
-def write_run(record: RunRecord, tables: Mapping[str, FeatureTable]) -> None:
-    """Write a run: the tables first, the description last, so that a half-written run is none.
+def check_run_folder(folder: Path) -> None:
+    """Check that a run may be written to a folder, before the long work: it would replace tables.
 
     Raises
     ------
     OutputError
-        If the folder cannot be written.
+        If the folder holds tables that no run wrote, e.g. the data themselves.
     """
-    record.folder.mkdir(parents=True, exist_ok=True)
+    foreign = set(folder.glob("*.parquet")) - set(_tables_of_run(folder))
+    if foreign:
+        names = ", ".join(sorted(path.name for path in foreign))
+        raise OutputError(
+            f"The folder holds tables that no run wrote: {names}.",
+            "Choose another for --out, so that none is overwritten.",
+            path=folder,
+        )
+
+
+def write_run(record: RunRecord, tables: Mapping[str, FeatureTable]) -> None:
+    """Write a run: the tables first, the description last, so that a half-written run is none.
+
+    An earlier run in the same folder is replaced, its tables too.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be written, or holds tables that no run wrote.
+    """
+    check_run_folder(record.folder)
+    try:
+        record.folder.mkdir(parents=True, exist_ok=True)
+        for stale in _tables_of_run(record.folder):
+            stale.unlink(missing_ok=True)
+        (record.folder / _FILE).unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"Cannot write to the folder: {error.strerror}.",
+            "Choose another for --out.",
+            path=record.folder,
+        ) from error
     for name, table in tables.items():
         with open_writer(record.folder / f"{name}.parquet") as writer:
             writer.write(table)
@@ -73,10 +105,20 @@ def write_run(record: RunRecord, tables: Mapping[str, FeatureTable]) -> None:
         "schema": _SCHEMA,
         "task": record.task,
         "kind": record.kind,
+        "tables": sorted(tables),
         "facts": record.facts,
         "provenance": record.provenance,
     }
     write_atomic(record.folder / _FILE, json.dumps(document, indent=1, default=str) + "\n")
+
+
+def _tables_of_run(folder: Path) -> list[Path]:
+    """Return the tables that the run in a folder wrote, none if there is no readable run."""
+    try:
+        document = _document(folder / _FILE)
+    except ReadError:
+        return []
+    return [folder / f"{Path(str(name)).name}.parquet" for name in document.get("tables", [])]
 
 
 def read_run(folder: Path) -> RunRecord:
@@ -87,20 +129,8 @@ def read_run(folder: Path) -> RunRecord:
     ReadError
         If the folder holds no run, or one of another version.
     """
-    path = Path(folder) / _FILE
-    remedy = "Name the folder that was given to --out."
-    if not path.is_file():
-        raise ReadError("This folder holds no run.", remedy, path=folder)
-    if path.stat().st_size > _LARGEST:
-        raise ReadError("This is too large to be the description of a run.", remedy, path=path)
+    document = _document(Path(folder) / _FILE)
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        if document["schema"] != _SCHEMA:
-            raise ReadError(
-                f"The run has the schema {document['schema']}, not {_SCHEMA}.",
-                "Run the command again.",
-                path=path,
-            )
         return RunRecord(
             Path(folder),
             document["task"],
@@ -108,5 +138,25 @@ def read_run(folder: Path) -> RunRecord:
             document["facts"],
             document["provenance"],
         )
-    except (ValueError, KeyError, TypeError) as error:
-        raise ReadError(f"The run cannot be read: {error!r}.", remedy, path=path) from error
+    except KeyError as error:
+        raise ReadError(
+            f"The run does not say {error}.", _REMEDY, path=Path(folder) / _FILE
+        ) from error
+
+
+def _document(path: Path) -> dict[str, Any]:
+    """Return the description of a run, of our schema."""
+    if not path.is_file():
+        raise ReadError("This folder holds no run.", _REMEDY, path=path.parent)
+    if path.stat().st_size > _LARGEST:
+        raise ReadError("This is too large to be the description of a run.", _REMEDY, path=path)
+    try:
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        schema = document["schema"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ReadError(f"The run cannot be read: {error!r}.", _REMEDY, path=path) from error
+    if schema != _SCHEMA:
+        raise ReadError(
+            f"The run has the schema {schema}, not {_SCHEMA}.", "Run the command again.", path=path
+        )
+    return document
