@@ -307,10 +307,14 @@ def _dodge(i: int, n: int) -> float:
 
 
 def _as_text(estimate: Estimate, digits: int) -> str:
-    text = f"{estimate.value:.{digits}f}"
+    text = _number(estimate.value, digits)
     if estimate.low is None or estimate.high is None:
         return text
-    return f"{text}  [{estimate.low:.{digits}f}, {estimate.high:.{digits}f}]"
+    return f"{text}  [{_number(estimate.low, digits)}, {_number(estimate.high, digits)}]"
+
+
+def _number(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _mark_target(axes: Axes, value: float, name: str) -> None:
