@@ -34,6 +34,7 @@ class LogOddsMean(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, X: NDArray[Any], y: NDArray[Any]) -> Self:  # noqa: N803  # scikit-learn's name
         """Train both on X, shape (n, n_features), with labels y of two classes."""
         self.classes_ = np.unique(y)
+        self.n_features_in_ = np.shape(X)[1]
         self.network_ = clone(self.network).fit(X, y)
         self.trees_ = clone(self.trees).fit(X, y)
         return self

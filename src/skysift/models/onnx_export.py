@@ -89,16 +89,16 @@ class GraphBuilder:
         )
         return name
 
-    def constant(self, values: Any) -> str:
-        """Add a constant of float32; large ones, trained weights, are stored in half precision."""
+    def constant(self, values: Any, *, exact: bool = False) -> str:
+        """Add a constant of float32; large ones are stored in half precision unless exact."""
         array = np.asarray(values, dtype=np.float32)
-        if array.size < _LARGE:
+        if exact or array.size < _LARGE:
             return self._add(array)
         half = self._add(array.astype(np.float16))
         return self("Cast", half, to=self._onnx.TensorProto.FLOAT)
 
-    def integers(self, values: Sequence[int]) -> str:
-        """Add a constant of int64, as axes and shapes are."""
+    def integers(self, values: Sequence[int] | int) -> str:
+        """Add a constant of int64, as axes, shapes and indices are."""
         return self._add(np.asarray(values, dtype=np.int64))
 
     def mean(self, value: str, *, axis: int, keep: bool) -> str:
@@ -260,7 +260,8 @@ def _add_node(rows: dict[str, list[Any]], tree: int, node: dict[str, Any]) -> in
 def _largest_single_below(value: float) -> float:
     """Return the largest float32 that is not above a split, so that no row changes sides."""
     single = np.float32(value)
-    return float(np.nextafter(single, np.float32(-np.inf)) if single > value else single)
+    # float(), because numpy compares a float32 with a Python number in single precision.
+    return float(np.nextafter(single, np.float32(-np.inf)) if float(single) > value else single)
 
 
 _NODE_KEYS = (
