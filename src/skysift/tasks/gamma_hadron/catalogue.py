@@ -191,19 +191,19 @@ CATALOGUE: dict[str, ModelSpec] = {
         {"max_leaf_nodes": (10, 15)},
     ),
     "mlp-ensemble": ModelSpec(
-        "MLPs with periodic embeddings, scaled parameters",
+        "periodic MLPs",
         lambda names: make_pipeline(_scaled(names), PeriodicMlpClassifier()),
         {"periodicmlpclassifier__dropout": (0.15, 0.25, 0.35)},
         {"periodicmlpclassifier__dropout": (0.25,)},
     ),
     "boosted-scaled": ModelSpec(
-        "LightGBM, scaled parameters",
+        "scaled LightGBM",
         lambda names: make_pipeline(_scaled(names), _lightgbm()),
         {"lgbmclassifier__num_leaves": (12, 20, 32)},
         {"lgbmclassifier__num_leaves": (20,)},
     ),
     "blend": ModelSpec(
-        "blend of MLPs and LightGBM, scaled parameters",
+        "blend of MLPs and trees",
         lambda names: make_pipeline(
             _scaled(names), LogOddsMean(PeriodicMlpClassifier(), _lightgbm())
         ),

@@ -106,7 +106,7 @@ def compare_models(
     """
     scored = Scored.start(test)
     for bundle in _fitting_bundles(test, options):
-        title = f"{bundle.name} bundle: {bundle.family}"
+        title = f"skysift {bundle.name}"
         gammaness, error = bundle.gammaness(test.table)
         scored = scored.add(Contestant.of(bundle, title, "shipped bundle"), gammaness, error)
     entries = _entries(options)

@@ -9,11 +9,14 @@ from numpy.typing import NDArray
 
 from skysift.core.bundle_schema import OperatingPoint
 from skysift.data.table import FeatureTable
+from skysift.evaluate.intervals import Interval
+from skysift.evaluate.operating import Confusion
+from skysift.evaluate.operating import OperatingPoint as MeasuredPoint
 from skysift.report.run_folder import RunRecord
 from skysift.tasks.gamma_hadron.model import GammaHadronModel
 from skysift.tasks.gamma_hadron.reader import Events
 
-__all__ = ["Contestant", "Scored", "has_impossible_concentration"]
+__all__ = ["Contestant", "Scored", "has_impossible_concentration", "measure"]
 
 _SCORE = "gammaness of "
 _ERROR = "error of "
@@ -206,6 +209,34 @@ class Scored:
             self.data,
             self.split,
         )
+
+
+def measure(
+    stored: OperatingPoint, y: NDArray[np.bool_], gammaness: NDArray[Any], split: str
+) -> MeasuredPoint:
+    """Return what a threshold that came with a model does to other rows.
+
+    Parameters
+    ----------
+    stored : OperatingPoint
+        Of a bundle, chosen on rows of its training data.
+    y : array of bool, shape (n,)
+        True for gammas.
+    gammaness : array, shape (n,)
+        Scores of these rows.
+    split : str
+        Name of these rows.
+    """
+    promised = MeasuredPoint(
+        stored.threshold,
+        stored.method,
+        stored.chosen_on,
+        stored.chosen_on,
+        Interval(stored.efficiency, stored.low or 0.0, stored.high or 1.0),
+        Interval(stored.acceptance, 0.0, 1.0),
+        Confusion(0, 0, 0, 0),
+    )
+    return promised.measure(y, gammaness, split=split)
 
 
 def has_impossible_concentration(table: FeatureTable) -> NDArray[np.bool_]:

@@ -40,7 +40,7 @@ from skysift.tasks.gamma_hadron.pages import (
 )
 from skysift.tasks.gamma_hadron.prediction import predict_files, predict_table
 from skysift.tasks.gamma_hadron.reader import Events, canonical_map, read_events
-from skysift.tasks.gamma_hadron.scoring import Contestant, Scored
+from skysift.tasks.gamma_hadron.scoring import Contestant, Scored, measure
 from skysift.tasks.gamma_hadron.synth import synthetic_events
 from skysift.tasks.gamma_hadron.training import train
 
@@ -49,6 +49,7 @@ __all__ = ["GammaHadron"]
 ConfigT = TypeVar("ConfigT", bound=Config)
 
 _TASK = "gamma-hadron"
+_MAIN_POINT = "acceptance-0.01"
 _CROSS_VALIDATION = "results/cross_validation.json"
 
 
@@ -114,6 +115,7 @@ class GammaHadron(Task[Events, GammaHadronModel]):
     ) -> Evaluation:
         """Measure a model on labelled events that it has not been trained on."""
         gammaness, _ = model.gammaness(data.table)
+        stored = next((p for p in model.operating_points if p.name == _MAIN_POINT), None)
         return evaluate_binary(
             data.is_gamma,
             gammaness,
@@ -122,6 +124,9 @@ class GammaHadron(Task[Events, GammaHadronModel]):
             data=data.name,
             split=split,
             groups=data.groups,
+            operating_point=None
+            if stored is None
+            else measure(stored, data.is_gamma, gammaness, split),
         )
 
     def save(self, model: GammaHadronModel, folder: Path) -> Path:
@@ -200,7 +205,7 @@ class GammaHadron(Task[Events, GammaHadronModel]):
         if folder is not None:
             gammaness, error = model.gammaness(events.table)
             origin = "shipped bundle" if _is_shipped(model) else "bundle"
-            contestant = Contestant.of(model, f"{model.name} bundle: {model.family}", origin)
+            contestant = Contestant.of(model, f"{model.name} bundle", origin)
             scored = Scored.start(events).add(contestant, gammaness, error)
             facts = {
                 "scores": scored.to_facts(),
@@ -408,7 +413,7 @@ def _contract_notes(checked: Checked) -> tuple[str, ...]:
 
 
 def _warnings(events: Events, model: GammaHadronModel) -> tuple[str, ...]:
-    if events.name == model.training.data and events.split == "all rows":
+    if events.name == model.training.data and events.split != "test rows":
         return ("Warning: the bundle was trained on some of these rows; use --rows test.",)
     return ()
 
@@ -428,8 +433,8 @@ def _reference(scored: Scored) -> str:
 def _score_independent(test: Events) -> Scored | None:
     model = load_bundle(bundle_folder(_TASK, "source-independent"))
     gammaness, error = model.gammaness(test.table)
-    title = f"{model.name} bundle: {model.family}"
-    return Scored.start(test).add(Contestant.of(model, title, "shipped bundle"), gammaness, error)
+    contestant = Contestant.of(model, f"skysift {model.name}", "shipped bundle")
+    return Scored.start(test).add(contestant, gammaness, error)
 
 
 def _stored_cross_validation() -> Any:

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from skysift.core.bundle_schema import OperatingPoint as StoredPoint
 from skysift.core.errors import InputError
 from skysift.data.splits import distinct_groups, stratified_group_folds
-from skysift.evaluate.intervals import Interval
-from skysift.evaluate.operating import Confusion, OperatingPoint, by_acceptance
+from skysift.evaluate.operating import OperatingPoint, by_acceptance
 from skysift.evaluate.roc import roc_curve
 from skysift.tasks.gamma_hadron.pages.study import DRAWS, SEED, Study
+from skysift.tasks.gamma_hadron.scoring import measure
 
 __all__ = [
     "CHOOSING",
@@ -70,18 +70,7 @@ def halves(study: Study) -> Halves:
 
 def measured(study: Study, stored: StoredPoint) -> OperatingPoint:
     """Measure a threshold that came with the model on the scored rows."""
-    chosen = Interval(stored.efficiency, stored.low or 0.0, stored.high or 1.0)
-    passing = Interval(stored.acceptance, 0.0, 1.0)
-    point = OperatingPoint(
-        stored.threshold,
-        stored.method,
-        stored.chosen_on,
-        stored.chosen_on,
-        chosen,
-        passing,
-        Confusion(0, 0, 0, 0),
-    )
-    return point.measure(study.scored.is_gamma, study.gammaness, split=study.scored.split)
+    return measure(stored, study.scored.is_gamma, study.gammaness, study.scored.split)
 
 
 def main_point(study: Study) -> OperatingPoint | None:
