@@ -35,6 +35,7 @@ __all__ = [
     "ACCEPTANCES",
     "RocBand",
     "ScoreHistograms",
+    "calibration_interval",
     "evaluate_binary",
     "ranking_values",
     "score_histograms",
@@ -152,8 +153,7 @@ def evaluate_binary(
     below the smallest of `acceptances`: it is optimistic, and the method says so. The efficiency at
     an acceptance also takes its threshold from these rows; the bootstrap takes it anew in each
     draw, so that its interval has the error of the threshold in it. The calibration error is biased
-    upwards; its interval is the bootstrap's reflected about the value, which takes the bias out,
-    and may for a well-calibrated model lie below the value.
+    upwards; see :func:`calibration_interval` for how its interval allows for that.
 
     Examples
     --------
@@ -205,8 +205,11 @@ def evaluate_binary(
         reliability = reliability_curve(
             signal, values, n_bins=n_bins, confidence=confidence, sample_weight=weight
         )
-        intervals["ece"] = _calibration_interval(
-            drawn, statistics, reliability.calibration_error, confidence
+        floor = calibration_error_floor(
+            values, n_bins=n_bins, confidence=confidence, sample_weight=weight
+        )
+        intervals["ece"] = calibration_interval(
+            drawn, statistics.names.index("ece"), reliability.calibration_error, floor
         )
         intervals |= _probability_intervals(signal, values, weight, groups, confidence)
         detail |= {
@@ -214,7 +217,7 @@ def evaluate_binary(
             "brier": brier_decomposition(
                 signal, values, edges=reliability.edges, sample_weight=weight
             ),
-            "calibration_error_floor": calibration_error_floor(values, n_bins=n_bins),
+            "calibration_error_floor": floor,
         }
     metrics = _metrics(intervals, n=len(signal), split=split)
     return Evaluation(model, data, split, metrics, detail)
@@ -232,6 +235,29 @@ def ranking_values(curve: RocCurve, statistics: RankingStatistics) -> dict[str, 
         *curve.efficiency_at(np.asarray(statistics.acceptances, dtype=np.float64)).tolist(),
     ]
     return dict(zip(statistics.names, values, strict=False))
+
+
+def calibration_interval(drawn: Bootstrap, column: int, value: float, floor: Interval) -> Interval:
+    """Return the interval of a calibration error, of which the plain bootstrap makes too much.
+
+    The error is biased upwards, and the bootstrap's replicates twice so: they are reflected about
+    the value. Near 0 that is not enough; where the value is no larger than what calibrated rows
+    may show, the lower limit is 0.
+
+    Parameters
+    ----------
+    drawn : Bootstrap
+        Replicates.
+    column : int
+        The column of the calibration error.
+    value : float
+        The error of the rows themselves.
+    floor : Interval
+        What :func:`skysift.evaluate.probability.calibration_error_floor` says of them.
+    """
+    limits = drawn.interval(column, confidence=floor.confidence, method="basic")
+    low = 0.0 if value <= floor.high else max(limits.low, 0.0)
+    return Interval(value, low, max(limits.high, low), floor.confidence, limits.method)
 
 
 def score_histograms(
@@ -314,13 +340,6 @@ def _probability_intervals(
         "log_loss": mean(log_losses(signal, probability)),
         "brier": mean((probability - signal) ** 2),
     }
-
-
-def _calibration_interval(
-    drawn: Bootstrap, statistics: RankingStatistics, value: float, confidence: float
-) -> Interval:
-    limits = drawn.interval(statistics.names.index("ece"), confidence=confidence, method="basic")
-    return Interval(value, max(limits.low, 0.0), max(limits.high, 0.0), confidence, limits.method)
 
 
 def _band(

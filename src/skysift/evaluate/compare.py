@@ -9,12 +9,13 @@ from numpy.typing import ArrayLike
 
 from skysift.core.errors import UnknownNameError, UsageError
 from skysift.core.results import Metric
-from skysift.evaluate.binary import ACCEPTANCES, ranking_values
+from skysift.evaluate.binary import ACCEPTANCES, calibration_interval, ranking_values
 from skysift.evaluate.delong import auc_interval, delong_test
 from skysift.evaluate.inputs import BoolArray, FloatArray, as_labels, as_probability, as_weight
 from skysift.evaluate.intervals import Interval, holm, mean_interval, two_sided_p, z_score
 from skysift.evaluate.probability import (
     calibration_edges,
+    calibration_error_floor,
     expected_calibration_error,
     log_losses,
 )
@@ -141,6 +142,15 @@ class _Rows:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """The probabilities of one model, and its columns of the joint bootstrap."""
+
+    name: str
+    probability: FloatArray
+    drawn: Bootstrap
+
+
 def compare(
     y: ArrayLike,
     scores: Mapping[str, ArrayLike],
@@ -219,20 +229,20 @@ def compare(
         sample_weight=None if sample_weight is None else rows.weight,
         n_bootstrap=n_bootstrap,
     )
-    parts = _by_model(drawn, probability, statistics, rows, n_bins)
+    models = _by_model(drawn, probability, statistics, rows, n_bins=n_bins)
     names = statistics[reference].names
     metrics = {
-        model: tuple(
-            limits.metric(name, n=len(signal), split=split)
-            for name, limits in _metrics(p, parts[model], names, rows).items()
+        name: tuple(
+            limits.metric(metric, n=len(signal), split=split)
+            for metric, limits in _metrics(model, names, rows, n_bins).items()
         )
-        for model, p in probability.items()
+        for name, model in models.items()
     }
     differences = [
         difference
-        for model in probability
-        if model != reference
-        for difference in _differences(model, reference, probability, parts, names, rows)
+        for name, model in models.items()
+        if name != reference
+        for difference in _differences(model, models[reference], names, rows)
     ]
     return Comparison(reference, metrics, _corrected(differences))
 
@@ -242,55 +252,48 @@ def _by_model(
     probability: Mapping[str, FloatArray],
     statistics: Mapping[str, RankingStatistics],
     rows: _Rows,
+    *,
     n_bins: int,
-) -> dict[str, Bootstrap]:
+) -> dict[str, _Model]:
     """Cut the columns of the joint bootstrap by model, with exact values in place of binned."""
-    parts = {}
+    models = {}
     replicates = np.split(drawn.replicates, len(probability), axis=1)
-    for (model, p), columns in zip(probability.items(), replicates, strict=True):
-        values = ranking_values(roc_curve(rows.signal, p, rows.weight), statistics[model])
+    for (name, p), columns in zip(probability.items(), replicates, strict=True):
+        values = ranking_values(roc_curve(rows.signal, p, rows.weight), statistics[name])
         error = expected_calibration_error(rows.signal, p, n_bins=n_bins, sample_weight=rows.weight)
-        parts[model] = Bootstrap(np.array([*values.values(), error]), columns)
-    return parts
+        models[name] = _Model(name, p, Bootstrap(np.array([*values.values(), error]), columns))
+    return models
 
 
-def _metrics(
-    probability: FloatArray, drawn: Bootstrap, names: Sequence[str], rows: _Rows
-) -> dict[str, Interval]:
+def _metrics(model: _Model, names: Sequence[str], rows: _Rows, n_bins: int) -> dict[str, Interval]:
     found = {
-        name: drawn.interval(
-            column,
-            confidence=rows.confidence,
-            # As for one model: the upward bias of the calibration error is taken out.
-            method="basic" if name == "ece" else "percentile",
-        )
+        name: model.drawn.interval(column, confidence=rows.confidence)
         for column, name in enumerate(names)
     }
-    found["ece"] = replace(
-        found["ece"], low=max(found["ece"].low, 0.0), high=max(found["ece"].high, 0.0)
+    floor = calibration_error_floor(
+        model.probability, n_bins=n_bins, confidence=rows.confidence, sample_weight=rows.weight
+    )
+    column = names.index("ece")
+    found["ece"] = calibration_interval(
+        model.drawn, column, float(model.drawn.value[column]), floor
     )
     found["auc"] = auc_interval(
         rows.signal,
-        probability,
+        model.probability,
         confidence=rows.confidence,
         groups=rows.groups,
         sample_weight=rows.weight,
     )
-    found |= {name: rows.mean(_losses(name, rows.signal, probability)) for name in _LOSSES}
+    found |= {name: rows.mean(_losses(name, rows.signal, model.probability)) for name in _LOSSES}
     return found
 
 
 def _differences(
-    model: str,
-    reference: str,
-    probability: Mapping[str, FloatArray],
-    parts: Mapping[str, Bootstrap],
-    names: Sequence[str],
-    rows: _Rows,
+    model: _Model, reference: _Model, names: Sequence[str], rows: _Rows
 ) -> list[Difference]:
     paired = Bootstrap(
-        parts[model].value - parts[reference].value,
-        parts[model].replicates - parts[reference].replicates,
+        model.drawn.value - reference.drawn.value,
+        model.drawn.replicates - reference.drawn.replicates,
     )
     tests = {}
     for column, name in enumerate(names):
@@ -298,18 +301,18 @@ def _differences(
         tests[name] = (replace(limits, method=f"paired {limits.method}"), paired.p_value(column))
     areas = delong_test(
         rows.signal,
-        probability[model],
-        probability[reference],
+        model.probability,
+        reference.probability,
         confidence=rows.confidence,
         groups=rows.groups,
         sample_weight=rows.weight,
     )
     tests["auc"] = (areas.difference, areas.p_value)
     for name in _LOSSES:
-        losses = [_losses(name, rows.signal, probability[who]) for who in (model, reference)]
+        losses = [_losses(name, rows.signal, who.probability) for who in (model, reference)]
         limits = rows.mean(losses[0] - losses[1])
         tests[name] = (replace(limits, method="paired normal"), _normal_p(limits))
-    return [Difference(model, name, limits, p, p) for name, (limits, p) in tests.items()]
+    return [Difference(model.name, name, limits, p, p) for name, (limits, p) in tests.items()]
 
 
 def _losses(name: str, signal: BoolArray, probability: FloatArray) -> FloatArray:

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from skysift.core.errors import UsageError
 from skysift.evaluate.inputs import FloatArray, as_labels, as_probability, as_weight
-from skysift.evaluate.intervals import wilson_limits
+from skysift.evaluate.intervals import Interval, normal_interval, wilson_limits
 
 __all__ = [
     "Binning",
@@ -301,27 +301,44 @@ def expected_calibration_error(
 
 
 def calibration_error_floor(
-    probability: ArrayLike, *, n_bins: int = 15, binning: Binning = "width"
-) -> float:
-    """Return the calibration error to expect of rows whose probabilities are all true.
+    probability: ArrayLike,
+    *,
+    n_bins: int = 15,
+    binning: Binning = "width",
+    confidence: float = 0.95,
+    sample_weight: ArrayLike | None = None,
+) -> Interval:
+    """Return the calibration error to expect of independent rows whose probabilities are all true.
 
     Parameters
     ----------
     probability : array_like, shape (n,)
         Stated probabilities of signal.
-    n_bins, binning
+    n_bins, binning, sample_weight
         As for :func:`reliability_curve`.
+    confidence : float
+        Part of such sets of rows whose error lies within the limits.
+
+    Returns
+    -------
+    Interval
+        An error above `high` speaks against calibration.
 
     Notes
     -----
-    The number of signal rows in a bin is then nearly normal with variance sum p (1 - p), and its
-    mean distance from its expectation is sqrt(2 / pi) standard deviations.
+    The number of signal rows in a bin is then nearly normal with variance sum p (1 - p); its mean
+    distance from its expectation is sqrt(2 / pi) standard deviations, and the variance of that
+    distance 1 - 2 / pi of the first.
     """
     given = np.asarray(probability, dtype=np.float64)
     p = as_probability(given, len(given))
+    weight = as_weight(sample_weight, np.ones(len(p), dtype=bool))
     edges = calibration_edges(p, n_bins=n_bins, binning=binning)
-    variance = np.bincount(_bin_of(p, edges), p * (1 - p))
-    return float(np.sqrt(2 / np.pi) * np.sqrt(variance).sum() / len(p))
+    share = weight / weight.sum()
+    variance = np.bincount(_bin_of(p, edges), share**2 * p * (1 - p))
+    mean = float(np.sqrt(2 / np.pi) * np.sqrt(variance).sum())
+    error = float(np.sqrt((1 - 2 / np.pi) * variance.sum()))
+    return normal_interval(mean, error, confidence=confidence, method="normal, if calibrated")
 
 
 def _bin_of(p: FloatArray, edges: FloatArray) -> NDArray[np.intp]:
