@@ -145,7 +145,9 @@ def _to_arrow(values: ArrayLike) -> pa.Array:
     if isinstance(values, pa.Array | pa.ChunkedArray):
         return values
     array = np.asarray(values)
-    if array.dtype.kind in "UO":
+    if array.dtype.kind == "U":
+        return pa.array(array.tolist(), pa.string())  # text, also where there is no row
+    if array.dtype.kind == "O":
         return pa.array(array.tolist())
     if array.dtype.byteorder not in "=|":
         array = array.astype(array.dtype.newbyteorder("="))

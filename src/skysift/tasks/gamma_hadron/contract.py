@@ -4,7 +4,8 @@
 - Further columns pass through.
 - NaN or infinity in a needed column: the row is rejected (``not-finite-COLUMN``).
 - Negative length, width or distance: rejected (``negative-COLUMN``).
-- A concentration or leakage outside 0 to 1 by more than 0.1: rejected (``out-of-range-COLUMN``).
+- A concentration or leakage outside 0 to 1 by more than 0.1, or any value that no image can have:
+  rejected (``out-of-range-COLUMN``).
 - alpha in radians, no unit declared: converted (``alpha-was-in-radians``).
 - alpha signed or beyond 90 deg: folded to 0..90 deg (``alpha-was-folded``).
 - SIZE linear instead of log10: its logarithm taken (``size-was-linear``); rejected where it is not
@@ -41,6 +42,8 @@ _MIN_ROWS_TO_DECIDE = 30
 _LARGEST_LOG_SIZE = 8.0
 _NOISE = 0.1  # a share of light can leave 0..1 by this where the pedestal fluctuates
 _RIGHT_ANGLE = 90.0
+_LARGEST = 1e9  # beyond it products of values overflow in single precision
+_LARGEST_ABS_LOG_SIZE = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +122,18 @@ def check(
         reject(f"not-finite-{name}", ~np.isfinite(values), f"'{name}' is NaN or infinite")
     table = _repair(table, conventions, findings, reject)
     with np.errstate(invalid="ignore"):
-        for name in _LENGTHS:
-            if name in needed:
-                reject(f"negative-{name}", table[name] < 0, f"'{name}' is negative")
-        for name in _FRACTIONS:
-            if name in needed:
-                bad = (table[name] < -_NOISE) | (table[name] > 1 + _NOISE)
+        for name in needed:
+            values = np.asarray(table[name], dtype=np.float64)
+            values = np.where(np.isfinite(values), values, 0.0)  # the others are rejected already
+            if name in _FRACTIONS:
+                bad = (values < -_NOISE) | (values > 1 + _NOISE)
                 reject(f"out-of-range-{name}", bad, f"'{name}' is not between 0 and 1")
+                continue
+            if name in _LENGTHS:
+                reject(f"negative-{name}", values < 0, f"'{name}' is negative")
+            largest = _LARGEST_ABS_LOG_SIZE if name == "log_size" else _LARGEST
+            beyond = np.abs(values) > largest
+            reject(f"out-of-range-{name}", beyond, f"'{name}' is beyond what an image can have")
     if training_range:
         findings += _outside(table, usable, training_range)
     return Checked(table, usable, tuple(findings))
@@ -144,7 +152,8 @@ def _repair(
             alpha = np.degrees(alpha)
             message = "alpha was in radians: converted to degrees"
             findings.append(Finding("alpha-was-in-radians", Verdict.REPAIRED, message, every))
-        folded = np.abs(alpha) % 180.0
+        with np.errstate(invalid="ignore"):
+            folded = np.abs(alpha) % 180.0
         folded = np.where(folded > _RIGHT_ANGLE, 180.0 - folded, folded)
         changed = np.isfinite(alpha) & (folded != alpha)
         if changed.any():
@@ -173,8 +182,10 @@ def _outside(
     for name, (low, high) in training_range.items():
         values = np.asarray(table[name], dtype=np.float64)
         margin = 0.25 * (high - low)
+        # Extents in a larger unit, e.g. degrees for mm, come near zero, which no margin excludes.
+        lowest = low / 3 if name in _LENGTHS else low - margin
         with np.errstate(invalid="ignore"):
-            bad = usable & ((values < low - margin) | (values > high + margin))
+            bad = usable & ((values < lowest) | (values > high + margin))
         outside |= bad
         if usable.sum() >= _MIN_ROWS_TO_DECIDE and bad.sum() > 0.5 * usable.sum():
             worst[name] = float(np.median(values[usable]))

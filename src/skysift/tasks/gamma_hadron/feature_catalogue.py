@@ -76,8 +76,11 @@ def _along(alpha: Array, dist: Array) -> Array:
 
 
 def _disp(length: Array, width: Array) -> Array:
-    """Return 1.1 - width / length: about proportional to the distance of a gamma shower."""
-    return np.asarray(np.float32(1.1) - _over(width, length))
+    """Return 1.1 - width / length: about proportional to the distance of a gamma shower.
+
+    An ellipse has a width below its length; where a table says otherwise, it is never zero.
+    """
+    return np.asarray(np.maximum(np.float32(1.1) - _over(width, length), np.float32(0.1)))
 
 
 _SHAPES = (

@@ -95,12 +95,12 @@ def label_rows(
     values, codes = np.unique(_plain(table[label.column]), return_inverse=True)
     verdicts = [_read(value, label.signal, label.background) for value in values.tolist()]
     known = np.array([verdict for verdict, _ in verdicts], dtype=object)[codes]
-    mended = np.array([was_mended for _, was_mended in verdicts])[codes]
+    mended = np.array([was_mended for _, was_mended in verdicts], dtype=bool)[codes]
     odd = [str(value) for value, (verdict, was) in zip(values, verdicts, strict=True)
            if was or verdict is None]  # fmt: skip
-    is_none = np.array([verdict is None for verdict in known])
+    is_none = np.array([verdict is None for verdict in known], dtype=bool)
     return Labels(
-        np.array([verdict == "signal" for verdict in known]),
+        np.array([verdict == "signal" for verdict in known], dtype=bool),
         np.flatnonzero(mended & ~is_none),
         np.flatnonzero(is_none),
         tuple(odd),

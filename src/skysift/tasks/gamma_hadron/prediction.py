@@ -103,7 +103,11 @@ def _predict(
     checked = check(table, model.needed, conventions, training_range=model.training_range)
     gammaness, error = _apply(checked, model, options.prior)
     answer = table.with_columns(
-        {"gammaness": gammaness, "gammaness_err": error, "flags": checked.flags()},
+        {
+            "gammaness": gammaness,
+            "gammaness_err": error,
+            "flags": np.array(checked.flags(), dtype=str),  # text, also where there is no row
+        },
         descriptions=_DESCRIPTIONS,
     )
     return answer, checked
@@ -113,6 +117,9 @@ def _apply(
     checked: Checked, model: GammaHadronModel, prior: float | None
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return gammaness and error, shape (n,) each, NaN where the row was rejected."""
+    full = [np.full(len(checked.table), np.nan) for _ in range(2)]
+    if not checked.usable.any():
+        return full[0], full[1]
     every = bool(checked.usable.all())
     rows = checked.table if every else checked.table.take(checked.usable)
     gammaness, error = model.gammaness(rows)
@@ -124,7 +131,6 @@ def _apply(
         gammaness = shifted
     if every:
         return gammaness, error
-    full = [np.full(len(checked.table), np.nan) for _ in range(2)]
     for target, values in zip(full, (gammaness, error), strict=True):
         target[checked.usable] = values
     return full[0], full[1]
