@@ -12,10 +12,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from skysift.core.config import build_config
-from skysift.core.errors import ContractError, ReadError
+from skysift.core.errors import ContractError, ReadError, UsageError
 from skysift.core.files import sha256_of_file
+from skysift.core.suggest import did_you_mean
 from skysift.data.columns import CANONICAL_COLUMNS, ColumnMap, detect_map, load_map
-from skysift.data.contract import Checked
+from skysift.data.contract import Checked, Finding
 from skysift.data.io import iter_table
 from skysift.data.splits import distinct_groups
 from skysift.data.table import FeatureTable
@@ -120,25 +121,23 @@ def read_events(
     InputError
         If a file cannot be read, a needed column is missing, or only one class is there.
     """
-    parts: list[FeatureTable] = []
-    labels: list[Labels] = []
-    conventions: Conventions | None = None
-    column_map: ColumnMap | None = None
-    for path in paths:
-        file_class = _class_of(path, options)
-        for batch in batches(path, options, fallback=fallback):
-            conventions = conventions or batch.conventions
-            column_map = batch.column_map
-            labels.append(label_rows(batch.table, column_map, file_class=file_class))
-            parts.append(batch.table)
-    if column_map is None:
+    _require_known_background(paths, options)
+    files = [_read_file(path, options, fallback) for path in paths]
+    if not files:
         raise ReadError("There is no file to read.", "Name one with --data.")
-    table = _joined(parts)
-    canonical = [name for name in column_map.columns if name in table]
+    column_map = files[-1].column_map
+    common = _common_columns([file.table for file in files])
+    canonical = [name for name in column_map.columns if name in common]
     wanted = canonical if needed is None else needed
-    checked = check(table, wanted, conventions, training_range=training_range)
-    checked = Labels.merge(labels).apply(checked)
-    is_gamma = np.concatenate([part.is_gamma for part in labels])
+    checked = _joined_checks(
+        [
+            file.labels.apply(
+                check(file.table, wanted, file.conventions, training_range=training_range)
+            )
+            for file in files
+        ]
+    )
+    is_gamma = np.concatenate([file.labels.is_gamma for file in files])
     events = Events(
         table=checked.table,
         is_gamma=is_gamma,
@@ -152,6 +151,28 @@ def read_events(
     usable = chosen.take(checked.usable[chosen.table["_row"]], chosen.split)
     _require_both_classes(usable, paths[0])
     return replace(usable, table=_without_row_number(usable.table))
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """All rows of one file before their contract: each file has conventions of its own."""
+
+    table: FeatureTable
+    labels: Labels
+    conventions: Conventions
+    column_map: ColumnMap
+
+
+def _read_file(path: Path, options: ReadOptions, fallback: Mapping[str, Any] | None) -> _File:
+    file_class = _class_of(path, options)
+    parts = list(batches(path, options, fallback=fallback))
+    labels = [label_rows(part.table, part.column_map, file_class=file_class) for part in parts]
+    return _File(
+        _joined([part.table for part in parts]),
+        Labels.merge(labels),
+        parts[0].conventions,
+        parts[0].column_map,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +260,12 @@ def _start(
         layout = column_map.table.model_dump(exclude_none=True)
         if "#" in str(path) and not path.exists():
             layout = {key: layout[key] for key in layout if key not in ("hdu", "table_path")}
+    if "names" in layout and "header" not in layout:
+        # A header of the file's own goes first: its columns may be in another order than the map's.
+        own = {key: value for key, value in layout.items() if key != "names"}
+        with suppress(ReadError):
+            rest = iter_table(path, batch_rows=batch_rows, **own)
+            return next(rest), rest
     rest = iter_table(path, batch_rows=batch_rows, **layout)
     return next(rest), rest
 
@@ -274,15 +301,48 @@ def _class_of(path: Path, options: ReadOptions) -> Literal["signal", "background
     return "background" if path.resolve() in held else "signal"
 
 
+def _require_known_background(paths: Sequence[Path], options: ReadOptions) -> None:
+    known = {path.resolve() for path in paths}
+    for name in options.background:
+        if Path(name).resolve() not in known:
+            hint = did_you_mean(name, [str(path) for path in paths])
+            raise UsageError(
+                f"--background names '{name}', which is none of the files that are read.",
+                f"{hint}Name it with --data, too.",
+            )
+
+
+def _common_columns(tables: Sequence[FeatureTable]) -> list[str]:
+    return [name for name in tables[0].columns if all(name in table for table in tables)]
+
+
 def _joined(parts: Sequence[FeatureTable]) -> FeatureTable:
     """Put tables together; a column that one of them lacks is left out."""
-    common = [name for name in parts[0].columns if all(name in part for part in parts)]
+    common = _common_columns(parts)
     arrow = pa.concat_tables(
         [part.select(common).arrow.replace_schema_metadata(None) for part in parts],
         promote_options="permissive",
     )
-    table = FeatureTable(arrow, parts[0].meta)
-    return table.with_columns({"_row": np.arange(len(table))})
+    return FeatureTable(arrow, parts[0].meta)
+
+
+def _joined_checks(parts: Sequence[Checked]) -> Checked:
+    """Put what the contract found in each file together, with the rows numbered through."""
+    table = _joined([part.table for part in parts])
+    found: dict[str, Finding] = {}
+    offset = 0
+    for part in parts:
+        for finding in part.findings:
+            rows = [finding.rows + offset]
+            if finding.code in found:
+                rows.insert(0, found[finding.code].rows)
+            found[finding.code] = replace(finding, rows=np.concatenate(rows))
+        offset += len(part.table)
+    return Checked(
+        table.with_columns({"_row": np.arange(len(table))}),
+        np.concatenate([part.usable for part in parts]),
+        tuple(found.values()),
+    )
 
 
 def _without_row_number(table: FeatureTable) -> FeatureTable:
