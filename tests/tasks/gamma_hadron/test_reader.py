@@ -11,7 +11,10 @@ from skysift.tasks.gamma_hadron.options import ReadOptions
 from skysift.tasks.gamma_hadron.reader import batches, read_events
 from skysift.tasks.gamma_hadron.synth import COLUMNS
 
-UCI = ("fLength", "fWidth", "fSize", "fConc", "fConc1", "fAsym", "fM3Long", "fM3Trans", "fAlpha", "fDist")  # fmt: skip
+UCI = (
+    "fLength", "fWidth", "fSize", "fConc", "fConc1",
+    "fAsym", "fM3Long", "fM3Trans", "fAlpha", "fDist",
+)  # fmt: skip
 
 
 def read(*paths, **options):
