@@ -377,7 +377,7 @@ def _train(
         raise MissingExtraError("torch", extra="train") from error
     weights, biases = [], []
     for n_in, n_out in pairwise(sizes):
-        draw = rng.normal(0.0, math.sqrt(2.0 / n_in), (n_in, n_out)).astype(np.float32)
+        draw = rng.normal(0.0, math.sqrt(1.0 / (3.0 * n_in)), (n_in, n_out)).astype(np.float32)
         weights.append(torch.nn.Parameter(torch.from_numpy(draw)))
         biases.append(torch.nn.Parameter(torch.zeros(n_out)))
     decayed = {"params": weights, "weight_decay": weight_decay}

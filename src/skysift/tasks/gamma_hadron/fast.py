@@ -277,7 +277,14 @@ def _folds(predictor: CrossFitted, answers: NDArray[np.float64]) -> NDArray[np.i
     away = np.abs(answers - predictor.out_of_fold)
     if np.mean(away.min(axis=0) < _SAME) < _LEAST_AGREEMENT:
         raise _not_its_events()
-    return np.asarray(away.argmin(axis=0), dtype=np.int64)
+    fold = np.asarray(away.argmin(axis=0), dtype=np.int64)
+    sizes = np.bincount(fold, minlength=len(answers))
+    if sizes.min() < 0.5 * sizes.mean():  # the members agree on every row: folds cannot be told
+        raise UsageError(
+            "All members of the teacher say the same of each event: it has learnt nothing.",
+            "Train a teacher that separates the classes.",
+        )
+    return fold
 
 
 def _cross_fitted(teacher: GammaHadronModel, rows: Events) -> CrossFitted:
