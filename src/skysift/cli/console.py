@@ -47,6 +47,7 @@ class Console:
         from rich import box
         from rich.console import Console as Rich
         from rich.table import Table
+        from rich.text import Text
 
         table = Table(
             title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
@@ -56,7 +57,7 @@ class Console:
             numeric = isinstance(value, int | float) and not isinstance(value, bool)
             table.add_column(name, justify="right" if numeric else "left", overflow="fold")
         for row in rows:
-            table.add_row(*(_cell(row.get(name)) for name in first))
+            table.add_row(*(Text(_cell(row.get(name))) for name in first))
         rich = Rich(highlight=False)
         if not rich.is_terminal:
             rich = Rich(highlight=False, width=max(100, rich.measure(table).maximum))

@@ -8,6 +8,7 @@ from skysift.core.config import Config
 from skysift.core.errors import UnknownNameError
 
 __all__ = [
+    "FAST",
     "MODELS",
     "NOTEBOOK_MODELS",
     "QUICK_MODELS",
@@ -31,6 +32,8 @@ STRONG_MODELS = (
     "blend",
 )
 MODELS = (*NOTEBOOK_MODELS, *STRONG_MODELS)
+FAST = "fast"
+"""Not a model of its own: a blend is trained, then distilled."""
 QUICK_MODELS = (*NOTEBOOK_MODELS, "random-forest", "hist-gradient-boosting")
 """Those that train in seconds without PyTorch."""
 
@@ -59,7 +62,10 @@ class ReadOptions(Config):
 class TrainOptions(Config):
     """What is trained, on what, and how it is checked."""
 
-    model: str = Field("random-forest", description=f"One of: {', '.join(MODELS)}.")
+    model: str = Field(
+        "random-forest",
+        description=f"One of: {', '.join(MODELS)}; or fast: one small network that copies a blend.",
+    )
     mode: Mode = Field(
         "source-dependent",
         description="source-dependent models know where the source is (alpha, dist); "
@@ -75,7 +81,7 @@ class TrainOptions(Config):
     @field_validator("model")
     @classmethod
     def _known_model(cls, value: str) -> str:
-        return _known(value)
+        return value if value == FAST else _known(value)
 
 
 class PredictOptions(Config):

@@ -25,8 +25,10 @@ from skysift.evaluate.audit import audit as audit_table
 from skysift.evaluate.binary import evaluate_binary
 from skysift.report.run_folder import RunRecord, read_run, write_run
 from skysift.tasks.gamma_hadron.comparison import compare_models, cross_validate, split_events
+from skysift.tasks.gamma_hadron.fast import distil
 from skysift.tasks.gamma_hadron.model import GammaHadronModel, load_bundle, save_bundle
 from skysift.tasks.gamma_hadron.options import (
+    FAST,
     CompareOptions,
     PredictOptions,
     ReadOptions,
@@ -94,15 +96,22 @@ class GammaHadron(Task[Events, GammaHadronModel]):
         seed: int = 0,
         command: str = "",
     ) -> GammaHadronModel:
-        """Train a model of the catalogue, cross-fitted."""
-        return train(
+        """Train a model of the catalogue, cross-fitted; the fast one is distilled from a blend."""
+        chosen, licence = _as(TrainOptions, options), _licence(data.name)
+        is_fast = chosen.model == FAST
+        model = train(
             data,
-            _as(TrainOptions, options),
+            chosen.model_copy(update={"model": "blend"}) if is_fast else chosen,
             rng,
             seed=seed,
             command=command,
-            licence=_licence(data.name),
+            licence=licence,
             progress=progress,
+        )
+        if not is_fast:
+            return model
+        return distil(
+            model, data, rng, seed=seed, command=command, licence=licence, progress=progress
         )
 
     def predict(self, data: Events | FeatureTable, model: GammaHadronModel) -> FeatureTable:
