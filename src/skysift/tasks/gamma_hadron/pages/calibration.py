@@ -21,9 +21,10 @@ def add_calibration(page: Page, study: Study) -> None:
     section = page.section("Calibration", lead="Is a gammaness of 0.9 right nine times in ten?")
     section.text(
         f"On average the gammaness of {study.label} is off by **{percent(error)}**. A model whose "
-        f"every probability is true would show about {share(floor.value)} on so many rows, by "
-        f"chance alone, and less than {share(floor.high)} in 39 of 40 cases. Calibration is what lets a threshold, a purity or a change of the gamma fraction "
-        "be read off a number instead of being tuned again."
+        f"every probability is true would show about {share(floor.value)} on so many rows by "
+        f"chance alone, and {share(floor.high)} once in forty times. Calibration is what lets a "
+        "threshold, a purity or a change of the gamma fraction be read off a number instead of "
+        "being tuned again."
     )
     _add_reliability(section, study)
     _add_distribution(section, study)
