@@ -40,7 +40,7 @@ def bind_options(verb: Callable[..., None], *kinds: type[Config]) -> Callable[..
     parameters = [parameter for name, parameter in own.items() if name != "task_options"]
     for name, field in fields.items():
         option = typer.Option(
-            f"--{name.replace('_', '-')}",
+            _declaration(name, field.annotation),
             help=_help(field.description, field.get_default()),
             rich_help_panel="Options of the task",
             show_default=False,
@@ -62,6 +62,11 @@ def bind_options(verb: Callable[..., None], *kinds: type[Config]) -> Callable[..
 def without_options(verb: Callable[..., None]) -> Callable[..., None]:
     """Return the verb as it is where no task is named."""
     return bind_options(verb)
+
+
+def _declaration(name: str, annotation: Any) -> str:
+    flag = f"--{name.replace('_', '-')}"
+    return f"{flag}/--no-{flag[2:]}" if bool in _members(annotation) else flag
 
 
 def _option_type(annotation: Any) -> Any:

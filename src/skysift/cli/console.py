@@ -1,6 +1,7 @@
 """What the command line prints: results on stdout, everything else on stderr."""
 
 import json
+import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,6 +11,8 @@ from skysift.core.errors import SkysiftError
 from skysift.core.task import Progress
 
 __all__ = ["Console", "fail"]
+
+_NO_WIDTH = 100_000
 
 
 class Console:
@@ -27,7 +30,7 @@ class Console:
     def result(self, document: Mapping[str, Any], lines: Sequence[str] = ()) -> None:
         """Print a result: the document as JSON, or the lines for people."""
         if self.as_json:
-            json.dump(document, sys.stdout, indent=2, default=str)
+            json.dump(_strict(document), sys.stdout, indent=2, default=str, allow_nan=False)
             sys.stdout.write("\n")
         else:
             for line in lines:
@@ -50,7 +53,10 @@ class Console:
         from rich.text import Text
 
         table = Table(
-            title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+            title=Text(title) if title else None,
+            title_justify="left",
+            box=box.SIMPLE_HEAD,
+            pad_edge=False,
         )
         first = rows[0]
         for name, value in first.items():
@@ -59,8 +65,9 @@ class Console:
         for row in rows:
             table.add_row(*(Text(_cell(row.get(name))) for name in first))
         rich = Rich(highlight=False)
-        if not rich.is_terminal:
-            rich = Rich(highlight=False, width=max(100, rich.measure(table).maximum))
+        if not rich.is_terminal:  # a pipe has no width: no cell is folded there
+            unbounded = Rich(highlight=False, width=_NO_WIDTH)
+            rich = Rich(highlight=False, width=unbounded.measure(table).maximum)
         rich.print(table)
 
     def note(self, text: str) -> None:
@@ -103,6 +110,15 @@ def fail(error: SkysiftError, *, as_json: bool = False) -> int:
     else:
         sys.stderr.write(f"skysift: {error}\n")
     return error.exit_code
+
+
+def _strict(value: Any) -> Any:
+    """Return the value with null for NaN and infinities, which JSON does not have."""
+    if isinstance(value, Mapping):
+        return {str(key): _strict(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strict(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _cell(value: Any) -> str:

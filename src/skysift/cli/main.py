@@ -85,12 +85,23 @@ def main() -> None:
         sys.exit(0)
 
 
-def _version(
-    version: bool = typer.Option(False, "--version", help="Print the version and exit."),  # noqa: FBT001 typer declares flags this way
-) -> None:
-    if version:
+def _print_version(asked: bool) -> None:  # noqa: FBT001 typer calls it so
+    if asked:
         sys.stdout.write(f"skysift {__version__}\n")
         raise typer.Exit
+
+
+def _version(
+    *,
+    version: bool = typer.Option(
+        False,
+        "--version",
+        help="Print the version and exit.",
+        is_eager=True,  # before anybody asks for a verb
+        callback=_print_version,
+    ),
+) -> None:
+    """Hold the options that go before a verb."""
 
 
 def _options(verb: str, kinds: Sequence[str], arguments: Sequence[str]) -> list[type[Config]]:

@@ -5,6 +5,7 @@ are imported inside, so that ``--help`` stays quick.
 """
 
 import os
+import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -121,7 +122,6 @@ def audit(
     task: TaskName,
     *,
     data: Data = None,
-    out: Folder = None,
     seed: Seed = 0,
     json: AsJson = False,
     task_options: Mapping[str, Any],
@@ -131,7 +131,7 @@ def audit(
     Example: skysift audit gamma-hadron --data magic
     """
     console = Console(as_json=json)
-    job = _Job(console, task, data, out)
+    job = _Job(console, task, data, None)
     options = job.options("ReadOptions", task_options)
     with console.progress("audit") as progress:
         run = job.task.audit(job.paths, options, _generator(seed), progress=progress)
@@ -162,9 +162,7 @@ def train(
     options = load_config(
         load_options(task, "TrainOptions"), config, {**parse_assignments(assign or []), **given}
     )
-    if out.exists():
-        raise OutputError("The folder exists.", "Choose another for --out, or move it.", path=out)
-    _writable_folder(out.parent)
+    _new_bundle_folder(out)
     rows = job.task.read(job.paths, read_options, labelled=True)
     with console.progress("train") as progress:
         model = job.task.fit(
@@ -226,6 +224,7 @@ def predict(
     Example: skysift predict gamma-hadron events.parquet --out gammaness.ecsv
     """
     from skysift.core.provenance import Provenance
+    from skysift.data.io import check_writable
 
     console = Console(as_json=json)
     loaded = load_task(task)
@@ -233,6 +232,7 @@ def predict(
     options = _options(task, "PredictOptions", task_options)
     for path in inputs:
         _readable(path)
+    check_writable(out, inputs=inputs)
     folder = _bundle(task, bundle)
     model = loaded.load(folder, threads=threads)
     provenance = Provenance.start(
@@ -333,7 +333,10 @@ class _Job:
         self.name = name
         self.task = load_task(name)
         if out is not None:
+            from skysift.report.run_folder import check_run_folder
+
             _writable_folder(out)
+            check_run_folder(out)
         self.paths = _resolve(console, data or [manifest(name).default_data])
 
     def options(self, kind: str, given: Mapping[str, Any]) -> Config:
@@ -386,6 +389,24 @@ def _bundle(task: str, name: str | None) -> Path:
     if name is not None and (Path(name).is_dir() or os.sep in name):
         return Path(name)
     return bundle_folder(task, name)
+
+
+def _new_bundle_folder(folder: Path) -> None:
+    """Check, before the training, that a bundle can be written to a folder and named after it."""
+    from skysift.core.bundle_schema import BundleSpec
+
+    name = folder.resolve().name.lower()
+    if re.fullmatch(BundleSpec.model_json_schema()["properties"]["name"]["pattern"], name) is None:
+        raise OutputError(
+            f"A bundle is named after its folder, and '{name}' is not a plain name.",
+            "Use letters, digits, dots, hyphens and underscores, with a letter or digit first.",
+            path=folder,
+        )
+    if folder.exists():
+        raise OutputError(
+            "The folder exists.", "Choose another for --out, or move it.", path=folder
+        )
+    _writable_folder(folder.parent)
 
 
 def _writable_folder(folder: Path) -> None:

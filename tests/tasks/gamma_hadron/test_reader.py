@@ -117,11 +117,22 @@ def test_further_columns_pass_through(sample, tmp_path):
 def test_a_missing_column_is_named_with_the_nearest(sample, tmp_path):
     path = write_uci(sample, tmp_path / "a.csv", header=True)
     path.write_text(path.read_text().replace("fWidth", "fWitdh", 1))
-    with pytest.raises(ContractError) as caught:
-        read(path, columns="uci-magic")
-    assert "'fWidth'" in str(caught.value)
-    assert "Did you mean 'fWitdh'" in str(caught.value)
-    assert caught.value.path == path
+    for given in ({"columns": "uci-magic"}, {}):
+        with pytest.raises(ContractError) as caught:
+            read(path, **given)
+        assert "'fWidth'" in str(caught.value)
+        assert "Did you mean 'fWitdh'" in str(caught.value)
+        assert caught.value.path == path
+
+
+@pytest.mark.parametrize("name", ["length", "width", "log_size"])
+def test_a_misspelt_canonical_name_is_answered(sample, tmp_path, name):
+    names = [f"{n[:-1]}_{n[-1]}" if n == name else n for n in sample.table.columns]
+    table = FeatureTable(sample.table.arrow.rename_columns(names))
+    with pytest.raises(
+        ContractError, match=f"Only '{name}' is missing. Did you mean '{name[:-1]}_"
+    ):
+        read(store(table, tmp_path / "a.parquet"))
 
 
 def test_text_in_a_column_of_numbers_is_refused(sample, tmp_path):

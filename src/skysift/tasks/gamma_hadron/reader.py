@@ -15,7 +15,7 @@ from skysift.core.config import build_config
 from skysift.core.errors import ContractError, ReadError, UsageError
 from skysift.core.files import sha256_of_file
 from skysift.core.suggest import did_you_mean
-from skysift.data.columns import CANONICAL_COLUMNS, ColumnMap, detect_map, load_map
+from skysift.data.columns import CANONICAL_COLUMNS, ColumnMap, detect_map, known_maps, load_map
 from skysift.data.contract import Checked, Finding
 from skysift.data.io import iter_table
 from skysift.data.splits import distinct_groups
@@ -30,6 +30,8 @@ __all__ = ["Batch", "Events", "batches", "canonical_map", "read_events"]
 Purpose = Literal["explore", "train", "evaluate"]
 
 _BATCH_ROWS = 262_144
+_MOST_SHOWN = 12
+_CANONICAL_AT_LEAST = ("length", "width", "log_size")
 
 
 @dataclass(frozen=True)
@@ -240,16 +242,25 @@ def _open(
 
 
 def _map_for(columns: Sequence[str], path: Path) -> ColumnMap:
-    if set(columns) >= {"length", "width", "log_size"}:
+    absent = [name for name in _CANONICAL_AT_LEAST if name not in columns]
+    if not absent:
         return canonical_map(columns)
     name = detect_map(columns)
-    if name is None:
-        raise ContractError(
-            f"No column map fits the columns {', '.join(columns[:12])} ...",
-            "Write one (TOML) and give it with --columns; docs/column-maps.md shows how.",
-            path=path,
-        )
-    return load_map(name)
+    if name is not None:
+        return load_map(name)
+    for known in map(load_map, known_maps()):
+        needed = [source for source in known.columns.values() if not source.optional]
+        if sum(source.found_in(columns) is None for source in needed) == 1:
+            return known  # to be told which column is missing, and what comes near
+    missing = ""
+    if len(absent) == 1:
+        missing = f"Only '{absent[0]}' is missing. {did_you_mean(absent[0], columns)}"
+    raise ContractError(
+        f"No column map fits the columns {', '.join(columns[:_MOST_SHOWN])}"
+        f"{' ...' if len(columns) > _MOST_SHOWN else '.'}",
+        f"{missing}Write one (TOML) and give it with --columns; docs/column-maps.md shows how.",
+        path=path,
+    )
 
 
 def _start(
@@ -305,7 +316,7 @@ def _require_known_background(paths: Sequence[Path], options: ReadOptions) -> No
     known = {path.resolve() for path in paths}
     for name in options.background:
         if Path(name).resolve() not in known:
-            hint = did_you_mean(name, [str(path) for path in paths])
+            hint = did_you_mean(Path(name).name, [path.name for path in paths])
             raise UsageError(
                 f"--background names '{name}', which is none of the files that are read.",
                 f"{hint}Name it with --data, too.",

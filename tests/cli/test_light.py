@@ -1,0 +1,51 @@
+"""What only lists or explains is quick: nothing heavy is imported for it."""
+
+import json
+from importlib.util import find_spec
+
+import pytest
+
+HEAVY = (
+    "astropy", "h5py", "lightgbm", "matplotlib", "numpy", "onnxruntime", "pandas", "pyarrow",
+    "requests", "scipy", "sklearn", "skops", "torch", "xgboost",
+)  # fmt: skip
+
+SCRIPT = """
+import json, sys
+sys.argv = ["skysift", *{arguments!r}]
+from skysift.cli.main import main
+try:
+    main()
+except SystemExit as stop:
+    code = stop.code
+else:
+    code = 0
+print("\\n" + json.dumps({{"code": code, "heavy": [n for n in {heavy!r} if n in sys.modules]}}))
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["tasks"],
+        ["tasks", "--json"],
+        ["predict", "--help"],
+        ["predict", "gamma-hadron", "--help"],
+        ["train", "gamma-hadron", "--help"],
+        ["compare", "gamma-hadron", "--help"],
+    ],
+    ids=" ".join,
+)
+def test_help_and_lists_import_nothing_heavy(start, arguments):
+    process = start(SCRIPT.format(arguments=arguments, heavy=HEAVY))
+    out, err = process.communicate(timeout=60)
+    last = json.loads(out.splitlines()[-1])
+    assert not err
+    assert last == {"code": 0, "heavy": []}
+
+
+def test_the_list_above_would_notice():
+    """The names are those of modules: a misspelt one would never be found."""
+    assert {name for name in HEAVY if find_spec(name) is None} <= {"pandas", "xgboost", "lightgbm"}
