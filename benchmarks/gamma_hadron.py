@@ -47,10 +47,12 @@ MEASURED = (
     "dist",
 )
 BATCH = 1000
-SECONDS_PER_CALL = 20.0
+SECONDS_PER_CALL = 10.0
 """A call that would take longer is made on fewer rows, and the table says on how many."""
 SECONDS_OF_LATENCY = 2.0
 CALLS_OF_LATENCY = 3000
+
+FIRST_MARK, LAST_MARK = "<!-- tables -->", "<!-- end of tables -->"
 
 Call = Callable[[int], Any]
 """Predicts the first so many rows."""
@@ -101,6 +103,7 @@ def main() -> None:
     """Measure, print, and write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--out", type=Path, help="JSON file to write")
+    parser.add_argument("--docs", type=Path, help="Markdown page whose tables are to be replaced")
     parser.add_argument(
         "--bundles", nargs="+", default=["fast", "default"], help="names of bundles, or folders"
     )
@@ -111,7 +114,8 @@ def main() -> None:
     console = Console()
     provenance = Provenance.start(command="benchmarks/gamma_hadron.py")
     console.print(f"{provenance.cpu}, {provenance.cores} cores, Python {provenance.python}")
-    results = []
+    results: list[Result] = []
+    tables: list[Table] = []
     for threads in arguments.threads:
         for model in _models(arguments.bundles, console):
             console.print(f"measure {model}, {threads} thread(s) ...", style="dim")
@@ -121,11 +125,15 @@ def main() -> None:
             else:
                 results.append(result)
         here = [result for result in results if result.threads == threads]
-        console.print(_ratio_table(here, threads), _table(here, threads, arguments.rows))
+        tables += [_ratio_table(here, threads), _table(here, threads, arguments.rows)]
+        console.print(*tables[-2:])
     if arguments.out is not None:
         facts = {"machine": provenance.finish().to_dict(), "results": list(map(asdict, results))}
         write_atomic(arguments.out, json.dumps(facts, indent=1) + "\n")
         console.print(f"written to {arguments.out}")
+    if arguments.docs is not None:
+        machine = f"{provenance.cpu}, {provenance.cores} cores, Python {provenance.python}."
+        _replace_tables(arguments.docs, [machine, *map(_markdown, tables)])
 
 
 def _models(bundles: Sequence[str], console: Console) -> list[str]:
@@ -258,15 +266,38 @@ def _ratio_table(results: Sequence[Result], threads: int) -> Table:
         for size, heading in (("large", "large table"), (str(BATCH), f"{BATCH:,} rows")):
             own = result.rows_per_second[size]["median"]
             ratios = [own / peer.rows_per_second[size]["median"] for peer in peers]
-            table.add_row(result.model, heading, *(f"{ratio:,.2g}" for ratio in ratios))
+            table.add_row(result.model, heading, *map(_times, ratios))
         ratios = [p.microseconds["median"] / result.microseconds["median"] for p in peers]
-        table.add_row(result.model, "one row", *(f"{ratio:,.2g}" for ratio in ratios))
+        table.add_row(result.model, "one row", *map(_times, ratios))
     return table
+
+
+def _markdown(table: Table) -> str:
+    """Return a table as Markdown, its title as a line above it."""
+    rows = [[str(column.header) for column in table.columns]]
+    rows.append(["---" if column.justify == "left" else "---:" for column in table.columns])
+    rows += [list(cells) for cells in zip(*(column.cells for column in table.columns), strict=True)]
+    lines = (f"| {' | '.join(str(cell) for cell in row)} |" for row in rows)
+    return "\n".join([f"**{table.title}**", "", *lines])
+
+
+def _replace_tables(page: Path, parts: Sequence[str]) -> None:
+    """Put what was measured between the two marks of a page."""
+    before, mark, rest = page.read_text(encoding="utf-8").partition(FIRST_MARK)
+    _, end, after = rest.partition(LAST_MARK)
+    if not mark or not end:
+        raise SystemExit(f"{page} lacks the lines {FIRST_MARK} and {LAST_MARK}")
+    text = "\n\n".join(parts)
+    write_atomic(page, f"{before}{mark}\n\n{text}\n\n{end}{after}")
 
 
 def _rate(rate: dict[str, float]) -> str:
     half = 50 * (rate["fastest"] - rate["slowest"]) / rate["median"]
     return f"{_short(rate['median'])} ± {half:.0f} %"
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:,.0f}" if ratio >= 10 else f"{ratio:.2g}"
 
 
 def _short(rate: float) -> str:
