@@ -47,7 +47,7 @@ def spoilt_events(n=300):
     return table.with_columns(columns, units={"width": "mm", "alpha": "deg"})
 
 
-@pytest.mark.parametrize("batch_rows", [1, 7, 100, 1000])
+@pytest.mark.parametrize("batch_rows", [3, 100, 1000])
 def test_the_size_of_a_batch_changes_nothing(predict, tmp_path, batch_rows):
     path = store(spoilt_events(), tmp_path / "in.parquet")
     counts = predict([path], tmp_path / "out.parquet", batch_rows=batch_rows)
