@@ -361,7 +361,7 @@ def _without_row_number(table: FeatureTable) -> FeatureTable:
 
 
 def _rows(events: Events, paths: Sequence[Path], options: ReadOptions, purpose: Purpose) -> Events:
-    is_magic = len(paths) == 1 and paths[0].is_file() and sha256_of_file(paths[0]) == MAGIC_SHA256
+    is_magic = _is_magic(paths)
     rows: str = options.rows
     if rows == "auto":
         rows = {"explore": "all", "train": "train", "evaluate": "test"}[purpose]
@@ -379,8 +379,14 @@ def _rows(events: Events, paths: Sequence[Path], options: ReadOptions, purpose: 
 
 
 def _name(paths: Sequence[Path]) -> str:
-    stems = [Path(str(path).partition("#")[0]).stem for path in paths]
-    return "MAGIC" if stems == ["magic04"] else " + ".join(stems)
+    if _is_magic(paths):
+        return "MAGIC"
+    return " + ".join(Path(str(path).partition("#")[0]).stem for path in paths)
+
+
+def _is_magic(paths: Sequence[Path]) -> bool:
+    """Tell whether this is the MAGIC table, byte for byte, whatever the file is called."""
+    return len(paths) == 1 and paths[0].is_file() and sha256_of_file(paths[0]) == MAGIC_SHA256
 
 
 def _require_both_classes(events: Events, path: Path) -> None:
