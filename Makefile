@@ -37,6 +37,7 @@ lint: $(TEST_ENV)/.ready
 bench: $(TEST_ENV)/.ready
 	@$(TEST_ENV)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt -e ".[bench]"
 	@$(TEST_ENV)/bin/python benchmarks/gamma_hadron.py
+	@$(TEST_ENV)/bin/python benchmarks/predict_file.py
 
 $(DEMO_ENV)/.ready: pyproject.toml constraints.txt
 	@$(call new_environment,$(DEMO_ENV))

@@ -148,10 +148,10 @@ def wilson_limits(
     rate = good / some
     centre = rate + z2 / (2 * some)
     reach = np.sqrt(z2 * (rate * (1 - rate) + z2 / (4 * some)) / some)
-    # At a rate of exactly 0 or 1 a limit is exactly 0 or 1; rounding must not push it past.
-    low = np.where(good > 0, (centre - reach) / (1 + z2 / some), 0.0)
-    high = np.where(good < trials, (centre + reach) / (1 + z2 / some), 1.0)
-    return low, high
+    # Rounding must not carry a limit past 0, 1 or the rate itself.
+    low = np.clip((centre - reach) / (1 + z2 / some), 0.0, rate)
+    high = np.clip((centre + reach) / (1 + z2 / some), rate, 1.0)
+    return np.where(good > 0, low, 0.0), np.where(good < trials, high, 1.0)
 
 
 def wilson_interval(successes: float, n: float, *, confidence: float = 0.95) -> Interval:
