@@ -19,9 +19,9 @@ from skysift.evaluate.probability import (
     reliability_curve,
 )
 
-forecasts = st.lists(
-    st.tuples(st.booleans(), st.floats(0, 1)), min_size=1, max_size=50
-).map(lambda rows: (np.array([r[0] for r in rows]), np.array([r[1] for r in rows])))
+forecasts = st.lists(st.tuples(st.booleans(), st.floats(0, 1)), min_size=1, max_size=50).map(
+    lambda rows: (np.array([r[0] for r in rows]), np.array([r[1] for r in rows]))
+)
 
 
 def calibrated_rows(rng, n):
@@ -33,9 +33,7 @@ def test_losses_agree_with_scikit_learn(rng):
     y, p = calibrated_rows(rng, 2000)
     weight = rng.exponential(size=2000)
     assert log_loss(y, p, weight) == pytest.approx(sklearn_log_loss(y, p, sample_weight=weight))
-    assert brier_score(y, p, weight) == pytest.approx(
-        brier_score_loss(y, p, sample_weight=weight)
-    )
+    assert brier_score(y, p, weight) == pytest.approx(brier_score_loss(y, p, sample_weight=weight))
 
 
 def test_a_wrong_certainty_costs_much_but_not_all():
