@@ -89,6 +89,9 @@ def test_perfect_separation_is_not_certainty():
     assert found.value == found.high == 1.0
     assert found.low == pytest.approx(0.4385, abs=1e-4)  # Wilson, 3 of 3
     assert "Wilson" in found.method
+    weighted = auc_interval([0, 0, 0, 1, 1, 1], [1, 2, 3, 4, 5, 6], sample_weight=[0.1, 0.7, 3] * 2)
+    assert (weighted.value, weighted.low) == (1.0, found.low)
+    assert auc_interval([1, 1, 1, 0, 0, 0], [1, 2, 3, 4, 5, 6]).low == 0.0
 
 
 def test_a_constant_score_is_exactly_half():

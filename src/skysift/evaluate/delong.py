@@ -81,10 +81,13 @@ def delong_covariance(
     if min(signal.sum(), (~signal).sum()) < 2:  # noqa: PLR2004 - one row has no spread
         raise InputError("A class has a single row.", "A variance needs two rows of each class.")
     weight = as_weight(sample_weight, signal)
-    share = np.where(signal, weight / weight[signal].sum(), weight / weight[~signal].sum())
-    placements = np.stack([_placements(signal, as_score(s, len(signal)), share) for s in scores])
-    areas = placements[:, signal] @ share[signal]
-    influence = (placements - areas[:, np.newaxis]) * share
+    of_signal, of_background = weight[signal].sum(), weight[~signal].sum()
+    placed = np.stack([_placements(signal, as_score(s, len(signal)), weight) for s in scores])
+    # One division at the end: sums of whole numbers are exact.
+    areas = placed[:, signal] @ weight[signal] / (of_signal * of_background)
+    own = np.where(signal, of_signal, of_background)
+    other = np.where(signal, of_background, of_signal)
+    influence = (placed / other - areas[:, np.newaxis]) * weight / own
     if groups is None:
         parts = [influence[:, signal], influence[:, ~signal]]
     else:
@@ -133,13 +136,14 @@ def auc_interval(
     if transform not in {"logit", "none"}:
         raise UsageError(f"There is no transform '{transform}'.", "Use 'logit' or 'none'.")
     areas, covariance = delong_covariance(y, [score], groups=groups, sample_weight=sample_weight)
-    area, variance = float(np.clip(areas[0], 0.0, 1.0)), float(covariance[0, 0])
-    if area in {0.0, 1.0}:
-        signal = as_labels(y)
+    area, variance = float(areas[0]), float(covariance[0, 0])
+    signal, values = as_labels(y), np.asarray(score, dtype=np.float64)
+    if values[signal].min() > values[~signal].max() or values[signal].max() < values[~signal].min():
+        area = round(area)  # weights may leave it a rounding error away
         smaller = int(min(signal.sum(), (~signal).sum()))
         low, high = wilson_limits(area * smaller, smaller, confidence=confidence)
         method = "Wilson on the smaller class (DeLong's variance is 0)"
-        return Interval(area, float(low), float(high), confidence, method)
+        return Interval(float(area), float(low), float(high), confidence, method)
     error = np.sqrt(variance)
     reach = z_score(confidence) * error
     if transform == "none":
@@ -186,21 +190,20 @@ def delong_test(
     return PairedTest(interval, float(z), two_sided_p(z))
 
 
-def _placements(signal: BoolArray, score: FloatArray, share: FloatArray) -> FloatArray:
-    """Return for each row the part of the other class that it is rightly ordered with, shape (n,).
+def _placements(signal: BoolArray, score: FloatArray, weight: FloatArray) -> FloatArray:
+    """Return for each row the weight of the other class that it is rightly ordered with, (n,).
 
-    Their weighted mean over either class is the AUC. Up to a constant these are the midranks among
-    all rows less the midranks within the class of Sun & Xu (2014).
+    Their weighted mean over either class is the AUC times the weight of the other. Up to a constant
+    these are the midranks among all rows less the midranks within the class of Sun & Xu (2014).
     """
     order = np.argsort(score, kind="stable")
     ordered = score[order]
     step = np.append(0, np.cumsum(np.diff(ordered) > 0))
     placements = np.empty(len(score))
-    for members in (signal, ~signal):
-        others = ~members[order]
-        tied = np.bincount(step, weights=np.where(others, share[order], 0.0))
+    for is_signal in (True, False):
+        mine = signal[order] == is_signal
+        tied = np.bincount(step, weights=np.where(mine, 0.0, weight[order]))
         below = np.cumsum(tied) - tied / 2
-        here = below if members is signal else 1.0 - below
-        mine = ~others
-        placements[order[mine]] = here[step[mine]]
+        rightly = below if is_signal else tied.sum() - below
+        placements[order[mine]] = rightly[step[mine]]
     return placements
