@@ -74,7 +74,7 @@ def main() -> None:
     arguments = sys.argv[1:]
     as_json = "--json" in arguments
     try:
-        build_app(arguments)(arguments, standalone_mode=True)
+        build_app(arguments)(arguments, standalone_mode=True, prog_name="skysift")
     except SkysiftError as error:
         sys.exit(fail(error, as_json=as_json))
     except KeyboardInterrupt:
