@@ -5,6 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
+
+# A busy machine is not a failure: no test asserts wall time, so no example has a deadline.
+settings.register_profile("skysift", deadline=None)
+settings.load_profile("skysift")
 
 
 @pytest.fixture(scope="session")
