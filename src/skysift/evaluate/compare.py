@@ -203,7 +203,7 @@ def compare(
     The family of Holm's correction is all models in one metric: it answers which models differ from
     the reference in that metric. A p-value of the bootstrap is at least 2 / (n_bootstrap + 1).
     Drawing takes about 10 ns for each row and draw, and summing as much for each model: a million
-    rows, two models and 1000 draws take about half a minute, 20,000 rows below a second.
+    rows, two models and 1000 draws take about half a minute, 20,000 rows a second.
     """
     if reference not in scores:
         raise UnknownNameError("model", reference, scores)
