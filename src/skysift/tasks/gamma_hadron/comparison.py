@@ -3,20 +3,24 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from skysift.core.bundle_schema import DataLicence
 from skysift.core.registry import bundle_folder
 from skysift.data.splits import hold_out, stratified_group_folds
+from skysift.evaluate.delong import auc_interval
 from skysift.tasks.gamma_hadron.catalogue import (
     CATALOGUE,
     NOTEBOOK_FEATURES,
     notebook_estimator,
 )
+from skysift.tasks.gamma_hadron.fast import copy_of
 from skysift.tasks.gamma_hadron.features import compute
 from skysift.tasks.gamma_hadron.model import GammaHadronModel, load_bundle
 from skysift.tasks.gamma_hadron.options import (
+    FAST,
     NOTEBOOK_MODELS,
     QUICK_MODELS,
     CompareOptions,
@@ -26,7 +30,7 @@ from skysift.tasks.gamma_hadron.reader import Events
 from skysift.tasks.gamma_hadron.scoring import Contestant, Scored
 from skysift.tasks.gamma_hadron.training import train
 
-__all__ = ["compare_models", "cross_validate", "split_events"]
+__all__ = ["compare_models", "cross_validate", "learning_curve", "split_events"]
 
 Progress = Callable[[float, str], None]
 
@@ -34,6 +38,10 @@ FOLDS = 5
 TEST_SHARE = 0.2
 _QUICK_MEMBERS = 3
 _SLOW_IN_THE_NOTEBOOK = ("neural-network",)  # a hundred passes in batches of 32
+_TEACHER = "blend"
+_FAST_TITLE = "fast network, copied from the blend"
+_HERE = "trained in this run"
+_CURVE_SIZES = (1_000, 2_000, 4_000, 8_000)
 
 
 def split_events(events: Events, rng: np.random.Generator) -> tuple[Events, Events]:
@@ -59,18 +67,21 @@ def _entries(options: CompareOptions) -> list[_Entry]:
     names = options.models
     if options.quick:
         names = tuple(name for name in names if name in QUICK_MODELS)
-    entries = []
-    for name in names:
-        tuned = options.tune and name in NOTEBOOK_MODELS
-        chosen = TrainOptions(
-            model=name,
-            mode=options.mode,
-            extra_features=options.extra_features,
-            tune=tuned,
-            quick=options.quick,
-            folds=_QUICK_MEMBERS if options.quick else FOLDS,
+    entries = [
+        _Entry(
+            name,
+            _FAST_TITLE if name == FAST else CATALOGUE[name].title,
+            TrainOptions(
+                model=_TEACHER if name == FAST else name,
+                mode=options.mode,
+                extra_features=options.extra_features,
+                tune=options.tune and name in NOTEBOOK_MODELS,
+                quick=options.quick,
+                folds=_QUICK_MEMBERS if options.quick else FOLDS,
+            ),
         )
-        entries.append(_Entry(name, CATALOGUE[name].title, chosen))
+        for name in names
+    ]
     if options.notebook:
         entries += [
             _Entry(f"notebook-{name}", f"{CATALOGUE[name].title}, as in the notebook", None, name)
@@ -112,10 +123,11 @@ def compare_models(
         title = f"skysift {bundle.name}"
         gammaness, error = bundle.gammaness(test.table)
         scored = scored.add(Contestant.of(bundle, title, "shipped bundle"), gammaness, error)
+    school = _School(training, seed=seed, command=command, licence=licence)
     entries = _entries(options)
     for number, entry in enumerate(entries):
         progress(number / len(entries), f"train {entry.title}")
-        scored = _add(scored, entry, training, test, seed=seed, command=command, licence=licence)
+        scored = school.examine(scored, entry, test)
     return scored
 
 
@@ -142,40 +154,101 @@ def cross_validate(
         left_out = rows.take(fold == number, f"fold {number}")
         rest = rows.take(fold != number, f"all folds but {number}")
         part = Scored.start(left_out)
+        school = _School(rest, seed=seed, command=command, licence=licence)
         entries = _entries(options)
         for place, entry in enumerate(entries):
             progress((number + place / len(entries)) / FOLDS, f"fold {number}: {entry.title}")
-            part = _add(part, entry, rest, left_out, seed=seed, command=command, licence=licence)
+            part = school.examine(part, entry, left_out)
         parts.append(part)
     return Scored.joined(parts, split=f"five-fold cross-validation, {rows.split}")
 
 
-def _add(
-    scored: Scored,
-    entry: _Entry,
-    training: Events,
-    test: Events,
+def learning_curve(
+    events: Events,
+    options: CompareOptions,
     *,
     seed: int,
     command: str,
     licence: DataLicence,
-) -> Scored:
-    start = time.perf_counter()
-    if entry.notebook is not None:
-        return _add_notebook(scored, entry, training, test)
-    assert entry.options is not None
-    model = train(
-        training,
-        entry.options,
-        np.random.default_rng(seed),
-        seed=seed,
-        command=command,
-        licence=licence,
-    )
-    seconds = time.perf_counter() - start
-    gammaness, error = model.gammaness(test.table)
-    contestant = Contestant.of(model, entry.title, "trained in this run", seconds)
-    return scored.add(contestant, gammaness, error)
+    progress: Progress,
+) -> dict[str, Any]:
+    """Return the AUC of each model against the number of its training events.
+
+    A fifth of the distinct events is held out and scored by every model; the smaller training
+    sets are parts of the larger ones. Parameters are as for :func:`compare_models`.
+
+    Returns
+    -------
+    dict
+        ``n`` and, by title, ``auc``, ``low``, ``high`` (95 %, DeLong) of each model.
+    """
+    rng = np.random.default_rng(seed)
+    rest, left_out = split_events(events.distinct(), rng)
+    order = rng.permutation(len(rest))
+    sizes = [*(size for size in _CURVE_SIZES if size < len(rest)), len(rest)]
+    entries = [entry for entry in _entries(options) if entry.options is not None]
+    models: dict[str, dict[str, list[float]]] = {}
+    for number, size in enumerate(sizes):
+        part = rest.take(np.sort(order[:size]), f"{size:,} events")
+        school = _School(part, seed=seed, command=command, licence=licence)
+        scored = Scored.start(left_out)
+        for place, entry in enumerate(entries):
+            done = (number + place / len(entries)) / len(sizes)
+            progress(done, f"{size:,} events: {entry.title}")
+            scored = school.examine(scored, entry, left_out)
+        for name, contestant in scored.contestants.items():
+            found = auc_interval(scored.is_gamma, scored.gammaness[name])
+            points = models.setdefault(contestant.title, {"auc": [], "low": [], "high": []})
+            points["auc"].append(found.value)
+            points["low"].append(found.low)
+            points["high"].append(found.high)
+    return {"n": sizes, "models": models}
+
+
+class _School:
+    """Trains models on the same events; the fast one learns from the blend among them."""
+
+    def __init__(self, training: Events, *, seed: int, command: str, licence: DataLicence) -> None:
+        self.training = training
+        self.seed = seed
+        self.command = command
+        self.licence = licence
+        self._teacher: GammaHadronModel | None = None
+
+    def examine(self, scored: Scored, entry: _Entry, test: Events) -> Scored:
+        """Train a model and add what it says of the test events."""
+        if entry.options is None:
+            return _add_notebook(scored, entry, self.training, test)
+        start = time.perf_counter()
+        if entry.name == FAST:
+            teacher = self._teacher or self._train(entry.options)
+            network, names = copy_of(teacher, self.training, np.random.default_rng(self.seed))
+            answer, its_error = network.predict_with_error(compute(test.table, names))
+            copied = Contestant(
+                FAST,
+                entry.title,
+                _HERE,
+                teacher.mode,
+                len(names),
+                time.perf_counter() - start,
+            )
+            return scored.add(copied, answer.astype(np.float64), its_error.astype(np.float64))
+        model = self._train(entry.options)
+        if entry.name == _TEACHER:
+            self._teacher = model
+        gammaness, error = model.gammaness(test.table)
+        contestant = Contestant.of(model, entry.title, _HERE, time.perf_counter() - start)
+        return scored.add(contestant, gammaness, error)
+
+    def _train(self, options: TrainOptions) -> GammaHadronModel:
+        return train(
+            self.training,
+            options,
+            np.random.default_rng(self.seed),
+            seed=self.seed,
+            command=self.command,
+            licence=self.licence,
+        )
 
 
 def _add_notebook(scored: Scored, entry: _Entry, training: Events, test: Events) -> Scored:

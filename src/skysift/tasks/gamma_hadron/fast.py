@@ -37,7 +37,7 @@ from skysift.tasks.gamma_hadron.model import (
 from skysift.tasks.gamma_hadron.reader import Events
 from skysift.tasks.gamma_hadron.training import operating_points
 
-__all__ = ["distil", "expansion_for", "measured_features"]
+__all__ = ["copy_of", "distil", "expansion_for", "measured_features"]
 
 _HIDDEN = (64, 64)
 _SYNTHETIC_ROWS = 300_000
@@ -153,6 +153,24 @@ def distil(
         ),
         column_map=rows.column_map.model_dump(mode="json"),
     )
+
+
+def copy_of(
+    teacher: GammaHadronModel,
+    events: Events,
+    rng: np.random.Generator,
+    *,
+    synthetic_rows: int = _SYNTHETIC_ROWS,
+    epochs: int = 40,
+) -> tuple[DistilledNetwork, tuple[str, ...]]:
+    """Return the network that copies a model, and its features, without operating points.
+
+    The same network as :func:`distil` makes, up to its random numbers, in a sixth of the time: for
+    a comparison on events that are held out from both. Parameters and errors are the same.
+    """
+    names = measured_features(teacher.needed)
+    lessons = _lessons(teacher, events.distinct(), names, synthetic_rows, rng)
+    return _taught(lessons, rng, names, epochs), names
 
 
 def measured_features(columns: Sequence[str]) -> tuple[str, ...]:

@@ -81,7 +81,7 @@ class TrainOptions(Config):
     @field_validator("model")
     @classmethod
     def _known_model(cls, value: str) -> str:
-        return value if value == FAST else _known(value)
+        return _known(value)
 
 
 class PredictOptions(Config):
@@ -103,7 +103,7 @@ class CompareOptions(Config):
     """Which models are compared, and how."""
 
     models: tuple[str, ...] = Field(
-        MODELS, description=f"Models to train: {', '.join(MODELS)}; repeatable."
+        MODELS, description=f"Models to train: {', '.join(MODELS)}, fast; repeatable."
     )
     mode: Mode = Field("source-dependent", description="With or without alpha and dist.")
     bundles: tuple[str, ...] = Field(
@@ -118,6 +118,9 @@ class CompareOptions(Config):
         True, description="Also train the five exactly as the notebook did, where its columns are."
     )
     cv: bool = Field(False, description="Also score by five-fold cross-validation.")
+    learning_curve: bool = Field(
+        False, description="Also train on parts of the events, to see whether more would help."
+    )
     quick: bool = Field(False, description="Small grids and no PyTorch: minutes, not an hour.")
 
     @field_validator("models")
@@ -127,6 +130,6 @@ class CompareOptions(Config):
 
 
 def _known(name: str) -> str:
-    if name not in MODELS:
-        raise ValueError(str(UnknownNameError("model", name, MODELS)))
+    if name not in (*MODELS, FAST):
+        raise ValueError(str(UnknownNameError("model", name, (*MODELS, FAST))))
     return name

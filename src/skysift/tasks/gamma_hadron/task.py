@@ -24,7 +24,12 @@ from skysift.data.table import FeatureTable
 from skysift.evaluate.audit import audit as audit_table
 from skysift.evaluate.binary import evaluate_binary
 from skysift.report.run_folder import RunRecord, read_run, write_run
-from skysift.tasks.gamma_hadron.comparison import compare_models, cross_validate, split_events
+from skysift.tasks.gamma_hadron.comparison import (
+    compare_models,
+    cross_validate,
+    learning_curve,
+    split_events,
+)
 from skysift.tasks.gamma_hadron.fast import distil
 from skysift.tasks.gamma_hadron.model import GammaHadronModel, load_bundle, save_bundle
 from skysift.tasks.gamma_hadron.options import (
@@ -328,6 +333,15 @@ class GammaHadron(Task[Events, GammaHadronModel]):
                 "split": cross.split,
                 "rows": result_rows(cross, _reference(cross)),
             }
+            if comparing.learning_curve:
+                facts["cross_validation"]["learning_curve"] = learning_curve(
+                    everything,
+                    comparing,
+                    seed=seed,
+                    command=command,
+                    licence=licence,
+                    progress=progress,
+                )
         elif everything.name == "MAGIC":
             independent = _score_independent(test)
             if independent is not None and comparing.mode == "source-dependent":
