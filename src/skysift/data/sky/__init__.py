@@ -1,0 +1,1 @@
+"""Photons on the sky: event lists, good time intervals, tangent-plane grids, counts maps."""

@@ -1,0 +1,96 @@
+"""Counts of photons on a fixed tangent grid, in bands of energy."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skysift.core.errors import UsageError
+from skysift.data.sky.event_list import EventList, Pointing
+from skysift.data.sky.gti import GoodTimeIntervals
+from skysift.data.sky.tangent import TangentGrid
+
+__all__ = ["CountsMap", "cell_index"]
+
+
+def cell_index(
+    events: EventList, grid: TangentGrid, energy_edges: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """Return the flat index ``(band * n_y + y) * n_x + x`` of each event, -1 for those outside.
+
+    Parameters
+    ----------
+    events : EventList
+        What is binned.
+    grid : TangentGrid
+        Where.
+    energy_edges : array, shape (n_bands + 1,) [TeV]
+        Increasing. A band holds its lower edge, not its upper one.
+    """
+    pixel = grid.pixel_index(events.ra, events.dec)
+    band = np.searchsorted(energy_edges, events.energy, side="right") - 1
+    inside = (pixel >= 0) & (band >= 0) & (band < len(energy_edges) - 1)
+    return np.where(inside, band * (grid.n_x * grid.n_y) + pixel, -1)
+
+
+@dataclass(frozen=True, slots=True)
+class CountsMap:
+    """Raw counts: never stretched, smoothed or normalised.
+
+    Parameters
+    ----------
+    counts : array of float32, shape (n_bands, n_y, n_x)
+        Photons per cell. float32 holds whole numbers exactly up to 16.7 million.
+    energy_edges : array, shape (n_bands + 1,) [TeV]
+        Edges of the bands of reconstructed energy.
+    grid : TangentGrid
+        The pixels.
+    gti : GoodTimeIntervals [s]
+        When the counts were gathered.
+    livetime : float [s]
+        Of that, how long the instrument was ready.
+    pointing : Pointing
+        Where the telescope looked.
+    """
+
+    counts: NDArray[np.float32]
+    energy_edges: NDArray[np.float64]
+    grid: TangentGrid
+    gti: GoodTimeIntervals
+    livetime: float
+    pointing: Pointing
+
+    def __post_init__(self) -> None:
+        expected = (len(self.energy_edges) - 1, *self.grid.shape)
+        if self.counts.shape != expected:
+            raise UsageError(
+                f"Counts of shape {self.counts.shape} do not fit bands and grid {expected}.",
+                "Give counts[band, y, x].",
+            )
+
+    @classmethod
+    def from_events(
+        cls, events: EventList, grid: TangentGrid, energy_edges: NDArray[np.float64]
+    ) -> Self:
+        """Bin the events of a list."""
+        n_bands = len(energy_edges) - 1
+        cells = cell_index(events, grid, energy_edges)
+        counts = np.bincount(cells[cells >= 0], minlength=n_bands * grid.n_x * grid.n_y)
+        return cls(
+            counts.reshape(n_bands, *grid.shape).astype(np.float32),
+            np.asarray(energy_edges, dtype=np.float64),
+            grid,
+            events.gti,
+            events.livetime,
+            events.pointing,
+        )
+
+    @property
+    def n_bands(self) -> int:
+        """Number of energy bands."""
+        return len(self.energy_edges) - 1
+
+    def offset(self) -> NDArray[np.float64]:
+        """Return the angle [deg] of each pixel from the pointing, shape (n_y, n_x)."""
+        return self.grid.separation_from(self.pointing.ra, self.pointing.dec)

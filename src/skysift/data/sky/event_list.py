@@ -1,0 +1,118 @@
+"""A list of photon candidates, as GADF DL3 files hold them.
+
+Data formats for gamma-ray astronomy (GADF) 0.3, https://gamma-astro-data-formats.readthedocs.io
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skysift.core.errors import InputError
+from skysift.data.sky.gti import GoodTimeIntervals
+
+__all__ = ["EventList", "Pointing"]
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Pointing:
+    """Where the telescope looked.
+
+    Parameters
+    ----------
+    ra, dec : float [deg]
+        ICRS; the mean direction of a run.
+    zenith : float [deg]
+        Angle from the zenith, NaN if it is not known.
+    """
+
+    ra: float
+    dec: float
+    zenith: float = float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class EventList:
+    """Photon candidates of one observation, in the order of their times.
+
+    Parameters
+    ----------
+    time : array, shape (n,) [s]
+        From `reference_mjd`, in the time scale TT, as the file has it.
+    ra, dec : array, shape (n,) [deg]
+        Reconstructed ICRS direction.
+    energy : array, shape (n,) [TeV]
+        Reconstructed energy.
+    gti : GoodTimeIntervals [s]
+        From the same reference.
+    pointing : Pointing
+        Where the telescope looked.
+    live_fraction : float
+        Live time over good time, 0 to 1 (GADF keyword DEADC).
+    reference_mjd : float [d]
+        Zero of the times (GADF MJDREFI + MJDREFF).
+    name : str
+        Observation identifier, or the name of the file.
+    meta : mapping
+        Further header values that travel along, e.g. OBJECT, TELESCOP, INSTRUME.
+
+    Raises
+    ------
+    InputError
+        If the columns differ in length or the live fraction is impossible.
+    """
+
+    time: FloatArray
+    ra: FloatArray
+    dec: FloatArray
+    energy: FloatArray
+    gti: GoodTimeIntervals
+    pointing: Pointing
+    live_fraction: float = 1.0
+    reference_mjd: float = 51910.00074287037
+    name: str = ""
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        lengths = {len(column) for column in (self.time, self.ra, self.dec, self.energy)}
+        if len(lengths) != 1:
+            raise InputError(
+                "TIME, RA, DEC and ENERGY of an event list differ in length.",
+                "Give one value of each for every event.",
+            )
+        if not 0 < self.live_fraction <= 1:
+            raise InputError(
+                f"A live fraction of {self.live_fraction} is impossible.",
+                "Give the ratio of live time to good time, above 0 and at most 1.",
+            )
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    @property
+    def livetime(self) -> float:
+        """Good time less dead time [s]."""
+        return self.gti.duration * self.live_fraction
+
+    def take(self, chosen: NDArray[Any] | slice) -> Self:
+        """Return some of the events (mask, indices or slice); intervals stay as they are."""
+        return replace(
+            self,
+            time=self.time[chosen],
+            ra=self.ra[chosen],
+            dec=self.dec[chosen],
+            energy=self.energy[chosen],
+        )
+
+    def between(self, start: float, stop: float) -> Self:
+        """Return the events and the good time of a window ``start <= t < stop`` [s]."""
+        first, last = np.searchsorted(self.time, (start, stop), side="left")
+        return replace(self.take(slice(int(first), int(last))), gti=self.gti.within(start, stop))
+
+    def in_energy(self, low: float, high: float) -> Self:
+        """Return the events with ``low <= energy < high`` [TeV]."""
+        return self.take((self.energy >= low) & (self.energy < high))

@@ -1,0 +1,1 @@
+"""What is done to data before a model sees it: binning, backgrounds, kernels, stretches."""
