@@ -1,0 +1,1 @@
+"""Finding and measuring sources on counts maps: filters, likelihood, networks."""
