@@ -101,14 +101,14 @@ def test_the_same_command_gives_the_same_model(skysift, events_file, predict, tm
 def test_a_bundle_that_could_not_be_named_is_refused_before_training(
     skysift, events_file, monkeypatch, name
 ):
-    monkeypatch.setattr("skysift.tasks.gamma_hadron.task.train", _never)
+    monkeypatch.setattr("skysift.tasks.gamma_hadron.training.train", _never)
     answer = skysift("train", TASK, "--data", events_file, f"--out={name}", *CHEAP)
     assert answer.code == 1
     assert "not a plain name" in answer.err
 
 
 def test_a_bundle_that_is_there_is_left_alone(skysift, events_file, bundle, monkeypatch):
-    monkeypatch.setattr("skysift.tasks.gamma_hadron.task.train", _never)
+    monkeypatch.setattr("skysift.tasks.gamma_hadron.training.train", _never)
     answer = skysift("train", TASK, "--data", events_file, "--out", bundle, *CHEAP)
     assert answer.code == 1
     assert "The folder exists" in answer.err

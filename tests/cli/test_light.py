@@ -1,9 +1,12 @@
-"""What only lists or explains is quick: nothing heavy is imported for it."""
+"""What only lists or explains is quick, and so is to predict: nothing heavy is imported in vain."""
 
 import json
 from importlib.util import find_spec
 
+import numpy as np
 import pytest
+
+from skysift.core.registry import load_task
 
 HEAVY = (
     "astropy", "h5py", "lightgbm", "matplotlib", "numpy", "onnxruntime", "pandas", "pyarrow",
@@ -44,6 +47,19 @@ def test_help_and_lists_import_nothing_heavy(start, arguments):
     last = json.loads(out.splitlines()[-1])
     assert not err
     assert last == {"code": 0, "heavy": []}
+
+
+TO_TRAIN_AND_DRAW = ("lightgbm", "matplotlib", "requests", "scipy", "sklearn", "skops", "torch")
+
+
+def test_to_predict_takes_nothing_that_only_training_and_reports_need(start, tmp_path):
+    task = load_task("gamma-hadron")
+    events = task.write_synth(task.synth(100, np.random.default_rng(1)), tmp_path / "e.parquet")
+    arguments = ["predict", "gamma-hadron", str(events), "--out", str(tmp_path / "out.parquet")]
+    process = start(SCRIPT.format(arguments=arguments, heavy=TO_TRAIN_AND_DRAW))
+    out, err = process.communicate(timeout=60)
+    assert not err
+    assert json.loads(out.splitlines()[-1]) == {"code": 0, "heavy": []}
 
 
 def test_the_list_above_would_notice():

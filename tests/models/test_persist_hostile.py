@@ -22,8 +22,9 @@ from sklearn.tree import DecisionTreeClassifier
 from xgboost import XGBClassifier
 
 from skysift.core.errors import BundleError
-from skysift.models.persist import allow_type, save_model
 from skysift.models.persist import archive as archive_module
+from skysift.models.persist import save_model
+from skysift.models.persist.allowed import allow_type
 from skysift.models.persist.skops_format import load_skops
 from skysift.models.persist.xgboost_format import load_xgboost
 

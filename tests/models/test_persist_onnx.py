@@ -135,6 +135,19 @@ def test_data_in_other_files_is_refused_though_the_runtime_would_read_it(tmp_pat
             check_onnx_graph(outer.SerializeToString())
 
 
+def test_numbers_that_are_passed_over_hide_nothing():
+    tensor = onnx.TensorProto(data_location=TensorProto.EXTERNAL)
+    attribute = onnx.AttributeProto(name="mixed", ints=[0, -1, 2**62, 0x3D40] * 50, t=tensor)
+    attribute.floats.extend([0.5, -2.0, 3e38] * 50)
+    outer = logistic_graph()
+    outer.graph.node.append(onnx.NodeProto(op_type="Constant", output=["c"], attribute=[attribute]))
+    with pytest.raises(BundleError, match="other files"):
+        check_onnx_graph(outer.SerializeToString())
+    attribute.ClearField("t")
+    outer.graph.node[-1].attribute[0].CopyFrom(attribute)
+    check_onnx_graph(outer.SerializeToString())
+
+
 def with_function(model):
     model.functions.append(
         helper.make_function("mine", "F", ["a"], ["b"], [], [helper.make_opsetid("", 17)])

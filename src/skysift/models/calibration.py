@@ -5,7 +5,6 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize
 from scipy.special import expit
 
 __all__ = ["BetaCalibration"]
@@ -43,6 +42,8 @@ class BetaCalibration:
         y : array-like of bool, shape (n,)
             True for signal.
         """
+        from scipy.optimize import minimize  # noqa: PLC0415  # slow, and not needed to apply it
+
         p = _inside(score)
         sign = np.where(np.asarray(y, dtype=bool), 1.0, -1.0)
         basis = np.stack([np.log(p), -np.log1p(-p), np.ones_like(p)])

@@ -11,8 +11,6 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import clone
-from sklearn.model_selection import StratifiedGroupKFold
 
 from skysift.models.calibration import BetaCalibration
 
@@ -79,6 +77,10 @@ class CrossFitted:
         progress : callable
             Called with the fraction done.
         """
+        # Here alone: what is already fitted predicts without scikit-learn's slow import.
+        from sklearn.base import clone  # noqa: PLC0415
+        from sklearn.model_selection import StratifiedGroupKFold  # noqa: PLC0415
+
         seed = int(rng.integers(2**31))
         splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
         members: list[BinaryModel] = []

@@ -2,7 +2,14 @@
 
 The page loads nothing: styles, figures and the few lines of script are inside it, and its content
 security policy forbids all else. It reads in light and dark, on paper, and on a phone.
+
+Matplotlib is imported when the first figure is added, so that what only reads or writes the folder
+of a run does not wait for it.
 """
+
+# ruff: noqa: PLC0415  # for the reason above
+
+from __future__ import annotations
 
 import base64
 import hashlib
@@ -11,19 +18,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from skysift.core.errors import InputError, UsageError
 from skysift.core.files import write_atomic
 from skysift.data.table import FeatureTable
-from skysift.report.figures import figure_to_svg, theme_css
 from skysift.report.markup import to_html, to_inline_html
 from skysift.report.tables import Column, TableView, build_table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["Block", "KeyNumber", "Page", "Section"]
 
@@ -66,7 +74,7 @@ class Block:
     Sections, subsections and collapsible details are blocks. Blocks are made by their parents.
     """
 
-    def __init__(self, page: "Page", *, level: int) -> None:
+    def __init__(self, page: Page, *, level: int) -> None:
         self._page = page
         self._level = level
         self.items: list[tuple[str, Any]] = []
@@ -116,6 +124,10 @@ class Block:
         InputError
             `alt` is empty, or the Axes belong to no figure.
         """
+        from matplotlib.axes import Axes
+
+        from skysift.report.figures import figure_to_svg
+
         whole = figure.get_figure(root=True) if isinstance(figure, Axes) else figure
         if whole is None:
             raise InputError("The Axes belong to no figure.", "Add them to one.")
@@ -139,7 +151,7 @@ class Block:
         table: TableView = build_table(rows, columns)
         self.items.append(("table", {"table": table, "caption": to_inline_html(caption)}))
 
-    def details(self, summary: str, *, is_open: bool = False) -> "Block":
+    def details(self, summary: str, *, is_open: bool = False) -> Block:
         """Add a part that unfolds on demand, and return it to be filled."""
         block = Block(self._page, level=self._level)
         self.items.append(("details", {"summary": summary, "block": block, "open": is_open}))
@@ -149,14 +161,14 @@ class Block:
 class Section(Block):
     """A part of the page with a heading and an anchor."""
 
-    def __init__(self, page: "Page", title: str, lead: str, *, level: int) -> None:
+    def __init__(self, page: Page, title: str, lead: str, *, level: int) -> None:
         super().__init__(page, level=level)
         self.title = title
         self.lead = to_inline_html(lead)
         self.anchor = page.anchor(title)
         self.level = level
 
-    def subsection(self, title: str, *, lead: str = "") -> "Section":
+    def subsection(self, title: str, *, lead: str = "") -> Section:
         """Add a section one level below, and return it to be filled."""
         section = Section(self._page, title, lead, level=self.level + 1)
         self.items.append(("section", section))
@@ -233,6 +245,8 @@ class Page:
 
     def to_html(self) -> str:
         """Return the page. The same content gives the same text."""
+        from skysift.report.figures import theme_css
+
         script = _asset("page.js")
         environment = Environment(
             loader=PackageLoader("skysift.report", "assets"),

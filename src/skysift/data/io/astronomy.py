@@ -1,24 +1,31 @@
 """ECSV and VOTable, and the way between astropy's tables and ours.
 
 Both formats are read and written as a whole: they are for results of modest size.
+
+astropy's tables are imported where they are used: that takes longer than to read or write a small
+file of another format.
 """
+
+# ruff: noqa: PLC0415  # for the reason above
+
+from __future__ import annotations
 
 import json
 import warnings
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-from astropy.io.votable import parse
-from astropy.table import Column, MaskedColumn, Table
-from astropy.time import Time
 from numpy.typing import NDArray
 
 from skysift.data.io.batches import sliced
 from skysift.data.io.schema import described_field, description_of, plain_types, to_arrow, unit_of
 from skysift.data.io.source import Source, chosen_columns
 from skysift.data.table import FeatureTable
+
+if TYPE_CHECKING:
+    from astropy.table import Column, Table
 
 __all__ = ["PROVENANCE_NAME", "from_astropy", "read_ecsv", "read_votable", "to_astropy"]
 
@@ -33,6 +40,8 @@ def read_ecsv(source: Source) -> Iterator[FeatureTable]:
     ----------
     .. [1] T. Aldcroft, "Enhanced Character Separated Values", APE 6, doi:10.5281/zenodo.1043901.
     """
+    from astropy.table import Table
+
     table = Table.read(source.file, format="ascii.ecsv")
     yield from _batches(table, table.meta.get(PROVENANCE_NAME), source)
 
@@ -44,6 +53,8 @@ def read_votable(source: Source) -> Iterator[FeatureTable]:
     ----------
     .. [1] F. Ochsenbein et al., "VOTable Format Definition Version 1.4", IVOA 2019.
     """
+    from astropy.io.votable import parse
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # astropy reports each deviation from the standard
         document = parse(source.file)
@@ -75,6 +86,9 @@ def from_astropy(table: Table) -> FeatureTable:
     >>> table.unit("length")
     'mm'
     """
+    from astropy.table import Column
+    from astropy.time import Time
+
     fields, arrays, skipped = [], [], {}
     for name in table.colnames:
         column = table[name]
@@ -104,6 +118,8 @@ def from_astropy(table: Table) -> FeatureTable:
 
 
 def _array(values: NDArray[Any], column: Any) -> pa.Array:
+    from astropy.table import MaskedColumn
+
     mask = np.asarray(column.mask) if isinstance(column, MaskedColumn) else None
     if values.dtype.kind in "US":
         text = np.char.decode(values, "utf-8") if values.dtype.kind == "S" else values
@@ -125,6 +141,8 @@ def _text(column: Any) -> pa.Array | None:
 
 def to_astropy(table: pa.Table, meta: Mapping[str, Any] | None = None) -> Table:
     """Turn an Arrow table into an astropy table; nulls become masked values."""
+    from astropy.table import Table
+
     table = plain_types(table)
     columns = {}
     for field in table.schema:
@@ -133,6 +151,8 @@ def to_astropy(table: pa.Table, meta: Mapping[str, Any] | None = None) -> Table:
 
 
 def _column(field: pa.Field, array: pa.Array) -> Column:
+    from astropy.table import Column, MaskedColumn
+
     about = {"unit": unit_of(field) or None, "description": description_of(field) or None}
     mask = np.asarray(array.is_null()) if array.null_count else None
     if pa.types.is_fixed_size_list(field.type):

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from skysift.core.errors import ReadError
@@ -39,6 +38,8 @@ def read_parquet(source: Source) -> Iterator[FeatureTable]:
 
 
 def _read_folder(source: Source) -> Iterator[FeatureTable]:
+    import pyarrow.dataset as ds  # noqa: PLC0415  # imports pandas where it is installed
+
     dataset = ds.dataset(source.file, format="parquet", partitioning="hive")
     if not dataset.files:
         raise ReadError("The folder holds no Parquet files.", "Check the path.", path=source.path)

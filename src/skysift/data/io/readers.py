@@ -8,7 +8,6 @@ import pyarrow as pa
 
 from skysift.core.errors import ReadError, UsageError
 from skysift.data.io.astronomy import read_ecsv, read_votable
-from skysift.data.io.fits import read_fits
 from skysift.data.io.hdf5 import read_hdf5
 from skysift.data.io.parquet import read_parquet
 from skysift.data.io.source import (
@@ -26,13 +25,21 @@ from skysift.data.table import FeatureTable
 
 __all__ = ["iter_table", "read_table"]
 
+
+def _read_fits(source: Source) -> Iterator[FeatureTable]:
+    # astropy's FITS takes longer to import than a small file of another format to read.
+    from skysift.data.io.fits import read_fits  # noqa: PLC0415
+
+    return read_fits(source)
+
+
 _READERS: dict[Format, Callable[[Source], Iterator[FeatureTable]]] = {
     Format.CSV: read_csv,
     Format.KEEL: read_keel,
     Format.PARQUET: read_parquet,
     Format.ECSV: read_ecsv,
     Format.VOTABLE: read_votable,
-    Format.FITS: read_fits,
+    Format.FITS: _read_fits,
     Format.HDF5: read_hdf5,
 }
 

@@ -8,8 +8,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
-from astropy.io.votable import from_table
-from astropy.io.votable.tree import Info
 
 from skysift.core.errors import OutputError
 from skysift.core.files import write_atomic
@@ -157,6 +155,9 @@ class VotableSink(_WholeTableSink):
 
     def finish(self) -> None:
         """Write the file."""
+        from astropy.io.votable import from_table  # noqa: PLC0415  # slow; for this format alone
+        from astropy.io.votable.tree import Info  # noqa: PLC0415
+
         document = from_table(to_astropy(self._whole()))
         if self._provenance:
             document.infos.append(Info(name=PROVENANCE_NAME, value=self._provenance))

@@ -12,7 +12,6 @@ from skysift.core.errors import OutputError
 from skysift.core.files import atomic_path
 from skysift.core.suggest import did_you_mean
 from skysift.data.io.ctapipe import CtapipeDl2Sink
-from skysift.data.io.fits_sink import FitsSink
 from skysift.data.io.provenance import provenance_text
 from skysift.data.io.pytables_sink import PyTablesSink
 from skysift.data.io.sinks import CsvSink, EcsvSink, ParquetSink, Sink, VotableSink
@@ -21,13 +20,21 @@ from skysift.data.table import FeatureTable
 
 __all__ = ["WRITABLE_SUFFIXES", "TableWriter", "check_writable", "open_writer"]
 
+
+def _fits_sink(temporary: Path, final: Path, provenance: str) -> Sink:
+    # astropy's FITS takes longer to import than a small file of another format to write.
+    from skysift.data.io.fits_sink import FitsSink  # noqa: PLC0415
+
+    return FitsSink(temporary, final, provenance)
+
+
 _SINKS: dict[str, Callable[[Path, Path, str], Sink]] = {
     ".dl2.h5": CtapipeDl2Sink,
     ".csv.gz": CsvSink,
     ".parquet": ParquetSink,
     ".csv": CsvSink,
     ".ecsv": EcsvSink,
-    ".fits": FitsSink,
+    ".fits": _fits_sink,
     ".vot": VotableSink,
     ".xml": VotableSink,
     ".h5": PyTablesSink,

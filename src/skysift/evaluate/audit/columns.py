@@ -111,9 +111,9 @@ def _telling(
             code,
             Severity.HIGH if auc >= _TELLING else Severity.MEDIUM,
             f"{what} alone tells the class with an AUC of {auc:.3f}",
-            "It is no measured property of the event, yet it knows the class: signal and "
-            "background were taken, simulated or stored apart. A model that sees it, or features "
-            "that drift with it, learns the bookkeeping.",
+            "It is no measured property of the event, yet it knows the class: the "
+            f"{' and '.join(subject.classes)} rows were taken, simulated or stored apart. A model "
+            "that sees it, or features that drift with it, learns the bookkeeping.",
             columns=columns,
             evidence={"auc": auc, "p_value": p_value},
             advice="Keep it out of the features, and test on a split that separates its values.",
@@ -178,7 +178,8 @@ def find_missing_patterns(subject: Subject) -> list[AuditFinding]:
             subject.finding(
                 "missing-values",
                 _missing_severity(*rates),
-                f"{name} is missing in {rates[0]:.1%} of signal and {rates[1]:.1%} of background",
+                f"{name} is missing in {rates[0]:.1%} of the {subject.classes[0]} rows and "
+                f"{rates[1]:.1%} of the {subject.classes[1]} rows",
                 "Whether the value is there tells the class, and a model that marks or fills "
                 "missing values learns that.",
                 rows=np.flatnonzero(gone),

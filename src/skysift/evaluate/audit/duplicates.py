@@ -172,7 +172,8 @@ def _report_pairs(
                 f"{kind}-label-conflict",
                 Severity.HIGH if share >= _CONFLICT_HIGH else Severity.MEDIUM,
                 f"{conflict.sum():,} {kind} pairs carry both labels",
-                f"One of the two labels is wrong: {how}, yet one is signal, one background.",
+                f"One of the two labels is wrong: {how}, yet one is of the class "
+                f"{subject.classes[0]}, the other of the class {subject.classes[1]}.",
                 rows=np.unique(pairs[conflict]),
                 columns=subject.features,
                 evidence={"n_pairs": int(conflict.sum())},

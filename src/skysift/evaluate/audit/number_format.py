@@ -176,7 +176,8 @@ def _report(
         subject.finding(
             "number-format",
             Severity.HIGH if gap >= _HIGH_DIFFERENCE else Severity.MEDIUM,
-            f"{n_signal:,} signal and {len(rows) - n_signal:,} background rows have a value with "
+            f"{n_signal:,} {subject.classes[0]} and {len(rows) - n_signal:,} "
+            f"{subject.classes[1]} rows have a value with "
             f"more than {level} significant digits",
             "Numbers of the same size are written with different numbers of digits in the two "
             "classes, so the classes went through different programs. The digits know the class; "

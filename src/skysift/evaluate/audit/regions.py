@@ -65,15 +65,15 @@ def _report_region(
 ) -> AuditFinding:
     pure = int(np.count_nonzero(subject.y[rows] == region.pure))
     share = pure / subject.class_size(region.pure)
-    names = ("signal", "background") if region.pure else ("background", "signal")
+    names = subject.names(region.pure)
     where = _interval_text(str(combination), region.low, region.high)
     return subject.finding(
         "pure-region",
         Severity.HIGH if share >= _HIGH_SHARE else Severity.MEDIUM,
         f"{where} holds {pure:,} {names[0]} rows and {len(rows) - pure:,} {names[1]}",
-        f"The {names[1]} is dense right up to this border and stops dead there, while the "
-        f"{names[0]} ({share:.1%} of it) crosses it. Nature seldom does that to one class; a cut, "
-        "a second production or an impossible value does.",
+        f"The {names[1]} rows are dense right up to this border and stop dead there, while "
+        f"{share:.1%} of the {names[0]} rows lie beyond it. Nature seldom does that to one class; "
+        "a cut, a second production or an impossible value does.",
         rows=rows,
         columns=combination.columns,
         evidence={
@@ -119,15 +119,15 @@ def find_point_masses(subject: Subject) -> list[AuditFinding]:
             continue
         rows = np.flatnonzero(_column(subject, name) == value)
         share = np.count_nonzero(subject.y[rows] == pure) / subject.class_size(pure)
-        which = ("signal", "background") if pure else ("background", "signal")
+        which = subject.names(pure)
         findings.append(
             subject.finding(
                 "point-mass",
                 Severity.HIGH if share >= _HIGH_SHARE else Severity.MEDIUM,
-                f"{name} = {value:.9g} in {len(rows):,} rows, all of them {which[0]}",
-                f"{share:.1%} of the {which[0]} carry exactly this value and no {which[1]} does, "
-                "though both classes have values around it: a default or a clipped value that "
-                "was set for one class only.",
+                f"{name} = {value:.9g} in {len(rows):,} rows, all of the class {which[0]}",
+                f"{share:.1%} of the {which[0]} rows carry exactly this value and no {which[1]} "
+                "row does, though both classes have values around it: a default or a clipped value "
+                "that was set for one class only.",
                 rows=rows,
                 columns=(name,),
                 evidence={"value": value, "p_value": corrected, "share_of_class": share},

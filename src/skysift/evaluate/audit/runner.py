@@ -31,6 +31,7 @@ def audit(
     split: ArrayLike | None = None,
     groups: ArrayLike | None = None,
     raw_text: Mapping[str, Sequence[str]] | None = None,
+    classes: tuple[str, str] = ("signal", "background"),
     rng: np.random.Generator,
 ) -> AuditReport:
     """Look for what tells the class of a row without being nature: leaks, artefacts, copies.
@@ -54,6 +55,8 @@ def audit(
         What rows belong together (run, night, region, object).
     raw_text : mapping of str to sequence of str, optional
         Columns as they stood in the file, one text per row: trailing zeros then count as digits.
+    classes : tuple of str
+        What the findings call the rows of signal and of background, e.g. ``("gamma", "hadron")``.
     rng : numpy.random.Generator
         Draws the halves, directions and samples that some checks need.
 
@@ -76,7 +79,7 @@ def audit(
     ...     print(finding)
     [high] telling-feature: flag alone reaches an AUC of 1.00000
     """
-    subject = Subject.of(table, y, features, rng)
+    subject = Subject.of(table, y, features, rng, classes)
     parts = _per_row("split", split, len(table))
     group = _per_row("groups", groups, len(table))
     findings = [

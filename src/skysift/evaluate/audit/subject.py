@@ -32,6 +32,8 @@ class Subject:
         All columns in their own dtype.
     rng : numpy.random.Generator
         Source of random numbers.
+    classes : tuple of str
+        What the rows of signal and of background are called.
     notes : list of str
         What a check could not examine in full; checks add to it.
     """
@@ -42,6 +44,7 @@ class Subject:
     units: tuple[str, ...]
     columns: Mapping[str, NDArray[Any]]
     rng: np.random.Generator
+    classes: tuple[str, str] = ("signal", "background")
     notes: list[str] = field(default_factory=list)
 
     @classmethod
@@ -51,6 +54,7 @@ class Subject:
         y: ArrayLike,
         features: Sequence[str] | None,
         rng: np.random.Generator,
+        classes: tuple[str, str] = ("signal", "background"),
     ) -> "Subject":
         """Take a table apart.
 
@@ -73,7 +77,7 @@ class Subject:
         matrix = table.matrix(list(features))
         matrix[~np.isfinite(matrix)] = np.nan
         units = tuple(table.unit(name) for name in features)
-        return cls(labels, tuple(features), matrix, units, columns, rng)
+        return cls(labels, tuple(features), matrix, units, columns, rng, classes)
 
     @property
     def n_signal(self) -> int:
@@ -89,6 +93,10 @@ class Subject:
     def others(self) -> dict[str, NDArray[Any]]:
         """The columns that no model sees, shape (n,) each."""
         return {name: values for name, values in self.columns.items() if name not in self.features}
+
+    def names(self, label: bool) -> tuple[str, str]:  # noqa: FBT001 - the label is the argument
+        """Return the name of a class and that of the other."""
+        return self.classes if label else self.classes[::-1]
 
     def class_size(self, label: bool) -> int:  # noqa: FBT001 - the label is the argument
         """Return the number of rows of a class."""

@@ -1,12 +1,13 @@
-"""Fitted models to files and back, without pickle: skops, XGBoost's JSON, ONNX, safetensors."""
+"""Fitted models to files and back, without pickle: skops, XGBoost's JSON, ONNX, safetensors.
 
-from skysift.models.persist.allowed import allow_type
+:func:`skysift.models.persist.allowed.allow_type` widens the list of what a skops file may hold.
+"""
+
 from skysift.models.persist.arrays import load_arrays, save_arrays
 from skysift.models.persist.store import ProbabilisticModel, load_model, save_model
 
 __all__ = [
     "ProbabilisticModel",
-    "allow_type",
     "load_arrays",
     "load_model",
     "save_arrays",

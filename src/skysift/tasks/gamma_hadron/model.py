@@ -1,4 +1,10 @@
-"""A trained gamma-hadron model: features in, gammaness out; as a bundle and back."""
+"""A trained gamma-hadron model: features in, gammaness out; as a bundle and back.
+
+A graph in ONNX predicts by itself. What knows the estimators, and with them SciPy and scikit-learn,
+is imported where an ensemble of them is stored or loaded.
+"""
+
+# ruff: noqa: PLC0415  # for the reason above
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -10,7 +16,6 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.pipeline import Pipeline
 
 from skysift.core.bundle import Bundle, render_card, write_bundle
 from skysift.core.bundle_schema import (
@@ -27,9 +32,6 @@ from skysift.core.errors import BundleError
 from skysift.core.provenance import package_versions
 from skysift.core.results import Metric
 from skysift.data.table import FeatureTable
-from skysift.models.calibration import BetaCalibration
-from skysift.models.cross_fitting import CrossFitted
-from skysift.models.onnx_export import export_cross_fitted
 from skysift.models.persist import load_model, save_model
 from skysift.models.persist.onnx_format import OnnxClassifier
 from skysift.tasks.gamma_hadron.features import compute
@@ -274,6 +276,8 @@ def with_metrics(model: GammaHadronModel, metrics: Sequence[Metric]) -> GammaHad
 
 
 def _members(model: GammaHadronModel) -> tuple[ModelEntry, dict[str, bytes]]:
+    from skysift.models.cross_fitting import CrossFitted
+
     predictor = model.predictor
     if isinstance(predictor, OnnxPredictor):
         kind, members = save_model(predictor.data)
@@ -283,6 +287,8 @@ def _members(model: GammaHadronModel) -> tuple[ModelEntry, dict[str, bytes]]:
             f"A {type(predictor).__name__} cannot be stored.", "Copy the bundle it came from."
         )
     if _is_ours(predictor.members[0]):
+        from skysift.models.onnx_export import export_cross_fitted
+
         data = export_cross_fitted(predictor, _OUTPUTS)
         kind, members = save_model(data)
         return _entry(model, kind, list(members), {"chunk": _CHUNK_OF_ENSEMBLES}), members
@@ -299,7 +305,7 @@ def _members(model: GammaHadronModel) -> tuple[ModelEntry, dict[str, bytes]]:
 
 def _is_ours(member: Any) -> bool:
     """Tell whether a member is made of skysift's own estimators, which are stored as ONNX."""
-    steps = [step for _, step in member.steps] if isinstance(member, Pipeline) else [member]
+    steps = [step for _, step in getattr(member, "steps", [("", member)])]  # of a pipeline
     return any(type(step).__module__.startswith("skysift.") for step in steps)
 
 
@@ -322,6 +328,9 @@ def _predictor(bundle: Bundle, threads: int) -> Predictor:
         chunk: Any = entry.parameters.get("chunk")
         onnx_model: Any = load_model(bundle, threads=threads, chunk=chunk)
         return onnx_model  # type: ignore[no-any-return]
+    from skysift.models.calibration import BetaCalibration
+    from skysift.models.cross_fitting import CrossFitted
+
     beta: Any = entry.parameters.get("beta_calibration") or [1.0, 1.0, 0.0]
     members = [load_model(bundle, file=file, threads=threads) for file in files]
     return CrossFitted(members, BetaCalibration(*beta), np.empty(0))

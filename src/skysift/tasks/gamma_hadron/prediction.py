@@ -12,7 +12,6 @@ from skysift.core.task import Progress
 from skysift.data.contract import Checked
 from skysift.data.io import check_writable, open_writer
 from skysift.data.table import FeatureTable
-from skysift.evaluate.purity import prior_shift
 from skysift.tasks.gamma_hadron.contract import Conventions, check
 from skysift.tasks.gamma_hadron.model import GammaHadronModel
 from skysift.tasks.gamma_hadron.options import PredictOptions, ReadOptions
@@ -124,6 +123,8 @@ def _apply(
     rows = checked.table if every else checked.table.take(checked.usable)
     gammaness, error = model.gammaness(rows)
     if prior is not None:
+        from skysift.evaluate.purity import prior_shift  # noqa: PLC0415  # SciPy, for this alone
+
         shifted = prior_shift(gammaness, prior=model.prior, new_prior=prior)
         # The derivative of the map carries the error over to the new prior.
         odds = prior * (1 - model.prior) / (model.prior * (1 - prior))
