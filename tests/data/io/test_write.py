@@ -175,3 +175,28 @@ def test_long_provenance_comes_whole_in_fits_and_hdf5(tmp_path):
         with open_writer(tmp_path / name, provenance=provenance) as writer:
             writer.write(TABLE)
         assert read_table(tmp_path / name).meta["provenance"] == provenance
+
+
+def test_parquet_keeps_a_dictionary_of_texts_and_not_of_numbers(tmp_path):
+    texts = pa.array(["gamma", "hadron", None] * 300)
+    columns = {
+        "x": pa.array(np.linspace(0, 1, 900)),
+        "n": pa.array(np.arange(900) % 7),
+        "text": texts,
+        "long": texts.cast(pa.large_string()),
+        "coded": texts.dictionary_encode(),
+        "vector": pa.FixedSizeListArray.from_arrays(pa.array(np.arange(1800.0)), 2),
+    }
+    write_all(tmp_path / "t.parquet", FeatureTable(pa.table(columns)))
+    group = pq.ParquetFile(tmp_path / "t.parquet").metadata.row_group(0)
+    chunks = [group.column(i) for i in range(group.num_columns)]
+    with_dictionary = {c.path_in_schema for c in chunks if c.has_dictionary_page}
+    assert with_dictionary == {"text", "long", "coded"}
+    assert pq.read_table(tmp_path / "t.parquet").to_pydict() == pa.table(columns).to_pydict()
+
+
+def test_parquet_of_numbers_alone_has_no_dictionary(tmp_path):
+    write_all(tmp_path / "t.parquet", FeatureTable.from_columns({"x": np.zeros(50)}))
+    column = pq.ParquetFile(tmp_path / "t.parquet").metadata.row_group(0).column(0)
+    assert not column.has_dictionary_page
+    assert read_table(tmp_path / "t.parquet")["x"].tolist() == [0.0] * 50

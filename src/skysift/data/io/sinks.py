@@ -52,7 +52,10 @@ class ParquetSink:
             if self._provenance:
                 metadata[PROVENANCE_KEY] = self._provenance.encode()
             schema = table.schema.with_metadata(metadata or None)
-            self._writer = pq.ParquetWriter(self._temporary, schema)
+            # A dictionary of measured numbers is as long as the column: writing it takes several
+            # times as long, and the file grows.
+            texts = [field.name for field in schema if _is_text(field.type)]
+            self._writer = pq.ParquetWriter(self._temporary, schema, use_dictionary=texts)
         self._writer.write_table(table.replace_schema_metadata(self._writer.schema.metadata))
 
     def finish(self) -> None:
@@ -63,6 +66,11 @@ class ParquetSink:
         """Close the file."""
         if self._writer is not None:
             self._writer.close()
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    types = pa.types
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_dictionary(kind))
 
 
 class CsvSink:

@@ -40,8 +40,8 @@ def add_artefacts(
         "note",
         ("- Of the two concentrations a model sees only one: their ratio is out of its reach.\n")
         * (impossible or in_events)
-        + "- Every input is rounded to 12 significant bits, a relative step of 0.02 to 0.05 %, before "
-        "any feature is made: how many digits were printed can tell nothing.\n"
+        + "- Every input is rounded to 12 significant bits, a relative step of 0.02 to 0.05 %, "
+        "before any feature is made: how many digits were printed can tell nothing.\n"
         "- Copies of an event never stand on both sides of a split.",
         title="What skysift does about it",
     )
