@@ -13,9 +13,12 @@ from numpy.typing import NDArray
 from skysift.core.errors import InputError
 from skysift.data.sky.gti import GoodTimeIntervals
 
-__all__ = ["EventList", "Pointing"]
+__all__ = ["GADF_REFERENCE_MJD", "EventList", "Pointing"]
 
 FloatArray = NDArray[np.float64]
+
+GADF_REFERENCE_MJD = 51910.00074287037
+"""Usual zero of the times of GADF files [d]: 2001-01-01 00:01:04.184 TT, midnight in UTC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class EventList:
     Parameters
     ----------
     time : array, shape (n,) [s]
-        From `reference_mjd`, in the time scale TT, as the file has it.
+        Passed since `reference_mjd`.
     ra, dec : array, shape (n,) [deg]
         Reconstructed ICRS direction.
     energy : array, shape (n,) [TeV]
@@ -54,11 +57,13 @@ class EventList:
     live_fraction : float
         Live time over good time, 0 to 1 (GADF keyword DEADC).
     reference_mjd : float [d]
-        Zero of the times (GADF MJDREFI + MJDREFF).
+        Zero of the times (GADF MJDREFI + MJDREFF), in the time scale TT.
     name : str
         Observation identifier, or the name of the file.
     meta : mapping
         Further header values that travel along, e.g. OBJECT, TELESCOP, INSTRUME.
+    event_id : array of int64, shape (n,), optional
+        Identifiers, where the file has them.
 
     Raises
     ------
@@ -73,15 +78,18 @@ class EventList:
     gti: GoodTimeIntervals
     pointing: Pointing
     live_fraction: float = 1.0
-    reference_mjd: float = 51910.00074287037
+    reference_mjd: float = GADF_REFERENCE_MJD
     name: str = ""
     meta: Mapping[str, Any] = field(default_factory=dict)
+    event_id: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         lengths = {len(column) for column in (self.time, self.ra, self.dec, self.energy)}
+        if self.event_id is not None:
+            lengths.add(len(self.event_id))
         if len(lengths) != 1:
             raise InputError(
-                "TIME, RA, DEC and ENERGY of an event list differ in length.",
+                "The columns of an event list differ in length.",
                 "Give one value of each for every event.",
             )
         if not 0 < self.live_fraction <= 1:
@@ -106,6 +114,7 @@ class EventList:
             ra=self.ra[chosen],
             dec=self.dec[chosen],
             energy=self.energy[chosen],
+            event_id=None if self.event_id is None else self.event_id[chosen],
         )
 
     def between(self, start: float, stop: float) -> Self:
