@@ -79,7 +79,7 @@ class GraphBuilder:
         self._onnx = onnx
         self._nodes: list[Any] = []
         self._constants: list[Any] = []
-        self._outputs: list[str] = []
+        self._outputs: list[tuple[str, Sequence[int | str]]] = []
 
     def __call__(self, operator: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
         """Add a node and return its output."""
@@ -113,19 +113,24 @@ class GraphBuilder:
         """Add the activation x sigmoid(x)."""
         return self("Mul", value, self("Sigmoid", value))
 
-    def output(self, name: str, value: str) -> None:
-        """Give a value the name of an output."""
+    def output(self, name: str, value: str, shape: Sequence[int | str] = ("n",)) -> None:
+        """Give a value the name of an output; a length that is a word is left open."""
         self._nodes.append(self._onnx.helper.make_node("Identity", [value], [name]))
-        self._outputs.append(name)
+        self._outputs.append((name, shape))
 
     def serialise(self, n_features: int) -> bytes:
-        """Return the model, checked."""
+        """Return a model of a matrix, the input `features`, checked."""
+        return self.serialise_input("features", ("n", n_features))
+
+    def serialise_input(self, name: str, shape: Sequence[int | str]) -> bytes:
+        """Return a model of one input of any shape, checked."""
         onnx, helper, number = self._onnx, self._onnx.helper, self._onnx.TensorProto.FLOAT
+        outputs = [(name, number, lengths) for name, lengths in self._outputs]
         graph = helper.make_graph(
             self._nodes,
             "skysift",
-            [helper.make_tensor_value_info("features", number, ["n", n_features])],
-            [helper.make_tensor_value_info(name, number, ["n"]) for name in self._outputs],
+            [helper.make_tensor_value_info(name, number, shape)],
+            [helper.make_tensor_value_info(*output) for output in outputs],
             self._constants,
         )
         opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid("ai.onnx.ml", _OPSET_TREES)]
