@@ -1,6 +1,7 @@
 """A configuration is closed: what it does not know is named, with the nearest that it does."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Annotated, Literal
 
 import pytest
 from hypothesis import given
@@ -54,6 +55,59 @@ def test_an_unknown_key_is_answered_with_the_nearest(values, key, nearest):
         build_config(Job, values)
     assert caught.value.problem == f"Unknown key '{key}'."
     assert caught.value.remedy.startswith(f"Did you mean '{nearest}'?")
+
+
+class Gauss(Config):
+    kind: Literal["gauss"] = "gauss"
+    width: float = 0.1
+
+
+class Disk(Config):
+    kind: Literal["disk"] = "disk"
+    radius: float = 1.0
+    edge: Kernel = Kernel()
+
+
+class Nested(Config):
+    by_name: dict[str, Kernel] = Field(default_factory=dict)
+    in_order: tuple[Kernel, ...] = ()
+    either: Gauss | Disk = Gauss()
+    tagged: Annotated[Gauss | Disk, Field(discriminator="kind")] = Gauss()
+    several: Mapping[str, tuple[Gauss | Disk, ...]] | None = None
+    must: int
+
+
+@pytest.mark.parametrize(
+    ("values", "key", "nearest"),
+    [
+        ({"by_name": {"first": {"widht": 1}}}, "by_name.first.widht", "width"),
+        ({"in_order": [{}, {"shap": "gauss"}]}, "in_order.1.shap", "shape"),
+        ({"either": {"radus": 1}}, "either.radus", "radius"),
+        ({"either": {"radius": 1, "widht": 1}}, "either.widht", "width"),
+        ({"either": {"edge": {"widht": 1}}}, "either.edge.widht", "width"),
+        ({"tagged": {"kind": "disk", "radus": 1}}, "tagged.radus", "radius"),
+        ({"several": {"a": [{"kind": "disk", "raduis": 1}]}}, "several.a.0.raduis", "radius"),
+    ],
+)
+def test_an_unknown_key_is_found_in_tables_lists_and_unions(values, key, nearest):
+    with pytest.raises(ConfigError) as caught:
+        build_config(Nested, {"must": 1, **values})
+    assert caught.value.problem == f"Unknown key '{key}'."
+    assert caught.value.remedy.startswith(f"Did you mean '{nearest}'?")
+
+
+def test_a_mistyped_key_is_told_before_the_one_that_is_missing_for_it():
+    with pytest.raises(ConfigError, match=r"Unknown key 'mist'\. Did you mean 'must'\?"):
+        build_config(Nested, {"mist": 1})
+    with pytest.raises(ConfigError, match="'must': Field required"):
+        build_config(Nested, {})
+
+
+def test_a_wrong_value_is_located_as_the_user_wrote_it():
+    with pytest.raises(ConfigError, match=r"'tagged\.width': .*valid number"):
+        build_config(Nested, {"must": 1, "tagged": {"kind": "gauss", "width": "x"}})
+    with pytest.raises(ConfigError, match=r"'by_name\.a\.width': .*greater than 0"):
+        build_config(Nested, {"must": 1, "by_name": {"a": {"width": -1}}})
 
 
 def test_an_unknown_key_that_is_like_none_lists_all():

@@ -57,6 +57,17 @@ def test_the_text_has_file_row_problem_and_remedy_in_this_order():
     assert str(ContractError("It is odd.")) == "It is odd."
 
 
+def test_the_remedy_of_a_problem_with_several_lines_stands_on_its_own():
+    error = DataUnavailableError("None gave it:\n  - one\n  - two", "Try later.", path="x.csv")
+    assert str(error).splitlines() == [
+        "x.csv: None gave it:",
+        "  - one",
+        "  - two",
+        "Try later.",
+    ]
+    assert str(DataUnavailableError("None:\n  - one")).splitlines() == ["None:", "  - one"]
+
+
 def test_row_zero_is_a_row():
     assert "row 0" in str(ContractError("Odd.", row=0))
 

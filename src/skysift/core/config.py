@@ -2,9 +2,10 @@
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -123,16 +124,19 @@ def _assign(values: dict[str, Any], dotted: str, value: Any) -> None:
 
 
 def _first_problem(kind: type[BaseModel], error: ValidationError, path: Path | None) -> ConfigError:
-    problem = error.errors(include_url=False)[0]
-    location = [str(part) for part in problem["loc"]]
-    dotted = ".".join(location)
-    if problem["type"] == "extra_forbidden":
-        known = _keys_at(kind, location[:-1])
-        return ConfigError(
-            f"Unknown key '{dotted}'.",
-            f"{did_you_mean(location[-1], known)}Known: {', '.join(known)}.",
-            path=path,
-        )
+    problems = error.errors(include_url=False)
+    for problem in problems:  # a mistyped key explains the one that is missing
+        if problem["type"] == "extra_forbidden":
+            *parents, key = problem["loc"]
+            known, written = _keys_at(kind, parents)
+            if key not in known:  # of a union, another member may know it
+                return ConfigError(
+                    f"Unknown key '{'.'.join([*written, str(key)])}'.",
+                    f"{did_you_mean(str(key), known)}Known: {', '.join(known)}.",
+                    path=path,
+                )
+    problem = problems[0]
+    dotted = ".".join(_keys_at(kind, problem["loc"])[1])
     where = f"'{dotted}': " if dotted else ""
     message = problem["msg"].removeprefix("Value error, ")  # pydantic's words before ours
     return ConfigError(
@@ -149,14 +153,45 @@ def _nearest_choice(problem: Mapping[str, Any]) -> str:
     return did_you_mean(str(problem["input"]), re.findall("'([^']+)'", problem["ctx"]["expected"]))
 
 
-def _keys_at(kind: type[BaseModel], parents: list[str]) -> list[str]:
-    """Return the known keys of the nested model that the parents lead to."""
-    for parent in parents:
-        field = kind.model_fields.get(parent)
-        if field is None:
-            continue
-        for candidate in (field.annotation, *get_args(field.annotation)):
-            if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-                kind = candidate
-                break
-    return sorted(kind.model_fields)
+def _keys_at(kind: type[BaseModel], location: Sequence[str | int]) -> tuple[list[str], list[str]]:
+    """Return the keys that may stand at a location, and the location as the user wrote it.
+
+    Between the keys, pydantic names the members of unions; those names are left out.
+    """
+    types: list[Any] = [kind]
+    written = []
+    for part in location:
+        inside = [member for each in types for member in _inside(each, part)]
+        if inside:
+            types = inside
+            written.append(str(part))
+    models = [each for each in types if _is_model(each)]
+    return sorted({key for model in models for key in model.model_fields}), written
+
+
+def _inside(kind: Any, part: str | int) -> list[Any]:
+    """Return the types that a value may have at a key of a model or table, or place of a list."""
+    if _is_model(kind):
+        field = kind.model_fields.get(part)
+        return [] if field is None else _members(field.annotation)
+    origin, arguments = get_origin(kind), get_args(kind)
+    if not isinstance(origin, type) or not arguments:
+        return []
+    if issubclass(origin, Mapping):
+        return _members(arguments[1])
+    if issubclass(origin, Collection) and isinstance(part, int):
+        return [member for each in arguments for member in _members(each)]
+    return []
+
+
+def _members(annotation: Any) -> list[Any]:
+    """Return the types that an annotation allows."""
+    if get_origin(annotation) is Annotated:
+        return _members(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return [member for each in get_args(annotation) for member in _members(each)]
+    return [annotation]
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)

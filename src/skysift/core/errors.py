@@ -70,8 +70,11 @@ class SkysiftError(Exception):
         where = "" if self.path is None else f"{self.path}: "
         if self.row is not None:
             where += f"row {self.row}: "
-        remedy = f" {self.remedy}" if self.remedy else ""
-        return f"{where}{self.problem}{remedy}"
+        if not self.remedy:
+            return f"{where}{self.problem}"
+        # After a list, the remedy would read as the end of its last line.
+        separator = "\n" if "\n" in self.problem else " "
+        return f"{where}{self.problem.rstrip()}{separator}{self.remedy}"
 
 
 class UsageError(SkysiftError):
