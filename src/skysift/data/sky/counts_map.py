@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysift.core.errors import UsageError
-from skysift.data.sky.event_list import EventList, Pointing
+from skysift.data.sky.event_list import GADF_REFERENCE_MJD, EventList, Pointing
 from skysift.data.sky.gti import GoodTimeIntervals
 from skysift.data.sky.tangent import TangentGrid
 
@@ -52,6 +52,8 @@ class CountsMap:
         Of that, how long the instrument was ready.
     pointing : Pointing
         Where the telescope looked.
+    reference_mjd : float [d]
+        Zero of the good time, in the time scale TT.
     """
 
     counts: NDArray[np.float32]
@@ -60,6 +62,7 @@ class CountsMap:
     gti: GoodTimeIntervals
     livetime: float
     pointing: Pointing
+    reference_mjd: float = GADF_REFERENCE_MJD
 
     def __post_init__(self) -> None:
         expected = (len(self.energy_edges) - 1, *self.grid.shape)
@@ -84,6 +87,7 @@ class CountsMap:
             events.gti,
             events.livetime,
             events.pointing,
+            events.reference_mjd,
         )
 
     @property

@@ -21,6 +21,7 @@ from skysift.data.sky.gadf_location import HduLocation
 
 __all__ = ["Observation", "ObservationIndex", "open_index"]
 
+_HDU_COLUMNS = ("OBS_ID", "HDU_TYPE", "HDU_CLASS", "FILE_DIR", "FILE_NAME", "HDU_NAME")
 _PARTS = {"events", "gti", "pointing"}  # of the observation; all others are of the response
 _ZENITH = 90.0
 
@@ -100,13 +101,13 @@ class ObservationIndex:
                 "Choose one of obs_ids.",
                 path=self.folder,
             )
-        elsewhere = {
-            name: place
-            for name, place in (("gti", _of_type(parts, "gti")),
-                                ("pointing_table", _of_type(parts, "pointing")))
-            if place is not None and place.path != events.path
-        }  # fmt: skip
-        return read_events(events.path, **elsewhere, ignore_gti=ignore_gti, max_bytes=max_bytes)
+        return read_events(
+            events.path,
+            gti=_elsewhere(parts, "gti", events.path),
+            pointing_table=_elsewhere(parts, "pointing", events.path),
+            ignore_gti=ignore_gti,
+            max_bytes=max_bytes,
+        )
 
     def _parts(self, obs_id: int) -> tuple[HduLocation, ...]:
         if obs_id not in self.hdus:
@@ -132,12 +133,9 @@ def open_index(folder: str | Path) -> ObservationIndex:
             path=folder,
         )
     hdus: dict[int, list[HduLocation]] = {}
-    for row in _rows(
-        path, ("OBS_ID", "HDU_TYPE", "HDU_CLASS", "FILE_DIR", "FILE_NAME", "HDU_NAME")
-    ):
-        file = folder / _text(row, "FILE_DIR") / _text(row, "FILE_NAME")
+    for row in _rows(path, _HDU_COLUMNS):
         location = HduLocation(
-            file,
+            folder / _text(row, "FILE_DIR") / _text(row, "FILE_NAME"),
             _text(row, "HDU_NAME"),
             _text(row, "HDU_TYPE").lower(),
             _text(row, "HDU_CLASS").lower(),
@@ -171,6 +169,12 @@ def _observation(row: Mapping[str, Any]) -> Observation:
 
 def _of_type(parts: tuple[HduLocation, ...], hdu_type: str) -> HduLocation | None:
     return next((part for part in parts if part.hdu_type == hdu_type), None)
+
+
+def _elsewhere(parts: tuple[HduLocation, ...], hdu_type: str, events: Path) -> HduLocation | None:
+    """Return the part of a type if it is not in the file of the events."""
+    part = _of_type(parts, hdu_type)
+    return None if part is None or part.path == events else part
 
 
 def _index_path(folder: Path, name: str) -> Path | None:

@@ -1,0 +1,155 @@
+"""Counts maps as FITS files: an image cube, its energy bands and its good time.
+
+The layout is that of gammapy's `Map.write`, so that `Map.read(path)` gives the same map: the
+cube in the primary part with a TAN WCS (Calabretta & Greisen 2002, A&A 395, 1077), the bands in
+a table that the keyword BANDSHDU names, and the intervals as GADF has them.
+"""
+
+import gzip
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy import units as u
+from astropy.io import fits
+from astropy.time import Time
+from astropy.wcs import WCS
+from numpy.typing import NDArray
+
+from skysift.core.errors import ReadError
+from skysift.core.files import write_atomic
+from skysift.data.sky.counts_map import CountsMap
+from skysift.data.sky.event_list import GADF_REFERENCE_MJD, Pointing
+from skysift.data.sky.fits_stream import MAX_BYTES, read_bounded
+from skysift.data.sky.gadf_write import gti_hdu
+from skysift.data.sky.gti import GoodTimeIntervals
+from skysift.data.sky.tangent_wcs import grid_of_wcs
+
+__all__ = ["read_counts_map", "write_counts_map"]
+
+_BANDS = "EBOUNDS"
+_ZENITH = 90.0
+_CUBE = 3
+
+
+def write_counts_map(counts_map: CountsMap, path: str | Path) -> None:
+    """Write a counts map; a name that ends in ``.gz`` is gzipped.
+
+    Parameters
+    ----------
+    counts_map : CountsMap
+        What is written.
+    path : path-like
+        The file, replaced if it is there.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    primary = fits.PrimaryHDU(counts_map.counts, header=counts_map.grid.wcs().to_header())
+    header = primary.header
+    header["WCSSHAPE"] = f"({counts_map.grid.n_x},{counts_map.grid.n_y},{counts_map.n_bands})"
+    header["BANDSHDU"] = _BANDS
+    header["AXCOLS1"] = "E_MIN,E_MAX"
+    header["INTERP1"] = "log"
+    header["BUNIT"] = ""
+    header["LIVETIME"] = (counts_map.livetime, "[s] good time less dead time")
+    if np.isfinite(counts_map.pointing.ra):
+        header["RA_PNT"] = (counts_map.pointing.ra, "[deg]")
+        header["DEC_PNT"] = (counts_map.pointing.dec, "[deg]")
+    if np.isfinite(counts_map.pointing.zenith):
+        header["ALT_PNT"] = (_ZENITH - counts_map.pointing.zenith, "[deg]")
+    header["CREATOR"] = "skysift"
+    hdus = fits.HDUList(
+        [
+            primary,
+            _bands_hdu(counts_map.energy_edges),
+            gti_hdu(counts_map.gti, counts_map.reference_mjd),
+        ]
+    )
+    buffer = BytesIO()
+    hdus.writeto(buffer)
+    data = buffer.getvalue()
+    write_atomic(path, gzip.compress(data, mtime=0) if str(path).endswith(".gz") else data)
+
+
+def read_counts_map(path: str | Path, *, max_bytes: int = MAX_BYTES) -> CountsMap:
+    """Read a counts map that :func:`write_counts_map` or gammapy's `Map.write` wrote.
+
+    Livetime and pointing of a file that does not give them are NaN; a missing GTI table gives no
+    good time.
+
+    Raises
+    ------
+    ReadError
+        If the file cannot be read, is no cube with energy bands, or its WCS is no tangent plane
+        with square pixels that touches the sky at the middle of the map.
+    """
+    data = read_bounded(path, max_bytes=max_bytes)
+    try:
+        with fits.open(BytesIO(data)) as hdus:
+            hdu = hdus[0]
+            cube = np.asarray(hdu.data, dtype=np.float32)
+            header = hdu.header
+            edges = _energy_edges(hdus[header["BANDSHDU"]])
+            gti, reference = _gti(hdus)
+            wcs = WCS(header, naxis=2)
+    except (KeyError, IndexError, OSError, ValueError, TypeError) as error:
+        raise ReadError(
+            f"The file holds no counts map ({error}).",
+            "Give a cube with energy bands, as gammapy's Map.write makes.",
+            path=path,
+        ) from error
+    if cube.ndim != _CUBE or len(cube) != len(edges) - 1:
+        raise ReadError(
+            f"A cube of shape {cube.shape} does not fit {len(edges) - 1} energy bands.",
+            "Give counts[band, y, x] with one spectral axis.",
+            path=path,
+        )
+    grid = grid_of_wcs(wcs, cube.shape[2], cube.shape[1], path=path)
+    livetime = float(header.get("LIVETIME", np.nan))
+    where = Pointing(
+        float(header.get("RA_PNT", np.nan)),
+        float(header.get("DEC_PNT", np.nan)),
+        _ZENITH - float(header.get("ALT_PNT", np.nan)),
+    )
+    return CountsMap(cube, edges, grid, gti, livetime, where, reference)
+
+
+def _bands_hdu(edges: NDArray[np.float64]) -> fits.BinTableHDU:
+    low, high = edges[:-1], edges[1:]
+    columns = [
+        fits.Column("CHANNEL", "K", array=np.arange(len(low))),
+        fits.Column("ENERGY", "D", unit="TeV", array=np.sqrt(low * high)),
+        fits.Column("E_MIN", "D", unit="TeV", array=low),
+        fits.Column("E_MAX", "D", unit="TeV", array=high),
+    ]
+    hdu = fits.BinTableHDU.from_columns(columns, name=_BANDS)
+    hdu.header["AXCOLS1"] = "E_MIN,E_MAX"
+    hdu.header["INTERP1"] = "log"
+    return hdu
+
+
+def _energy_edges(hdu: Any) -> NDArray[np.float64]:
+    unit = u.Unit(hdu.columns["E_MIN"].unit or "TeV")
+    low, high = (np.asarray(hdu.data[name], dtype=np.float64) for name in ("E_MIN", "E_MAX"))
+    factor = float(unit.to(u.TeV))
+    edges = np.append(low, high[-1])
+    return edges if factor == 1 else edges * factor
+
+
+def _gti(hdus: fits.HDUList) -> tuple[GoodTimeIntervals, float]:
+    """Return the intervals and the zero [d] of their times in TT."""
+    if "GTI" not in hdus:
+        return GoodTimeIntervals.of([]), GADF_REFERENCE_MJD
+    table, header = hdus["GTI"].data, hdus["GTI"].header
+    zero = Time(
+        header["MJDREFI"],
+        header.get("MJDREFF", 0.0),
+        format="mjd",
+        scale=str(header.get("TIMESYS", "TT")).lower(),
+    )
+    bounds = zip(table["START"].tolist(), table["STOP"].tolist(), strict=True)
+    return GoodTimeIntervals.of(list(bounds)), float(zero.tt.mjd)
