@@ -161,7 +161,10 @@ def _refuse_existing(target: Path, *, overwrite: bool, marker: str | None) -> No
         raise OutputError(
             "The folder exists already.", "Choose another path or ask to overwrite.", path=target
         )
-    holds = [entry.name for entry in target.iterdir()]
+    try:
+        holds = [entry.name for entry in target.iterdir()]
+    except FileNotFoundError:
+        return  # another writer moved it away meanwhile
     if marker is not None and holds and marker not in holds:
         raise OutputError(
             f"The folder holds other things than a {marker}, so it is not replaced.",
