@@ -1,0 +1,160 @@
+"""The likelihood-ratio filter: every photon weighs what it says for a source at a place.
+
+A photon of band k at distance r from a place speaks for a source there by the weight
+``ln(1 + s_k p_k(r) / b_k)``, s_k and p_k being the counts and the point spread function of a weak
+source and b_k the background. The sum of the weights over all photons is the log-likelihood ratio
+of "source here" against "background only" (Neyman & Pearson 1933), up to a constant; at every pixel
+at once it is a convolution per band.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from skysift.core.errors import UsageError
+from skysift.models.sky.local_source import LocalSource
+from skysift.models.sky.saddlepoint import CumulantTable
+
+__all__ = ["FilterBank"]
+
+FloatArray = NDArray[np.float64]
+
+_CONTAINMENT = 0.985
+_SUBPIXELS = 3
+
+
+@dataclass(frozen=True)
+class FilterBank:
+    """Kernels of a filter on a grid, with all that is needed to judge what comes out.
+
+    Parameters
+    ----------
+    kernels : array, shape (n_bands, k, k)
+        Weight of a photon at each place about a source, k odd.
+    shape : tuple of int
+        Pixels of the map in y and x.
+    pixel_size : float [deg]
+    """
+
+    kernels: FloatArray
+    shape: tuple[int, int]
+    pixel_size: float
+    cumulants: CumulantTable = field(init=False, repr=False)
+    sums: FloatArray = field(init=False, repr=False)
+    squares: FloatArray = field(init=False, repr=False)
+    slopes: FloatArray = field(init=False, repr=False)
+    _transform: NDArray[np.complex64] = field(init=False, repr=False)
+    _padded: tuple[int, int] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        n_bands, size, other = self.kernels.shape
+        if size != other or size % 2 == 0:
+            raise UsageError(
+                f"Kernels of {size} x {other} pixels have no middle.", "Give odd, square kernels."
+            )
+        half = size // 2
+        padded = tuple(fft.next_fast_len(length + half, real=True) for length in self.shape)
+        image = np.zeros((n_bands, *padded), dtype=np.float32)
+        image[:, :size, :size] = self.kernels
+        # A kernel is symmetric: convolution and correlation are the same.
+        image = np.roll(image, (-half, -half), axis=(1, 2))
+        slopes = np.gradient(self.kernels, self.pixel_size, axis=2)
+        object.__setattr__(self, "_transform", fft.rfft2(image))
+        object.__setattr__(self, "_padded", padded)
+        object.__setattr__(self, "cumulants", CumulantTable.of(self.kernels))
+        object.__setattr__(self, "sums", self.kernels.sum(axis=(1, 2)))
+        object.__setattr__(self, "squares", (self.kernels**2).sum(axis=(1, 2)))
+        object.__setattr__(self, "slopes", (slopes**2).sum(axis=(1, 2)))
+
+    @classmethod
+    def of_source(
+        cls,
+        source: LocalSource,
+        counts: float,
+        background: FloatArray,
+        shape: tuple[int, int],
+        pixel_size: float,
+    ) -> "FilterBank":
+        """Make the filter that is best for a source of some counts on some background.
+
+        Parameters
+        ----------
+        source : LocalSource
+            Shares and point spread function.
+        counts : float
+            Of the source, all bands.
+        background : array, shape (n_bands,)
+            Expected counts per pixel.
+        shape : tuple of int
+            Pixels of the map in y and x.
+        pixel_size : float [deg]
+        """
+        expected = counts * source_stamp(source, pixel_size, _CONTAINMENT)
+        return cls(np.log1p(expected / background[:, None, None]), shape, pixel_size)
+
+    def __call__(self, counts: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the sum of the weights at each pixel.
+
+        Parameters
+        ----------
+        counts : array of float32, shape (n_bands, n_y, n_x)
+
+        Returns
+        -------
+        array of float32, shape (n_y, n_x)
+        """
+        n_y, n_x = self.shape
+        total = None
+        for band, kernel in zip(counts, self._transform, strict=True):
+            part = fft.rfft2(band, s=self._padded)
+            part *= kernel
+            total = part if total is None else np.add(total, part, out=total)
+        return np.asarray(fft.irfft2(total, s=self._padded, overwrite_x=True)[:n_y, :n_x])
+
+    def overlap(self, source: LocalSource) -> FloatArray:
+        """Return the mean weight of a source's photons for a place at a distance from it.
+
+        Returns
+        -------
+        array, shape (n_bands, k)
+            At distances of 0, 1, 2... pixels, per count of the source in all bands.
+        """
+        stamp = source_stamp(source, self.pixel_size, 1.0)
+        half, reach = self.kernels.shape[1] // 2, stamp.shape[1] // 2
+        size = fft.next_fast_len(2 * (half + reach) + 1, real=True)
+        product = fft.rfft2(stamp, s=(size, size)) * fft.rfft2(self.kernels, s=(size, size))
+        middle = half + reach
+        return np.asarray(fft.irfft2(product, s=(size, size))[:, middle, middle : 2 * middle + 1])
+
+    def roughness(self, background: FloatArray) -> float:
+        """Return the variance of the slope of the filtered background over its own [deg-2].
+
+        Parameters
+        ----------
+        background : array, shape (n_bands,)
+            Expected counts per pixel.
+        """
+        return float(background @ self.slopes / (background @ self.squares))
+
+
+def source_stamp(source: LocalSource, pixel_size: float, containment: float) -> FloatArray:
+    """Return the share of a source's counts in each pixel about it, shape (n_bands, k, k).
+
+    The density is averaged over each pixel; the stamp reaches to the radius that contains a given
+    share of the counts of the widest band, or as far as the table does.
+    """
+    inside = np.cumsum(source.density * source.ring_area, axis=1)
+    wanted = containment * inside[:, -1:]
+    last = int(np.argmax(inside >= wanted, axis=1).max())
+    half = max(int(np.ceil(source.radii[last] / pixel_size)), 2)
+    size = 2 * half + 1
+    fine = (np.arange(size * _SUBPIXELS) - (size * _SUBPIXELS - 1) / 2) / _SUBPIXELS * pixel_size
+    radius = np.hypot(fine[:, None], fine[None, :])
+    stamp = np.empty((len(source.share), size, size))
+    for band, density in enumerate(source.density):
+        value = np.interp(radius, source.radii, density, right=0.0)
+        blocks = value.reshape(size, _SUBPIXELS, size, _SUBPIXELS).mean(axis=(1, 3))
+        stamp[band] = source.share[band] * blocks * pixel_size**2
+    return stamp

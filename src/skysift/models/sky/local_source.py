@@ -1,0 +1,128 @@
+"""A point source at one place of the field: its shares by band and its point spread function."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skysift.core.errors import UsageError
+
+__all__ = ["LocalSource", "Photons"]
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Photons:
+    """Photons on the tangent plane, or pixels with their counts.
+
+    Parameters
+    ----------
+    xi, eta : array, shape (n,) [deg]
+        Plane coordinates.
+    band : array of int, shape (n,)
+        Energy band.
+    weight : array, shape (n,)
+        1 for a photon, the counts for a pixel.
+    """
+
+    xi: FloatArray
+    eta: FloatArray
+    band: NDArray[np.int64]
+    weight: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.xi)
+
+    def near(self, xi: float, eta: float, radius: float) -> "Photons":
+        """Return those within a radius [deg] of a point of the plane."""
+        chosen = np.flatnonzero((self.xi - xi) ** 2 + (self.eta - eta) ** 2 < radius**2)
+        return Photons(self.xi[chosen], self.eta[chosen], self.band[chosen], self.weight[chosen])
+
+
+@dataclass(frozen=True)
+class LocalSource:
+    """Where the photons of a point source land, at one offset from the pointing.
+
+    Parameters
+    ----------
+    share : array, shape (n_bands,)
+        Share of the source's counts in each band; they add up to 1.
+    density : array, shape (n_bands, n_radii) [deg-2]
+        Of the photons of a band at a distance from the source, on an even grid from 0.
+    step : float [deg]
+        Of that grid.
+
+    Raises
+    ------
+    UsageError
+        If the arrays do not fit together.
+    """
+
+    share: FloatArray
+    density: FloatArray
+    step: float
+
+    def __post_init__(self) -> None:
+        if self.density.ndim != 2 or len(self.share) != len(self.density) or self.step <= 0:  # noqa: PLR2004 a table
+            raise UsageError(
+                "Shares and point spread functions of a source do not fit together.",
+                "Give one share and one radial profile per energy band.",
+            )
+
+    @cached_property
+    def radii(self) -> FloatArray:
+        """Radii of the grid [deg], shape (n_radii,)."""
+        return np.arange(self.density.shape[1], dtype=np.float64) * self.step
+
+    @property
+    def reach(self) -> float:
+        """Largest radius of the grid [deg]."""
+        return float(self.radii[-1])
+
+    @cached_property
+    def slope(self) -> FloatArray:
+        """Derivative of the density with the radius [deg-3], shape (n_bands, n_radii)."""
+        return np.asarray(np.gradient(self.density, self.step, axis=1))
+
+    @cached_property
+    def ring_area(self) -> FloatArray:
+        """Area [deg2] of the ring about each radius, shape (n_radii,)."""
+        edges = np.maximum(self.step * (np.arange(self.density.shape[1] + 1) - 0.5), 0.0)
+        return np.asarray(np.pi * np.diff(edges**2))
+
+    @cached_property
+    def contained(self) -> float:
+        """Share of the source's counts within the reach of the grid."""
+        return float(self.share @ (self.density @ self.ring_area))
+
+    def evaluate(
+        self, band: NDArray[np.int64], radius: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return density [deg-2] times share, and its slope [deg-3], by linear interpolation.
+
+        Parameters
+        ----------
+        band : array of int, shape (n,)
+        radius : array, shape (n,) [deg]
+            Beyond the reach, both are 0.
+        """
+        place = np.minimum(radius / self.step, self.density.shape[1] - 1.001)
+        low = place.astype(np.int64)
+        part = place - low
+        share = self.share[band] * (radius <= self.reach)
+        density = self.density[band, low] * (1 - part) + self.density[band, low + 1] * part
+        slope = self.slope[band, low] * (1 - part) + self.slope[band, low + 1] * part
+        return share * density, share * slope
+
+    def containment_radius(self, fraction: float) -> float:
+        """Return the radius [deg] that holds a fraction of the counts of all bands."""
+        inside = np.cumsum((self.share @ self.density) * self.ring_area)
+        return float(np.interp(fraction * inside[-1], inside, self.radii + self.step / 2))
+
+    def widened(self, factor: float) -> "LocalSource":
+        """Return the same source with a point spread function wider by a factor."""
+        radii = self.radii / factor
+        density = np.stack([np.interp(radii, self.radii, row) for row in self.density])
+        return LocalSource(self.share, density / factor**2, self.step)

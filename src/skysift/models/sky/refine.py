@@ -1,0 +1,255 @@
+"""Poisson maximum likelihood for one point source: position, counts, and what is known of them.
+
+The photons within reach are fitted without binning. With s the counts of the source, p_i its
+density at photon i and b_i that of everything else,
+
+    ln L(s, x) = sum_i ln(s p_i(x) + b_i) - s C
+
+(Cash 1979, ApJ 228, 939). Fisher scoring climbs to the maximum; the position of a weak source is
+then the mean of the posterior for a flat prior, whose spread is honest where the likelihood is not
+yet a parabola.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skysift.models.sky.local_source import LocalSource, Photons
+
+__all__ = ["Refined", "refine"]
+
+FloatArray = NDArray[np.float64]
+
+_MOST_STEPS = 25
+_LONGEST_STEP = 0.05  # deg
+_CLOSE = 2e-5  # deg
+_FEWEST = 1.0  # counts of a source: fewer have no position
+_GAUSSIAN_FROM = 12.0  # counts over their error, where the posterior is a parabola
+_GRID = 13
+_SPAN = 4.0  # standard deviations
+_WIDEST = 0.3  # deg
+_POSTERIOR_REACH = 0.5  # deg: photons further away hardly tell one place from the next
+_STILL = 1e-3  # counts
+_TINY = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Refined:
+    """A fitted point source.
+
+    Parameters
+    ----------
+    xi, eta : float [deg]
+        Plane position.
+    covariance : array, shape (2, 2) [deg2]
+        Of the position.
+    counts, counts_error : float
+        Of the source, all bands, and the standard deviation.
+    by_band : array, shape (n_bands,)
+        Counts in each band, fitted apart at this position: free of any assumed spectrum.
+    by_band_error : array, shape (n_bands,)
+        Their standard deviations.
+    ts : float
+        Twice the gain in log-likelihood.
+    converged : bool
+        Whether the climb came to rest.
+    """
+
+    xi: float
+    eta: float
+    covariance: FloatArray
+    counts: float
+    counts_error: float
+    by_band: FloatArray
+    by_band_error: FloatArray
+    ts: float
+    converged: bool
+
+
+def refine(
+    photons: Photons,
+    background: FloatArray,
+    source: LocalSource,
+    level: FloatArray,
+    start: tuple[float, float, float],
+    *,
+    level_error: FloatArray | None = None,
+) -> Refined:
+    """Fit a point source.
+
+    Parameters
+    ----------
+    photons : Photons
+        Those within reach of the source.
+    background : array, shape (n_photons,) [deg-2]
+        Density of all but this source at each photon, in its band, > 0.
+    source : LocalSource
+        Shares and point spread function.
+    level : array, shape (n_bands,) [deg-2]
+        Density of the background at the source.
+    start : tuple of float
+        Plane position xi, eta [deg] and counts to begin with.
+    level_error : array, shape (n_bands,), or None
+        Relative error of the background of each band, for the errors of the counts.
+    """
+    xi, eta, counts = start
+    converged = False
+    best = (xi, eta, max(counts, _FEWEST))
+    for _ in range(_MOST_STEPS):
+        gradient = _gradient(photons, background, source, best)
+        information = _information(source, level, best[2])
+        move = gradient[1:] / information[1]
+        length = float(np.hypot(*move))
+        move *= min(1.0, _LONGEST_STEP / max(length, _TINY))
+        gain = float(np.clip(gradient[0] / information[0], -0.5 * best[2], best[2]))
+        best = (best[0] + move[0], best[1] + move[1], max(best[2] + gain, _FEWEST))
+        if length < _CLOSE and abs(gain) < 1e-3 * best[2]:
+            converged = True
+            break
+    counts = best[2]
+    information = _information(source, level, counts)
+    if counts * np.sqrt(information[0]) > _GAUSSIAN_FROM:
+        covariance = _observed_covariance(photons, background, source, best, information[1])
+        xi, eta = best[:2]
+    else:
+        xi, eta, covariance = _posterior(photons, background, source, best, information[1])
+    by_band, variance = _band_counts(
+        photons, background, source, level, place=(xi, eta), level_error=level_error
+    )
+    density, _ = source.evaluate(photons.band, np.hypot(photons.xi - xi, photons.eta - eta))
+    ts = 2 * float(
+        photons.weight @ np.log1p(counts * density / background) - counts * source.contained
+    )
+    return Refined(
+        float(xi),
+        float(eta),
+        covariance,
+        float(by_band.sum()),
+        float(np.sqrt(variance.sum())),
+        by_band,
+        np.sqrt(variance),
+        ts,
+        converged,
+    )
+
+
+def _gradient(
+    photons: Photons,
+    background: FloatArray,
+    source: LocalSource,
+    at: tuple[float, float, float],
+) -> FloatArray:
+    """Return the derivatives of ln L with counts, xi and eta."""
+    xi, eta, counts = at
+    d_xi, d_eta = xi - photons.xi, eta - photons.eta
+    radius = np.sqrt(d_xi**2 + d_eta**2) + _TINY
+    density, slope = source.evaluate(photons.band, radius)
+    per_photon = photons.weight / (counts * density + background)
+    pull = counts * slope / radius * per_photon
+    return np.array([density @ per_photon - source.contained, pull @ d_xi, pull @ d_eta])
+
+
+def _information(source: LocalSource, level: FloatArray, counts: float) -> tuple[float, float]:
+    """Return the expected information on the counts and on a coordinate, flat background."""
+    density = source.share[:, None] * source.density
+    rate = counts * density + level[:, None]
+    on_counts = float(((density**2 / rate) @ source.ring_area).sum())
+    slope = counts * source.share[:, None] * source.slope
+    on_place = float(((slope**2 / rate) @ source.ring_area).sum() / 2)
+    return on_counts, max(on_place, _TINY)
+
+
+def _observed_covariance(
+    photons: Photons,
+    background: FloatArray,
+    source: LocalSource,
+    at: tuple[float, float, float],
+    expected: float,
+) -> FloatArray:
+    """Return the inverse of the observed information on the position."""
+    h = 0.2 / np.sqrt(expected)
+    xi, eta, counts = at
+    columns = []
+    for step in ((h, 0.0), (0.0, h)):
+        up = _gradient(photons, background, source, (xi + step[0], eta + step[1], counts))
+        down = _gradient(photons, background, source, (xi - step[0], eta - step[1], counts))
+        columns.append((down - up)[1:] / (2 * h))
+    observed = np.array(columns)
+    observed = (observed + observed.T) / 2
+    if (
+        np.linalg.eigvalsh(observed).min() < 0.2 * expected
+    ):  # not at a maximum: say what is expected
+        observed = expected * np.eye(2)
+    return np.asarray(np.linalg.inv(observed))
+
+
+def _posterior(
+    photons: Photons,
+    background: FloatArray,
+    source: LocalSource,
+    at: tuple[float, float, float],
+    expected: float,
+) -> tuple[float, float, FloatArray]:
+    """Return mean and covariance of the position for a flat prior, the counts held."""
+    xi, eta, counts = at
+    half = min(_SPAN / np.sqrt(expected), _WIDEST)
+    nodes = np.linspace(-half, half, _GRID)
+    x, y = (axis.ravel() for axis in np.meshgrid(xi + nodes, eta + nodes))
+    near = np.hypot(photons.xi - xi, photons.eta - eta) < half + _POSTERIOR_REACH
+    table = (source.share[:, None] * source.density * counts).astype(np.float32)
+    squared = (x[:, None] - photons.xi[near]) ** 2 + (y[:, None] - photons.eta[near]) ** 2
+    place = np.minimum(np.sqrt(squared) / source.step, table.shape[1] - 1.0)
+    ratio = table[photons.band[near], (place + 0.5).astype(np.int32).clip(max=table.shape[1] - 1)]
+    ratio /= background[near].astype(np.float32)
+    log_likelihood = np.log1p(ratio) @ photons.weight[near]
+    weight = np.exp(log_likelihood - log_likelihood.max())
+    weight /= weight.sum()
+    mean_x, mean_y = float(weight @ x), float(weight @ y)
+    d = np.stack([x - mean_x, y - mean_y])
+    return mean_x, mean_y, (weight * d) @ d.T
+
+
+def _band_counts(
+    photons: Photons,
+    background: FloatArray,
+    source: LocalSource,
+    level: FloatArray,
+    *,
+    place: tuple[float, float],
+    level_error: FloatArray | None,
+) -> tuple[FloatArray, FloatArray]:
+    """Return the counts of the source in each band, fitted one by one, and their variances.
+
+    A band's counts may come out negative, so that their sum is not biased, but never so far that a
+    photon would have a negative rate.
+    """
+    n_bands = len(source.share)
+    radius = np.hypot(photons.xi - place[0], photons.eta - place[1])
+    whole = LocalSource(np.ones(n_bands), source.density, source.step)
+    density, _ = whole.evaluate(photons.band, radius)
+    ratio = density / background
+    contained = source.density @ source.ring_area
+    counts = np.full(n_bands, _FEWEST)
+    lowest = np.array(
+        [-0.9 / max(ratio[photons.band == band].max(initial=0.0), _TINY) for band in range(n_bands)]
+    )
+    for _ in range(_MOST_STEPS):
+        term = ratio / (1 + counts[photons.band] * ratio)
+        gradient = np.bincount(photons.band, photons.weight * term, n_bands) - contained
+        curvature = np.bincount(photons.band, photons.weight * term**2, n_bands)
+        step = gradient / np.maximum(curvature, _TINY)
+        step = np.where(curvature > 0, step, 0.0)
+        step = np.clip(step, -0.5 * np.abs(counts) - 2, np.abs(counts) + 2)
+        new = np.maximum(counts + step, lowest)
+        moved = np.abs(new - counts).max()
+        counts = new
+        if moved < _STILL:
+            break
+    rate = np.maximum(counts, 0)[:, None] * source.density + level[:, None]
+    information = (source.density**2 / rate) @ source.ring_area
+    variance = 1 / np.maximum(information, _TINY)
+    if level_error is not None:
+        shadow = (source.density * level[:, None] / rate) @ source.ring_area
+        variance = variance + (shadow / information * level_error) ** 2
+    return counts, variance

@@ -1,0 +1,86 @@
+"""How many candidates a field without sources yields: the trials of a search.
+
+For a smooth Gaussian field the number of peaks above a high level z on an area A is
+
+    E(z) = A R (2 pi)^(-3/2) z exp(-z^2 / 2)
+
+with R the variance of the slope along one axis over that of the field (Adler & Taylor 2007, Random
+Fields and Geometry, theorem 15.10.1, the term of the area). A search on pixels of Poisson counts
+departs from it by a factor that depends weakly on z and is measured on empty maps; the table of
+these factors belongs to a bundle.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
+
+from skysift.core.errors import UsageError
+
+__all__ = ["TrialsTable"]
+
+FloatArray = NDArray[np.float64]
+
+_LOWEST, _HIGHEST = 1.5, 40.0
+
+
+@dataclass(frozen=True, slots=True)
+class TrialsTable:
+    """Factor between the peaks that a search finds on empty maps and the formula.
+
+    Parameters
+    ----------
+    level : array, shape (n,)
+        Significances, increasing.
+    factor : array, shape (n,)
+        Measured over expected number of peaks above each; constant beyond the ends.
+
+    Raises
+    ------
+    UsageError
+        If the levels do not increase or a factor is not positive.
+
+    Examples
+    --------
+    >>> table = TrialsTable(np.array([3.0]), np.array([1.0]))
+    >>> round(table.level_for(0.01, area=15.0, roughness=100.0), 2)
+    4.64
+    """
+
+    level: FloatArray
+    factor: FloatArray
+
+    def __post_init__(self) -> None:
+        if len(self.level) == 0 or np.any(np.diff(self.level) <= 0) or np.any(self.factor <= 0):
+            raise UsageError(
+                "A table of trials needs increasing levels and positive factors.",
+                "Calibrate it on empty maps.",
+            )
+
+    def false_alarms(self, level: ArrayLike, *, area: float, roughness: float) -> FloatArray:
+        """Return the expected number of peaks as high as a level on a field without sources.
+
+        Parameters
+        ----------
+        level : array_like
+            Significance r* of a peak.
+        area : float [deg2]
+            Searched.
+        roughness : float [deg-2]
+            Of the filtered background.
+        """
+        z = np.maximum(np.asarray(level, dtype=np.float64), _LOWEST)
+        factor = np.exp(np.interp(z, self.level, np.log(self.factor)))
+        return np.asarray(factor * area * roughness * (2 * np.pi) ** -1.5 * z * np.exp(-(z**2) / 2))
+
+    def level_for(self, false_alarms: float, *, area: float, roughness: float) -> float:
+        """Return the significance that a number of false alarms per field asks for."""
+
+        def excess(z: float) -> float:
+            found = self.false_alarms(z, area=area, roughness=roughness)
+            return float(np.log(np.maximum(found, 1e-300)) - np.log(false_alarms))
+
+        if excess(_LOWEST) < 0:
+            return _LOWEST
+        return float(brentq(excess, _LOWEST, _HIGHEST))

@@ -1,0 +1,238 @@
+"""Background of a counts map, fitted to the map itself: no instrument response is needed.
+
+The logarithm of the background of each energy band is that of a template plus a constant, terms in
+the square and the fourth power of the distance from the pointing, and a gradient that the bands
+share:
+
+    ln b_k(x) = ln t_k(x) + c_k + a_k u + q_k u^2 + g . x / R,    u = (r / R)^2
+
+with R the radius of the field. It is a Poisson regression (McCullagh & Nelder 1989, section 6) on
+cells of several pixels, with Gaussian priors on the shape terms: narrow ones trust the template,
+wide ones trust the map.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skysift.core.errors import InputError, UsageError
+
+__all__ = ["BackgroundFit", "BackgroundModel", "BackgroundPrior"]
+
+FloatArray = NDArray[np.float64]
+
+_RIDGE = 1e-9
+_CONVERGED = 1e-4
+_MOST_STEPS = 12
+_LARGEST_STEP = 1.5
+_LEAST_COUNTS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class BackgroundPrior:
+    """How far a background may depart from its template, as standard deviations of terms.
+
+    Parameters
+    ----------
+    scale : float
+        Of the logarithm of the level of each band; infinite leaves it to the map.
+    shape : float
+        Of the two radial terms at the rim of the field, per band.
+    gradient : float
+        Of the gradient, as the change of the logarithm from the centre to the rim.
+    """
+
+    scale: float = 3.0
+    shape: float = 0.6
+    gradient: float = 0.3
+
+
+FROM_THE_MAP = BackgroundPrior()
+"""For a template that only resembles the instrument."""
+
+FROM_THE_RESPONSE = BackgroundPrior(scale=3.0, shape=0.05, gradient=0.3)
+"""For the instrument's own background model, of which the level is not believed."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackgroundFit:
+    """A fitted background.
+
+    Parameters
+    ----------
+    counts : array of float32, shape (n_bands, n_y, n_x)
+        Expected counts per pixel.
+    scale_error : array, shape (n_bands,)
+        Relative standard deviation of the level of each band.
+    scale : array, shape (n_bands,)
+        Fitted counts over those of the template.
+    gradient : array, shape (2,)
+        Change of the logarithm over the radius of the field, to the east and to the north.
+    steps : int
+        Newton steps taken.
+    """
+
+    counts: NDArray[np.float32]
+    scale_error: FloatArray
+    scale: FloatArray
+    gradient: FloatArray
+    steps: int
+
+
+@dataclass(frozen=True)
+class BackgroundModel:
+    """A template with its freedom, made once for a grid and then fitted to any number of maps.
+
+    Parameters
+    ----------
+    template : array, shape (n_bands, n_y, n_x)
+        Expected counts per pixel for any exposure; 0 where the instrument does not see.
+    xi, eta : array, shape (n_y, n_x) [deg]
+        Position of the pixels from the pointing.
+    prior : BackgroundPrior
+        The freedom.
+    cell : int
+        Side of a cell in pixels.
+
+    Raises
+    ------
+    UsageError
+        If the template has nothing in a band.
+    """
+
+    template: FloatArray
+    xi: FloatArray
+    eta: FloatArray
+    prior: BackgroundPrior = FROM_THE_MAP
+    cell: int = 8
+    _radius: float = field(init=False, repr=False)
+    _terms: NDArray[np.float32] = field(init=False, repr=False)
+    _cell_terms: FloatArray = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not np.all(self.template.sum(axis=(1, 2)) > 0):
+            raise UsageError(
+                "The background template is empty in an energy band.",
+                "Choose bands in which the instrument has background, or no template.",
+            )
+        seen = self.template.sum(axis=0) > 0
+        radius = float(np.sqrt(self.xi**2 + self.eta**2)[seen].max())
+        u = np.minimum((self.xi**2 + self.eta**2) / radius**2, 1.0)
+        terms = np.stack([np.ones_like(u), u, u**2, self.xi / radius, self.eta / radius])
+        cells = self._in_cells(terms) / self._in_cells(np.ones_like(u)[None])
+        object.__setattr__(self, "_radius", radius)
+        object.__setattr__(self, "_terms", terms.astype(np.float32))
+        object.__setattr__(self, "_cell_terms", cells.reshape(len(terms), -1))
+
+    def _in_cells(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Sum over cells; the cells at the upper edges may be smaller."""
+        n_y, n_x = values.shape[-2:]
+        rows, columns = np.arange(0, n_y, self.cell), np.arange(0, n_x, self.cell)
+        if n_y % self.cell == 0 and n_x % self.cell == 0:
+            shape = (*values.shape[:-2], len(rows), self.cell, len(columns), self.cell)
+            return np.asarray(values.reshape(shape).sum(axis=(-3, -1)))
+        return np.asarray(np.add.reduceat(np.add.reduceat(values, rows, axis=-2), columns, axis=-1))
+
+    def fit(
+        self, counts: NDArray[np.floating], weight: NDArray[np.floating] | None = None
+    ) -> BackgroundFit:
+        """Fit the background to a map.
+
+        Parameters
+        ----------
+        counts : array, shape (n_bands, n_y, n_x)
+            Raw counts.
+        weight : array, shape (n_y, n_x), or None
+            1 where a pixel takes part, 0 where a source or a hole is; all take part if left out.
+
+        Raises
+        ------
+        InputError
+            If the map does not have the shape of the template.
+        """
+        if counts.shape != self.template.shape:
+            raise InputError(
+                f"A map of shape {counts.shape} does not fit a background template of "
+                f"{self.template.shape}.",
+                "Use one grid and one set of energy bands for both.",
+            )
+        n_bands = len(counts)
+        template = self.template if weight is None else self.template * weight
+        seen = counts * (template > 0)
+        observed = self._in_cells(seen).reshape(n_bands, -1).astype(np.float64)
+        expected = self._in_cells(template).reshape(n_bands, -1).astype(np.float64)
+        used = expected.sum(axis=0) > 0
+        terms = self._cell_terms[:, used]
+        solution = _poisson_regression(observed[:, used], expected[:, used], terms, self.prior)
+        shape = np.einsum(
+            "kt,tyx->kyx", solution.coefficients.astype(np.float32), self._terms, optimize=False
+        )
+        fitted = self.template.astype(np.float32) * np.exp(shape)
+        return BackgroundFit(
+            fitted,
+            solution.scale_error,
+            fitted.sum(axis=(1, 2)) / self.template.sum(axis=(1, 2)),
+            solution.coefficients[0, 3:],
+            solution.steps,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Solution:
+    coefficients: FloatArray  # (n_bands, 5)
+    scale_error: FloatArray
+    steps: int
+
+
+def _poisson_regression(
+    observed: FloatArray, expected: FloatArray, terms: FloatArray, prior: BackgroundPrior
+) -> _Solution:
+    """Maximise the posterior by Newton steps; the two gradient terms are common to all bands.
+
+    The normal equations are arrow-shaped: three unknowns per band, tied by the two of the gradient,
+    which are found from the Schur complement.
+    """
+    n_bands = len(observed)
+    start = np.log((observed.sum(1) + _LEAST_COUNTS) / (expected.sum(1) + _RIDGE))
+    own = np.stack([start, np.zeros(n_bands), np.zeros(n_bands)], axis=1)
+    common = np.zeros(2)
+    own_precision = np.array([prior.scale, prior.shape, prior.shape]) ** -2.0
+    common_precision = np.full(2, prior.gradient**-2.0)
+    a, g = terms[:3], terms[3:]
+    inverse = np.empty((n_bands, 3, 3))
+    steps = 0
+    for _ in range(_MOST_STEPS):
+        steps += 1
+        mean = expected * np.exp(own @ a + common @ g)
+        residual = observed - mean
+        pull = own * own_precision
+        pull[:, 0] = (own[:, 0] - start) * own_precision[0]
+        own_gradient = residual @ a.T - pull
+        common_gradient = g @ residual.sum(0) - common * common_precision
+        own_hessian = np.einsum("kn,in,jn->kij", mean, a, a, optimize=True) + np.diag(own_precision)
+        cross = np.einsum("kn,in,jn->kij", mean, a, g, optimize=True)
+        total = mean.sum(0)
+        inverse = np.linalg.inv(own_hessian)
+        folded = inverse @ cross
+        schur = (
+            (g * total) @ g.T + np.diag(common_precision) - np.einsum("kij,kil->jl", cross, folded)
+        )
+        common_step = np.linalg.solve(
+            schur, common_gradient - np.einsum("kij,ki->j", folded, own_gradient)
+        )
+        own_step = np.einsum("kij,kj->ki", inverse, own_gradient) - folded @ common_step
+        largest = max(np.abs(own_step).max(), np.abs(common_step).max())
+        damping = min(1.0, _LARGEST_STEP / largest)
+        own, common = own + damping * own_step, common + damping * common_step
+        if largest < _CONVERGED:
+            break
+    coefficients = np.concatenate([own, np.tile(common, (n_bands, 1))], axis=1)
+    return _Solution(coefficients, _level_error(mean, a, inverse), steps)
+
+
+def _level_error(mean: FloatArray, terms: FloatArray, inverse: FloatArray) -> FloatArray:
+    """Return the relative error of each band's mean level, from the covariance of its terms."""
+    weight = mean / np.maximum(mean.sum(1, keepdims=True), _RIDGE)
+    average = weight @ terms.T
+    return np.asarray(np.sqrt(np.einsum("ki,kij,kj->k", average, inverse, average)))
