@@ -1,7 +1,8 @@
 """Counts of photons on a fixed tangent grid, in bands of energy."""
 
 from dataclasses import dataclass
-from typing import Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,10 @@ from skysift.core.errors import UsageError
 from skysift.data.sky.event_list import GADF_REFERENCE_MJD, EventList, Pointing
 from skysift.data.sky.gti import GoodTimeIntervals
 from skysift.data.sky.tangent import TangentGrid
+
+if TYPE_CHECKING:
+    import gammapy.data
+    import gammapy.maps
 
 __all__ = ["CountsMap", "cell_index"]
 
@@ -98,3 +103,31 @@ class CountsMap:
     def offset(self) -> NDArray[np.float64]:
         """Return the angle [deg] of each pixel from the pointing, shape (n_y, n_x)."""
         return self.grid.separation_from(self.pointing.ra, self.pointing.dec)
+
+    def write(self, path: str | Path) -> None:
+        """Write a FITS file that gammapy's `Map.read` reads; gzipped if it ends in ``.gz``."""
+        from skysift.data.sky import counts_map_fits  # noqa: PLC0415 it imports this module
+
+        counts_map_fits.write_counts_map(self, path)
+
+    @classmethod
+    def read(cls, path: str | Path) -> "CountsMap":
+        """Read a map that :meth:`write` or gammapy's `Map.write` wrote."""
+        from skysift.data.sky import counts_map_fits  # noqa: PLC0415 it imports this module
+
+        return counts_map_fits.read_counts_map(path)
+
+    def to_gammapy(self) -> "gammapy.maps.WcsNDMap":
+        """Return the counts as gammapy's type; see :mod:`skysift.data.sky.gammapy_bridge`."""
+        from skysift.data.sky import gammapy_bridge  # noqa: PLC0415 it imports this module
+
+        return gammapy_bridge.map_to_gammapy(self)
+
+    @classmethod
+    def from_gammapy(
+        cls, counts: "gammapy.maps.WcsNDMap", gti: "gammapy.data.GTI | None" = None
+    ) -> "CountsMap":
+        """Take the counts of gammapy's type."""
+        from skysift.data.sky import gammapy_bridge  # noqa: PLC0415 it imports this module
+
+        return gammapy_bridge.map_from_gammapy(counts, gti)

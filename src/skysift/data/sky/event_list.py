@@ -5,13 +5,16 @@ Data formats for gamma-ray astronomy (GADF) 0.3, https://gamma-astro-data-format
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skysift.core.errors import InputError
 from skysift.data.sky.gti import GoodTimeIntervals
+
+if TYPE_CHECKING:
+    import gammapy.data
 
 __all__ = ["GADF_REFERENCE_MJD", "EventList", "Pointing"]
 
@@ -125,3 +128,16 @@ class EventList:
     def in_energy(self, low: float, high: float) -> Self:
         """Return the events with ``low <= energy < high`` [TeV]."""
         return self.take((self.energy >= low) & (self.energy < high))
+
+    def to_gammapy(self) -> "gammapy.data.EventList":
+        """Return the events as gammapy's type; see :mod:`skysift.data.sky.gammapy_bridge`."""
+        from skysift.data.sky import gammapy_bridge  # noqa: PLC0415 it imports this module
+
+        return gammapy_bridge.events_to_gammapy(self)
+
+    @classmethod
+    def from_gammapy(cls, events: "gammapy.data.EventList", gti: "gammapy.data.GTI") -> "EventList":
+        """Take the events and good time of gammapy's types."""
+        from skysift.data.sky import gammapy_bridge  # noqa: PLC0415 it imports this module
+
+        return gammapy_bridge.events_from_gammapy(events, gti)
