@@ -153,18 +153,18 @@ def _move_away(target: Path) -> None:
 
 
 def _refuse_existing(target: Path, *, overwrite: bool, marker: str | None) -> None:
-    if not target.exists():
-        return
-    if not target.is_dir():
-        raise OutputError("This is a file, not a folder.", "Choose another path.", path=target)
+    try:
+        holds = [entry.name for entry in target.iterdir()]
+    except FileNotFoundError:
+        return  # nothing there, or no more: another writer moved it away
+    except NotADirectoryError as error:
+        raise OutputError(
+            "This is a file, not a folder.", "Choose another path.", path=target
+        ) from error
     if not overwrite:
         raise OutputError(
             "The folder exists already.", "Choose another path or ask to overwrite.", path=target
         )
-    try:
-        holds = [entry.name for entry in target.iterdir()]
-    except FileNotFoundError:
-        return  # another writer moved it away meanwhile
     if marker is not None and holds and marker not in holds:
         raise OutputError(
             f"The folder holds other things than a {marker}, so it is not replaced.",
