@@ -106,7 +106,10 @@ class BackgroundModel:
     eta: FloatArray
     prior: BackgroundPrior = FROM_THE_MAP
     cell: int = 8
-    _radius: float = field(init=False, repr=False)
+    _template: NDArray[np.float32] = field(init=False, repr=False)
+    _cell_template: FloatArray = field(init=False, repr=False)
+    _by_rows: NDArray[np.float32] = field(init=False, repr=False)
+    _by_columns: NDArray[np.float32] = field(init=False, repr=False)
     _terms: NDArray[np.float32] = field(init=False, repr=False)
     _cell_terms: FloatArray = field(init=False, repr=False)
 
@@ -120,19 +123,18 @@ class BackgroundModel:
         radius = float(np.sqrt(self.xi**2 + self.eta**2)[seen].max())
         u = np.minimum((self.xi**2 + self.eta**2) / radius**2, 1.0)
         terms = np.stack([np.ones_like(u), u, u**2, self.xi / radius, self.eta / radius])
-        cells = self._in_cells(terms) / self._in_cells(np.ones_like(u)[None])
-        object.__setattr__(self, "_radius", radius)
-        object.__setattr__(self, "_terms", terms.astype(np.float32))
+        n_y, n_x = self.template.shape[1:]
+        object.__setattr__(self, "_by_rows", _membership(n_y, self.cell).T.copy())
+        object.__setattr__(self, "_by_columns", _membership(n_x, self.cell))
+        object.__setattr__(self, "_template", self.template.astype(np.float32))
+        object.__setattr__(self, "_cell_template", self._in_cells(self._template))
+        cells = self._in_cells(terms) / self._in_cells(np.ones_like(u))
+        object.__setattr__(self, "_terms", terms.reshape(len(terms), -1).astype(np.float32))
         object.__setattr__(self, "_cell_terms", cells.reshape(len(terms), -1))
 
-    def _in_cells(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
+    def _in_cells(self, values: NDArray[np.floating]) -> FloatArray:
         """Sum over cells; the cells at the upper edges may be smaller."""
-        n_y, n_x = values.shape[-2:]
-        rows, columns = np.arange(0, n_y, self.cell), np.arange(0, n_x, self.cell)
-        if n_y % self.cell == 0 and n_x % self.cell == 0:
-            shape = (*values.shape[:-2], len(rows), self.cell, len(columns), self.cell)
-            return np.asarray(values.reshape(shape).sum(axis=(-3, -1)))
-        return np.asarray(np.add.reduceat(np.add.reduceat(values, rows, axis=-2), columns, axis=-1))
+        return np.asarray(self._by_rows @ (values @ self._by_columns), dtype=np.float64)
 
     def fit(
         self, counts: NDArray[np.floating], weight: NDArray[np.floating] | None = None
@@ -158,29 +160,40 @@ class BackgroundModel:
                 "Use one grid and one set of energy bands for both.",
             )
         n_bands = len(counts)
-        template = self.template if weight is None else self.template * weight
-        seen = counts * (template > 0)
-        observed = self._in_cells(seen).reshape(n_bands, -1).astype(np.float64)
-        expected = self._in_cells(template).reshape(n_bands, -1).astype(np.float64)
+        expected, seen = self._cell_template, np.asarray(counts, dtype=np.float32)
+        if weight is not None:
+            expected = self._in_cells(self._template * weight)
+            seen = seen * weight
+        observed = self._in_cells(seen).reshape(n_bands, -1)
+        expected = expected.reshape(n_bands, -1)
         used = expected.sum(axis=0) > 0
         terms = self._cell_terms[:, used]
-        solution = _poisson_regression(observed[:, used], expected[:, used], terms, self.prior)
-        shape = np.einsum(
-            "kt,tyx->kyx", solution.coefficients.astype(np.float32), self._terms, optimize=False
+        solution = _poisson_regression(
+            np.where(expected > 0, observed, 0.0)[:, used], expected[:, used], terms, self.prior
         )
-        fitted = self.template.astype(np.float32) * np.exp(shape)
+        fitted = solution.coefficients.astype(np.float32) @ self._terms
+        np.exp(fitted, out=fitted)
+        fitted = fitted.reshape(self._template.shape)
+        fitted *= self._template
         return BackgroundFit(
             fitted,
             solution.scale_error,
-            fitted.sum(axis=(1, 2)) / self.template.sum(axis=(1, 2)),
+            solution.scale,
             solution.coefficients[0, 3:],
             solution.steps,
         )
 
 
+def _membership(n: int, cell: int) -> NDArray[np.float32]:
+    """Return 1 where a pixel lies in a cell, shape (n, n_cells)."""
+    cells = np.arange(n) // cell
+    return (cells[:, None] == np.arange(cells[-1] + 1)).astype(np.float32)
+
+
 @dataclass(frozen=True, slots=True)
 class _Solution:
     coefficients: FloatArray  # (n_bands, 5)
+    scale: FloatArray
     scale_error: FloatArray
     steps: int
 
@@ -193,14 +206,14 @@ def _poisson_regression(
     The normal equations are arrow-shaped: three unknowns per band, tied by the two of the gradient,
     which are found from the Schur complement.
     """
-    n_bands = len(observed)
+    n_bands, n_terms = len(observed), len(terms)
     start = np.log((observed.sum(1) + _LEAST_COUNTS) / (expected.sum(1) + _RIDGE))
     own = np.stack([start, np.zeros(n_bands), np.zeros(n_bands)], axis=1)
     common = np.zeros(2)
     own_precision = np.array([prior.scale, prior.shape, prior.shape]) ** -2.0
     common_precision = np.full(2, prior.gradient**-2.0)
+    products = (terms[:, None] * terms[None]).reshape(n_terms**2, -1).T
     a, g = terms[:3], terms[3:]
-    inverse = np.empty((n_bands, 3, 3))
     steps = 0
     for _ in range(_MOST_STEPS):
         steps += 1
@@ -210,29 +223,28 @@ def _poisson_regression(
         pull[:, 0] = (own[:, 0] - start) * own_precision[0]
         own_gradient = residual @ a.T - pull
         common_gradient = g @ residual.sum(0) - common * common_precision
-        own_hessian = np.einsum("kn,in,jn->kij", mean, a, a, optimize=True) + np.diag(own_precision)
-        cross = np.einsum("kn,in,jn->kij", mean, a, g, optimize=True)
-        total = mean.sum(0)
-        inverse = np.linalg.inv(own_hessian)
+        hessian = (mean @ products).reshape(n_bands, n_terms, n_terms)
+        inverse = np.linalg.inv(hessian[:, :3, :3] + np.diag(own_precision))
+        cross = hessian[:, :3, 3:]
         folded = inverse @ cross
-        schur = (
-            (g * total) @ g.T + np.diag(common_precision) - np.einsum("kij,kil->jl", cross, folded)
-        )
-        common_step = np.linalg.solve(
-            schur, common_gradient - np.einsum("kij,ki->j", folded, own_gradient)
-        )
-        own_step = np.einsum("kij,kj->ki", inverse, own_gradient) - folded @ common_step
+        schur = hessian[:, 3:, 3:].sum(0) + np.diag(common_precision)
+        schur -= (cross.transpose(0, 2, 1) @ folded).sum(0)
+        shared = (folded.transpose(0, 2, 1) @ own_gradient[..., None])[..., 0].sum(0)
+        common_step = np.linalg.solve(schur, common_gradient - shared)
+        own_step = (inverse @ own_gradient[..., None])[..., 0] - folded @ common_step
         largest = max(np.abs(own_step).max(), np.abs(common_step).max())
         damping = min(1.0, _LARGEST_STEP / largest)
         own, common = own + damping * own_step, common + damping * common_step
         if largest < _CONVERGED:
             break
     coefficients = np.concatenate([own, np.tile(common, (n_bands, 1))], axis=1)
-    return _Solution(coefficients, _level_error(mean, a, inverse), steps)
+    scale = mean.sum(1) / np.maximum(expected.sum(1), _RIDGE)
+    return _Solution(coefficients, scale, _level_error(mean, a, inverse), steps)
 
 
 def _level_error(mean: FloatArray, terms: FloatArray, inverse: FloatArray) -> FloatArray:
     """Return the relative error of each band's mean level, from the covariance of its terms."""
     weight = mean / np.maximum(mean.sum(1, keepdims=True), _RIDGE)
     average = weight @ terms.T
-    return np.asarray(np.sqrt(np.einsum("ki,kij,kj->k", average, inverse, average)))
+    variance = average[:, None, :] @ inverse @ average[:, :, None]
+    return np.asarray(np.sqrt(variance[:, 0, 0]))
