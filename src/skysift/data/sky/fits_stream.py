@@ -100,6 +100,15 @@ class FitsStream:
             )
         return data
 
+    def read_all(self) -> bytes:
+        """Return the whole file, unpacked."""
+        pieces: list[bytes] = []
+        position = 0
+        while not self.is_end(position):
+            pieces.append(self._read(position, min(_PIECE, self._max_bytes - position)))
+            position += len(pieces[-1])
+        return b"".join(pieces)
+
     def is_end(self, start: int) -> bool:
         """Tell whether the file ends at or before a position."""
         return not self._read(start, 1)
@@ -199,10 +208,4 @@ def read_bounded(path: str | Path, *, max_bytes: int = MAX_BYTES) -> bytes:
         If the file cannot be read, is no FITS file, or unpacks to more than the bound.
     """
     with FitsStream(path, max_bytes=max_bytes) as stream:
-        pieces = []
-        position = 0
-        while not stream.is_end(position):
-            piece = stream._read(position, _PIECE)  # noqa: SLF001 - the last piece may be short
-            pieces.append(piece)
-            position += len(piece)
-    return b"".join(pieces)
+        return stream.read_all()

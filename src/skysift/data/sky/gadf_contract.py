@@ -68,7 +68,10 @@ def sound_rows(columns: EventColumns, findings: Findings) -> tuple[EventColumns,
             "The right ascension is outside 0 to 360 deg: a whole turn is added.",
             np.flatnonzero(turned),
         )
-        columns = replace(columns, ra=np.where(turned, np.mod(columns.ra, _TURN), columns.ra))
+        ra = columns.ra.copy()
+        ra[turned] = np.mod(ra[turned], _TURN)
+        ra[ra == _TURN] = 0.0  # which is what the remainder of a tiny negative number rounds to
+        columns = replace(columns, ra=ra)
     return columns, usable
 
 
