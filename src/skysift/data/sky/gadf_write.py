@@ -70,6 +70,7 @@ def _events_hdu(events: EventList) -> fits.BinTableHDU:
     for keyword, value in events.meta.items():
         if keyword != "TIMESYS" and _fits_card(value):
             header[keyword] = value
+    header.setdefault("OBS_MODE", "POINTING")
     header.setdefault("OBS_ID", int(events.name) if events.name.isdigit() else 0)
     header.update(_clock_cards(events.reference_mjd))
     if len(events.gti):
