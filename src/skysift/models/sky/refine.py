@@ -30,6 +30,7 @@ _GRID = 13
 _SPAN = 4.0  # standard deviations
 _WIDEST = 0.3  # deg
 _POSTERIOR_REACH = 0.5  # deg: photons further away hardly tell one place from the next
+_POSITIVE = 0.95
 _STILL = 1e-3  # counts
 _TINY = 1e-12
 
@@ -221,8 +222,8 @@ def _band_counts(
 ) -> tuple[FloatArray, FloatArray]:
     """Return the counts of the source in each band, fitted one by one, and their variances.
 
-    A band's counts may come out negative, so that their sum is not biased, but never so far that a
-    photon would have a negative rate.
+    A band's counts may come out negative, so that their sum is not biased, but never so far that
+    the rate would be negative anywhere.
     """
     n_bands = len(source.share)
     radius = np.hypot(photons.xi - place[0], photons.eta - place[1])
@@ -231,9 +232,7 @@ def _band_counts(
     ratio = density / background
     contained = source.density @ source.ring_area
     counts = np.full(n_bands, _FEWEST)
-    lowest = np.array(
-        [-0.9 / max(ratio[photons.band == band].max(initial=0.0), _TINY) for band in range(n_bands)]
-    )
+    lowest = -_POSITIVE * level / np.maximum(source.density[:, 0], _TINY)
     for _ in range(_MOST_STEPS):
         term = ratio / (1 + counts[photons.band] * ratio)
         gradient = np.bincount(photons.band, photons.weight * term, n_bands) - contained
