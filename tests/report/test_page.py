@@ -189,7 +189,7 @@ def test_paper_is_always_light(html):
 
 
 def test_cells_carry_sort_keys_best_and_intervals(html):
-    assert re.search(r'class="right" data-sort="0.9">', html)
+    assert re.search(r'class="right barred" data-sort="0.9">', html)
     assert re.search(r'<strong class="best">0.900</strong>\s*<span class="interval">0.800 to', html)
     assert html.count('class="best"') == 1
     assert 'data-sort="10.0"' in html

@@ -306,11 +306,30 @@ def test_purity_states_the_fraction_of_signal_that_it_holds_for():
     np.testing.assert_array_equal(line(axes, "trees").get_ydata(), [0.9, 0.05])
 
 
+def test_curves_against_the_prior_lie_on_decades_and_marks_are_named():
+    prior = np.array([2e-4, 0.01, 0.5])
+    axes = plots.plot_against_prior(
+        {"0.9": plots.Series(prior, [0.1, 0.4, 0.9], [0.0, 0.3, 0.8], [0.2, 0.5, 1.0])},
+        value="Probability of a gamma",
+        marks={"nature": 1e-3},
+        classes=GAMMA_HADRON,
+    )
+    assert axes.get_xscale() == "log"
+    assert axes.get_xlim() == pytest.approx((1e-4, 1.0))
+    assert axes.get_xlabel() == "Share of gammas among all events"
+    assert axes.get_ylabel() == "Probability of a gamma"
+    np.testing.assert_array_equal(line(axes, "0.9").get_ydata(), [0.1, 0.4, 0.9])
+    assert len(axes.collections) == 1  # the band
+    assert "nature" in all_texts(axes)
+    assert any(list(one.get_xdata()) == [1e-3, 1e-3] for one in axes.get_lines())
+
+
 @pytest.mark.parametrize(
     "function",
     [
         plots.plot_roc,
         plots.plot_purity,
+        plots.plot_against_prior,
         plots.plot_reliability,
         plots.plot_quality_factor,
         plots.plot_significance_against_cut,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle, StepPatch
 
@@ -16,7 +16,15 @@ from skysift.report.plots.explore import (
     plot_feature_distributions,
     plot_separation,
 )
-from skysift.report.plots.style import BACKGROUND, SIGNAL
+from skysift.report.plots.style import BACKGROUND, INK, PALETTE, SIGNAL
+
+
+def luminance(rgb):
+    return float(np.dot(np.asarray(rgb) ** 2.2, [0.2126, 0.7152, 0.0722]))
+
+
+def same(one, other):
+    return np.allclose(to_rgb(one), other[:3])
 
 
 @pytest.fixture
@@ -77,13 +85,19 @@ def test_signal_is_above_the_diagonal_and_numbers_are_legible(exploration):
         else:
             assert float(text.get_text().replace("\N{MINUS SIGN}", "-")) == round(value, 2)
     cells = {
-        (round(cell.get_x() + 0.48), round(cell.get_y() + 0.48)): np.array(cell.get_facecolor()[:3])
+        (round(cell.get_x() + 0.48), round(cell.get_y() + 0.48)): cell.get_facecolor()
         for cell in axes.patches
         if isinstance(cell, Rectangle)
     }
-    ink = {"white": 1.0, "black": 0.0}
-    for place, text in written.items():
-        assert abs(cells[place].mean() - ink[text.get_color()]) > 0.3
+    for name in ("light", "dark"):
+        paper, ink = (np.array(to_rgb(getattr(PALETTE[part], name))) for part in ("paper", "ink"))
+        for place in written:
+            *_, opacity = cells[place]
+            shade = next(one for one in PALETTE.values() if same(one.light, cells[place]))
+            cell = np.array(to_rgb(getattr(shade, name))) * opacity + paper * (1 - opacity)
+            darker, brighter = sorted([luminance(cell), luminance(ink)])
+            assert (brighter + 0.05) / (darker + 0.05) > 3.0  # WCAG 2.2, 1.4.11
+    assert {text.get_color() for text in written.values()} == {INK}
     axes.figure.canvas.draw()
 
 

@@ -17,6 +17,7 @@ from skysift.report.plots.cuts import (
     plot_score_distribution,
     plot_significance_against_cut,
 )
+from skysift.report.plots.prior import plot_against_prior
 from skysift.report.plots.series import Series
 from skysift.report.plots.style import drawing, new_axes, strokes, style
 
@@ -24,6 +25,7 @@ __all__ = [
     "Series",
     "drawing",
     "new_axes",
+    "plot_against_prior",
     "plot_comparison",
     "plot_confusion",
     "plot_efficiency_by_bin",

@@ -7,7 +7,6 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
@@ -30,11 +29,7 @@ from skysift.report.plots.style import (
 
 __all__ = ["plot_artefact", "plot_correlation", "plot_feature_distributions", "plot_separation"]
 
-# Neither of the two colours that stand for a class, and a middle that is light on a dark page too.
-_DIVERGING = LinearSegmentedColormap.from_list(
-    "skysift_diverging", [PALETTE["wine"].light, "#fdfdfd", PALETTE["green"].light]
-)
-_DARK = 0.18
+_STRONGEST = 0.65  # opacity of a cell at a correlation of 1: the page's ink is legible on it
 _CHANCE = 0.5
 _ARTEFACT_BINS = 120
 _BINS_IN_REGION = 12
@@ -165,12 +160,19 @@ def plot_correlation(
 
 
 def _draw_cell(axes: Axes, row: int, column: int, value: float) -> None:
+    """Fill a cell, the more opaque the stronger; colours and ink follow the page, light or dark."""
     known = math.isfinite(value)
-    color = _DIVERGING((value + 1) / 2) if known else mpl.colors.to_rgba(GRID)
+    # Neither of the two colours that stand for a class.
+    sign = PALETTE["green" if value > 0 else "wine"].light
     axes.add_patch(
-        Rectangle((column - 0.48, row - 0.48), 0.96, 0.96, facecolor=color, edgecolor="none")
+        Rectangle(
+            (column - 0.48, row - 0.48),
+            0.96,
+            0.96,
+            facecolor=mpl.colors.to_rgba(sign, _STRONGEST * abs(value)) if known else GRID,
+            edgecolor="none",
+        )
     )
-    # The cell is light whatever the page, so its ink is fixed to be dark or white.
     axes.text(
         column,
         row,
@@ -178,14 +180,8 @@ def _draw_cell(axes: Axes, row: int, column: int, value: float) -> None:
         ha="center",
         va="center",
         fontsize=8.0,
-        color="white" if known and _is_dark(color) else "black",
+        color=INK,
     )
-
-
-def _is_dark(color: tuple[float, ...]) -> bool:
-    """Return whether white ink reads better than black on a colour (relative luminance)."""
-    red, green, blue = (channel**2.2 for channel in color[:3])
-    return bool(0.2126 * red + 0.7152 * green + 0.0722 * blue < _DARK)
 
 
 def plot_separation(

@@ -244,7 +244,10 @@ def plain(value: float) -> str:
 
     Examples
     --------
-    >>> plain(0.02), plain(12345.0)
-    ('0.02', '12,300')
+    >>> plain(0.02), plain(12345.0), plain(1e-5)
+    ('0.02', '12,300', '0.00001')
     """
-    return f"{float(f'{value:.3g}'):,.12g}"
+    rounded = float(f"{value:.3g}")
+    decimals = 0 if rounded == 0 else max(0, 2 - math.floor(math.log10(abs(rounded))))
+    text = f"{rounded:,.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

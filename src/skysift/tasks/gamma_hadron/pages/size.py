@@ -28,7 +28,7 @@ __all__ = ["BinnedCuts", "add_by_size", "choose_by_size"]
 
 _VARIABLE = "log10 SIZE"
 _AXIS = "log10 SIZE, bins of equal numbers of events"
-_EFFICIENCY = "Signal efficiency"
+_EFFICIENCY = "Gamma efficiency"
 _MOST_BINS = 5
 _HADRONS_PER_BIN = 40
 _ACCEPTANCE = 0.1
@@ -156,14 +156,14 @@ def _add_global(block: Block, study: Study, edges: NDArray[np.float64]) -> None:
         f"(chosen on {point.chosen_on}), measured on {point.measured_on}. {study.label} keeps "
         f"{100 * evenly[0]:.0f} % of the gammas in the faintest bin and {100 * evenly[-1]:.0f} % "
         "in the brightest. Bars: 95 %, Wilson.",
-        alt="Signal efficiency in bins of SIZE at one cut.",
+        alt="Gamma efficiency in bins of SIZE at one cut.",
     )
     block.figure(
-        _figure(edges, {study.label: passing}, "Background acceptance", study.colors),
+        _figure(edges, {study.label: passing}, "Hadron acceptance", study.colors),
         caption=f"**The hadrons that pass the same cut**, on {point.measured_on}. Where the points "
         "stand highest is where the remaining background comes from; a point at 0 means that none "
         "passed, and its bar how many still could in a longer run. Bars: 95 %, Wilson.",
-        alt="Background acceptance in bins of SIZE at one cut.",
+        alt="Hadron acceptance in bins of SIZE at one cut.",
     )
 
 
@@ -230,7 +230,7 @@ def _add_binned(block: Block, found: BinnedCuts) -> None:
     )
     for value, pick in (
         (_EFFICIENCY, "efficiency"),
-        ("Background acceptance", "acceptance"),
+        ("Hadron acceptance", "acceptance"),
     ):
         block.figure(
             _figure(

@@ -9,10 +9,11 @@ from skysift.core.errors import InputError
 from skysift.evaluate.counts import asimov_significance
 from skysift.evaluate.intervals import Interval
 from skysift.evaluate.operating import OperatingPoint, by_significance
-from skysift.evaluate.purity import expected_purity, prior_shift
+from skysift.evaluate.purity import expected_purity
 from skysift.evaluate.roc import quality_factor
 from skysift.report import Block, Column, Section
 from skysift.report.plots import Series, plot_purity, plot_significance_against_cut
+from skysift.tasks.gamma_hadron.pages.prior import RATIO_IN_NATURE, add_prior
 from skysift.tasks.gamma_hadron.pages.study import CLASSES, Study
 from skysift.tasks.gamma_hadron.pages.thresholds import (
     CHOOSING,
@@ -25,12 +26,10 @@ from skysift.tasks.gamma_hadron.pages.thresholds import (
     measured,
     scan,
 )
-from skysift.tasks.gamma_hadron.pages.words import percent, share, span
+from skysift.tasks.gamma_hadron.pages.words import percent, span
 
 __all__ = ["ALPHA", "BACKGROUND_RATE", "LIVETIME", "SIGNAL_RATE", "add_sky", "best_significance"]
 
-RATIO_IN_NATURE = 1 / 1000
-"""Gammas for each hadron: the order of what a telescope records from a bright source."""
 SIGNAL_RATE = 0.1 / u.s
 BACKGROUND_RATE = 100.0 / u.s
 LIVETIME = 5.0 * u.h
@@ -63,7 +62,7 @@ class BestCut:
 def add_sky(section: Section, study: Study) -> None:
     """Add what the numbers mean where gammas are rare."""
     part = section.subsection("On the sky", lead="One gamma among a thousand hadrons.")
-    part.text(_prior_text(study))
+    add_prior(part, study)
     found = best_significance(study)
     if found is not None:
         _add_significance(part, study, found)
@@ -100,20 +99,6 @@ def _significance(efficiency: object, acceptance: object) -> Floats:
     signal = (SIGNAL_RATE * LIVETIME).to_value(u.one) * np.asarray(efficiency, dtype=np.float64)
     behind = (BACKGROUND_RATE * LIVETIME).to_value(u.one) * np.asarray(acceptance, dtype=np.float64)
     return asimov_significance(signal, behind, ALPHA)
-
-
-def _prior_text(study: Study) -> str:
-    here = study.n_gamma / (study.n_gamma + study.n_hadron)
-    there = RATIO_IN_NATURE / (1 + RATIO_IN_NATURE)
-    shifted = prior_shift([0.9, 0.99, 0.999], prior=here, new_prior=there)
-    even = float(prior_shift([0.5], prior=there, new_prior=here)[0])
-    return (
-        f"Gammaness is a probability **at the mixture of these rows**, {share(here, 0)} gammas. "
-        "Where one gamma comes with 1,000 hadrons, Bayes' rule turns a gammaness of 0.9, 0.99 and "
-        f"0.999 into {shifted[0]:.2g}, {shifted[1]:.2g} and {shifted[2]:.2g}; an even chance needs "
-        f"{even:.5f}. The option `--prior 0.001` of `skysift predict` makes that shift. The "
-        "order of events stays, so efficiencies and acceptances do too."
-    )
 
 
 def _add_significance(block: Block, study: Study, found: BestCut) -> None:
