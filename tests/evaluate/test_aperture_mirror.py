@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 
 from skysift.data.sky.gadf import read_events
+from skysift.data.sky.gadf_location import list_responses
+from skysift.data.sky.rad_max import read_rad_max
 from skysift.data.sky.tangent import separation
 from skysift.evaluate.aperture import (
     Circle,
     Exclusion,
     MaskImage,
     RadialAcceptance,
-    RadMax,
     rad_max_on_off,
     reflected_on_off,
     reflected_regions,
@@ -108,7 +109,8 @@ def test_magic_point_like_runs_with_their_radii_as_gammapy_counts_them(mirror, n
 
     path = mirror / "gamma/magic/rad_max/data" / name
     events = read_events(path).events.in_energy(0.1, 10.0)
-    rad_max = RadMax.read(path)
+    (location,) = (one for one in list_responses(path) if one.hdu_type == "rad_max")
+    rad_max = read_rad_max(location)
     assert rad_max.at([0.05, 0.8], 0.4) == pytest.approx([0.2646, 0.1], abs=1e-3)
     ours = rad_max_on_off(events, *CRAB, rad_max, n_off=n_off)
     table = irf.RadMax2D.read(path, hdu="RAD_MAX")

@@ -13,12 +13,12 @@ from skysift.core.errors import InputError, ReadError, UsageError
 from skysift.data.sky.counts_map import CountsMap
 from skysift.data.sky.event_list import EventList, Pointing
 from skysift.data.sky.gti import GoodTimeIntervals
+from skysift.data.sky.rad_max import RadMax
 from skysift.data.sky.tangent import TangentGrid, separation
 from skysift.evaluate.aperture import (
     Circle,
     Exclusion,
     MaskImage,
-    RadMax,
     rad_max_on_off,
     reflected_on_off,
     reflected_regions,
@@ -197,12 +197,15 @@ def test_a_circle_has_a_radius():
 
 
 def test_a_radius_that_shrinks_with_energy():
-    rad_max = RadMax(np.array([0.1, 1.0, 10.0]), np.array([0.4, 1.0]), np.array([[0.2, 0.1]] * 2))
+    edges, low, high = np.array([0.1, 1.0, 10.0]), np.array([0.3, 0.9]), np.array([0.5, 1.1])
+    rad_max = RadMax(edges, low, high, np.array([[0.2, 0.1]] * 2))
     pointing = Pointing(50.0, 0.0)
     ra = np.array([50.0, 50.0, 50.0, 50.0, 50.0])
     dec = np.array([0.55, 0.55, 0.45, -0.55, 0.4])
     energy = np.array([0.5, 5.0, 5.0, 0.5, 50.0])  # 50 TeV is not in the table
     measured = rad_max_on_off(photon_list(ra, dec, pointing, energy), 50.0, 0.4, rad_max)
     assert (measured.n_on, measured.n_off, measured.alpha) == (2, 1, 1.0)
-    with pytest.raises(InputError, match="axes"):
-        RadMax(np.array([0.1, 1.0]), np.array([0.4]), np.ones((1, 2)))
+    nothing = photon_list(ra[:0], dec[:0], pointing, energy[:0])
+    assert rad_max_on_off(nothing, 50.0, 0.4, rad_max).n_on == 0
+    across = Exclusion((Circle(50.0, -0.4, 0.1),))
+    assert rad_max_on_off(nothing, 50.0, 0.4, rad_max, exclusion=across) is None

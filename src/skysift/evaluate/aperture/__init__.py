@@ -5,7 +5,7 @@ from skysift.evaluate.aperture.excess import excess_interval, excess_upper_limit
 from skysift.evaluate.aperture.exclusion import Circle, Exclusion, MaskImage
 from skysift.evaluate.aperture.maps import SignificanceMap, significance_map
 from skysift.evaluate.aperture.on_off import OnOff, stack
-from skysift.evaluate.aperture.rad_max import RadMax, rad_max_on_off
+from skysift.evaluate.aperture.rad_max import rad_max_on_off
 from skysift.evaluate.aperture.reflected import (
     reflected_on_off,
     reflected_regions,
@@ -19,7 +19,6 @@ __all__ = [
     "Exclusion",
     "MaskImage",
     "OnOff",
-    "RadMax",
     "RadialAcceptance",
     "SignificanceMap",
     "excess_interval",
