@@ -1,0 +1,222 @@
+"""The cleaned map: which of the counts are the sources', given what a method expects of each pixel.
+
+A method says how many counts of sources, s, and of background, b, it expects in a pixel. Each
+of the n counts there is then a source's with probability p = s / (s + b), and the cleaned map is
+the expected number of source photons, n p. With the residual r = n - n p - b the three maps add up
+to the raw counts in every pixel. Where the expectations hold, n p is unbiased for s and the
+residual for 0; where they do not, what is too much or too little stays visible in the residual.
+With s at its maximum-likelihood level, the sum of n p is that of s: the condition for a maximum of
+the Poisson likelihood is just that (it is the fixed point of Richardson 1972, JOSA 62, 55, and Lucy
+1974, AJ 79, 745).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+from numpy.typing import ArrayLike, NDArray
+
+from skysift.core.errors import InputError
+from skysift.core.files import write_atomic
+from skysift.data.io.fits import PROVENANCE_EXTENSION
+from skysift.data.io.provenance import provenance_text
+from skysift.data.sky.counts_map import CountsMap
+from skysift.data.sky.gadf_write import gti_hdu
+
+__all__ = ["CleanedMap", "clean"]
+
+FloatArray = NDArray[np.float64]
+
+_BANDS = "EBOUNDS"
+_ZENITH = 90.0
+
+
+@dataclass(frozen=True, slots=True)
+class CleanedMap:
+    """Raw counts taken apart: ``cleaned + background + residual = counts`` in every pixel.
+
+    Parameters
+    ----------
+    counts : CountsMap
+        The raw counts.
+    cleaned : array, shape (n_bands, n_y, n_x)
+        Expected number of source photons among them.
+    background : array, shape (n_bands, n_y, n_x)
+        Expected counts of background.
+    residual : array, shape (n_bands, n_y, n_x)
+        What neither explains; negative where there are fewer counts than expected.
+    variance : array, shape (n_bands, n_y, n_x)
+        Of the cleaned counts about the number of source photons that really are in the pixel: the
+        binomial ``n p (1 - p)``, and ``(n p (1 - p) level_error)^2`` because p is known no better
+        than the level of the source. This second part is common to all pixels: to add up pixels,
+        use :meth:`source_counts`.
+    level_error : float
+        Relative standard deviation of the level of the sources.
+    """
+
+    counts: CountsMap
+    cleaned: FloatArray
+    background: FloatArray
+    residual: FloatArray
+    variance: FloatArray
+    level_error: float
+
+    def source_counts(self, region: NDArray[np.bool_] | None = None) -> tuple[float, float]:
+        """Return the counts of the source in a region, and their standard deviation.
+
+        Parameters
+        ----------
+        region : array of bool, shape (n_y, n_x) or (n_bands, n_y, n_x), optional
+            The whole map if left out. It should hold the source: the level of one source says
+            nothing of another.
+
+        Returns
+        -------
+        counts, error : float
+            The error is that about the expected counts: it has the variance of what thinning cannot
+            know, of the level, and of the source photons themselves. For the whole map and the
+            default level error this is ``sum(s) / sqrt(sum(s p))``, the bound of Cramer and Rao.
+        """
+        inside = np.broadcast_to(True if region is None else region, self.cleaned.shape)
+        cleaned = self.cleaned[inside]
+        counts = self.counts.counts[inside].astype(np.float64)
+        share = np.divide(cleaned, counts, out=np.zeros_like(cleaned), where=counts > 0)
+        unknown = float(np.sum(cleaned * (1 - share)))
+        total = float(cleaned.sum())
+        return total, float(np.sqrt(total + unknown + (unknown * self.level_error) ** 2))
+
+    def write(self, path: str | Path, provenance: Mapping[str, Any] | None = None) -> None:
+        """Write the maps as FITS, each of which gammapy's ``Map.read(path, hdu=NAME)`` reads.
+
+        Extensions CLEANED, VARIANCE, BACKGROUND and RESIDUAL are cubes in double precision with a
+        TAN WCS; EBOUNDS has their energy bands and GTI the good time. The provenance, as JSON, is
+        in an extension of its own.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written there.
+        """
+        hdus = fits.HDUList([fits.PrimaryHDU(header=self._summary())])
+        for name in ("cleaned", "variance", "background", "residual"):
+            hdus.append(_cube(name.upper(), getattr(self, name), self.counts))
+        hdus.append(_bands(self.counts.energy_edges))
+        hdus.append(gti_hdu(self.counts.gti, self.counts.reference_mjd))
+        if text := provenance_text(provenance):
+            column = fits.Column("json", f"{len(text)}A", array=np.array([text]))
+            hdus.append(fits.BinTableHDU.from_columns([column], name=PROVENANCE_EXTENSION))
+        buffer = BytesIO()
+        hdus.writeto(buffer, checksum=True)
+        write_atomic(path, buffer.getvalue())
+
+    def _summary(self) -> fits.Header:
+        pointing = self.counts.pointing
+        header = fits.Header()
+        header["CREATOR"] = "skysift"
+        for keyword, values in {
+            "NCOUNTS": self.counts.counts,
+            "NCLEANED": self.cleaned,
+            "NBACKGND": self.background,
+            "NRESIDUE": self.residual,
+        }.items():
+            header[keyword] = (float(values.sum(dtype=np.float64)), "sum of the map")
+        header["LEVELERR"] = (self.level_error, "relative error of the source level")
+        numbers = {
+            "LIVETIME": (self.counts.livetime, "[s] good time less dead time"),
+            "RA_PNT": (pointing.ra, "[deg]"),
+            "DEC_PNT": (pointing.dec, "[deg]"),
+            "ALT_PNT": (_ZENITH - pointing.zenith, "[deg]"),
+        }
+        for keyword, (value, comment) in numbers.items():
+            if np.isfinite(value):
+                header[keyword] = (value, comment)
+        return header
+
+
+def clean(
+    counts: CountsMap,
+    source: ArrayLike,
+    background: ArrayLike,
+    *,
+    level_error: float | None = None,
+) -> CleanedMap:
+    """Take counts apart into sources, background and residual.
+
+    Parameters
+    ----------
+    counts : CountsMap
+        Raw counts.
+    source, background : array_like, shape (n_bands, n_y, n_x)
+        Expected counts of each, >= 0. A pixel where both are 0 leaves its counts to the residual.
+    level_error : float, optional
+        Relative standard deviation of the level of the sources; if left out, that of a fit with
+        a known background, ``1 / sqrt(sum(s p))``. A fit that frees the background too is less
+        certain: give its error.
+
+    Raises
+    ------
+    InputError
+        If an expectation does not fit the counts, is negative or is not finite.
+    """
+    raw = counts.counts.astype(np.float64)
+    expected_source, expected_background = (
+        _expectation(name, values, raw.shape)
+        for name, values in (("source", source), ("background", background))
+    )
+    both = expected_source + expected_background
+    share = np.divide(expected_source, both, out=np.zeros_like(both), where=both > 0)
+    if level_error is None:
+        information = float(np.sum(expected_source * share))
+        level_error = 1 / np.sqrt(information) if information > 0 else 0.0
+    cleaned = raw * share
+    unknown = cleaned * (1 - share)
+    return CleanedMap(
+        counts,
+        cleaned,
+        expected_background,
+        raw - cleaned - expected_background,
+        unknown + (unknown * level_error) ** 2,
+        float(level_error),
+    )
+
+
+def _expectation(name: str, values: ArrayLike, shape: tuple[int, ...]) -> FloatArray:
+    array = np.asarray(values, dtype=np.float64)
+    if array.shape != shape:
+        raise InputError(
+            f"The {name} expectation has shape {array.shape}, the counts {shape}.",
+            "Put both on the same grid and bands.",
+        )
+    if not (np.isfinite(array).all() and (array >= 0).all()):
+        raise InputError(
+            f"The {name} expectation holds negative or undefined values.", "Give values >= 0."
+        )
+    return array
+
+
+def _cube(name: str, values: FloatArray, counts: CountsMap) -> fits.ImageHDU:
+    hdu = fits.ImageHDU(values, header=counts.grid.wcs().to_header(), name=name)
+    hdu.header["WCSSHAPE"] = f"({counts.grid.n_x},{counts.grid.n_y},{counts.n_bands})"
+    hdu.header["BANDSHDU"] = _BANDS
+    hdu.header["AXCOLS1"] = "E_MIN,E_MAX"
+    hdu.header["INTERP1"] = "log"
+    hdu.header["BUNIT"] = ""
+    return hdu
+
+
+def _bands(edges: FloatArray) -> fits.BinTableHDU:
+    low, high = edges[:-1], edges[1:]
+    columns = [
+        fits.Column("CHANNEL", "K", array=np.arange(len(low))),
+        fits.Column("ENERGY", "D", unit="TeV", array=np.sqrt(low * high)),
+        fits.Column("E_MIN", "D", unit="TeV", array=low),
+        fits.Column("E_MAX", "D", unit="TeV", array=high),
+    ]
+    hdu = fits.BinTableHDU.from_columns(columns, name=_BANDS)
+    hdu.header["AXCOLS1"] = "E_MIN,E_MAX"
+    hdu.header["INTERP1"] = "log"
+    return hdu
