@@ -187,7 +187,7 @@ class BackgroundModel:
 def _membership(n: int, cell: int) -> NDArray[np.float32]:
     """Return 1 where a pixel lies in a cell, shape (n, n_cells)."""
     cells = np.arange(n) // cell
-    return (cells[:, None] == np.arange(cells[-1] + 1)).astype(np.float32)
+    return np.asarray(cells[:, None] == np.arange(cells[-1] + 1), dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +217,7 @@ def _poisson_regression(
     steps = 0
     for _ in range(_MOST_STEPS):
         steps += 1
-        mean = expected * np.exp(own @ a + common @ g)
+        mean = np.asarray(expected * np.exp(own @ a + common @ g), dtype=np.float64)
         residual = observed - mean
         pull = own * own_precision
         pull[:, 0] = (own[:, 0] - start) * own_precision[0]

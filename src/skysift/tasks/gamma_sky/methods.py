@@ -1,0 +1,316 @@
+"""The ways to search a field, all behind one interface.
+
+``likelihood-ratio``
+    Every photon weighed by its energy and place, then fitted: the default.
+``likelihood-ratio-peak``
+    The same without the fit: the pixel of the highest weight.
+``matched-filter``
+    All energies in one band, then fitted.
+``matched-filter-peak``
+    The same without the fit.
+``smoothed-maximum``
+    The highest pixel of smoothed counts: always one candidate, no significance.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from skysift.core.errors import InputError, UnknownNameError
+from skysift.data.irf.analytic import AnalyticResponse
+from skysift.data.irf.response import InstrumentResponse
+from skysift.data.irf.spectra import Spectrum, crab_power_law
+from skysift.data.sky.event_list import Pointing
+from skysift.data.sky.tangent import TangentGrid
+from skysift.models.sky.candidate import Candidate
+from skysift.models.sky.local_source import Photons
+from skysift.models.sky.search import SearchResult, SearchSettings, SkySearch
+from skysift.models.sky.trials import TrialsTable
+from skysift.preprocess.folding import (
+    PointSourceModel,
+    field_coordinates,
+    fold_background,
+    fold_point_source,
+)
+from skysift.preprocess.sky_background import (
+    FROM_THE_MAP,
+    FROM_THE_RESPONSE,
+    BackgroundFit,
+    BackgroundModel,
+)
+
+__all__ = ["CLASSICAL", "FieldSetup", "Method", "make_method"]
+
+FloatArray = NDArray[np.float64]
+
+CLASSICAL = (
+    "likelihood-ratio",
+    "likelihood-ratio-peak",
+    "matched-filter",
+    "matched-filter-peak",
+    "smoothed-maximum",
+)
+
+_OFFSETS = np.arange(0.0, 3.01, 0.25)
+_RADII = np.arange(0.0, 0.9, 0.004)
+_REFERENCE_FLUX, _REFERENCE_TIME = 0.1, 100.0  # Crab and s: at the threshold of a search
+_SMOOTHING = 5.0  # pixels, as in the published pipeline
+
+
+class Method(Protocol):
+    """Anything that finds sources on a map."""
+
+    def __call__(self, counts: NDArray[np.float32], photons: Photons | None = None) -> SearchResult:
+        """Search raw counts[band, y, x]; photons allow a fit without binning."""
+        ...
+
+
+@dataclass(frozen=True)
+class FieldSetup:
+    """What a search must know of a field before its photons.
+
+    Parameters
+    ----------
+    grid : TangentGrid
+        The pixels.
+    pointing : Pointing
+        Where the telescope looked.
+    energy_edges : array, shape (n_bands + 1,) [TeV]
+        Bands of reconstructed energy.
+    livetime : float [s]
+        Of a window.
+    response : InstrumentResponse or None
+        The instrument's own; None for a search that needs no response file: it takes the shapes of
+        an analytic one and everything else from the map.
+    spectrum : callable
+        What sources are taken to look like; its norm is the unit of flux.
+    """
+
+    grid: TangentGrid
+    pointing: Pointing
+    energy_edges: FloatArray
+    livetime: float
+    response: InstrumentResponse | None = None
+    spectrum: Spectrum = field(default_factory=crab_power_law)
+
+    def folded(self) -> "FoldedField":
+        """Fold the response with the field.
+
+        Bands that the response does not see at the low or the high end are left out.
+
+        Raises
+        ------
+        InputError
+            If no band is left.
+        """
+        response = self.response or AnalyticResponse(zenith=_zenith(self.pointing))
+        source = fold_point_source(response, self.spectrum, self.energy_edges, _OFFSETS, _RADII)
+        rate, own = _background(response, self.energy_edges, self.grid, self.pointing)
+        seen = np.flatnonzero((rate.sum(axis=(1, 2)) > 0) & (source.rate.sum(axis=0) > 0))
+        if len(seen) == 0:
+            raise InputError(
+                f"The response '{response.name}' sees nothing between "
+                f"{self.energy_edges[0]:g} and {self.energy_edges[-1]:g} TeV.",
+                "Choose other energies with --emin and --emax.",
+            )
+        bands = slice(int(seen[0]), int(seen[-1]) + 1)
+        chosen = PointSourceModel(
+            self.energy_edges[bands.start : bands.stop + 1],
+            source.offsets,
+            source.radii,
+            source.rate[:, bands],
+            source.density[:, bands],
+        )
+        return FoldedField(self, bands, chosen, rate[bands], own and self.response is not None)
+
+
+@dataclass(frozen=True)
+class FoldedField:
+    """A field with its response folded in.
+
+    Parameters
+    ----------
+    setup : FieldSetup
+        What was folded.
+    bands : slice
+        Those of the setup that the response sees.
+    source : PointSourceModel
+        A source of one unit of flux, in these bands.
+    background : array, shape (n_bands, n_y, n_x) [s-1]
+        Template.
+    own_background : bool
+        Whether the template is the instrument's own.
+    """
+
+    setup: FieldSetup
+    bands: slice
+    source: PointSourceModel
+    background: FloatArray
+    own_background: bool
+
+    def in_one_band(self) -> "FoldedField":
+        """Return the same with all energies in one band."""
+        rate = self.source.rate
+        density = np.einsum("ob,obr->or", rate, self.source.density)
+        total = rate.sum(axis=1)
+        source = PointSourceModel(
+            self.source.energy_edges[[0, -1]],
+            self.source.offsets,
+            self.source.radii,
+            total[:, None],
+            (density / np.maximum(total, 1e-300)[:, None])[:, None],
+        )
+        return replace(self, source=source, background=self.background.sum(axis=0, keepdims=True))
+
+    def search(self, trials: TrialsTable, settings: SearchSettings) -> SkySearch:
+        """Return the search by the likelihood ratio."""
+        setup = self.setup
+        x, y = field_coordinates(setup.grid, setup.pointing)
+        template = self.background * setup.livetime
+        prior = FROM_THE_RESPONSE if self.own_background else FROM_THE_MAP
+        xi, eta = setup.grid.to_plane(setup.pointing.ra, setup.pointing.dec)
+        distance = np.hypot(x, y)
+        ring = np.abs(distance - settings.offset) < 2 * setup.grid.pixel_size
+        if not ring.any():
+            ring = distance <= np.quantile(distance, 0.1)
+        # The weakest source that can be found falls with the root of the exposure.
+        flux = _REFERENCE_FLUX * np.sqrt(_REFERENCE_TIME / setup.livetime)
+        return SkySearch(
+            setup.grid,
+            self.source,
+            BackgroundModel(template, x, y, prior),
+            pointing=(float(xi), float(eta)),
+            reference_counts=np.maximum(template[:, ring].mean(axis=1), 1e-9),
+            reference_flux=flux * setup.livetime,
+            trials=trials,
+            settings=settings,
+        )
+
+
+def make_method(
+    name: str,
+    setup: FieldSetup,
+    trials: TrialsTable,
+    settings: SearchSettings | None = None,
+) -> Method:
+    """Return a classical method, ready for maps of one field.
+
+    Parameters
+    ----------
+    name : str
+        One of `CLASSICAL`.
+    setup : FieldSetup
+        The field.
+    trials : TrialsTable
+        Calibration of the false alarms.
+    settings : SearchSettings, optional
+        How to search.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such method.
+    InputError
+        If the response sees nothing in the bands.
+    """
+    if name not in CLASSICAL:
+        raise UnknownNameError("method", name, CLASSICAL)
+    if name == "smoothed-maximum":
+        return SmoothedMaximum(setup)
+    chosen = replace(settings or SearchSettings(), fit=not name.endswith("-peak"))
+    folded = setup.folded()
+    if name.startswith("matched-filter"):
+        return _OneBand(folded.in_one_band().search(trials, chosen), folded.bands)
+    return _Bands(folded.search(trials, chosen), folded.bands)
+
+
+@dataclass(frozen=True)
+class _Bands:
+    """A search of some of the bands of a map."""
+
+    search: SkySearch
+    bands: slice
+
+    def __call__(self, counts: NDArray[np.float32], photons: Photons | None = None) -> SearchResult:
+        return self.search(counts[self.bands], _within(photons, self.bands))
+
+
+@dataclass(frozen=True)
+class _OneBand:
+    """A search of the sum of some of the bands of a map."""
+
+    search: SkySearch
+    bands: slice
+
+    def __call__(self, counts: NDArray[np.float32], photons: Photons | None = None) -> SearchResult:
+        chosen = _within(photons, self.bands)
+        if chosen is not None:
+            chosen = replace(chosen, band=np.zeros(len(chosen), dtype=np.int64))
+        return self.search(counts[self.bands].sum(axis=0, keepdims=True), chosen)
+
+
+@dataclass(frozen=True)
+class SmoothedMaximum:
+    """The highest pixel of counts smoothed by a Gaussian: the simplest of all answers.
+
+    Parameters
+    ----------
+    setup : FieldSetup
+        The field.
+    width : float
+        Standard deviation of the Gaussian in pixels.
+    """
+
+    setup: FieldSetup
+    width: float = _SMOOTHING
+
+    def __call__(self, counts: NDArray[np.float32], photons: Photons | None = None) -> SearchResult:
+        """Return the one candidate; nothing is known of its errors or of its chance."""
+        del photons  # it sees pixels only
+        smooth = gaussian_filter(counts.sum(axis=0), self.width, mode="constant")
+        row, column = np.unravel_index(int(np.argmax(smooth)), smooth.shape)
+        xi, eta = self.setup.grid.pixel_to_plane(float(column), float(row))
+        unknown = np.full(len(counts), np.nan)
+        candidate = Candidate(
+            float(xi),
+            float(eta),
+            np.full((2, 2), np.nan),
+            float("nan"),
+            float("nan"),
+            float("nan"),
+            1.0,
+            1.0,
+            unknown,
+        )
+        nothing = BackgroundFit(np.zeros_like(counts), unknown, unknown, np.zeros(2), 0)
+        return SearchResult((candidate,), nothing, float("nan"), smooth)
+
+
+def _within(photons: Photons | None, bands: slice) -> Photons | None:
+    if photons is None:
+        return None
+    chosen = np.flatnonzero((photons.band >= bands.start) & (photons.band < bands.stop))
+    return Photons(
+        photons.xi[chosen],
+        photons.eta[chosen],
+        photons.band[chosen] - bands.start,
+        photons.weight[chosen],
+    )
+
+
+def _zenith(pointing: Pointing) -> float:
+    return pointing.zenith if np.isfinite(pointing.zenith) else 20.0
+
+
+def _background(
+    response: InstrumentResponse, edges: FloatArray, grid: TangentGrid, pointing: Pointing
+) -> tuple[FloatArray, bool]:
+    """Return the background template, and whether it is the response's own."""
+    try:
+        return fold_background(response, edges, grid, pointing), True
+    except InputError:  # a response without a background model
+        stand_in = AnalyticResponse(zenith=_zenith(pointing))
+        return fold_background(stand_in, edges, grid, pointing), False
