@@ -117,12 +117,13 @@ class CleanedMap:
         pointing = self.counts.pointing
         header = fits.Header()
         header["CREATOR"] = "skysift"
-        for keyword, values in {
+        parts: dict[str, NDArray[Any]] = {
             "NCOUNTS": self.counts.counts,
             "NCLEANED": self.cleaned,
             "NBACKGND": self.background,
             "NRESIDUE": self.residual,
-        }.items():
+        }
+        for keyword, values in parts.items():
             header[keyword] = (float(values.sum(dtype=np.float64)), "sum of the map")
         header["LEVELERR"] = (self.level_error, "relative error of the source level")
         numbers = {
