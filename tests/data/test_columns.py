@@ -44,6 +44,16 @@ def test_both_magic_maps_give_the_same_ten_columns(name):
     assert list(load_map(name).columns) == MAGIC
 
 
+def test_truth_pointing_and_answers_of_lstchain_are_no_features():
+    """Its containers: DL1ParametersContainer, and what its DL2 adds."""
+    never = [
+        "mc_energy", "log_mc_energy", "mc_alt_tel", "mc_type", "src_x", "disp_norm", "alt_tel",
+        "az_tel", "tel_pos_x", "dragon_time", "trigger_time", "hadroness", "reco_energy",
+        "log_reco_energy", "gammaness",
+    ]  # fmt: skip
+    assert load_map("lstchain-dl1b").excluded([*never, "length", "wl", "intercept"]) == never
+
+
 def test_an_unknown_map_names_the_nearest():
     with pytest.raises(UnknownNameError, match="Did you mean 'uci-magic'"):
         load_map("uci-majic")

@@ -12,7 +12,7 @@ from skysift.evaluate.delong import auc_interval, delong_covariance, delong_test
 
 
 def brute_force_delong(y, scores):
-    """DeLong et al. (1988), eqs. 4 to 6, over all pairs of rows."""
+    """DeLong et al. (1988), as it is defined: over all pairs of rows."""
     over_signal, over_background = [], []
     for score in scores:
         kernel = (np.sign(score[y][:, None] - score[~y][None, :]) + 1) / 2
@@ -37,7 +37,7 @@ def test_the_covariance_is_that_of_all_pairs(seed, n_signal, n_background, level
 
 
 def test_the_published_ct_ratings_give_the_published_error():
-    # 109 CT images rated 1 to 5 (Hanley & McNeil 1982, Radiology 143, 29, table 1). The manual of
+    # 109 CT images rated 1 to 5 (Hanley & McNeil 1982, Radiology 143, 29). The manual of
     # Stata's roctab gives 0.8932, standard error 0.0307, 95 % interval 0.83295 to 0.95339 (DeLong).
     normal, abnormal = [33, 6, 6, 11, 2], [3, 2, 2, 11, 33]
     y = np.repeat([False, True], [58, 51])

@@ -28,8 +28,9 @@ def prior_shift(probability: ArrayLike, *, prior: float, new_prior: float) -> Fl
 
     Notes
     -----
-    Saerens, Latinne & Decaestecker (2002), Neural Computation 14, 21, eq. 2.4; Elkan (2001), IJCAI,
-    theorem 2. Both take the distributions of signal and of background to stay what they were.
+    Bayes' rule: Saerens, Latinne & Decaestecker (2002), Neural Computation 14, 21; Elkan (2001),
+    IJCAI, section 3. Both take the distributions of signal and of background to stay what they
+    were.
 
     Examples
     --------
@@ -62,7 +63,7 @@ def estimate_prior(
 
     Notes
     -----
-    The expectation-maximisation of Saerens et al. (2002), eq. 2.9: the mean of the shifted
+    The expectation-maximisation of Saerens et al. (2002): the mean of the shifted
     probabilities is the next prior. It is as good as the calibration: a score that is wrong by a
     little for background is wrong by a lot for a prior of 0.001.
 

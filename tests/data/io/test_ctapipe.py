@@ -115,6 +115,63 @@ def test_hdf5_tables_of_other_content_are_pytables_too(tmp_path):
     assert rows["name"].tolist() == ["é".encode(), b"bb"]
 
 
+def ctapipe_attributes(path, node):
+    """Return what ctapipe keeps of each column, by the name of the column."""
+    with tables.open_file(path) as file:
+        table = file.get_node(node)
+        found = {key: table.attrs[key] for key in table.attrs._v_attrnamesuser}
+        places = {name: table.coldescrs[name]._v_pos for name in table.colnames}
+    return {
+        name: {
+            key.removeprefix(f"CTAFIELD_{place}_"): value
+            for key, value in found.items()
+            if key.startswith(f"CTAFIELD_{place}_")
+        }
+        for name, place in places.items()
+    }
+
+
+def test_units_and_transforms_are_kept_as_by_the_table_writer_of_ctapipe(tmp_path):
+    """Its reader makes a Quantity of UNIT and text of TRANSFORM = "string"."""
+    path = tmp_path / "t.h5"
+    with open_writer(path) as writer:
+        writer.write(
+            FeatureTable.from_columns(
+                {
+                    "length": [1.5, 2.5],
+                    "speed": [1.0, 2.0],
+                    "odd": [1.0, 2.0],
+                    "plain": [1, 2],
+                    "name": ["é", "bb"],
+                },
+                units={"length": "deg", "speed": "ns / deg", "odd": "photo-electrons"},
+                descriptions={"length": "RMS along the major axis"},
+            )
+        )
+    found = ctapipe_attributes(path, "/events")
+    assert found == {
+        "length": {"DESC": "RMS along the major axis", "TRANSFORM": "quantity", "UNIT": "deg"},
+        "speed": {"TRANSFORM": "quantity", "UNIT": "ns.deg**-1"},
+        "odd": {"SKYSIFT_UNIT": "photo-electrons"},  # as UNIT it would stop ctapipe's reader
+        "plain": {},
+        "name": {"TRANSFORM": "string", "MAXLEN": 2},
+    }
+    assert u.Unit(found["speed"]["UNIT"]) == u.ns / u.deg
+    assert read_table(path).unit("odd") == "photo-electrons"
+
+
+def test_the_answers_carry_the_names_and_descriptions_of_the_container_of_ctapipe(dl2):
+    found = ctapipe_attributes(dl2, f"{GROUP}/tel_001")
+    assert {name: about["NAME"] for name, about in found.items()} == {
+        "obs_id": "obs_id",
+        "event_id": "event_id",
+        "tel_id": "tel_id",
+        "SKYSIFT_tel_prediction": "prediction",
+        "SKYSIFT_tel_is_valid": "is_valid",
+    }
+    assert all(about["DESC"] and "UNIT" not in about for about in found.values())  # pure numbers
+
+
 @pytest.mark.filterwarnings("ignore")  # what ctapipe warns of is not ours to judge
 def test_ctapipe_reads_the_table(dl2):
     io = pytest.importorskip("ctapipe.io", reason="ctapipe is not installed")

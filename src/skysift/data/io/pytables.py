@@ -16,7 +16,10 @@ from numpy.typing import NDArray
 
 from skysift.data.io.schema import described_field, to_arrow
 
-__all__ = ["CompoundTable", "is_compound_table"]
+__all__ = ["UNKNOWN_UNIT", "CompoundTable", "is_compound_table"]
+
+UNKNOWN_UNIT = "SKYSIFT_UNIT"
+"""Key of a unit that astropy does not know: ctapipe could not open a table with it as UNIT."""
 
 _QUARTER_NANOSECONDS = 4
 _NANOSECONDS = 1_000_000_000
@@ -40,7 +43,7 @@ class _Column:
             return "ns"
         if "TIME_FORMAT" in self.attributes:
             return "d" if str(self.attributes["TIME_FORMAT"]).endswith("jd") else ""
-        return str(self.attributes.get("UNIT", ""))
+        return str(self.attributes.get("UNIT", self.attributes.get(UNKNOWN_UNIT, "")))
 
     @property
     def description(self) -> str:

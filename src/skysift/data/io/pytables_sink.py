@@ -20,6 +20,7 @@ from astropy import units as u
 from numpy.typing import NDArray
 
 from skysift.data.io.hdf5 import PROVENANCE_DATASET
+from skysift.data.io.pytables import UNKNOWN_UNIT
 from skysift.data.io.schema import description_of, plain_types, unit_of
 from skysift.data.io.spool import Spool
 
@@ -204,7 +205,7 @@ def _column(field: pa.Field, spool: Spool) -> TableColumn:
     about: dict[str, str | int] = {"DESC": description_of(field)}
     unit = unit_of(field)
     if unit:
-        about |= {"TRANSFORM": "quantity", "UNIT": _vo_unit(unit)}
+        about |= _unit_attributes(unit)
     kind = field.type
     if pa.types.is_string(kind):
         width = max(spool.widths.get(field.name, 0), 1)
@@ -230,9 +231,9 @@ def _values(column: pa.ChunkedArray, stored: TableColumn) -> NDArray[Any]:
     return np.asarray(array.to_numpy(zero_copy_only=False)).astype(stored.memory)
 
 
-def _vo_unit(unit: str) -> str:
-    """Return the unit as ctapipe writes it (VOUnit), or as it is if it is not known."""
+def _unit_attributes(unit: str) -> dict[str, str]:
+    """Return what ctapipe writes of a unit (VOUnit); it could not read one that is not known."""
     try:
-        return str(u.Unit(unit).to_string("vounit"))
+        return {"TRANSFORM": "quantity", "UNIT": str(u.Unit(unit).to_string("vounit"))}
     except ValueError:
-        return unit
+        return {UNKNOWN_UNIT: unit}
