@@ -273,6 +273,28 @@ def test_times_in_utc_keep_their_instant(gadf_file) -> None:
     assert file.events.time[0] == 1.0
 
 
+@pytest.mark.parametrize("mjd", [0, 88000])
+def test_far_dates_in_utc_are_taken_as_they_are(gadf_file, mjd) -> None:
+    file = read_events(gadf_file(header={"TIMESYS": "UTC", "MJDREFI": mjd, "MJDREFF": 0.0}))
+    assert file.events.reference_mjd == pytest.approx(mjd, abs=0.01)
+
+
+def test_an_impossible_date_is_refused(gadf_file) -> None:
+    path = gadf_file(header={"MJDREFI": 10**9})
+    with pytest.raises(ReadError, match=r"MJD 1e\+09, which is no date. Correct MJDREFI"):
+        read_events(path)
+
+
+@pytest.mark.parametrize(
+    ("header", "code"),
+    [({"TIMESYS": "SIDEREAL"}, "unknown-time-system"), ({"MJDREFI": None}, "no-time-reference")],
+)
+def test_a_doubtful_clock_is_noted(gadf_file, header, code) -> None:
+    file = read_events(gadf_file(header=header))
+    assert found(file) == {code: (Verdict.NOTED, [])}
+    assert file.events.reference_mjd == pytest.approx(51910.00074287037, abs=1e-9)
+
+
 def test_a_frame_that_is_not_equatorial_j2000_is_refused(gadf_file) -> None:
     path = gadf_file(header={"RADECSYS": "FK4"})
     with pytest.raises(ReadError, match=r"in the frame FK4.*Convert"):

@@ -10,13 +10,15 @@ from astropy.io import fits
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skysift.core.errors import OutputError, ReadError, UnknownNameError
+from skysift.core.errors import OutputError, ReadError, SkysiftError, UnknownNameError
+from skysift.data.sky.event_list import EventList, Pointing
 from skysift.data.sky.fits_stream import FitsStream, read_bounded
 from skysift.data.sky.fits_table import Cards
 from skysift.data.sky.gadf import read_events
 from skysift.data.sky.gadf_index import open_index
 from skysift.data.sky.gadf_location import HduLocation, list_responses
 from skysift.data.sky.gadf_write import write_events
+from skysift.data.sky.gti import GoodTimeIntervals
 from skysift.data.sky.rad_max import read_rad_max
 
 
@@ -77,6 +79,33 @@ def test_a_damaged_gzip_file_is_refused(gadf_file) -> None:
     path.write_bytes(content)
     with pytest.raises(ReadError, match="damaged"):
         read_events(path)
+
+
+@given(data=st.data())
+def test_damaged_bytes_are_read_or_refused_and_nothing_else(tmp_path_factory, data) -> None:
+    folder = tmp_path_factory.mktemp("damaged")
+    content = bytearray(_small_file(folder))
+    for _ in range(data.draw(st.integers(1, 6))):
+        at = data.draw(st.integers(0, len(content) - 1))
+        content[at] = data.draw(st.one_of(st.integers(0, 255), st.sampled_from(b" 0-9'/=ETF")))
+    path = folder / "damaged.fits"
+    path.write_bytes(content)
+    try:
+        file = read_events(path, max_bytes=1 << 20)
+    except SkysiftError as error:
+        assert error.exit_code == 2  # noqa: PT017 - both outcomes are right
+    else:
+        assert sum(file.counts.values()) == file.n_rows
+
+
+def _small_file(folder: Path) -> bytes:
+    rng = np.random.default_rng(1)
+    events = EventList(
+        np.arange(20.0), rng.uniform(83, 84, 20), rng.uniform(21, 22, 20), np.ones(20),
+        GoodTimeIntervals.of([(0.0, 20.0)]), Pointing(83.5, 21.5, 30.0),
+    )  # fmt: skip
+    write_events(events, folder / "whole.fits")
+    return (folder / "whole.fits").read_bytes()
 
 
 def bomb(path: Path, size: int) -> Path:

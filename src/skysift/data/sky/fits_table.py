@@ -7,6 +7,7 @@ FITS Standard 4.0, doi:10.1051/0004-6361/201015362, sections 4.2, 4.4 and 7.3.
 """
 
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from astropy.io import fits
+from astropy.utils.exceptions import AstropyWarning
 from numpy.typing import NDArray
 
 from skysift.core.errors import ReadError
@@ -29,6 +31,7 @@ _FORM = re.compile(r"^(\d*)([LXBIJKAEDCMPQ])")
 _BITS = {"L": 8, "B": 8, "A": 8, "I": 16, "J": 32, "K": 64, "E": 32, "D": 64}
 _BITS |= {"C": 64, "M": 128, "P": 64, "Q": 128, "X": 1}
 _NUMBERS = {"B": ">u1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8"}
+_BITPIX = {8, 16, 32, 64, -32, -64}
 _LARGE_ZERO = 2.0**62
 # A text without quotes in it, a whole number, a real number or a logical value, then a comment.
 _PLAIN_CARD = re.compile(
@@ -52,7 +55,8 @@ class Cards:
         self._stream = stream
         self._raw: dict[bytes, bytes] = {}
         for start in range(0, len(block), _CARD):
-            self._raw.setdefault(block[start : start + 8], block[start : start + _CARD])
+            if block[start + 8 : start + 10] == b"= ":  # else the card is a comment
+                self._raw.setdefault(block[start : start + 8], block[start : start + _CARD])
 
     def get(self, keyword: str, default: Any = None) -> Any:
         """Return the value of a keyword, or the default where it is missing or has no value."""
@@ -61,7 +65,7 @@ class Cards:
             return default
         try:
             value = _value(raw)
-        except (fits.VerifyError, ValueError) as error:
+        except (fits.VerifyError, AstropyWarning, ValueError) as error:
             raise ReadError(
                 f"The header card {keyword} cannot be understood.",
                 "Correct it, for example with astropy's fitsheader and fits.setval.",
@@ -149,9 +153,18 @@ class FitsHdu:
         if axes:
             cells = prod(self.cards.integer(f"NAXIS{j + 1}") for j in range(axes))
             extra = self.cards.integer("PCOUNT") if self.number else 0
-            bits = int(abs(self.cards.number("BITPIX")))
-            size = bits // 8 * (extra + cells)
+            size = self._bytes_of_a_cell() * (extra + cells)
         return self.data_start + -(-size // _BLOCK) * _BLOCK
+
+    def _bytes_of_a_cell(self) -> int:
+        bits = self.cards.number("BITPIX")
+        if bits not in _BITPIX:
+            raise ReadError(
+                f"The header says BITPIX = {self.cards.get('BITPIX')}, which the standard lacks.",
+                "The header is damaged; download the file again.",
+                path=self._stream.path,
+            )
+        return int(abs(bits)) // 8
 
     @property
     def n_rows(self) -> int:
@@ -240,7 +253,9 @@ def walk_hdus(stream: FitsStream) -> Iterator[FitsHdu]:
 def _value(raw: bytes) -> Any:
     match = _PLAIN_CARD.match(raw)
     if match is None:
-        return fits.Card.fromstring(raw).value
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", AstropyWarning)
+            return fits.Card.fromstring(raw).value
     text, whole, real, logical = match.groups()
     if text is not None:
         return text.decode("latin-1").rstrip()

@@ -42,7 +42,7 @@ __all__ = ["EventFile", "read_events"]
 _UNITS = {"TIME": "s", "RA": "deg", "DEC": "deg", "ENERGY": "TeV"}
 _FRAMES = {"", "ICRS", "FK5"}  # FK5 (J2000) is ICRS to 0.03 arcsec, far below what these see
 _BEHIND = 90.0
-_OTHER_TABLES = {"GTI", "POINTING"}
+_ROLES = ("EVENTS", "GTI", "POINTING")
 _MOVING_MODES = {"DRIFT", "RASTER", "SCAN", "SLEW"}
 
 
@@ -158,9 +158,8 @@ def _tables(stream: FitsStream) -> dict[str, FitsHdu]:
 def _role(hdu: FitsHdu) -> str:
     if not hdu.is_table:
         return ""
-    if hdu.name == "EVENTS" or hdu.cards.text("HDUCLAS1").upper() == "EVENTS":
-        return "EVENTS"
-    return hdu.name if hdu.name in _OTHER_TABLES else ""
+    declared = hdu.cards.text("HDUCLAS1").upper()
+    return next((role for role in _ROLES if role in {hdu.name, declared}), "")
 
 
 def _has_fixed_pointing(events: FitsHdu) -> bool:

@@ -97,7 +97,14 @@ def note_outside_field(
     """Note the events further from the pointing than the field of view reaches [deg]."""
     if np.isnan(pointing.ra):
         return
-    offset = separation(columns.ra[rows], columns.dec[rows], pointing.ra, pointing.dec)
+    ra, dec = columns.ra[rows], columns.dec[rows]
+    d_ra = np.abs(ra - pointing.ra)
+    # No angle is larger than the sum of its two parts: few events need the exact formula.
+    doubtful = np.minimum(d_ra, _TURN - d_ra) + np.abs(dec - pointing.dec) > offset_max
+    if not doubtful.any():
+        return
+    offset = np.zeros(len(rows))
+    offset[doubtful] = separation(ra[doubtful], dec[doubtful], pointing.ra, pointing.dec)
     outside = offset > offset_max
     if outside.any():
         findings.add(

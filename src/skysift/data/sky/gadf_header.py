@@ -1,5 +1,6 @@
 """What the headers of a GADF file say of an observation: clock, intervals, dead time, pointing."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -29,6 +30,7 @@ __all__ = [
 FloatArray = NDArray[np.float64]
 
 _DAY = 86400.0
+_LARGEST_MJD = 1e6  # about the year 4600
 _ZENITH = 90.0
 _META = (
     "OBS_ID", "OBJECT", "RA_OBJ", "DEC_OBJ", "TELESCOP", "INSTRUME", "ORIGIN", "OBSERVER",
@@ -98,6 +100,12 @@ def reference_mjd(cards: Cards, findings: Findings) -> float:
             "The header has no MJDREFI: times are taken from 2001-01-01 00:01:04.184 TT.",
         )
         return GADF_REFERENCE_MJD
+    if abs(whole) > _LARGEST_MJD:
+        raise ReadError(
+            f"The zero of the times is MJD {whole:g}, which is no date.",
+            "Correct MJDREFI.",
+            path=findings.path,
+        )
     scale = cards.text("TIMESYS").lower() or "tt"
     part = 0.0 if np.isnan(part) else part
     if scale == "tt":
@@ -115,8 +123,11 @@ def reference_mjd(cards: Cards, findings: Findings) -> float:
 @lru_cache(maxsize=32)
 def _terrestrial(whole: float, part: float, scale: str) -> float:
     from astropy.time import Time  # noqa: PLC0415 slow to import, and most files are in TT
+    from astropy.utils.exceptions import ErfaWarning  # noqa: PLC0415 as above
 
-    return float(Time(whole, part, format="mjd", scale=scale).tt.mjd)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ErfaWarning)  # of leap seconds before 1960 or to come
+        return float(Time(whole, part, format="mjd", scale=scale).tt.mjd)
 
 
 def live_fraction(cards: Cards, findings: Findings) -> float:
@@ -198,8 +209,9 @@ def _checked(start: FloatArray, stop: FloatArray, findings: Findings) -> GoodTim
             f"{np.sum(~sound)} good time intervals are not finite or end before they start: left "
             "out.",
         )
-    intervals = GoodTimeIntervals.of(list(zip(start[sound], stop[sound], strict=True)))
-    overlap = float(np.sum((stop - start)[sound])) - intervals.duration
+    start, stop = start[sound], stop[sound]
+    intervals = GoodTimeIntervals.of(list(zip(start, stop, strict=True)))
+    overlap = float(np.sum(stop - start)) - intervals.duration
     if overlap > 1e-6:  # noqa: PLR2004 - a microsecond: rounding of the sum
         findings.add(
             "gti-overlap",
