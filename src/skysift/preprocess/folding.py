@@ -17,6 +17,7 @@ from skysift.data.sky.event_list import Pointing
 from skysift.data.sky.tangent import TangentGrid
 
 __all__ = [
+    "PointSourceFolder",
     "PointSourceModel",
     "energy_bands",
     "field_coordinates",
@@ -79,21 +80,14 @@ class PointSourceModel:
     rate: FloatArray
     density: FloatArray
 
-    def _between(self, offset: float) -> tuple[int, int, float]:
-        place = int(np.clip(np.searchsorted(self.offsets, offset) - 1, 0, len(self.offsets) - 1))
-        following = min(place + 1, len(self.offsets) - 1)
-        width = self.offsets[following] - self.offsets[place]
-        weight = (offset - self.offsets[place]) / width if width > 0 else 0.0
-        return place, following, float(np.clip(weight, 0.0, 1.0))
-
     def rate_at(self, offset: float) -> FloatArray:
         """Return the rate [s-1] in each band, linear between the offsets, shape (n_bands,)."""
-        place, following, weight = self._between(offset)
+        place, following, weight = _between(self.offsets, offset)
         return np.asarray((1 - weight) * self.rate[place] + weight * self.rate[following])
 
     def density_at(self, offset: float) -> FloatArray:
         """Return the image [deg-2] of each band, shape (n_bands, n_radii)."""
-        place, following, weight = self._between(offset)
+        place, following, weight = _between(self.offsets, offset)
         return np.asarray((1 - weight) * self.density[place] + weight * self.density[following])
 
     def containment_radius(self, fraction: float = 0.68, offset: float = 0.0) -> FloatArray:
@@ -120,6 +114,94 @@ def _cumulative(density: FloatArray, radii: FloatArray) -> FloatArray:
     return np.concatenate([np.zeros((*inside.shape[:-1], 1)), inside], axis=-1)
 
 
+class PointSourceFolder:
+    """A response on a grid of energies, offsets and radii, ready to be folded with any spectrum.
+
+    Parameters
+    ----------
+    response : InstrumentResponse
+    energy_edges : array_like, shape (n_bands + 1,) [TeV]
+        Of reconstructed energy.
+    offsets : array_like, shape (n_offsets,) [deg]
+        Increasing.
+    radii : array_like, shape (n_radii,) [deg]
+        Increasing from 0.
+    steps_per_decade : int
+        Steps of true energy.
+
+    Raises
+    ------
+    UsageError
+        If edges, offsets or radii do not increase.
+    """
+
+    def __init__(
+        self,
+        response: InstrumentResponse,
+        energy_edges: ArrayLike,
+        offsets: ArrayLike,
+        radii: ArrayLike,
+        *,
+        steps_per_decade: int = _STEPS_PER_DECADE,
+    ) -> None:
+        self.energy_edges, self.offsets, self.radii = (
+            np.atleast_1d(np.asarray(values, dtype=np.float64))
+            for values in (energy_edges, offsets, radii)
+        )
+        if any(
+            np.any(np.diff(axis) <= 0) for axis in (self.energy_edges, self.offsets, self.radii)
+        ):
+            raise UsageError(
+                "Energy edges, offsets and radii have to increase.", "Sort them and drop doubles."
+            )
+        low, high = response.energy_range
+        bounds = np.geomspace(low, high, int(np.ceil(steps_per_decade * np.log10(high / low))) + 1)
+        self.energy = np.sqrt(bounds[1:] * bounds[:-1])
+        # The integral of dN/dE over a narrow step is that of E dN/dE over the logarithm.
+        width = self.energy * np.diff(np.log(bounds))
+        self._area = np.empty((len(self.offsets), len(self.energy), len(self.energy_edges) - 1))
+        self._profile = np.empty((len(self.offsets), len(self.energy), len(self.radii)))
+        for index, angle in enumerate(self.offsets):
+            area = response.effective_area(self.energy, angle) * width
+            shares = response.dispersion(self.energy, float(angle), self.energy_edges)
+            self._area[index] = area[:, None] * shares
+            self._profile[index] = response.psf(self.energy[:, None], angle, self.radii)
+
+    def fold(self, spectrum: Spectrum) -> PointSourceModel:
+        """Return what a source of this spectrum sends to the map, at all offsets."""
+        weight = spectrum(self.energy)[None, :, None] * self._area
+        rate = weight.sum(axis=1)
+        image = np.einsum("oeb,oer->obr", weight, self._profile, optimize=True)
+        density = image / np.maximum(rate, _TINY)[..., None]
+        return PointSourceModel(self.energy_edges, self.offsets, self.radii, rate, density)
+
+    def fold_at(self, spectrum: Spectrum, offset: float) -> tuple[FloatArray, FloatArray]:
+        """Return rate [s-1] and image [s-1 deg-2] of a source at one offset.
+
+        Both are linear between the offsets, which keeps the image consistent with the rate.
+
+        Returns
+        -------
+        rate : array, shape (n_bands,)
+        image : array, shape (n_bands, n_radii)
+        """
+        place, following, share = _between(self.offsets, offset)
+        photons = spectrum(self.energy)[:, None]
+        lower, upper = photons * self._area[place], photons * self._area[following]
+        image = (1 - share) * (lower.T @ self._profile[place])
+        image += share * (upper.T @ self._profile[following])
+        return (1 - share) * lower.sum(axis=0) + share * upper.sum(axis=0), image
+
+
+def _between(nodes: FloatArray, value: float) -> tuple[int, int, float]:
+    """Return the nodes below and above a value and the weight of the upper, none outside."""
+    place = int(np.clip(np.searchsorted(nodes, value) - 1, 0, len(nodes) - 1))
+    following = min(place + 1, len(nodes) - 1)
+    width = nodes[following] - nodes[place]
+    weight = (value - nodes[place]) / width if width > 0 else 0.0
+    return place, following, float(np.clip(weight, 0.0, 1.0))
+
+
 def fold_point_source(
     response: InstrumentResponse,
     spectrum: Spectrum,
@@ -134,39 +216,14 @@ def fold_point_source(
     response : InstrumentResponse
     spectrum : callable
         dN/dE [m-2 s-1 TeV-1] of energies [TeV].
-    energy_edges : array_like, shape (n_bands + 1,) [TeV]
-        Of reconstructed energy.
-    offsets : array_like, shape (n_offsets,) [deg]
-        Increasing.
-    radii : array_like, shape (n_radii,) [deg]
-        Increasing from 0.
+    energy_edges, offsets, radii : array_like
+        See `PointSourceFolder`, which is the quicker way where many spectra meet one response.
 
     Returns
     -------
     PointSourceModel
     """
-    edges, offset, radius = (
-        np.atleast_1d(np.asarray(values, dtype=np.float64))
-        for values in (energy_edges, offsets, radii)
-    )
-    if np.any(np.diff(edges) <= 0) or np.any(np.diff(offset) <= 0) or np.any(np.diff(radius) <= 0):
-        raise UsageError(
-            "Energy edges, offsets and radii have to increase.", "Sort them and drop doubles."
-        )
-    low, high = response.energy_range
-    bounds = np.geomspace(low, high, int(np.ceil(_STEPS_PER_DECADE * np.log10(high / low))) + 1)
-    energy = np.sqrt(bounds[1:] * bounds[:-1])
-    # The mean of energy times dN/dE within a narrow bin, by the logarithm of the energy.
-    photons = spectrum(energy) * energy * np.diff(np.log(bounds))
-    rate = np.empty((len(offset), len(edges) - 1))
-    density = np.empty((*rate.shape, len(radius)))
-    for index, angle in enumerate(offset):
-        arriving = photons * response.effective_area(energy, angle)
-        weight = arriving[:, None] * response.dispersion(energy, float(angle), edges)
-        profile = response.psf(energy[:, None], angle, radius)
-        rate[index] = weight.sum(axis=0)
-        density[index] = weight.T @ profile / np.maximum(rate[index], _TINY)[:, None]
-    return PointSourceModel(edges, offset, radius, rate, density)
+    return PointSourceFolder(response, energy_edges, offsets, radii).fold(spectrum)
 
 
 def pixel_solid_angle(grid: TangentGrid) -> FloatArray:

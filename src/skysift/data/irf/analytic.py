@@ -138,7 +138,7 @@ class ResponseParameters:
     background_energy: float = 1.8
     zenith_threshold: float = 2.5
     zenith_area: float = 2.0
-    zenith_background: float = 1.0
+    zenith_background: float = 2.0
     night_sky_threshold: float = 0.2
     night_sky_psf: float = 0.05
     field_edge: float = 6.0

@@ -15,6 +15,7 @@ __all__ = ["Axis", "Lattice", "corners"]
 FloatArray = NDArray[np.float64]
 # The smallest normal single-precision number stands for zero where logarithms are interpolated.
 TINY = float(np.finfo(np.float32).tiny)
+_CONTINUED = 1.0  # in the logarithm
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +152,13 @@ class Lattice:
         """Return interpolated values, never negative; zero outside the axes unless clamped."""
         table = np.log(np.maximum(self.values, TINY)) if self.logarithmic else self.values
         nodes, covered = corners(self.axes, coordinates)
-        total = np.zeros(())
+        total, highest = np.zeros(()), np.full((), -np.inf)
         for index, weight in nodes:
             total = total + weight * table[index]
+            highest = np.maximum(highest, table[index])
         if self.logarithmic:
-            total = np.exp(total)
+            # Beyond the last node the table is continued; where that node is full and the one
+            # before it empty, its logarithm would be continued to absurd values.
+            total = np.exp(np.minimum(total, highest + _CONTINUED))
             total = np.where(total <= 2 * TINY, 0.0, total)
         return np.where(covered | clamp, np.maximum(total, 0.0), 0.0)
