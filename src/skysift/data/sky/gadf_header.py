@@ -123,10 +123,10 @@ def reference_mjd(cards: Cards, findings: Findings) -> float:
 @lru_cache(maxsize=32)
 def _terrestrial(whole: float, part: float, scale: str) -> float:
     from astropy.time import Time  # noqa: PLC0415 slow to import, and most files are in TT
-    from astropy.utils.exceptions import ErfaWarning  # noqa: PLC0415 as above
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ErfaWarning)  # of leap seconds before 1960 or to come
+        # Leap seconds before 1960 or to come are not known.
+        warnings.filterwarnings("ignore", message="ERFA function")
         return float(Time(whole, part, format="mjd", scale=scale).tt.mjd)
 
 
