@@ -24,8 +24,10 @@ FloatArray = NDArray[np.float64]
 
 _RIDGE = 1e-9
 _CONVERGED = 1e-4
-_MOST_STEPS = 12
-_LARGEST_STEP = 1.5
+_MOST_STEPS = 20
+_HALVINGS = 6
+_LARGEST_EXPONENT = 40.0
+_ROUNDING = 1e-12
 _LEAST_COUNTS = 0.5
 
 
@@ -208,23 +210,31 @@ def _poisson_regression(
     """
     n_bands, n_terms = len(observed), len(terms)
     start = np.log((observed.sum(1) + _LEAST_COUNTS) / (expected.sum(1) + _RIDGE))
-    own = np.stack([start, np.zeros(n_bands), np.zeros(n_bands)], axis=1)
-    common = np.zeros(2)
+    centre = np.stack([start, np.zeros(n_bands), np.zeros(n_bands)], axis=1)
+    own, common = centre, np.zeros(2)
     own_precision = np.array([prior.scale, prior.shape, prior.shape]) ** -2.0
     common_precision = np.full(2, prior.gradient**-2.0)
     products = (terms[:, None] * terms[None]).reshape(n_terms**2, -1).T
     a, g = terms[:3], terms[3:]
-    steps = 0
-    for _ in range(_MOST_STEPS):
+
+    def state(own: FloatArray, common: FloatArray) -> tuple[FloatArray, float]:
+        """Return the expected counts and the logarithm of the posterior."""
+        exponent = np.minimum(own @ a + common @ g, _LARGEST_EXPONENT)
+        mean = np.asarray(expected * np.exp(exponent))
+        fit = float(np.vdot(observed, exponent) - mean.sum())
+        penalty = float(((own - centre) ** 2 @ own_precision).sum())
+        return mean, fit - (penalty + float(common**2 @ common_precision)) / 2
+
+    mean, height = state(own, common)
+    steps, largest = 0, np.inf
+    inverse = np.zeros((n_bands, 3, 3))
+    while steps < _MOST_STEPS and largest > _CONVERGED:
         steps += 1
-        mean = np.asarray(expected * np.exp(own @ a + common @ g), dtype=np.float64)
         residual = observed - mean
-        pull = own * own_precision
-        pull[:, 0] = (own[:, 0] - start) * own_precision[0]
-        own_gradient = residual @ a.T - pull
+        own_gradient = residual @ a.T - (own - centre) * own_precision
         common_gradient = g @ residual.sum(0) - common * common_precision
         hessian = (mean @ products).reshape(n_bands, n_terms, n_terms)
-        inverse = np.linalg.inv(hessian[:, :3, :3] + np.diag(own_precision))
+        inverse = np.asarray(np.linalg.inv(hessian[:, :3, :3] + np.diag(own_precision)))
         cross = hessian[:, :3, 3:]
         folded = inverse @ cross
         schur = hessian[:, 3:, 3:].sum(0) + np.diag(common_precision)
@@ -232,11 +242,15 @@ def _poisson_regression(
         shared = (folded.transpose(0, 2, 1) @ own_gradient[..., None])[..., 0].sum(0)
         common_step = np.linalg.solve(schur, common_gradient - shared)
         own_step = (inverse @ own_gradient[..., None])[..., 0] - folded @ common_step
-        largest = max(np.abs(own_step).max(), np.abs(common_step).max())
-        damping = min(1.0, _LARGEST_STEP / largest)
-        own, common = own + damping * own_step, common + damping * common_step
-        if largest < _CONVERGED:
-            break
+        largest = float(max(np.abs(own_step).max(), np.abs(common_step).max()))
+        length = 1.0
+        for _ in range(_HALVINGS):  # a full step may overshoot where the map is far from its start
+            new_mean, new_height = state(own + length * own_step, common + length * common_step)
+            if new_height >= height - _ROUNDING * abs(height):
+                break
+            length /= 3
+        own, common = own + length * own_step, common + length * common_step
+        mean, height = new_mean, new_height
     coefficients = np.concatenate([own, np.tile(common, (n_bands, 1))], axis=1)
     scale = mean.sum(1) / np.maximum(expected.sum(1), _RIDGE)
     return _Solution(coefficients, scale, _level_error(mean, a, inverse), steps)
