@@ -1,5 +1,6 @@
 """Files that are damaged, hostile or something else; and what is written is read again."""
 
+import functools
 import gzip
 import itertools
 from pathlib import Path
@@ -83,7 +84,7 @@ def test_a_damaged_gzip_file_is_refused(gadf_file) -> None:
 
 @given(data=st.data())
 def test_damaged_bytes_are_read_or_refused_and_nothing_else(tmp_path_factory, data) -> None:
-    folder = tmp_path_factory.mktemp("damaged")
+    folder = tmp_path_factory.getbasetemp()
     content = bytearray(_small_file(folder))
     for _ in range(data.draw(st.integers(1, 6))):
         at = data.draw(st.integers(0, len(content) - 1))
@@ -98,6 +99,7 @@ def test_damaged_bytes_are_read_or_refused_and_nothing_else(tmp_path_factory, da
         assert sum(file.counts.values()) == file.n_rows
 
 
+@functools.cache
 def _small_file(folder: Path) -> bytes:
     rng = np.random.default_rng(1)
     events = EventList(
@@ -157,7 +159,7 @@ def test_gzip_members_one_after_another_are_one_file(gadf_file, tmp_path: Path) 
 @given(data=st.binary(max_size=300_000), cuts=st.lists(st.integers(0, 300_000), max_size=8))
 def test_pieces_of_a_gzipped_file_are_those_of_the_plain_one(tmp_path_factory, data, cuts) -> None:
     content = b"SIMPLE  =" + data
-    path = tmp_path_factory.mktemp("pieces") / "file.fits.gz"
+    path = tmp_path_factory.getbasetemp() / "pieces.fits.gz"
     path.write_bytes(gzip.compress(content))
     edges = [min(cut, len(content)) for cut in cuts]
     with FitsStream(path) as stream:
