@@ -8,7 +8,12 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from numpy.typing import ArrayLike
 
 from skysift.core.errors import InputError, UnknownNameError
-from skysift.report.plots.labels import label_ends, place_legend
+from skysift.report.plots.labels import (
+    acceptance_label,
+    efficiency_label,
+    label_ends,
+    place_legend,
+)
 from skysift.report.plots.series import Estimate, Series, draw_band, require_some
 from skysift.report.plots.style import (
     GRID,
@@ -160,8 +165,8 @@ def plot_operating_points(
         axes.set_xticks(range(len(acceptances)), [f"{a:g}" for a in acceptances])
         axes.tick_params(axis="x", length=0)
         axes.set_xlim(-0.5, len(acceptances) - 0.5)
-        axes.set_xlabel(f"{classes[1].capitalize()} acceptance (fraction kept)")
-        axes.set_ylabel(f"{classes[0].capitalize()} efficiency (fraction kept)")
+        axes.set_xlabel(acceptance_label(classes))
+        axes.set_ylabel(efficiency_label(classes))
         place_legend(axes, "lower right")
     return axes
 

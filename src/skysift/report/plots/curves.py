@@ -9,8 +9,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from skysift.core.errors import UnknownNameError
 from skysift.evaluate.roc import within_acceptance
-from skysift.report.plots.labels import mark_level, place_legend
-from skysift.report.plots.series import Roc, Series, draw_band, require_some
+from skysift.report.plots.labels import (
+    acceptance_label,
+    efficiency_label,
+    mark_level,
+    place_legend,
+)
+from skysift.report.plots.series import Roc, Series, draw_band, draw_curve, require_some
 from skysift.report.plots.style import MUTED, drawing, log_axis, strokes
 
 __all__ = ["MARKED_ACCEPTANCES", "plot_efficiency_ratio", "plot_purity", "plot_roc"]
@@ -94,8 +99,8 @@ def plot_roc(
             chance = np.array([0.0, 1.0])
         axes.plot(chance, chance, color=MUTED, linewidth=1.0, linestyle=(0, (2, 3)), zorder=1)
         axes.set(xlim=(left, 1.0), ylim=(0.0, 1.005))
-        axes.set_xlabel(f"{classes[1].capitalize()} acceptance (fraction kept)")
-        axes.set_ylabel(f"{classes[0].capitalize()} efficiency (fraction kept)")
+        axes.set_xlabel(acceptance_label(classes))
+        axes.set_ylabel(efficiency_label(classes))
         place_legend(axes, "upper left" if log else "lower right")
     return axes
 
@@ -155,7 +160,7 @@ def plot_efficiency_ratio(
         log_axis(axes, "x")
         axes.set_xlim(grid[0], 1.0)
         axes.axhline(neutral, color=MUTED, linewidth=1.2, zorder=1, label=reference)
-        axes.set_xlabel(f"{classes[1].capitalize()} acceptance (fraction kept)")
+        axes.set_xlabel(acceptance_label(classes))
         axes.set_ylabel(
             f"Efficiency gain over {reference} [percentage points]"
             if difference
@@ -203,19 +208,12 @@ def plot_purity(
     require_some(curves, "purity curve")
     with drawing(ax) as axes:
         for name, stroke in strokes(curves, colors).items():
-            draw_band(axes, curves[name], stroke)
-            axes.plot(
-                np.asarray(curves[name].x),
-                np.asarray(curves[name].y),
-                color=stroke.color,
-                linestyle=stroke.linestyle,
-                label=name,
-            )
+            draw_curve(axes, name, curves[name], stroke)
         if signal_fraction is not None:
             mark_level(axes, signal_fraction, f"no cut\n{signal_fraction:.3g}")
         axes.set(xlim=(0.0, 1.0))
         axes.set_ylim(top=1.005)
-        axes.set_xlabel(f"{classes[0].capitalize()} efficiency (fraction kept)")
+        axes.set_xlabel(efficiency_label(classes))
         axes.set_ylabel(f"Purity (fraction that is {classes[0]})")
         place_legend(axes, "lower left")
     return axes

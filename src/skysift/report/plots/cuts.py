@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from skysift.core.errors import InputError
 from skysift.report.plots.labels import mark_level, place_legend
-from skysift.report.plots.series import Series, draw_band, require_some
+from skysift.report.plots.series import Series, draw_curve, require_some
 from skysift.report.plots.style import BACKGROUND, INK, SIGNAL, drawing, log_axis, strokes
 
 __all__ = ["plot_quality_factor", "plot_score_distribution", "plot_significance_against_cut"]
@@ -182,10 +182,9 @@ def _against_cut(
     best_of_all = max(_peak(series)[1] for series in curves.values())
     for name, stroke in strokes(curves, colors).items():
         series = curves[name]
-        draw_band(axes, series, stroke)
-        x, y = np.asarray(series.x, float), np.asarray(series.y, float)
+        draw_curve(axes, name, series, stroke)
+        x = np.asarray(series.x, float)
         best, peak = _peak(series)
-        axes.plot(x, y, color=stroke.color, linestyle=stroke.linestyle, label=name)
         axes.plot([best], [peak], color=stroke.color, marker=stroke.marker, markersize=5.5)
         if peak == best_of_all:
             at_right = best > x[0] + 0.8 * (x[-1] - x[0])

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from skysift.report.plots.style import INK, MUTED
 
-__all__ = ["label_ends", "mark_level", "place_legend"]
+__all__ = ["acceptance_label", "efficiency_label", "label_ends", "mark_level", "place_legend"]
 
 Corner = Literal[
     "upper left", "upper right", "lower left", "lower right", "center right", "center left"
@@ -23,6 +23,16 @@ _CORNERS: Mapping[Corner, tuple[float, float]] = {
     "center right": (1.0, 0.5),
     "center left": (0.0, 0.5),
 }
+
+
+def efficiency_label(classes: tuple[str, str]) -> str:
+    """Return the label of an axis of signal efficiency; the classes are signal and background."""
+    return f"{classes[0].capitalize()} efficiency (fraction kept)"
+
+
+def acceptance_label(classes: tuple[str, str]) -> str:
+    """Return the label of an axis of background acceptance, as :func:`efficiency_label`."""
+    return f"{classes[1].capitalize()} acceptance (fraction kept)"
 
 
 def mark_level(ax: Axes, level: float, text: str) -> None:

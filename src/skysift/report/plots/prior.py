@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 
-import numpy as np
 from matplotlib.axes import Axes
 
 from skysift.report.plots.labels import place_legend
-from skysift.report.plots.series import Series, draw_band, require_some
+from skysift.report.plots.series import Series, draw_curve, require_some
 from skysift.report.plots.style import MUTED, drawing, log_axis, strokes
 
 __all__ = ["plot_against_prior"]
@@ -50,9 +49,7 @@ def plot_against_prior(
     require_some(curves, "curve")
     with drawing(ax) as axes:
         for name, stroke in strokes(curves, colors).items():
-            x, y = np.asarray(curves[name].x, float), np.asarray(curves[name].y, float)
-            draw_band(axes, curves[name], stroke)
-            axes.plot(x, y, color=stroke.color, linestyle=stroke.linestyle, label=name)
+            draw_curve(axes, name, curves[name], stroke)
         log_axis(axes, "x", decades=True)
         for text, prior in (marks or {}).items():
             axes.axvline(prior, color=MUTED, linewidth=1.0, linestyle=(0, (4, 3)), zorder=1)
