@@ -53,8 +53,8 @@ class BackgroundPrior:
 FROM_THE_MAP = BackgroundPrior()
 """For a template that only resembles the instrument."""
 
-FROM_THE_RESPONSE = BackgroundPrior(scale=3.0, shape=0.05, gradient=0.3)
-"""For the instrument's own background model, of which the level is not believed."""
+FROM_THE_RESPONSE = BackgroundPrior(scale=3.0, shape=0.3, gradient=0.3)
+"""For the instrument's own background model: its level is not believed, its shape half."""
 
 
 @dataclass(frozen=True, slots=True)

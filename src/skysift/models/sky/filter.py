@@ -16,13 +16,13 @@ from scipy import fft
 from skysift.core.errors import UsageError
 from skysift.models.sky.local_source import LocalSource
 from skysift.models.sky.saddlepoint import CumulantTable
+from skysift.models.sky.stamps import source_stamp
 
 __all__ = ["FilterBank"]
 
 FloatArray = NDArray[np.float64]
 
 _CONTAINMENT = 0.985
-_SUBPIXELS = 3
 
 
 @dataclass(frozen=True)
@@ -137,24 +137,3 @@ class FilterBank:
             Expected counts per pixel.
         """
         return float(background @ self.slopes / (background @ self.squares))
-
-
-def source_stamp(source: LocalSource, pixel_size: float, containment: float) -> FloatArray:
-    """Return the share of a source's counts in each pixel about it, shape (n_bands, k, k).
-
-    The density is averaged over each pixel; the stamp reaches to the radius that contains a given
-    share of the counts of the widest band, or as far as the table does.
-    """
-    inside = np.cumsum(source.density * source.ring_area, axis=1)
-    wanted = containment * inside[:, -1:]
-    last = int(np.argmax(inside >= wanted, axis=1).max())
-    half = max(int(np.ceil(source.radii[last] / pixel_size)), 2)
-    size = 2 * half + 1
-    fine = (np.arange(size * _SUBPIXELS) - (size * _SUBPIXELS - 1) / 2) / _SUBPIXELS * pixel_size
-    radius = np.hypot(fine[:, None], fine[None, :])
-    stamp = np.empty((len(source.share), size, size))
-    for band, density in enumerate(source.density):
-        value = np.interp(radius, source.radii, density, right=0.0)
-        blocks = value.reshape(size, _SUBPIXELS, size, _SUBPIXELS).mean(axis=(1, 3))
-        stamp[band] = source.share[band] * blocks * pixel_size**2
-    return stamp

@@ -23,7 +23,8 @@ FloatArray = NDArray[np.float64]
 
 _MOST_STEPS = 25
 _LONGEST_STEP = 0.05  # deg
-_CLOSE = 2e-5  # deg
+_CLOSE = 1e-4  # deg
+_CLOSE_COUNTS = 3e-3  # of them
 _FEWEST = 1.0  # counts of a source: fewer have no position
 _GAUSSIAN_FROM = 12.0  # counts over their error, where the posterior is a parabola
 _GRID = 13
@@ -105,7 +106,7 @@ def refine(
         move *= min(1.0, _LONGEST_STEP / max(length, _TINY))
         gain = float(np.clip(gradient[0] / information[0], -0.5 * best[2], best[2]))
         best = (best[0] + move[0], best[1] + move[1], max(best[2] + gain, _FEWEST))
-        if length < _CLOSE and abs(gain) < 1e-3 * best[2]:
+        if length < _CLOSE and abs(gain) < _CLOSE_COUNTS * best[2]:
             converged = True
             break
     counts = best[2]

@@ -18,10 +18,13 @@ from scipy.special import log_ndtr
 from skysift.core.errors import UsageError
 from skysift.data.sky.tangent import TangentGrid
 from skysift.models.sky.candidate import Candidate
-from skysift.models.sky.filter import FilterBank, source_stamp
+from skysift.models.sky.filter import FilterBank
 from skysift.models.sky.local_source import LocalSource, Photons
+from skysift.models.sky.places import Places
 from skysift.models.sky.refine import Refined, refine
+from skysift.models.sky.stamps import PlacedStamp
 from skysift.models.sky.trials import TrialsTable
+from skysift.models.sky.width import best_width
 from skysift.preprocess.folding import PointSourceModel
 from skysift.preprocess.sky_background import BackgroundFit, BackgroundModel
 
@@ -38,6 +41,9 @@ _BURIED = np.float32(100.0)
 _SMALL = np.float32(1e-12)
 _TINY = 1e-12
 _FEW_COUNTS = 10
+_BRIGHT = 8.0  # counts over their error, from where the width of a source can be told
+_WIDE = 1.25  # over the point spread function: an extended source
+_INNER = 0.68
 _BLEND = 3.0  # radii of 68 % containment
 
 
@@ -62,6 +68,8 @@ class SearchSettings:
         source sends to a place is not taken for another source.
     fit : bool
         Whether positions and counts are fitted; else the peak itself is the answer.
+    psf_known : bool
+        Whether a bright source that is wider than the point spread function is an extended one.
     """
 
     false_alarms: float = 0.01
@@ -71,6 +79,7 @@ class SearchSettings:
     offset: float = 1.0
     mismatch: float = 0.1
     fit: bool = True
+    psf_known: bool = True
 
 
 @dataclass(frozen=True)
@@ -104,6 +113,7 @@ class _Found:
     fit: Refined
     source: LocalSource
     significance: float
+    width: float = 1.0
 
 
 class SkySearch:
@@ -157,14 +167,14 @@ class SkySearch:
         self.trials = trials
         self.settings = settings or SearchSettings()
         self._local: dict[int, LocalSource] = {}
-        self._overlaps: dict[int, FloatArray] = {}
+        self._overlaps: dict[tuple[int, float], FloatArray] = {}
         reference = self.local_source(self.settings.offset)
         rate = source.rate_at(self.settings.offset).sum()
         self.filter = FilterBank.of_source(
             reference, rate * reference_flux, reference_counts, grid.shape, grid.pixel_size
         )
-        xi, eta = grid.pixel_centres()
-        self._xi, self._eta = xi, eta
+        self.places = Places(grid)
+        xi, eta = self.places.axes
         distance = np.hypot(xi[None, :] - pointing[0], eta[:, None] - pointing[1])
         seen = background.template.sum(axis=0) > 0
         self.searched = seen & (distance <= self.settings.radius)
@@ -209,7 +219,7 @@ class SkySearch:
             If the map does not have the shape of the search.
         """
         if photons is None and self.settings.fit:
-            photons = self._photons_of(counts)
+            photons = self.places.photons_of(counts)
         background = self.background.fit(counts)
         sums = self.filter(counts)
         level, roughness = self._level(background)
@@ -247,7 +257,7 @@ class SkySearch:
         shape = self.background.template.shape
         total = np.zeros(shape, dtype=np.float32)
         for source, fit in result.sources:
-            stamp = _Stamp.of(self.grid, source, fit)
+            stamp = PlacedStamp.of(self.grid, source, fit)
             total[:, stamp.rows, stamp.columns] += stamp.counts
         return total
 
@@ -287,7 +297,7 @@ class SkySearch:
             ratio = self._ratio(sums, expected)
         ratio = ratio.copy() if found else ratio
         for one in found:
-            rows, columns = self._around(one.fit.xi, one.fit.eta, self.settings.separation)
+            rows, columns = self.places.around(one.fit.xi, one.fit.eta, self.settings.separation)
             ratio[rows, columns] = -_BURIED
         flat = ratio.ravel()
         best = np.flatnonzero(flat > _WORTH_JUDGING)
@@ -305,12 +315,13 @@ class SkySearch:
         """Return the background, in counts per pixel, that would weigh as much as the sources."""
         total = np.zeros(self.background.template.shape, dtype=np.float32)
         for one in found:
-            key = round(self.offset_of(one.fit.xi, one.fit.eta) / _OFFSET_STEP)
+            offset = self.offset_of(one.fit.xi, one.fit.eta)
+            key = (round(offset / _OFFSET_STEP), one.width)
             if key not in self._overlaps:
                 self._overlaps[key] = self.filter.overlap(one.source) / self.filter.sums[:, None]
             table = self._overlaps[key]
             reach = (table.shape[1] - 1) * self.grid.pixel_size
-            rows, columns, distance = self._window(one.fit.xi, one.fit.eta, reach)
+            rows, columns, distance = self.places.window(one.fit.xi, one.fit.eta, reach)
             place = np.minimum(distance / self.grid.pixel_size, table.shape[1] - 1.001)
             low = place.astype(np.int64)
             part = place - low
@@ -330,9 +341,9 @@ class SkySearch:
         peak: tuple[int, int, float],
     ) -> tuple[BackgroundFit, tuple[int, int, float]]:
         """Fit the background again without the surroundings of the first peak."""
-        xi, eta = self._xi[peak[1]], self._eta[peak[0]]
+        xi, eta = self._place(peak)
         weight = np.ones(self.grid.shape, dtype=np.float32)
-        rows, columns, distance = self._window(xi, eta, _MASKED_RADIUS)
+        rows, columns, distance = self.places.window(xi, eta, _MASKED_RADIUS)
         weight[rows, columns] = distance > _MASKED_RADIUS
         background = self.background.fit(counts, weight)
         local = background.counts[:, peak[0], peak[1]][None].astype(np.float64)
@@ -340,10 +351,14 @@ class SkySearch:
         star = self.filter.cumulants.significance(value, local)
         return background, (peak[0], peak[1], max(float(star[0]), peak[2]))
 
+    def _place(self, peak: tuple[int, int, float]) -> tuple[float, float]:
+        xi, eta = self.places.axes
+        return float(xi[peak[1]]), float(eta[peak[0]])
+
     def _away_from(self, found: Sequence[_Found]) -> NDArray[np.float32]:
         weight = np.ones(self.grid.shape, dtype=np.float32)
         for one in found:
-            rows, columns, distance = self._window(one.fit.xi, one.fit.eta, _MASKED_RADIUS)
+            rows, columns, distance = self.places.window(one.fit.xi, one.fit.eta, _MASKED_RADIUS)
             weight[rows, columns] *= distance > _MASKED_RADIUS
         return weight
 
@@ -354,12 +369,20 @@ class SkySearch:
         photons: Photons | None,
         background: BackgroundFit,
     ) -> list[_Found]:
-        xi, eta = float(self._xi[peak[1]]), float(self._eta[peak[0]])
+        xi, eta = self._place(peak)
         source = self.local_source(self.offset_of(xi, eta))
         if photons is None:
             return [*found, _Found(self._unfitted(xi, eta), source, peak[2])]
         fit = self._fit(found, source, (xi, eta, 0.0), photons, background)
-        return [*found, _Found(fit, source, peak[2])]
+        width = 1.0
+        if fit.counts > _BRIGHT * fit.counts_error:
+            near, density, _ = self._beside_others(found, source, (xi, eta), photons, background)
+            width = best_width(near, density, source, fit)
+            if width != 1.0:
+                source = source.widened(width)
+                start = (fit.xi, fit.eta, max(fit.counts, 1.0))
+                fit = self._fit(found, source, start, photons, background)
+        return [*found, _Found(fit, source, peak[2], width)]
 
     def _refitted(
         self, found: Sequence[_Found], index: int, photons: Photons, background: BackgroundFit
@@ -380,25 +403,12 @@ class SkySearch:
     ) -> Refined:
         """Fit a source beside others; a start without counts takes those within 68 %."""
         xi, eta, counts = start
-        near = photons.near(xi, eta, source.reach)
-        pixel_area = self.grid.pixel_size**2
-        row, column = self._pixel(near.xi, near.eta)
-        density = background.counts[near.band, row, column].astype(np.float64) / pixel_area
-        here = self._pixel(np.array([xi]), np.array([eta]))
-        level = background.counts[:, here[0][0], here[1][0]].astype(np.float64) / pixel_area
-        for other in others:
-            distance = np.hypot(near.xi - other.fit.xi, near.eta - other.fit.eta)
-            shape, _ = other.source.evaluate(near.band, distance)
-            density = density + max(other.fit.counts, 0.0) * shape
-            apart = np.full(len(level), np.hypot(xi - other.fit.xi, eta - other.fit.eta))
-            shape, _ = other.source.evaluate(np.arange(len(level)), apart)
-            level = level + max(other.fit.counts, 0.0) * shape
-        density, level = np.maximum(density, _TINY), np.maximum(level, _TINY)
+        near, density, level = self._beside_others(others, source, (xi, eta), photons, background)
         if counts <= 0:
-            radius = source.containment_radius(0.68)
+            radius = source.containment_radius(_INNER)
             inside = np.hypot(near.xi - xi, near.eta - eta) < radius
             excess = near.weight[inside].sum() - np.pi * radius**2 * level.sum()
-            counts = max(float(excess) / 0.68, 1.0)
+            counts = max(float(excess) / _INNER, 1.0)
         return refine(
             near,
             density,
@@ -407,6 +417,34 @@ class SkySearch:
             (xi, eta, counts),
             level_error=background.scale_error,
         )
+
+    def _beside_others(
+        self,
+        others: Sequence[_Found],
+        source: LocalSource,
+        place: tuple[float, float],
+        photons: Photons,
+        background: BackgroundFit,
+    ) -> tuple[Photons, FloatArray, FloatArray]:
+        """Return the photons in reach, the density [deg-2] of all else at each, and at the place.
+
+        All else is the background and the other sources.
+        """
+        xi, eta = place
+        near = photons.near(xi, eta, source.reach)
+        pixel_area = self.grid.pixel_size**2
+        row, column = self.places.pixel(near.xi, near.eta)
+        density = background.counts[near.band, row, column].astype(np.float64) / pixel_area
+        here = self.places.pixel(np.array([xi]), np.array([eta]))
+        level = background.counts[:, here[0][0], here[1][0]].astype(np.float64) / pixel_area
+        for other in others:
+            distance = np.hypot(near.xi - other.fit.xi, near.eta - other.fit.eta)
+            shape, _ = other.source.evaluate(near.band, distance)
+            density = density + max(other.fit.counts, 0.0) * shape
+            apart = np.full(len(level), np.hypot(xi - other.fit.xi, eta - other.fit.eta))
+            shape, _ = other.source.evaluate(np.arange(len(level)), apart)
+            level = level + max(other.fit.counts, 0.0) * shape
+        return near, np.maximum(density, _TINY), np.maximum(level, _TINY)
 
     def _unfitted(self, xi: float, eta: float) -> Refined:
         """Return a place that was not fitted: its errors are not known."""
@@ -419,8 +457,8 @@ class SkySearch:
         self, one: _Found, found: Sequence[_Found], background: BackgroundFit, roughness: float
     ) -> Candidate:
         fit = one.fit
-        radius = one.source.containment_radius(0.68)
-        rows, columns, distance = self._window(fit.xi, fit.eta, radius)
+        radius = one.source.containment_radius(_INNER)
+        rows, columns, distance = self.places.window(fit.xi, fit.eta, radius)
         below = float((background.counts[:, rows, columns] * (distance <= radius)).sum())
         false_alarms = self.trials.false_alarms(
             one.significance, area=self.area, roughness=roughness
@@ -431,6 +469,8 @@ class SkySearch:
         others = [np.hypot(fit.xi - o.fit.xi, fit.eta - o.fit.eta) for o in found if o is not one]
         if others and min(others) < _BLEND * radius:
             flags.append("blended")
+        if self.settings.psf_known and one.width > _WIDE:
+            flags.append("extended")
         if not fit.converged:
             flags.append("not-converged")
         if fit.counts < _FEW_COUNTS:
@@ -456,66 +496,3 @@ class SkySearch:
             margin <= y <= self.grid.n_y - 1 - margin
         )
         return not inside or self.offset_of(xi, eta) > self.settings.radius - radius
-
-    # --- geometry -------------------------------------------------------------------------------
-
-    def _pixel(self, xi: FloatArray, eta: FloatArray) -> tuple[NDArray[np.int64], ...]:
-        """Return row and column of places on the plane, the nearest ones for those outside."""
-        x, y = self.grid.plane_to_pixel(xi, eta)
-        column = np.clip(np.floor(x + 0.5), 0, self.grid.n_x - 1).astype(np.int64)
-        row = np.clip(np.floor(y + 0.5), 0, self.grid.n_y - 1).astype(np.int64)
-        return row, column
-
-    def _around(self, xi: float, eta: float, radius: float) -> tuple[slice, slice]:
-        x, y = self.grid.plane_to_pixel(xi, eta)
-        reach = radius / self.grid.pixel_size
-        return (
-            slice(max(int(np.ceil(y - reach)), 0), max(int(np.floor(y + reach)) + 1, 0)),
-            slice(max(int(np.ceil(x - reach)), 0), max(int(np.floor(x + reach)) + 1, 0)),
-        )
-
-    def _window(self, xi: float, eta: float, radius: float) -> tuple[slice, slice, FloatArray]:
-        """Return the pixels about a place and their distances from it [deg]."""
-        rows, columns = self._around(xi, eta, radius)
-        distance = np.hypot(self._xi[None, columns] - xi, self._eta[rows, None] - eta)
-        return rows, columns, distance
-
-    def _photons_of(self, counts: NDArray[np.float32]) -> Photons:
-        band, row, column = np.nonzero(counts)
-        weight = counts[band, row, column].astype(np.float64)
-        return Photons(self._xi[column], self._eta[row], band, weight)
-
-
-@dataclass(frozen=True)
-class _Stamp:
-    """Counts of a source on the pixels about it."""
-
-    rows: slice
-    columns: slice
-    counts: NDArray[np.float32]
-
-    @classmethod
-    def of(cls, grid: TangentGrid, source: LocalSource, fit: Refined) -> "_Stamp":
-        """Spread the fitted counts of each band over the pixels, each band by its own share."""
-        stamp = source_stamp(source, grid.pixel_size, 0.995)
-        stamp /= np.maximum(stamp.sum(axis=(1, 2), keepdims=True), _TINY)
-        half = stamp.shape[1] // 2
-        x, y = (float(value) for value in grid.plane_to_pixel(fit.xi, fit.eta))
-        column, row = int(np.floor(x + 0.5)), int(np.floor(y + 0.5))
-        shifted = _shifted(stamp, y - row, x - column) * fit.by_band[:, None, None]
-        top, left = row - half, column - half
-        rows = slice(max(top, 0), max(min(row + half + 1, grid.n_y), 0))
-        columns = slice(max(left, 0), max(min(column + half + 1, grid.n_x), 0))
-        cut = shifted[
-            :, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
-        ]
-        return cls(rows, columns, cut.astype(np.float32))
-
-
-def _shifted(stamp: FloatArray, down: float, right: float) -> FloatArray:
-    """Move stamps by parts of a pixel, by linear interpolation: counts stay the same."""
-    padded = np.pad(stamp, ((0, 0), (1, 1), (1, 1)))
-    for axis, part in ((1, down), (2, right)):
-        moved = np.roll(padded, 1 if part > 0 else -1, axis=axis)
-        padded = (1 - abs(part)) * padded + abs(part) * moved
-    return padded[:, 1:-1, 1:-1]

@@ -220,7 +220,11 @@ def make_method(
         raise UnknownNameError("method", name, CLASSICAL)
     if name == "smoothed-maximum":
         return SmoothedMaximum(setup)
-    chosen = replace(settings or SearchSettings(), fit=not name.endswith("-peak"))
+    chosen = replace(
+        settings or SearchSettings(),
+        fit=not name.endswith("-peak"),
+        psf_known=setup.response is not None,
+    )
     folded = setup.folded()
     if name.startswith("matched-filter"):
         return _OneBand(folded.in_one_band().search(trials, chosen), folded.bands)

@@ -1,0 +1,62 @@
+"""Where things lie on a grid: pixels of places, windows about them."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skysift.data.sky.tangent import TangentGrid
+from skysift.models.sky.local_source import Photons
+
+__all__ = ["Places"]
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Pixels about places on a tangent grid.
+
+    Parameters
+    ----------
+    grid : TangentGrid
+        The pixels.
+    """
+
+    grid: TangentGrid
+
+    @cached_property
+    def axes(self) -> tuple[FloatArray, FloatArray]:
+        """Plane coordinates xi (n_x,) of the columns and eta (n_y,) of the rows [deg]."""
+        return self.grid.pixel_centres()
+
+    def pixel(self, xi: FloatArray, eta: FloatArray) -> tuple[NDArray[np.int64], ...]:
+        """Return row and column of places on the plane, the nearest ones for those outside."""
+        x, y = self.grid.plane_to_pixel(xi, eta)
+        column = np.clip(np.floor(x + 0.5), 0, self.grid.n_x - 1).astype(np.int64)
+        row = np.clip(np.floor(y + 0.5), 0, self.grid.n_y - 1).astype(np.int64)
+        return row, column
+
+    def around(self, xi: float, eta: float, radius: float) -> tuple[slice, slice]:
+        """Return the rows and columns of the square about a place, cut at the border."""
+        x, y = self.grid.plane_to_pixel(xi, eta)
+        reach = radius / self.grid.pixel_size
+        return (
+            slice(max(int(np.ceil(y - reach)), 0), max(int(np.floor(y + reach)) + 1, 0)),
+            slice(max(int(np.ceil(x - reach)), 0), max(int(np.floor(x + reach)) + 1, 0)),
+        )
+
+    def window(self, xi: float, eta: float, radius: float) -> tuple[slice, slice, FloatArray]:
+        """Return the pixels about a place and their distances from it [deg]."""
+        rows, columns = self.around(xi, eta, radius)
+        columns_xi, rows_eta = self.axes
+        distance = np.hypot(columns_xi[None, columns] - xi, rows_eta[rows, None] - eta)
+        return rows, columns, distance
+
+    def photons_of(self, counts: NDArray[np.float32]) -> Photons:
+        """Return the pixels with counts, each as photons at its centre."""
+        band, row, column = np.nonzero(counts)
+        xi, eta = self.axes
+        weight = counts[band, row, column].astype(np.float64)
+        return Photons(xi[column], eta[row], band, weight)
