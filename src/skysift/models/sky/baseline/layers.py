@@ -175,7 +175,7 @@ def regressor_layers(
     if features == 0:
         raise UsageError(
             f"A map of {shape[0]} x {shape[1]} pixels is too small for the regressor.",
-            "Give maps of at least 64 x 64 pixels.",
+            "Give larger maps: the original's have 200 x 200.",
         )
     return (
         *layers,

@@ -1,10 +1,12 @@
 """Trained baseline networks as folders: a description in JSON, weights in safetensors, ONNX."""
 
-import json
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-from skysift.core.errors import ReadError, UnknownNameError
+from pydantic import ValidationError
+
+from skysift.core.config import Config
+from skysift.core.errors import ReadError
 from skysift.core.files import write_atomic
 from skysift.models.persist.arrays import load_arrays, save_arrays
 from skysift.models.sky.baseline.cleaner import CnnCleaner
@@ -22,6 +24,18 @@ DESCRIPTION = "baseline.json"
 """The file that makes a folder one of a trained baseline network."""
 
 _WEIGHTS, _LAYERS, _FOLDED = "weights.safetensors", "layers.onnx", "folded.onnx"
+
+
+class _Description(Config):
+    """What ``baseline.json`` holds."""
+
+    kind: Literal["cnn-cleaner", "cnn-regressor"]
+    variant: Variant
+    shape: tuple[int, int]
+    pooling: Literal["each", "once"] | None
+    parameters: int
+    loss: tuple[float, ...]
+    validation_loss: tuple[float, ...]
 
 
 def save_baseline(
@@ -48,23 +62,22 @@ def save_baseline(
         If onnx is not installed.
     """
     target = Path(folder)
-    description: dict[str, Any] = {
-        "kind": KINDS[0] if isinstance(model, CnnCleaner) else KINDS[1],
-        "variant": model.variant.to_dict(),
-        "shape": list(shape),
-        "parameters": parameter_count(model.layers),
-        "loss": list(model.history_.loss),
-        "validation_loss": list(model.history_.validation_loss),
-    }
-    if isinstance(model, CnnRegressor):
-        description["pooling"] = model.pooling
+    description = _Description(
+        kind="cnn-cleaner" if isinstance(model, CnnCleaner) else "cnn-regressor",
+        variant=model.variant,
+        shape=shape,
+        pooling=model.pooling if isinstance(model, CnnRegressor) else None,
+        parameters=parameter_count(model.layers),
+        loss=model.history_.loss,
+        validation_loss=model.history_.validation_loss,
+    )
     graph = export_layers(model.layers, model.weights_, shape)
     write_atomic(target / _WEIGHTS, save_arrays(model.weights_))
     write_atomic(target / _LAYERS, graph)
     if isinstance(model, CnnCleaner):
         folded = export_folded_cleaner(model.variant, model.weights_, shape)
         write_atomic(target / _FOLDED, folded)
-    write_atomic(target / DESCRIPTION, json.dumps(description, indent=2) + "\n")
+    write_atomic(target / DESCRIPTION, description.model_dump_json(indent=2) + "\n")
 
 
 def load_baseline(folder: str | Path) -> CnnCleaner | CnnRegressor:
@@ -74,47 +87,30 @@ def load_baseline(folder: str | Path) -> CnnCleaner | CnnRegressor:
     ------
     ReadError
         If a file is missing or is not what it should be.
-    UnknownNameError
-        If the folder holds a network of another kind.
     UsageError
         If the weights are not those of the network described.
     """
     path = Path(folder) / DESCRIPTION
-    description = _read_description(path)
     try:
-        kind = description["kind"]
-        variant = Variant.from_dict(description["variant"])
-        history = TrainingHistory(tuple(description["loss"]), tuple(description["validation_loss"]))
-        n_y, n_x = description["shape"]
-        pooling = description["pooling"] if kind == KINDS[1] else "each"
-    except (KeyError, TypeError, ValueError) as error:
+        description = _Description.model_validate_json(_read(path))
+    except ValidationError as error:
+        first = error.errors()[0]
         raise ReadError(
-            f"The description of the network is not complete: {error}.",
-            "Train it again.",
+            f"Not the description of a baseline network: {first['msg']}.",
+            "Train the network again.",
             path=path,
         ) from error
     model: CnnCleaner | CnnRegressor
-    match kind:
-        case "cnn-cleaner":
-            model = CnnCleaner(variant)
-        case "cnn-regressor":
-            model = CnnRegressor(variant, pooling=pooling, shape=(n_y, n_x))
-        case _:
-            raise UnknownNameError("baseline network", str(kind), KINDS)
+    if description.kind == "cnn-cleaner":
+        model = CnnCleaner(description.variant)
+    else:
+        pooling = description.pooling or "each"
+        model = CnnRegressor(description.variant, pooling=pooling, shape=description.shape)
     weights = load_arrays(_read(Path(folder) / _WEIGHTS))
     check_weights(model.layers, weights)
-    model.weights_, model.history_ = weights, history
+    model.weights_ = weights
+    model.history_ = TrainingHistory(description.loss, description.validation_loss)
     return model
-
-
-def _read_description(path: Path) -> dict[str, Any]:
-    try:
-        description = json.loads(_read(path))
-    except ValueError as error:
-        raise ReadError(f"Not JSON: {error}.", "Train the network again.", path=path) from error
-    if not isinstance(description, dict):
-        raise ReadError("Not the description of a network.", "Train it again.", path=path)
-    return description
 
 
 def _read(path: Path) -> bytes:

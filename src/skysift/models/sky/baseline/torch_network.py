@@ -57,7 +57,8 @@ def forward(
         Leave out the last activation, as losses want that take it in themselves.
     """
     torch = import_torch()
-    value = inputs
+    # With so few channels, convolutions run twice as fast where those of a pixel lie together.
+    value = inputs.contiguous(memory_format=torch.channels_last)
     for number, layer in enumerate(layers):
         activated = not (logits and number == len(layers) - 1)
         match layer:

@@ -4,8 +4,8 @@ Four choices of the original lose information or shift the image. Each is a swit
 :class:`Variant`; :func:`ablation` lists what has to be trained to see what each one costs.
 """
 
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, Self
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,26 +85,6 @@ class Variant:
             return stretch_to_unit(smoothed)
         # Cleaned maps may lie a little below zero.
         return np.sqrt(np.maximum(smoothed, 0) + np.float32(_ANSCOMBE))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the switches as plain values."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Return the variant of plain values.
-
-        Raises
-        ------
-        UsageError
-            If these are not the switches of a variant.
-        """
-        try:
-            return cls(**values)
-        except TypeError as error:
-            raise UsageError(
-                f"Not the switches of a variant: {error}.", f"They are {', '.join(cls.__slots__)}."
-            ) from error
 
 
 ORIGINAL = Variant("original")
