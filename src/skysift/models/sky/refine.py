@@ -248,7 +248,8 @@ def _band_counts(
             break
     rate = np.maximum(counts, 0)[:, None] * source.density + level[:, None]
     information = (source.density**2 / rate) @ source.ring_area
-    variance = 1 / np.maximum(information, _TINY)
+    information = np.maximum(information, _TINY)
+    variance = np.where(information > _TINY, 1 / information, 0.0)  # none where nothing is sent
     if level_error is not None:
         shadow = (source.density * level[:, None] / rate) @ source.ring_area
         variance = variance + (shadow / information * level_error) ** 2

@@ -318,7 +318,9 @@ class SkySearch:
             offset = self.offset_of(one.fit.xi, one.fit.eta)
             key = (round(offset / _OFFSET_STEP), one.width)
             if key not in self._overlaps:
-                self._overlaps[key] = self.filter.overlap(one.source) / self.filter.sums[:, None]
+                self._overlaps[key] = self.filter.overlap(one.source) / np.maximum(
+                    self.filter.sums[:, None], _TINY
+                )
             table = self._overlaps[key]
             reach = (table.shape[1] - 1) * self.grid.pixel_size
             rows, columns, distance = self.places.window(one.fit.xi, one.fit.eta, reach)
