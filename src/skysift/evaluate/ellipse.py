@@ -13,7 +13,8 @@ from skysift.evaluate.inputs import FloatArray, require_fraction
 __all__ = ["ErrorEllipse", "containment_radius", "ellipse_scale", "sky_covariance"]
 
 _DIRECTIONS = 128
-_HALVINGS = 50
+_MOST_STEPS = 60
+_PRECISION = 1e-13
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +150,8 @@ def containment_radius(major: ArrayLike, minor: ArrayLike, confidence: float) ->
     -----
     In the plane where the Gaussian is round, the circle is a curve at a distance that depends on
     the direction; the probability within is the mean over directions t of
-    ``1 - exp(-R^2 / 2 (major^2 cos^2 t + minor^2 sin^2 t))``, solved for R by bisection between the
-    radii of two round Gaussians.
+    ``1 - exp(-R^2 / 2 (major^2 cos^2 t + minor^2 sin^2 t))``, solved for R by Newton's method
+    between the radii of the two round Gaussians.
 
     Examples
     --------
@@ -166,13 +167,19 @@ def containment_radius(major: ArrayLike, minor: ArrayLike, confidence: float) ->
     turn = np.pi * (np.arange(_DIRECTIONS) + 0.5) / _DIRECTIONS
     spread = (long[..., None] * np.cos(turn)) ** 2 + (short[..., None] * np.sin(turn)) ** 2
     spread = np.where(spread > 0, spread, np.finfo(np.float64).tiny)
-    low, high = np.zeros_like(long), scale * long
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        inside = np.mean(-np.expm1(-(middle[..., None] ** 2) / (2 * spread)), axis=-1)
-        below = inside < confidence
-        low, high = np.where(below, middle, low), np.where(below, high, middle)
-    return np.asarray((low + high) / 2 + 0 * short)
+    low, high = scale * short, scale * long
+    radius = high
+    for _ in range(_MOST_STEPS):
+        exponent = radius[..., None] ** 2 / (2 * spread)
+        outside = np.exp(-exponent)
+        excess = np.mean(1 - outside, axis=-1) - confidence
+        slope = np.mean(2 * exponent * outside, axis=-1)  # times the radius
+        change = excess * radius / np.where(slope > 0, slope, 1.0)
+        new = np.clip(radius - change, low, high)
+        if np.all(np.abs(new - radius) <= _PRECISION * high, where=np.isfinite(high)):
+            return np.asarray(new)
+        radius = new
+    return np.asarray(radius)
 
 
 def _east_north(ra: FloatArray, dec: FloatArray) -> tuple[FloatArray, FloatArray]:

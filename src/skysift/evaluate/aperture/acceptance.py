@@ -17,7 +17,7 @@ from skysift.evaluate.inputs import FloatArray
 
 __all__ = ["RadialAcceptance", "pixel_solid_angle"]
 
-_POINTS = 1000
+_POINTS = 500
 _COUNTS_PER_ANNULUS = 100
 _MOST_ANNULI = 15
 _FEWEST_ANNULI = 3
@@ -103,15 +103,14 @@ class RadialAcceptance:
         edges = _edges(offset_max, n_annuli, int(np.sum(offset < offset_max)))
         if exclusion is not None and exclusion:
             offset = offset[~exclusion.excludes(events.ra, events.dec)]
-            free = [
-                float(1 - np.mean(exclusion.excludes(*points)))
-                for points in (
-                    annulus_points(pointing.ra, pointing.dec, low, high, _POINTS)
-                    for low, high in pairwise(edges)
-                )
+            points = [
+                annulus_points(pointing.ra, pointing.dec, low, high, _POINTS)
+                for low, high in pairwise(edges)
             ]
+            ra, dec = (np.concatenate(axis) for axis in zip(*points, strict=True))
+            free = 1 - np.mean(exclusion.excludes(ra, dec).reshape(-1, _POINTS), axis=1)
         else:
-            free = [1.0] * (len(edges) - 1)
+            free = np.ones(len(edges) - 1)
         counts = np.histogram(offset, edges)[0]
         area = solid_angle(edges[1:], edges[:-1]) * free
         return cls(pointing.ra, pointing.dec, edges, _filled(counts.astype(np.float64), area))

@@ -45,7 +45,8 @@ def reflected_regions(
     min_distance_input : float [deg]
         The same between a region and the on region; 0.1 rad if left out, as in gammapy.
     angle_increment : float [deg]
-        Step of the search past an excluded part; 0.01 rad if left out.
+        Step of the search past an excluded part of a mask image, 0.01 rad if left out. Past an
+        excluded circle it goes at once.
     max_regions : int
         The most regions to return.
 
@@ -81,12 +82,19 @@ def reflected_regions(
         return []
     span = _span(on.radius, offset) + min_distance
     start = float(position_angle(pointing.ra, pointing.dec, on.ra, on.dec))
+    excluded = exclusion or Exclusion()
+    blocked = [_blocked(on, pointing, other, offset, start) for other in excluded.circles]
+    masks = Exclusion(masks=excluded.masks)
     regions: list[Circle] = []
     angle = span + min_distance_input
     last = _FULL_CIRCLE - span - min_distance_input + _ROUNDING
     while angle <= last and len(regions) < max_regions:
+        beyond = max((_end_of_block(angle, *interval) for interval in blocked), default=angle)
+        if beyond > angle:
+            angle = beyond
+            continue
         region = _turned(on, pointing, start + angle, offset)
-        if exclusion is not None and exclusion.overlaps(region):
+        if masks and masks.overlaps(region):
             angle += angle_increment
         else:
             regions.append(region)
@@ -181,6 +189,34 @@ def _count(events: EventList, on: Circle, regions: list[Circle]) -> list[int]:
 def _span(radius: float, offset: float) -> float:
     """Return the angle [deg] that a circle spans, seen from the pointing."""
     return float(np.degrees(2 * np.arcsin(np.sin(np.radians(radius)) / np.sin(np.radians(offset)))))
+
+
+def _blocked(
+    on: Circle, pointing: Pointing, other: Circle, offset: float, start: float
+) -> tuple[float, float]:
+    """Return the middle and half width [deg] of the angles at which a region overlaps a circle.
+
+    Angles are about the pointing, from that of the on region. The width follows from the law of
+    cosines in the triangle of pointing, circle and region.
+    """
+    distance = float(separation(other.ra, other.dec, pointing.ra, pointing.dec))
+    middle = float(position_angle(pointing.ra, pointing.dec, other.ra, other.dec)) - start
+    reach, side, far = np.radians([on.radius + other.radius, offset, distance])
+    adjacent = np.cos(reach) - np.cos(side) * np.cos(far)
+    opposite = np.sin(side) * np.sin(far)
+    if opposite == 0:  # the circle is about the pointing itself
+        return middle, _FULL_CIRCLE / 2 if adjacent < 0 else 0.0
+    return middle, float(np.degrees(np.arccos(np.clip(adjacent / opposite, -1.0, 1.0))))
+
+
+def _end_of_block(angle: float, middle: float, half_width: float) -> float:
+    """Return where the blocked angles end if this is one of them, else the angle itself."""
+    if half_width >= _FULL_CIRCLE / 2:
+        return np.inf
+    from_middle = (angle - middle + _FULL_CIRCLE / 2) % _FULL_CIRCLE - _FULL_CIRCLE / 2
+    if abs(from_middle) >= half_width - _ROUNDING:
+        return angle
+    return angle + half_width - from_middle
 
 
 def _turned(on: Circle, pointing: Pointing, angle: float, offset: float) -> Circle:
