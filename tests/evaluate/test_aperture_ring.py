@@ -7,7 +7,7 @@ from skysift.core.errors import InputError, UsageError
 from skysift.data.sky.counts_map import CountsMap
 from skysift.data.sky.event_list import EventList, Pointing
 from skysift.data.sky.gti import GoodTimeIntervals
-from skysift.data.sky.tangent import TangentGrid
+from skysift.data.sky.tangent import TangentGrid, separation
 from skysift.evaluate.aperture import (
     Circle,
     Exclusion,
@@ -234,3 +234,17 @@ def test_a_significance_map_agrees_with_gammapy(rng):
     data = CountsMap(counts, EDGES[[0, 2]], grid, GTI, 1.0, Pointing(83.6, 22.0))
     ours = significance_map(data, 0.12, (0.32, 0.62), acceptance=acceptance)
     np.testing.assert_allclose(ours.significance, peer["sqrt_ts"].data[0], atol=2e-4)
+
+
+@pytest.mark.parametrize("place", [(0.0, 0.0), (2.3, 1.9), (-2.3, -1.9)])
+def test_a_ring_on_a_map_holds_every_pixel_of_it(place):
+    # A wide grid, where the plane stretches most: each pixel counts once.
+    grid = TangentGrid(0.1, 89.0, 100, 100, 0.2)
+    data = CountsMap(np.ones((2, *grid.shape), np.float32), EDGES, grid, GTI, 1.0, POINTING)
+    ra, dec = map(float, grid.from_plane(4 * place[0], 4 * place[1]))
+    on_off = ring_background(data, Circle(ra, dec, 1.0), 1.5, 3.0)
+    sky = grid.from_plane(*np.meshgrid(*grid.pixel_centres()))
+    distance = separation(*sky, ra, dec)
+    assert on_off.n_on == 2 * np.sum(distance <= 1.0)
+    assert on_off.n_off == 2 * np.sum((distance >= 1.5) & (distance <= 3.0))
+    assert ring_background(data, Circle(0.0, -80.0, 1.0), 1.5, 3.0) is None

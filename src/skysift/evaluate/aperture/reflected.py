@@ -9,6 +9,7 @@ from skysift.data.sky.tangent import separation
 from skysift.evaluate.aperture.exclusion import Circle, Exclusion
 from skysift.evaluate.aperture.on_off import OnOff
 from skysift.evaluate.aperture.sphere import offset_by, position_angle
+from skysift.evaluate.inputs import BoolArray, FloatArray
 
 __all__ = ["reflected_on_off", "reflected_regions", "wobble_regions"]
 
@@ -159,13 +160,18 @@ def reflected_on_off(
     """
     if not regions:
         return None
+    pointing = data.pointing
     if isinstance(data, EventList):
-        n_on, *n_off = _count(data, on, regions)
+        near = _near(data.ra, data.dec, on, pointing)
+        ra, dec = data.ra[near], data.dec[near]
+        n_on, *n_off = (int(region.contains(ra, dec).sum()) for region in (on, *regions))
         return OnOff(n_on, sum(n_off), 1 / len(regions))
-    sky = data.grid.from_plane(*np.meshgrid(*data.grid.pixel_centres()))
+    ra, dec = data.grid.from_plane(*np.meshgrid(*data.grid.pixel_centres()))
     image = data.counts[band if band is not None else slice(None)].sum(axis=0, dtype=np.float64)
-    inside_on = on.contains(*sky)
-    inside_off = np.any([region.contains(*sky) for region in regions], axis=0)
+    near = _near(ra, dec, on, pointing)
+    ra, dec, image = ra[near], dec[near], image[near]
+    inside_on = on.contains(ra, dec)
+    inside_off = np.any([region.contains(ra, dec) for region in regions], axis=0)
     if not inside_on.any() or not inside_off.any():
         return None
     return OnOff(
@@ -175,15 +181,11 @@ def reflected_on_off(
     )
 
 
-def _count(events: EventList, on: Circle, regions: list[Circle]) -> list[int]:
-    """Return the events in the on region and in each other, which lie at the same offset."""
-    centre = (events.pointing.ra, events.pointing.dec)
-    offset = float(separation(on.ra, on.dec, *centre))
-    # Only a thin annulus about the pointing can hold any: the rest is not looked at twice.
+def _near(ra: FloatArray, dec: FloatArray, on: Circle, pointing: Pointing) -> BoolArray:
+    """Tell what lies in the annulus about the pointing that holds the on region and its like."""
+    offset = float(separation(on.ra, on.dec, pointing.ra, pointing.dec))
     reach = on.radius * (1 + _ROUNDING)
-    near = np.abs(separation(events.ra, events.dec, *centre) - offset) <= reach
-    ra, dec = events.ra[near], events.dec[near]
-    return [int(region.contains(ra, dec).sum()) for region in (on, *regions)]
+    return np.asarray(np.abs(separation(ra, dec, pointing.ra, pointing.dec) - offset) <= reach)
 
 
 def _span(radius: float, offset: float) -> float:

@@ -96,7 +96,7 @@ def ring_background(
     if isinstance(data, EventList):
         sample = _of_events(data, on, (r_in, widest), acceptance, exclusion)
     else:
-        sample = _of_map(data, on, acceptance, exclusion)
+        sample = _of_map(data, on, widest, acceptance, exclusion)
     n_on, on_exposure = sample.on(on.radius)
     n_off, off_exposure = sample.off(r_in, r_out)
     if alpha_max is not None:
@@ -140,18 +140,25 @@ def _of_events(
 def _of_map(
     counts: CountsMap,
     on: Circle,
+    reach: float,
     acceptance: RadialAcceptance | None,
     exclusion: Exclusion | None,
 ) -> _Sample:
     grid = counts.grid
-    xi, eta = grid.pixel_centres()
-    ra, dec = (axis.ravel() for axis in grid.from_plane(*np.meshgrid(xi, eta)))
-    exposure = pixel_solid_angle(grid).ravel()
+    xi, eta = (axis.ravel() for axis in np.meshgrid(*grid.pixel_centres()))
+    # Nothing beyond this box is within reach: the plane stretches distances by the squared secant
+    # of the angle from its middle at most.
+    xi_0, eta_0 = grid.to_plane(on.ra, on.dec)
+    farthest = max(float(np.max(np.hypot(xi, eta))), float(np.hypot(xi_0, eta_0)))
+    stretch = 1 + np.radians(farthest) ** 2
+    box = np.maximum(np.abs(xi - xi_0), np.abs(eta - eta_0)) <= reach * stretch + grid.pixel_size
+    ra, dec = grid.from_plane(xi[box], eta[box])
+    exposure = pixel_solid_angle(grid).ravel()[box]
     if acceptance is not None:
         exposure = exposure * acceptance.at(ra, dec)
     distance = separation(ra, dec, on.ra, on.dec)
     excluded = _excluded(exclusion, ra, dec)
-    image = counts.counts.sum(axis=0, dtype=np.float64).ravel()
+    image = counts.counts.sum(axis=0, dtype=np.float64).ravel()[box]
     return _Sample(distance, image, distance, exposure, excluded, excluded)
 
 
