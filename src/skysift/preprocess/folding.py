@@ -28,6 +28,7 @@ __all__ = [
 
 FloatArray = NDArray[np.float64]
 _STEPS_PER_DECADE = 40
+_BACKGROUND_STEPS = 15  # per decade
 _TINY = 1e-300
 
 
@@ -277,7 +278,7 @@ def fold_background(
     pointing: Pointing,
     *,
     rotation: float = 0.0,
-    steps: int = 3,
+    steps: int | None = None,
 ) -> FloatArray:
     """Integrate the background rate over bands and pixels.
 
@@ -292,8 +293,8 @@ def fold_background(
     pointing : Pointing
     rotation : float [deg]
         See `field_coordinates`.
-    steps : int
-        Parts that each band is divided in.
+    steps : int, optional
+        Parts that each band is divided in; as many as make 15 a decade if left out.
 
     Returns
     -------
@@ -306,6 +307,8 @@ def fold_background(
     """
     edges = np.asarray(energy_edges, dtype=np.float64)
     n_bands = len(edges) - 1
+    widest = float(np.max(np.log10(edges[1:] / edges[:-1])))
+    steps = max(2, int(np.ceil(_BACKGROUND_STEPS * widest))) if steps is None else steps
     position = np.arange(n_bands * steps + 1) / steps
     energy = np.exp(np.interp(position, np.arange(n_bands + 1), np.log(edges)))
     x, y = field_coordinates(grid, pointing, rotation)

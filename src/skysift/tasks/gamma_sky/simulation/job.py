@@ -1,0 +1,183 @@
+"""Simulate many fields to files: ``skysift simulate gamma-sky``."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skysift.core.files import staged_folder, write_atomic
+from skysift.core.provenance import Provenance
+from skysift.core.task import Progress, Run, silent
+from skysift.data.io.writers import open_writer
+from skysift.data.irf.analytic import ARRAYS, AnalyticResponse
+from skysift.data.irf.gadf import GadfResponse
+from skysift.data.irf.response import InstrumentResponse
+from skysift.data.sky.counts_map_fits import write_counts_map
+from skysift.data.sky.gadf_write import write_events
+from skysift.data.table import FeatureTable
+from skysift.preprocess.folding import energy_bands
+from skysift.tasks.gamma_sky.simulation.counts import Truth, simulate_map
+from skysift.tasks.gamma_sky.simulation.distribution import FieldDistribution, draw_field
+from skysift.tasks.gamma_sky.simulation.expectation import default_grid, expect
+from skysift.tasks.gamma_sky.simulation.field import Field
+from skysift.tasks.gamma_sky.simulation.folded import Instrument
+from skysift.tasks.gamma_sky.simulation.options import SimulateOptions
+from skysift.tasks.gamma_sky.simulation.photons import simulate_events
+from skysift.tasks.gamma_sky.simulation.truth_files import TRUTH_UNITS, write_truth
+
+__all__ = ["field_distribution", "simulate_files"]
+
+RECORD = "simulation.json"
+"""The file that marks a folder of simulations: its provenance."""
+_FIELDS_PER_INSTRUMENT = 50
+
+
+def field_distribution(options: SimulateOptions) -> FieldDistribution:
+    """Return the distribution of fields that the options describe."""
+    o = options
+    return FieldDistribution(
+        zenith=(o.zenith_min, o.zenith_max),
+        nsb=(1.0, o.nsb_max),
+        exposure=(o.exposure_min, o.exposure_max),
+        offset=(o.offset_min, o.offset_max),
+        flux=(o.flux_min, o.flux_max),
+        sources=(o.sources_min, o.sources_max),
+        extended_share=o.extended_share,
+        background_scale=(1.0 - o.background_spread, 1.0 + o.background_spread),
+        gradient=o.gradient,
+        dead_sector_share=o.defects,
+        star_hole_share=o.defects,
+    )
+
+
+def simulate_files(
+    options: SimulateOptions,
+    out: str | Path,
+    *,
+    seed: int = 0,
+    command: str = "",
+    overwrite: bool = False,
+    progress: Progress = silent,
+) -> Run:
+    """Simulate fields and write them to a new folder.
+
+    The folder holds ``events-00000.fits.gz`` or ``map-00000.fits.gz`` for each field, on request
+    ``truth-00000.fits`` with its expectation, ``fields.ecsv`` with a row for each field,
+    ``sources.ecsv`` with a row for each source, and ``simulation.json`` with the provenance. It
+    appears as a whole when all is done.
+
+    Parameters
+    ----------
+    options : SimulateOptions
+    out : path-like
+        The folder to make.
+    seed : int
+        The same seed gives the same files.
+    command : str
+        For the record.
+    overwrite : bool
+        Replace a folder of simulations that is there.
+    progress : callable
+        Told the fraction done.
+
+    Raises
+    ------
+    OutputError
+        If the folder exists or cannot be written.
+    ReadError, InputError
+        If the response file cannot be used.
+    """
+    inputs = [options.irf] if options.irf else []
+    config = options.model_dump(mode="json")
+    provenance = Provenance.start(command or None, inputs=inputs, config=config, seed=seed)
+    rng = np.random.default_rng(seed)
+    base = GadfResponse.read(options.irf) if options.irf else AnalyticResponse(array=options.array)
+    distribution = field_distribution(options)
+    fields: list[dict[str, Any]] = []
+    sources: list[dict[str, Any]] = []
+    with staged_folder(out, overwrite=overwrite, marker=RECORD) as folder:
+        instrument = _instrument(base, options, rng)
+        for number in range(options.fields):
+            progress(number / options.fields, f"field {number + 1} of {options.fields}")
+            if number and number % _FIELDS_PER_INSTRUMENT == 0 and options.vary_response:
+                instrument = _instrument(base, options, rng)
+            field = draw_field(rng, distribution)
+            truth, counts = _simulate(
+                field, instrument, rng, options=options, folder=folder, number=number
+            )
+            rows = truth.rows()
+            sources += [{"field": number, **row} for row in rows]
+            fields.append(_field_row(number, truth, counts))
+        record = provenance.finish()
+        _write(folder / "fields.ecsv", fields, record)
+        if sources:
+            _write(folder / "sources.ecsv", sources, record)
+        write_atomic(folder / RECORD, record.to_json())
+    progress(1.0, "done")
+    return Run(
+        f"{options.fields} fields, {len(sources)} sources in {out}",
+        fields,
+        (f"The instrument response is '{base.name}'.",),
+    )
+
+
+def _instrument(
+    base: InstrumentResponse, options: SimulateOptions, rng: np.random.Generator
+) -> Instrument:
+    """Return the instrument, or another one like it."""
+    edges = energy_bands(options.emin, options.emax, options.bands)
+    if options.vary_response and isinstance(base, AnalyticResponse):
+        base = AnalyticResponse(parameters=ARRAYS[options.array].varied(rng))
+    return Instrument(base, edges, follow_conditions=options.follow_zenith)
+
+
+def _simulate(
+    field: Field,
+    instrument: Instrument,
+    rng: np.random.Generator,
+    *,
+    options: SimulateOptions,
+    folder: Path,
+    number: int,
+) -> tuple[Truth, int]:
+    """Simulate one field and write it; return its truth and its number of photons."""
+    ready = instrument.at(field.zenith, field.nsb)
+    grid = default_grid(field, options.pixels, options.pixel_size)
+    if options.write == "maps":
+        counts_map, truth = simulate_map(field, ready, rng, grid)
+        write_counts_map(counts_map, folder / f"map-{number:05}.fits.gz")
+        total = int(counts_map.counts.sum(dtype=np.float64))
+    else:
+        band = (options.emin, options.emax)
+        events = simulate_events(field, ready, rng, energy_range=band, name=str(number))
+        write_events(events, folder / f"events-{number:05}.fits.gz")
+        truth = Truth(field, expect(field, ready, grid))
+        total = len(events)
+    if options.truth_maps:
+        write_truth(truth, folder / f"truth-{number:05}.fits")
+    return truth, total
+
+
+def _field_row(number: int, truth: Truth, counts: int) -> dict[str, Any]:
+    field = truth.field
+    return {
+        "field": number,
+        "ra_pointing": field.pointing.ra,
+        "dec_pointing": field.pointing.dec,
+        "zenith": field.zenith,
+        "nsb": field.nsb,
+        "exposure": field.exposure,
+        "sources": len(field.sources),
+        "background_scale": field.background_scale,
+        "dead_sectors": len(field.dead_sectors),
+        "star_holes": len(field.star_holes),
+        "background": float(truth.expectation.background.sum(dtype=np.float64)),
+        "photons": counts,
+    }
+
+
+def _write(path: Path, rows: list[dict[str, Any]], record: Provenance) -> None:
+    columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    units = {name: unit for name, unit in TRUTH_UNITS.items() if name in columns}
+    with open_writer(path, provenance=record.to_dict()) as writer:
+        writer.write(FeatureTable.from_columns(columns, units=units))
