@@ -209,3 +209,26 @@ def test_a_radius_that_shrinks_with_energy():
     assert rad_max_on_off(nothing, 50.0, 0.4, rad_max).n_on == 0
     across = Exclusion((Circle(50.0, -0.4, 0.1),))
     assert rad_max_on_off(nothing, 50.0, 0.4, rad_max, exclusion=across) is None
+
+
+@given(anywhere, st.floats(0, 359), st.floats(0, 1.5), st.floats(0.01, 0.6))
+def test_regions_begin_right_behind_an_excluded_circle(pointing, angle, distance, radius):
+    """As many fit as a search in small steps finds, and none overlaps the circle."""
+    centre = Pointing(*pointing)
+    ra, dec = offset_by(*pointing, 10.0, 0.7)
+    on = Circle(float(ra), float(dec), 0.1)
+    ra, dec = offset_by(*pointing, angle, distance)
+    excluded = Exclusion((Circle(float(ra), float(dec), radius),))
+    regions = reflected_regions(on, centre, excluded)
+    for region in regions:
+        assert separation(region.ra, region.dec, ra, dec) >= 0.1 + radius - 1e-6
+    span = 2 * np.degrees(np.arcsin(np.sin(np.radians(0.1)) / np.sin(np.radians(0.7))))
+    turns = np.arange(span + np.degrees(0.1), 360 - span - np.degrees(0.1), 0.1)
+    start = float(position_angle(*pointing, on.ra, on.dec))
+    places = offset_by(*pointing, start + turns, 0.7)
+    free = separation(*places, ra, dec) >= 0.1 + radius
+    stepped, last = 0, -np.inf
+    for turn in turns[free]:
+        if turn - last >= span:
+            stepped, last = stepped + 1, turn
+    assert stepped <= len(regions) <= stepped + 2
