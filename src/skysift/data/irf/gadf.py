@@ -12,6 +12,7 @@ References
 .. [2] Donath et al. 2023, A&A 678, A157, doi:10.1051/0004-6361/202346488
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -30,6 +31,7 @@ from skysift.data.irf.point_spread import (
     sample_rows,
 )
 from skysift.data.irf.response import InstrumentResponse
+from skysift.data.sky.gadf_index import ObservationIndex
 
 __all__ = ["GadfResponse"]
 
@@ -137,7 +139,36 @@ class GadfResponse(InstrumentResponse):
             If it holds no effective area, or a table of an unknown kind.
         """
         path = Path(path)
-        tables = response_tables(path)
+        return cls._from_tables(path, response_tables(path))
+
+    @classmethod
+    def of_observation(cls, index: ObservationIndex, obs_id: int) -> Self:
+        """Read the response that an index names for an observation, from one file or several.
+
+        Parameters
+        ----------
+        index : ObservationIndex
+            See :func:`skysift.data.sky.gadf_index.open_index`.
+        obs_id : int
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such observation.
+        ReadError, InputError
+            As `read`.
+        """
+        tables: dict[str, ResponseTable] = {}
+        named: dict[Path, set[str]] = {}
+        for place in index.responses(obs_id):
+            named.setdefault(place.path, set()).add(place.name.upper())
+        for path, names in named.items():
+            tables.update(response_tables(path, names))
+        main = tables["aeff"].path if "aeff" in tables else index.folder
+        return cls._from_tables(main, tables)
+
+    @classmethod
+    def _from_tables(cls, path: Path, tables: Mapping[str, ResponseTable]) -> Self:
         if "aeff" not in tables:
             raise InputError(
                 "The file holds no effective area (GADF AEFF_2D).",

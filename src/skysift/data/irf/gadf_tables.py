@@ -1,26 +1,26 @@
 """Response tables of GADF files: which HDU holds which, in which order and unit."""
 
-import gzip
-import io
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from astropy import units
 from astropy.io import fits
+from astropy.utils.exceptions import AstropyUserWarning
 from numpy.typing import NDArray
 
 from skysift.core.errors import InputError, ReadError
 from skysift.data.irf.lattice import Axis
+from skysift.data.sky.fits_stream import read_bounded
 
 __all__ = ["ResponseTable", "response_tables"]
 
 FloatArray = NDArray[np.float64]
-# A full-array file of the CTA Observatory unpacks to 5 MB, one run of H.E.S.S. to 3 MB.
+# A file of the CTA Observatory unpacks to 5 MB, one of a whole run to some 10.
 _LARGEST = 512 * 2**20
 _LOGARITHMIC = ("ENERG", "ETRUE")
 _KIND = {"EFF_AREA": "aeff", "EDISP": "edisp", "PSF": "psf", "RPSF": "psf", "BKG": "bkg"}
@@ -132,34 +132,17 @@ def _factor(stated: str, wanted: str, assumed: str, path: Path) -> float:
         ) from None
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[fits.HDUList]:
-    """Open a FITS file, compressed or not, without unpacking more than a response can hold."""
-    with path.open("rb") as stream:
-        packed = stream.read(2) == b"\x1f\x8b"
-    if not packed:
-        with fits.open(path, memmap=False) as hdus:
-            yield hdus
-        return
-    with gzip.open(path, "rb") as stream:
-        content = stream.read(_LARGEST + 1)
-    if len(content) > _LARGEST:
-        raise ReadError(
-            f"The file unpacks to more than {_LARGEST // 2**20} MiB.",
-            "No response is that large; do not trust this file.",
-            path=path,
-        )
-    with fits.open(io.BytesIO(content)) as hdus:
-        yield hdus
-
-
-def response_tables(path: str | Path) -> dict[str, ResponseTable]:
+def response_tables(
+    path: str | Path, names: Collection[str] | None = None
+) -> dict[str, ResponseTable]:
     """Return the response tables of a file by kind: ``aeff``, ``edisp``, ``psf``, ``bkg``.
 
     Parameters
     ----------
     path : path-like
         FITS, or FITS compressed with gzip.
+    names : collection of str, optional
+        Extensions to take, in capitals, where a file holds the responses of several observations.
 
     Raises
     ------
@@ -168,17 +151,19 @@ def response_tables(path: str | Path) -> dict[str, ResponseTable]:
     """
     path = Path(path)
     tables: dict[str, ResponseTable] = {}
+    content = read_bounded(path, max_bytes=_LARGEST)
     try:
-        with _opened(path) as hdus:
+        with warnings.catch_warnings(), fits.open(BytesIO(content)) as hdus:
+            # astropy only warns of a truncated or damaged file, and leaves out what it cannot read.
+            warnings.simplefilter("error", AstropyUserWarning)
             for hdu in hdus[1:]:
                 header = hdu.header
                 kind = _KIND.get(str(header.get("HDUCLAS2", "")).strip().upper())
                 is_response = str(header.get("HDUCLAS1", "")).strip().upper() == "RESPONSE"
-                if kind and is_response and kind not in tables and len(hdu.data) > 0:
+                wanted = names is None or hdu.name.upper() in names
+                if kind and is_response and wanted and kind not in tables and len(hdu.data) > 0:
                     tables[kind] = ResponseTable(header.copy(), hdu.data[:1].copy(), path)
-    except FileNotFoundError:
-        raise ReadError("There is no such file.", "Check the path.", path=path) from None
-    except (OSError, EOFError, ValueError, TypeError, IndexError, KeyError) as error:
+    except (AstropyUserWarning, OSError, ValueError, TypeError, LookupError) as error:
         raise ReadError(
             f"The file cannot be read as FITS ({error}).",
             "Fetch it again; it may be truncated.",
