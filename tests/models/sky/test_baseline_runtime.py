@@ -3,6 +3,7 @@
 import numpy as np
 import onnx
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +19,7 @@ from skysift.models.sky.baseline.export import export_folded_cleaner, export_lay
 from skysift.models.sky.baseline.layers import initial_weights, regressor_layers
 from skysift.models.sky.baseline.regressor import CnnRegressor
 from skysift.models.sky.baseline.runtime import CleanerRuntime
+from skysift.models.sky.baseline.torch_network import forward, forward_folded_cleaner
 from skysift.models.sky.baseline.variants import CORRECTED, ORIGINAL
 
 SHAPE = (24, 32)
@@ -60,6 +62,23 @@ def test_folding_changes_nothing(variant, seed, spread):
     np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-5)
     # A test of nothing would be a network that gives a constant, or one that is saturated.
     assert expected.std() > 1e-4
+
+
+@VARIANTS
+def test_the_network_that_is_trained_is_the_plain_one_and_its_gradient(variant, rng, maps):
+    cleaner = cleaner_with_random_weights(variant, rng)
+    gradients = []
+    for run in (forward, forward_folded_cleaner):
+        weights = {
+            name: torch.nn.Parameter(torch.from_numpy(array).double())
+            for name, array in cleaner.weights_.items()
+        }
+        output = run(cleaner.layers, weights, torch.from_numpy(maps[:, None]).double())
+        (output**2).sum().backward()
+        gradients.append((output.detach(), *(weight.grad for weight in weights.values())))
+    for plain, fast in zip(*gradients, strict=True):
+        torch.testing.assert_close(fast, plain)
+        assert plain.abs().max() > 0
 
 
 @VARIANTS

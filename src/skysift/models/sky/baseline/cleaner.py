@@ -15,7 +15,11 @@ from skysift.models.sky.baseline.layers import (
     initial_weights,
 )
 from skysift.models.sky.baseline.maps import check_maps
-from skysift.models.sky.baseline.torch_network import forward, import_torch
+from skysift.models.sky.baseline.torch_network import (
+    forward,
+    forward_folded_cleaner,
+    import_torch,
+)
 from skysift.models.sky.baseline.training import Samples, TrainingOptions, train
 from skysift.models.sky.baseline.variants import ORIGINAL, Variant, stretch_back, stretch_to_unit
 
@@ -96,8 +100,14 @@ class CnnCleaner(BaseEstimator):  # type: ignore[misc]
         weights = initial_weights(self.layers, rng)
         if self.variant.intensity == "counts":
             weights[f"{len(self.layers) - 1}.bias"] += np.float32(_DARK_START)
+        layers = self.layers
+
+        def network(tensors: Any, inputs: Any, *, generator: Any = None) -> Any:
+            del generator  # nothing is dropped
+            return forward_folded_cleaner(layers, tensors, inputs, logits=True)
+
         self.weights_, self.history_ = train(
-            self.layers,
+            network,
             weights,
             self._loss(),
             self._samples(noisy, clean),

@@ -100,9 +100,14 @@ class CnnRegressor(BaseEstimator):  # type: ignore[misc]
         def absolute_error(output: Any, target: Any) -> Any:
             return (torch.sigmoid(output) - target).abs().mean()
 
+        layers = self.layers
+
+        def network(tensors: Any, inputs: Any, *, generator: Any = None) -> Any:
+            return forward(layers, tensors, inputs, generator=generator, logits=True)
+
         self.weights_, self.history_ = train(
-            self.layers,
-            initial_weights(self.layers, rng),
+            network,
+            initial_weights(layers, rng),
             absolute_error,
             self._samples(maps, positions),
             self._samples(*validation),

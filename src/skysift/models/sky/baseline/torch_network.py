@@ -4,6 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from skysift.core.errors import MissingExtraError
+from skysift.models.sky.baseline.folding import (
+    PHASE_SUM,
+    TRANSPOSE_SUM,
+    Taps,
+    phase_taps,
+    transpose_taps,
+)
 from skysift.models.sky.baseline.layers import (
     Convolution,
     Dense,
@@ -15,7 +22,7 @@ from skysift.models.sky.baseline.layers import (
     same_padding,
 )
 
-__all__ = ["forward", "import_torch"]
+__all__ = ["forward", "forward_folded_cleaner", "import_torch"]
 
 
 def import_torch() -> Any:
@@ -57,8 +64,7 @@ def forward(
         Leave out the last activation, as losses want that take it in themselves.
     """
     torch = import_torch()
-    # With so few channels, convolutions run twice as fast where those of a pixel lie together.
-    value = inputs.contiguous(memory_format=torch.channels_last)
+    value = inputs
     for number, layer in enumerate(layers):
         activated = not (logits and number == len(layers) - 1)
         match layer:
@@ -81,6 +87,40 @@ def forward(
     return value
 
 
+def forward_folded_cleaner(
+    layers: Sequence[Layer], weights: Mapping[str, Any], inputs: Any, *, logits: bool = False
+) -> Any:
+    """Return what :func:`forward` does of the layers of a cleaner, in half of the time.
+
+    The upsamplings are folded into the convolutions after them; gradients flow through that.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        Of :func:`skysift.models.sky.baseline.layers.cleaner_layers`.
+    weights, inputs, logits
+        As in :func:`forward`.
+    """
+    torch = import_torch()
+    *_, upsampled, _, last = range(len(layers))
+    value = forward(layers[: upsampled - 1], weights, inputs)
+    taps = phase_taps(weights[f"{upsampled}.weight"].shape[-1])
+    folded = _fold(torch, PHASE_SUM, taps, weights[f"{upsampled}.weight"])
+    value = torch.nn.functional.pad(value, (*taps.padding, *taps.padding))
+    bias = weights[f"{upsampled}.bias"].repeat(4)
+    value = torch.relu(torch.nn.functional.conv2d(value, folded, bias))
+    taps = transpose_taps(weights[f"{last}.weight"].shape[-1])
+    folded = _fold(torch, TRANSPOSE_SUM, taps, weights[f"{last}.weight"])
+    value = torch.nn.functional.conv_transpose2d(value, folded, weights[f"{last}.bias"], stride=4)
+    before, _ = taps.padding
+    n_y, n_x = inputs.shape[-2:]
+    value = value[:, :, before : before + n_y, before : before + n_x]
+    layer = layers[last]
+    if logits or not isinstance(layer, Convolution):
+        return value
+    return _activate(torch, layer.activation, value)
+
+
 _POOLING = {"average": "avg_pool2d", "max": "max_pool2d"}
 
 
@@ -91,6 +131,11 @@ def _convolve(
         before, after = same_padding(layer.kernel)
         value = torch.nn.functional.pad(value, (before, after, before, after))
     return torch.nn.functional.conv2d(value, weights[f"{number}.weight"], weights[f"{number}.bias"])
+
+
+def _fold(torch: Any, subscripts: str, taps: Taps, weight: Any) -> Any:
+    counts = torch.from_numpy(taps.counts).to(weight)
+    return torch.einsum(subscripts, counts, counts, weight).flatten(0, 2)
 
 
 def _activate(torch: Any, activation: str, value: Any) -> Any:

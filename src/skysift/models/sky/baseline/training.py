@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysift.core.errors import UsageError
-from skysift.models.sky.baseline.layers import Layer, Weights
-from skysift.models.sky.baseline.torch_network import forward, import_torch
+from skysift.models.sky.baseline.layers import Weights
+from skysift.models.sky.baseline.torch_network import import_torch
 
 __all__ = ["Samples", "TrainingHistory", "TrainingOptions", "train"]
 
@@ -32,6 +32,8 @@ class TrainingOptions:
     patience : int
         Stop after so many epochs without a lower validation loss; the last weights are kept, as
         Keras does unless it is told otherwise.
+    device : str
+        Where to train, as torch names it.
 
     Raises
     ------
@@ -43,9 +45,10 @@ class TrainingOptions:
     batch_size: int = 32
     learning_rate: float = 1e-3
     patience: int = 3
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
-        for name in self.__slots__:
+        for name in ("epochs", "batch_size", "learning_rate", "patience"):
             if not getattr(self, name) > 0:
                 raise UsageError(
                     f"Training with {name} = {getattr(self, name)} makes no sense.",
@@ -85,7 +88,7 @@ class Samples:
 
 
 def train(
-    layers: Sequence[Layer],
+    network: Callable[..., Any],
     weights: Weights,
     loss: Callable[..., Any],
     samples: Samples,
@@ -98,13 +101,13 @@ def train(
 
     Parameters
     ----------
-    layers : sequence of Layer
-        The network.
+    network : callable
+        Takes the weights, a batch of inputs and, in training, ``generator``, a torch.Generator;
+        gives the output before its last activation. All are tensors.
     weights : mapping of str to array
         Where to begin.
     loss : callable
-        Takes the output before its last activation, and what a batch holds beyond the input, all
-        as tensors; returns a scalar tensor.
+        Takes that output and what a batch holds beyond the input; returns a scalar tensor.
     samples, validation : Samples
         What is trained on, and what decides when to stop.
     rng : numpy.random.Generator
@@ -122,27 +125,30 @@ def train(
     torch = import_torch()
     if min(samples.size, validation.size) == 0:
         raise UsageError("There are no maps to train or to validate on.", "Give some of each.")
-    generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
+    generator = torch.Generator(options.device).manual_seed(int(rng.integers(2**31)))
     parameters = {
-        name: torch.nn.Parameter(torch.from_numpy(array.copy())) for name, array in weights.items()
+        name: torch.nn.Parameter(torch.from_numpy(array.copy()).to(options.device))
+        for name, array in weights.items()
     }
     optimiser = torch.optim.Adam(
         list(parameters.values()), lr=options.learning_rate, eps=_KERAS_EPSILON
     )
 
+    def tensors(part: Samples, rows: NDArray[np.int64]) -> list[Any]:
+        return [torch.from_numpy(array).to(options.device) for array in part.batch(rows)]
+
     def step(rows: NDArray[np.int64]) -> float:
-        inputs, *targets = (torch.from_numpy(array) for array in samples.batch(rows))
-        output = forward(layers, parameters, inputs, generator=generator, logits=True)
-        value = loss(output, *targets)
+        inputs, *targets = tensors(samples, rows)
+        value = loss(network(parameters, inputs, generator=generator), *targets)
         optimiser.zero_grad(set_to_none=True)
         value.backward()
         optimiser.step()
         return float(value.detach())
 
     def validate(rows: NDArray[np.int64]) -> float:
-        inputs, *targets = (torch.from_numpy(array) for array in validation.batch(rows))
+        inputs, *targets = tensors(validation, rows)
         with torch.inference_mode():
-            return float(loss(forward(layers, parameters, inputs, logits=True), *targets))
+            return float(loss(network(parameters, inputs), *targets))
 
     losses: list[float] = []
     validation_losses: list[float] = []
@@ -153,7 +159,7 @@ def train(
         validation_losses.append(_mean_over_batches(validate, everything, options.batch_size))
         if _has_stopped_gaining(validation_losses, options.patience):
             break
-    trained = {name: value.detach().numpy().copy() for name, value in parameters.items()}
+    trained = {name: value.detach().cpu().numpy().copy() for name, value in parameters.items()}
     return trained, TrainingHistory(tuple(losses), tuple(validation_losses))
 
 
