@@ -1,7 +1,7 @@
 """Simulated photon lists: every photon with its own time, direction and energy.
 
 Nothing is binned but the background model, which is constant within cells of 0.1 deg and a
-thirtieth of a decade: for each photon of a source a true energy is drawn from the spectrum times
+twentieth of a decade: for each photon of a source a true energy is drawn from the spectrum times
 the effective area, then its reconstructed energy and its distance from the source from the
 response.
 """
@@ -25,8 +25,9 @@ FloatArray = NDArray[np.float64]
 Columns = tuple[FloatArray, FloatArray, FloatArray]
 _CELL = 0.1  # deg
 _FIELD_LIMIT = 5.0  # deg
-_STEPS_PER_DECADE = 30
+_STEPS_PER_DECADE = 20
 _TRUE_STEPS_PER_DECADE = 200
+_CARD = 68  # characters that fit a FITS card
 
 
 def simulate_events(
@@ -83,7 +84,7 @@ def simulate_events(
         GoodTimeIntervals.of([(start, start + field.exposure)]),
         field.pointing,
         name=name,
-        meta={"OBJECT": "simulated", "TELESCOP": bare.name},
+        meta={"OBJECT": "simulated", "IRF": bare.name[:_CARD]},
     )
 
 
@@ -144,7 +145,7 @@ class _Cells:
         return energy, x, y
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=64)
 def _cells(response: InstrumentResponse, low: float, high: float) -> _Cells:
     limit = _CELL * np.ceil(min(response.offset_max, _FIELD_LIMIT) / _CELL)
     edges = np.linspace(-limit, limit, round(2 * limit / _CELL) + 1)
