@@ -163,8 +163,9 @@ class ResponseParameters:
 
         The spread at strength 1 reaches from the CTA Observatory's arrays to H.E.S.S. and MAGIC,
         so that what is trained on such draws does not learn one instrument: factors of about 2 in
-        area and background, 1.5 in the width of the point-spread function, 1.3 in the radius of
-        the field, half a unit in the background's index, tails of up to a third of the photons.
+        area and background, a point-spread function from 0.7 to 2.2 times as wide with up to 0.4
+        of the photons in a tail, a field down to 0.4 of the radius, half a unit in the
+        background's index.
 
         Parameters
         ----------
@@ -176,21 +177,25 @@ class ResponseParameters:
         def factor(spread: float) -> float:
             return float(np.exp(strength * spread * rng.standard_normal()))
 
-        size, scatter, threshold = factor(0.5), factor(0.35), factor(0.3)
-        share = np.clip(self.tail_share + strength * rng.uniform(0.0, 0.35), 0.0, 0.6)
+        def between(low: float, high: float) -> float:
+            return float(np.exp(strength * rng.uniform(np.log(low), np.log(high))))
+
+        size, threshold = factor(0.5), factor(0.3)
+        scatter, field = between(0.7, 2.2), between(0.4, 1.2)
+        share = np.clip(self.tail_share + strength * rng.uniform(0.0, 0.4), 0.0, 0.6)
         return replace(
             self,
             area=self.area * size,
             area_index=self.area_index * factor(0.2),
             threshold=self.threshold * threshold,
-            field_radius=self.field_radius * factor(0.25),
+            field_radius=self.field_radius * field,
             field_sharpness=self.field_sharpness * factor(0.3),
             psf_scatter=self.psf_scatter * scatter,
             psf_index=self.psf_index * factor(0.2),
             psf_floor=self.psf_floor * scatter * factor(0.2),
             psf_offset=self.psf_offset * factor(0.2),
             tail_share=float(share),
-            tail_scale=1.0 + (self.tail_scale - 1.0) * factor(0.3),
+            tail_scale=1.0 + (self.tail_scale - 1.0) * between(0.5, 2.5),
             energy_floor=self.energy_floor * factor(0.3),
             energy_scatter=self.energy_scatter * factor(0.3),
             energy_bias=self.energy_bias + 0.04 * strength * rng.standard_normal(),
@@ -199,7 +204,7 @@ class ResponseParameters:
                 1.5, self.background_index + 0.3 * strength * rng.standard_normal()
             ),
             background_threshold=self.background_threshold * threshold * factor(0.1),
-            background_radius=self.background_radius * factor(0.3),
+            background_radius=self.background_radius * field * factor(0.15),
             background_edge=self.background_edge * factor(0.3),
             background_growth=self.background_growth * factor(0.4),
         )
