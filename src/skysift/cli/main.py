@@ -11,7 +11,7 @@ from skysift.cli.bind import bind_options
 from skysift.cli.console import fail
 from skysift.core.config import Config
 from skysift.core.errors import SkysiftError
-from skysift.core.registry import list_tasks, load_options
+from skysift.core.registry import find_options, list_tasks
 
 __all__ = ["build_app", "main"]
 
@@ -42,7 +42,8 @@ _OF_A_TASK: dict[str, tuple[Callable[..., None], tuple[str, ...]]] = {
     "explore": (verbs.explore, ("ReadOptions",)),
     "audit": (verbs.audit, ("ReadOptions",)),
     "train": (verbs.train, ("ReadOptions", "TrainOptions")),
-    "evaluate": (verbs.evaluate, ("ReadOptions",)),
+    "simulate": (verbs.simulate, ("SimulateOptions",)),
+    "evaluate": (verbs.evaluate, ("ReadOptions", "EvaluateOptions")),
     "predict": (verbs.predict, ("ReadOptions", "PredictOptions")),
     "compare": (verbs.compare, ("ReadOptions", "CompareOptions")),
 }
@@ -110,4 +111,6 @@ def _options(verb: str, kinds: Sequence[str], arguments: Sequence[str]) -> list[
         return []
     known = {item.name for item in list_tasks()}
     task = next((word for word in arguments[1:] if word in known), None)
-    return [] if task is None else [load_options(task, kind) for kind in kinds]
+    if task is None:
+        return []
+    return [options for kind in kinds if (options := find_options(task, kind)) is not None]

@@ -192,7 +192,7 @@ def evaluate(
     """
     console = Console(as_json=json)
     job = _Job(console, task, data, out)
-    options = job.options("ReadOptions", task_options)
+    options = job.options("ReadOptions" if job.paths else "EvaluateOptions", task_options)
     model = job.task.load(_bundle(task, bundle))
     with console.progress("evaluate") as progress:
         run = job.task.evaluate_files(
@@ -247,6 +247,29 @@ def predict(
         )
     summary = ", ".join(f"{value:,} {name}" for name, value in counts.items())
     console.result({"out": str(out), "rows": dict(counts)}, [f"{out}: {summary}"])
+
+
+def simulate(
+    task: TaskName,
+    *,
+    out: Annotated[Path, typer.Option("--out", help="Folder to make.")],
+    seed: Seed = 0,
+    json: AsJson = False,
+    task_options: Mapping[str, Any],
+) -> None:
+    """Simulate what an observer would have, with the truth beside it.
+
+    Example: skysift simulate gamma-sky --out night --fields 5
+    """
+    console = Console(as_json=json)
+    loaded = load_task(task)
+    options = _options(task, "SimulateOptions", task_options)
+    if out.exists():
+        raise OutputError("The folder exists.", "Choose another for --out, or move it.", path=out)
+    _writable_folder(out.parent)
+    with console.progress("simulate") as progress:
+        run = loaded.simulate(out, options, seed=seed, command=_command(), progress=progress)
+    _finish(console, run)
 
 
 def compare(
@@ -337,7 +360,8 @@ class _Job:
 
             _writable_folder(out)
             check_run_folder(out)
-        self.paths = _resolve(console, data or [manifest(name).default_data])
+        default = manifest(name).default_data
+        self.paths = _resolve(console, data or ([default] if default else []))
 
     def options(self, kind: str, given: Mapping[str, Any]) -> Config:
         return _options(self.name, kind, given)

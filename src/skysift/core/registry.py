@@ -14,12 +14,13 @@ from typing import Any
 from pydantic import Field
 
 from skysift.core.config import Config, build_config
-from skysift.core.errors import MissingExtraError, UnknownNameError
+from skysift.core.errors import MissingExtraError, UnknownNameError, UsageError
 from skysift.core.task import Task
 
 __all__ = [
     "TaskManifest",
     "bundle_folder",
+    "find_options",
     "list_tasks",
     "load_options",
     "load_task",
@@ -40,7 +41,8 @@ class TaskManifest(Config):
     options: str = Field(pattern=r"^[\w.]+$")
     """The light module that holds the option classes."""
     default_bundle: str
-    default_data: str
+    default_data: str | None = None
+    """What a job works on that is given no data; None where it can do without."""
     modules: dict[str, str] = Field(default_factory=dict)
     """Optional modules that the code imports, each with the extra that brings it."""
     examples: tuple[str, ...] = ()
@@ -91,9 +93,24 @@ def load_task(name: str) -> Task[Any, Any]:
 
 
 def load_options(name: str, kind: str) -> type[Config]:
-    """Return an option class of a task, e.g. ``TrainOptions``, without importing its models."""
-    options: type[Config] = getattr(import_module(manifest(name).options), kind)
+    """Return an option class of a task, e.g. ``TrainOptions``, without importing its models.
+
+    Raises
+    ------
+    UsageError
+        If the task does not have this kind, that is, cannot do this job.
+    """
+    options = find_options(name, kind)
+    if options is None:
+        raise UsageError(
+            f"The task {name} has no {kind}.", "See 'skysift tasks' for what each task can do."
+        )
     return options
+
+
+def find_options(name: str, kind: str) -> type[Config] | None:
+    """Return an option class of a task, None if the task does not have this kind."""
+    return getattr(import_module(manifest(name).options), kind, None)
 
 
 def shipped_bundles(name: str) -> list[Path]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from skysift.core.config import Config
+from skysift.core.errors import UsageError
 from skysift.core.results import Evaluation
 
 if TYPE_CHECKING:
@@ -67,6 +68,9 @@ class Task(ABC, Generic[DataT, ModelT]):
 
     name: str
     """As on the command line."""
+
+    answers_each_row: bool = True
+    """Whether a prediction has one row for each of the input, or a list of what was found."""
 
     # --- the path of the data: every task, and the contract suite that all tasks must pass -----
 
@@ -196,6 +200,28 @@ class Task(ABC, Generic[DataT, ModelT]):
         progress: Progress = silent,
     ) -> Run:
         """Train and score several models on the same rows and write the report."""
+
+    def simulate(
+        self,
+        out: Path,
+        options: Config,
+        *,
+        seed: int,
+        command: str,
+        progress: Progress = silent,
+    ) -> Run:
+        """Simulate what an observer would have and write it, with the truth, into a new folder.
+
+        Raises
+        ------
+        UsageError
+            If the task has no simulator.
+        """
+        del out, options, seed, command, progress
+        raise UsageError(
+            f"The task {self.name} has no simulator.",
+            "Simulate with a task that has SimulateOptions.",
+        )
 
     @abstractmethod
     def render(self, folder: Path) -> Run:

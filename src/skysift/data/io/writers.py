@@ -18,7 +18,7 @@ from skysift.data.io.sinks import CsvSink, EcsvSink, ParquetSink, Sink, VotableS
 from skysift.data.io.source import split_fragment
 from skysift.data.table import FeatureTable
 
-__all__ = ["WRITABLE_SUFFIXES", "TableWriter", "check_writable", "open_writer"]
+__all__ = ["WRITABLE_SUFFIXES", "TableWriter", "check_target", "check_writable", "open_writer"]
 
 
 def _fits_sink(temporary: Path, final: Path, provenance: str) -> Sink:
@@ -114,8 +114,13 @@ def check_writable(path: str | Path, *, inputs: Iterable[str | Path] = ()) -> No
     skysift.core.errors.OutputError: result.parqet: Tables are not written as '.parqet'. Did you \
 mean '.parquet'? Known: .csv, .csv.gz, .dl2.h5, .ecsv, .fits, .h5, .hdf5, .parquet, .vot, .xml.
     """
+    _sink_of(Path(path))
+    check_target(path, inputs=inputs)
+
+
+def check_target(path: str | Path, *, inputs: Iterable[str | Path] = ()) -> None:
+    """Check that a file of any kind can be written, as :func:`check_writable` does for a table."""
     target = Path(path)
-    _sink_of(target)
     folder = target.parent
     if not folder.is_dir():
         raise OutputError(

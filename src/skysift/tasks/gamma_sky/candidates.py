@@ -221,6 +221,11 @@ class CandidateTable:
         return cls(_table(columns), setting)
 
     @classmethod
+    def empty(cls, setting: FalseAlarmSetting) -> Self:
+        """Return a table without rows: no candidate, and what was asked for."""
+        return cls(_table(dict.fromkeys((*_NUMBERS, *_TEXTS), ())), setting)
+
+    @classmethod
     def concatenate(cls, tables: Iterable[Self]) -> Self:
         """Return one table of the rows of several.
 

@@ -41,18 +41,11 @@ from skysift.preprocess.sky_background import (
     BackgroundFit,
     BackgroundModel,
 )
+from skysift.tasks.gamma_sky.options import CLASSICAL
 
 __all__ = ["CLASSICAL", "FieldSetup", "Method", "make_method"]
 
 FloatArray = NDArray[np.float64]
-
-CLASSICAL = (
-    "likelihood-ratio",
-    "likelihood-ratio-peak",
-    "matched-filter",
-    "matched-filter-peak",
-    "smoothed-maximum",
-)
 
 _OFFSETS = np.arange(0.0, 3.01, 0.25)
 _RADII = np.arange(0.0, 0.9, 0.004)

@@ -1,0 +1,135 @@
+"""The jobs of gamma-sky that print a table or end in a report."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skysift.core.config import Config
+from skysift.core.provenance import Provenance
+from skysift.core.task import Run
+from skysift.data.sky.tangent import separation
+from skysift.report.run_folder import RunRecord, write_run
+from skysift.tasks.gamma_sky.model import GammaSkyModel
+from skysift.tasks.gamma_sky.observations import (
+    Observation,
+    Observations,
+    iter_observations,
+    read_observations,
+)
+from skysift.tasks.gamma_sky.options import ReadOptions
+from skysift.tasks.gamma_sky.truth import evaluate_truth
+
+__all__ = ["audit", "evaluate_files", "explore"]
+
+_TASK = "gamma-sky"
+
+
+def evaluate_files(
+    paths: Sequence[Path],
+    options: Config,
+    model: GammaSkyModel,
+    folder: Path | None,
+    *,
+    command: str,
+) -> Run:
+    """Evaluate on photon lists with known sources.
+
+    Raises
+    ------
+    InputError
+        If no photon list says where its sources are.
+    """
+    reading = options if isinstance(options, ReadOptions) else ReadOptions()
+    provenance = Provenance.start(command, inputs=paths, config=reading.model_dump(mode="json"))
+    data = read_observations(paths, reading)
+    split = f"{len(data)} photon lists"
+    found = evaluate_truth(data, model, split=split)
+    rows = [metric.to_dict() for metric in found.metrics]
+    if folder is not None:
+        facts = {"metrics": rows, "split": split}
+        write_run(RunRecord(folder, _TASK, "evaluate", facts, provenance.finish().to_dict()), {})
+    return Run(f"gamma-sky on {split}", rows)
+
+
+def explore(paths: Sequence[Path], options: ReadOptions, folder: Path, *, command: str) -> Run:
+    """List the observations: when, where, how many photons of which energies."""
+    provenance = Provenance.start(command, inputs=paths, config=options.model_dump(mode="json"))
+    rows = [_row(item) for item in iter_observations(paths, options)]
+    facts = {"observations": rows}
+    write_run(RunRecord(folder, _TASK, "explore", facts, provenance.finish().to_dict()), {})
+    return Run(f"{len(rows)} observations", rows)
+
+
+def audit(paths: Sequence[Path], options: ReadOptions) -> Run:
+    """Tell what the input contract found, and which observations share photons."""
+    data = read_observations(paths, options)
+    rows = [
+        {
+            "observation": item.events.name,
+            "finding": finding.code,
+            "verdict": finding.verdict.value,
+            "photons": len(finding.rows),
+            "what": finding.message,
+        }
+        for item in data.items
+        for finding in item.findings
+    ]
+    rows += _shared(data)
+    return Run(f"Audit of {len(data)} observations: {len(rows)} findings", rows)
+
+
+def _row(item: Observation) -> dict[str, Any]:
+    events = item.events
+    low, median, high = (
+        np.quantile(events.energy, (0.01, 0.5, 0.99)) if len(events) else (np.nan,) * 3
+    )
+    pointing = events.pointing
+    return {
+        "observation": events.name,
+        "object": str(events.meta.get("OBJECT", "")),
+        "ra": pointing.ra,
+        "dec": pointing.dec,
+        "zenith": pointing.zenith,
+        "good time [s]": events.gti.duration,
+        "livetime [s]": events.livetime,
+        "photons": len(events),
+        "energy 1 %": float(low),
+        "median [TeV]": float(median),
+        "99 %": float(high),
+        "response": "none" if item.response is None else item.response.name,
+        "findings": len(item.findings),
+    }
+
+
+def _shared(data: Observations) -> list[dict[str, Any]]:
+    """Return pairs of observations that hold the same photons."""
+    rows = []
+    for number, one in enumerate(data.items):
+        for other in data.items[number + 1 :]:
+            common = _common(one, other)
+            if common:
+                rows.append(
+                    {
+                        "observation": f"{one.events.name} and {other.events.name}",
+                        "finding": "shared-photons",
+                        "verdict": "noted",
+                        "photons": common,
+                        "what": "The same photons are in both: do not add them up, nor train on "
+                        "one and test on the other.",
+                    }
+                )
+    return rows
+
+
+def _common(one: Observation, other: Observation) -> int:
+    a, b = one.events, other.events
+    apart = separation(a.pointing.ra, a.pointing.dec, b.pointing.ra, b.pointing.dec)
+    if a.reference_mjd != b.reference_mjd or float(apart) > 1:
+        return 0
+    keys = [
+        np.stack([events.time, events.ra, events.dec, events.energy], axis=1) for events in (a, b)
+    ]
+    both = {tuple(row) for row in keys[0].tolist()} & {tuple(row) for row in keys[1].tolist()}
+    return len(both)

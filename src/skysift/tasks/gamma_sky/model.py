@@ -1,0 +1,130 @@
+"""A calibrated search as a bundle, and back."""
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+
+from skysift.core.bundle import Bundle, render_card, write_bundle
+from skysift.core.bundle_schema import (
+    BundleSpec,
+    DataLicence,
+    InputColumn,
+    ModelEntry,
+    OperatingPoint,
+    Training,
+)
+from skysift.core.errors import BundleError
+from skysift.core.provenance import package_versions
+from skysift.core.results import Metric
+from skysift.models.persist import load_arrays, save_arrays
+from skysift.models.sky.trials import TrialsTable
+
+__all__ = ["GammaSkyModel", "load_bundle", "save_bundle"]
+
+TASK = "gamma-sky"
+_FILE = "calibration.safetensors"
+_INPUTS = (
+    InputColumn(name="TIME", unit="s", description="arrival"),
+    InputColumn(name="RA", unit="deg", description="reconstructed ICRS right ascension"),
+    InputColumn(name="DEC", unit="deg", description="reconstructed ICRS declination"),
+    InputColumn(name="ENERGY", unit="TeV", description="reconstructed energy"),
+)
+_SUMMARY = "Likelihood-ratio search for point sources, calibrated on empty simulated fields"
+
+
+@dataclass(frozen=True)
+class GammaSkyModel:
+    """A search with its calibration.
+
+    Parameters
+    ----------
+    name : str
+        Of the bundle.
+    trials : TrialsTable
+        False alarms.
+    training : Training
+        Which simulations calibrated it.
+    operating_points : tuple of OperatingPoint
+        The threshold, and what is found above it.
+    metrics : tuple of Metric
+        What was measured on simulations.
+    bundle : Bundle or None
+        Where it was loaded from.
+    """
+
+    name: str
+    trials: TrialsTable
+    training: Training
+    operating_points: tuple[OperatingPoint, ...] = ()
+    metrics: tuple[Metric, ...] = ()
+    bundle: Bundle | None = field(default=None, compare=False)
+
+
+def save_bundle(model: GammaSkyModel, folder: Path) -> Bundle:
+    """Write a calibrated search as a bundle.
+
+    Raises
+    ------
+    OutputError
+        If the folder exists or cannot be written.
+    """
+    data = save_arrays({"level": model.trials.level, "factor": model.trials.factor})
+    spec = BundleSpec(
+        name=model.name,
+        task=TASK,
+        created=datetime.now(UTC).replace(microsecond=0),
+        summary=_SUMMARY,
+        model=ModelEntry(
+            format="safetensors",
+            file=_FILE,
+            family="likelihood-ratio filter with maximum-likelihood fit",
+            outputs=("candidates",),
+        ),
+        inputs=_INPUTS,
+        classes=("background", "source"),
+        positive_class="source",
+        operating_points=model.operating_points,
+        metrics=model.metrics,
+        training=model.training,
+        packages=package_versions(),
+        data_licence=DataLicence(
+            licence="BSD-3-Clause", citation="simulated by skysift from analytic formulas"
+        ),
+    )
+    body = Path(str(files("skysift.tasks.gamma_sky"))) / "card.md"
+    card = render_card(spec, body.read_text(encoding="utf-8"))
+    return write_bundle(folder, spec, {_FILE: data}, card)
+
+
+def load_bundle(folder: Path) -> GammaSkyModel:
+    """Load a bundle.
+
+    Raises
+    ------
+    BundleError
+        If it is damaged, holds what is not allowed, or is of another task.
+    """
+    bundle = Bundle.load(folder, task=TASK)
+    manifest = bundle.manifest
+    if manifest.model.file != _FILE:
+        raise BundleError(
+            "The bundle holds no calibration of a search.", "Train it again.", path=folder
+        )
+    arrays = load_arrays(bundle.read_bytes(_FILE))
+    if {"level", "factor"} - arrays.keys():
+        raise BundleError("The calibration is not complete.", "Train it again.", path=folder)
+    return GammaSkyModel(
+        manifest.name,
+        TrialsTable(arrays["level"], arrays["factor"]),
+        manifest.training,
+        manifest.operating_points,
+        manifest.metrics,
+        bundle,
+    )
+
+
+def settings_hash(text: str) -> str:
+    """Return the SHA-256 of the settings of a simulation: it stands for the simulated data."""
+    return hashlib.sha256(text.encode()).hexdigest()

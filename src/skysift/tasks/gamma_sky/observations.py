@@ -1,0 +1,177 @@
+"""Photon lists with the responses that belong to them, and the truth where it was simulated."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skysift.core.errors import InputError, ReadError
+from skysift.data.contract import Finding
+from skysift.data.io import read_table
+from skysift.data.irf.gadf import GadfResponse
+from skysift.data.irf.response import InstrumentResponse
+from skysift.data.sky.event_list import EventList
+from skysift.data.sky.gadf import EventFile, read_events
+from skysift.data.sky.gadf_index import open_index
+from skysift.data.sky.gadf_location import list_responses
+from skysift.tasks.gamma_sky.options import ReadOptions
+
+__all__ = ["Observation", "Observations", "files_of", "iter_observations", "read_observations"]
+
+TRUTH = "sources.ecsv"
+_NEEDED = {"aeff", "psf"}
+_FITS = (".fits", ".fits.gz", ".fit", ".fts")
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One photon list.
+
+    Parameters
+    ----------
+    events : EventList
+        The photons.
+    response : InstrumentResponse or None
+        The instrument's, None if it is not known.
+    path : Path or None
+        The file.
+    n_rows : int
+        Rows of the file.
+    findings : tuple of Finding
+        What the input contract found.
+    truth : array, shape (n_sources, 2), or None
+        RA and Dec [deg] of the sources, where they are known.
+    """
+
+    events: EventList
+    response: InstrumentResponse | None = None
+    path: Path | None = None
+    n_rows: int = 0
+    findings: tuple[Finding, ...] = ()
+    truth: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True)
+class Observations:
+    """Several observations, in order.
+
+    Parameters
+    ----------
+    items : tuple of Observation
+    options : ReadOptions
+        How they were read, and how they are to be binned.
+    """
+
+    items: tuple[Observation, ...]
+    options: ReadOptions = field(default_factory=ReadOptions)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A file to read, or an observation of an index."""
+
+    path: Path
+    folder: Path | None = None
+    obs_id: int | None = None
+
+
+def files_of(paths: Sequence[Path], options: ReadOptions) -> list[_Source]:
+    """Return what there is to read in files and folders, in order.
+
+    Raises
+    ------
+    ReadError
+        If there is nothing.
+    """
+    found: list[_Source] = []
+    for path in paths:
+        if not path.is_dir():
+            found.append(_Source(path))
+            continue
+        if any((path / f"hdu-index.fits{suffix}").is_file() for suffix in ("", ".gz")):
+            index = open_index(path)
+            chosen = options.obs_id or index.obs_ids
+            for obs_id in chosen:
+                location = index.locate(obs_id, "events")
+                if location is not None:
+                    found.append(_Source(location.path, path, obs_id))
+            continue
+        files = sorted(item for item in path.iterdir() if item.name.endswith(_FITS))
+        found += [_Source(item) for item in files if item.name.startswith("events")] or [
+            _Source(item) for item in files
+        ]
+    if not found:
+        raise ReadError(
+            "There is no photon list.",
+            "Give FITS files, or a folder with them or with an index (hdu-index.fits).",
+            path=paths[0] if paths else None,
+        )
+    return found
+
+
+def iter_observations(paths: Sequence[Path], options: ReadOptions) -> Iterator[Observation]:
+    """Read observations one by one, so that a night need not fit into memory.
+
+    Raises
+    ------
+    ReadError, InputError
+        If a file cannot be used.
+    """
+    for number, source in enumerate(files_of(paths, options)):
+        if source.folder is not None and source.obs_id is not None:
+            index = open_index(source.folder)
+            read = index.read(source.obs_id)
+            kinds = {part.hdu_type for part in index.responses(source.obs_id)}
+        else:
+            read = read_events(source.path)
+            kinds = {part.hdu_type for part in list_responses(source.path)}
+        response = _response(source.path, kinds, options)
+        yield Observation(
+            read.events,
+            response,
+            source.path,
+            read.n_rows,
+            _all_findings(read),
+            _truth(source.path, number),
+        )
+
+
+def read_observations(paths: Sequence[Path], options: ReadOptions) -> Observations:
+    """Read all observations into memory; none if there is nothing to read."""
+    return Observations(() if not paths else tuple(iter_observations(paths, options)), options)
+
+
+def _all_findings(read: EventFile) -> tuple[Finding, ...]:
+    return read.findings
+
+
+def _response(path: Path, kinds: set[str], options: ReadOptions) -> InstrumentResponse | None:
+    if options.response == "none":
+        return None
+    if options.response != "auto":
+        return GadfResponse.read(options.response)
+    if not kinds >= _NEEDED:  # none, or one for a point-like analysis without a point spread
+        return None
+    try:
+        return GadfResponse.read(path)
+    except InputError:
+        return None
+
+
+def _truth(path: Path, number: int) -> NDArray[np.float64] | None:
+    """Return the true positions, where the file lies in a folder of simulations."""
+    table_path = path.parent / TRUTH
+    if not path.name.startswith("events") or not (path.parent / "simulation.json").is_file():
+        return None
+    stem = path.name.partition(".")[0].rpartition("-")[2]
+    field_number = int(stem) if stem.isdigit() else number
+    if not table_path.is_file():
+        return np.empty((0, 2))
+    table = read_table(table_path)
+    mine = np.asarray(table["field"]) == field_number
+    return np.stack([table["ra"][mine], table["dec"][mine]], axis=1).astype(np.float64)

@@ -1,0 +1,166 @@
+"""The options of gamma-sky. This module imports nothing heavy: the command line reads it."""
+
+import math
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from skysift.core.config import Config
+from skysift.core.errors import UnknownNameError
+from skysift.tasks.gamma_sky.simulation.options import SimulateOptions
+
+__all__ = [
+    "CLASSICAL",
+    "METHODS",
+    "CompareOptions",
+    "EvaluateOptions",
+    "PredictOptions",
+    "ReadOptions",
+    "SimulateOptions",
+    "TrainOptions",
+]
+
+CLASSICAL = (
+    "likelihood-ratio",
+    "likelihood-ratio-peak",
+    "matched-filter",
+    "matched-filter-peak",
+    "smoothed-maximum",
+)
+METHODS = (*CLASSICAL, "gammapy")
+
+_ENERGIES = {"": 1.0, "tev": 1.0, "gev": 1e-3, "mev": 1e-6, "pev": 1e3}
+_TIMES = {"": 1.0, "s": 1.0, "min": 60.0, "h": 3600.0}
+_QUANTITY = re.compile(r"\s*([-+0-9.eE]*[0-9.])\s*([A-Za-z]*)\s*")
+
+
+def _quantity(units: dict[str, float], example: str) -> BeforeValidator:
+    """Accept a number, or a number with a unit."""
+
+    def convert(value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        match = _QUANTITY.fullmatch(value)
+        factor = units.get(match.group(2).lower()) if match else None
+        if match is None or factor is None:
+            raise ValueError(f"'{value}' is not a quantity like {example}")
+        return float(match.group(1)) * factor
+
+    return BeforeValidator(convert)
+
+
+Energy = Annotated[float, _quantity(_ENERGIES, "0.4TeV or 400GeV")]
+Seconds = Annotated[float, _quantity(_TIMES, "100s or 5min")]
+
+
+class ReadOptions(Config):
+    """How photon lists are read and binned."""
+
+    obs_id: tuple[int, ...] = Field(
+        (), description="Observations of a folder with an index; all if left out. Repeatable."
+    )
+    emin: Energy = Field(0.04, gt=0, description="Lowest energy, e.g. 0.4TeV or 400GeV.")
+    emax: Energy = Field(10.0, gt=0, description="Highest energy.")
+    bands: int = Field(8, ge=1, le=30, description="Energy bands, even in the logarithm.")
+    response: str = Field(
+        "auto",
+        description="'auto': that of the photon list, if it has one; 'none': do without; or a "
+        "GADF response file.",
+    )
+    pixels: int = Field(200, ge=16, le=2000, description="Pixels of a side of the map.")
+    pixel_size: float = Field(0.025, gt=0, le=1, description="[deg].")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "ReadOptions":
+        if self.emin >= self.emax:
+            raise ValueError(f"emin is {self.emin:g} TeV, not below emax, {self.emax:g} TeV")
+        return self
+
+
+class TrainOptions(Config):
+    """How a search is calibrated."""
+
+    empty_maps: int = Field(
+        4000, ge=50, description="Simulated fields without sources that set the false-alarm rate."
+    )
+    source_maps: int = Field(
+        400, ge=20, description="Simulated fields with a source that measure what is found."
+    )
+    exposure: Seconds = Field(100.0, gt=0, description="Of a simulated field.")
+
+
+class PredictOptions(Config):
+    """What a search is asked for."""
+
+    method: str = Field("likelihood-ratio", description=f"One of: {', '.join(METHODS)}.")
+    window: Seconds | None = Field(
+        None, gt=0, description="Search windows of this length, e.g. 100s; all at once if left out."
+    )
+    step: Seconds | None = Field(
+        None, gt=0, description="From the start of a window to the next; the window if left out."
+    )
+    false_alarms: float = Field(
+        0.01, gt=0, le=100, description="Expected number of false candidates: the threshold."
+    )
+    per: Literal["field", "hour"] = Field(
+        "field", description="False alarms per field (a window that is searched) or per hour."
+    )
+    search_radius: float = Field(2.3, gt=0, le=10, description="From the pointing [deg].")
+    clean: str | None = Field(
+        None, description="Also write the cleaned map: a FITS file; one per window."
+    )
+    regions: str | None = Field(None, description="Also write DS9 regions: a .reg file.")
+    photometry: bool = Field(
+        True, description="Measure Li & Ma significances beside the fitted ones."
+    )
+
+    @field_validator("method")
+    @classmethod
+    def _known_method(cls, value: str) -> str:
+        return _known(value)
+
+    @field_validator("window", "step")
+    @classmethod
+    def _finite(cls, value: float | None) -> float | None:
+        if value is not None and not math.isfinite(value):
+            raise ValueError("a window is of finite length")
+        return value
+
+
+class EvaluateOptions(Config):
+    """How a search is evaluated on simulations."""
+
+    maps: int = Field(200, ge=10, description="Simulated fields per point.")
+    empty_maps: int = Field(1000, ge=50, description="Simulated fields without sources.")
+    irf: str | None = Field(
+        None, description="A GADF response file to simulate with; formulas if left out."
+    )
+    hess: str | None = Field(
+        None, description="A folder with the H.E.S.S. test data release, to be searched as well."
+    )
+    full: bool = Field(False, description="Sizes that settle percent-level questions: an hour.")
+
+
+class CompareOptions(Config):
+    """Which methods are compared."""
+
+    methods: tuple[str, ...] = Field(
+        CLASSICAL, description=f"Methods: {', '.join(METHODS)}; repeatable."
+    )
+    maps: int = Field(200, ge=10, description="Simulated fields per point.")
+    empty_maps: int = Field(1000, ge=50, description="Simulated fields without sources.")
+    irf: str | None = Field(
+        None, description="A GADF response file to simulate with; formulas if left out."
+    )
+
+    @field_validator("methods")
+    @classmethod
+    def _known_methods(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_known(value) for value in values)
+
+
+def _known(name: str) -> str:
+    if name not in METHODS:
+        raise ValueError(str(UnknownNameError("method", name, METHODS)))
+    return name

@@ -1,0 +1,267 @@
+"""From an observation to its candidates: the same path for a file, a survey and a stream."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skysift.core.errors import UsageError
+from skysift.data.irf.response import InstrumentResponse
+from skysift.data.sky.counts_map import CountsMap
+from skysift.data.sky.event_list import EventList, Pointing
+from skysift.data.sky.tangent import TangentGrid
+from skysift.models.sky.candidate import Candidate
+from skysift.models.sky.local_source import Photons
+from skysift.models.sky.search import SearchResult, SearchSettings
+from skysift.models.sky.trials import TrialsTable
+from skysift.preprocess.folding import energy_bands
+from skysift.preprocess.sky_background import BackgroundFit
+from skysift.tasks.gamma_sky.candidates import (
+    CandidateTable,
+    FalseAlarmSetting,
+    SearchWindow,
+)
+from skysift.tasks.gamma_sky.cleaned import CleanedMap, clean
+from skysift.tasks.gamma_sky.methods import FieldSetup, Method, make_method
+from skysift.tasks.gamma_sky.observations import Observation
+from skysift.tasks.gamma_sky.options import PredictOptions, ReadOptions
+from skysift.tasks.gamma_sky.photometry import measure
+
+__all__ = ["Searched", "search_events", "search_observation", "windows_of"]
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Searched:
+    """One window of an observation after its search.
+
+    Parameters
+    ----------
+    events : EventList
+        The photons of the window, of the energies that were searched.
+    counts : CountsMap
+        Their map.
+    result : SearchResult
+        What the method found.
+    table : CandidateTable
+        The same for people.
+    method : Method
+        What searched.
+    """
+
+    events: EventList
+    counts: CountsMap
+    result: SearchResult
+    table: CandidateTable
+    method: Method = field(repr=False)
+
+    def cleaned(self) -> CleanedMap:
+        """Return the map taken apart into sources, background and residual.
+
+        Raises
+        ------
+        UsageError
+            If the method has no model of the map.
+        """
+        bands = getattr(self.method, "bands", None)
+        search = getattr(self.method, "search", None)
+        if search is None or bands is None or not search.settings.fit:
+            raise UsageError(
+                "This method does not say what it expects of each pixel.",
+                "Clean with --method likelihood-ratio or matched-filter.",
+            )
+        counts = self.counts.counts[bands]
+        if len(self.result.background.counts) == 1:  # all energies in one band
+            counts = counts.sum(axis=0, keepdims=True)
+        edges = self.counts.energy_edges[bands.start : bands.stop + 1]
+        chosen = replace(
+            self.counts,
+            counts=counts,
+            energy_edges=edges if len(counts) == len(edges) - 1 else edges[[0, -1]],
+        )
+        sources = np.maximum(search.expected_sources(self.result), 0.0)
+        return clean(chosen, sources, self.result.background.counts)
+
+
+def windows_of(events: EventList, options: PredictOptions) -> Iterator[EventList]:
+    """Cut an observation into windows; the last one may be shorter, none has no good time."""
+    if options.window is None or len(events.gti) == 0:
+        yield events
+        return
+    step = options.step or options.window
+    start, stop = float(events.gti.start[0]), float(events.gti.stop[-1])
+    for number in range(max(int(np.ceil((stop - start) / step)), 1)):
+        begin = start + number * step
+        part = events.between(begin, begin + options.window)
+        if part.gti.duration > 0:
+            yield replace(part, name=f"{events.name}+{begin - start:.0f}s".lstrip("+"))
+        if begin + options.window >= stop:
+            break
+
+
+def search_observation(
+    observation: Observation,
+    reading: ReadOptions,
+    options: PredictOptions,
+    trials: TrialsTable,
+) -> Iterator[Searched]:
+    """Search an observation window by window."""
+    for window in windows_of(observation.events, options):
+        yield search_events(window, observation.response, reading, options, trials)
+
+
+def search_events(
+    events: EventList,
+    response: InstrumentResponse | None,
+    reading: ReadOptions,
+    options: PredictOptions,
+    trials: TrialsTable,
+) -> Searched:
+    """Search the photons of one window.
+
+    Parameters
+    ----------
+    events : EventList
+        The photons.
+    response : InstrumentResponse or None
+        The instrument's own; None to do without.
+    reading : ReadOptions
+        Energies and pixels.
+    options : PredictOptions
+        Method and threshold.
+    trials : TrialsTable
+        Calibration of the false alarms.
+    """
+    duration = events.gti.duration
+    setting = FalseAlarmSetting(options.false_alarms, options.per)
+    chosen = events.in_energy(reading.emin, reading.emax)
+    grid = TangentGrid(
+        events.pointing.ra, events.pointing.dec, reading.pixels, reading.pixels, reading.pixel_size
+    )
+    edges = energy_bands(reading.emin, reading.emax, reading.bands)
+    counts = CountsMap.from_events(chosen, grid, edges)
+    settings = SearchSettings(
+        false_alarms=setting.per_field(duration) if duration > 0 else options.false_alarms,
+        radius=options.search_radius,
+    )
+    method: Method
+    if options.method == "gammapy":
+        method = _Gammapy(chosen, grid, edges, response)
+    else:
+        method = _method(
+            _Conditions(
+                options.method,
+                float(np.round(events.pointing.zenith)),
+                (grid.n_x, grid.pixel_size),
+                tuple(edges.tolist()),
+                _rounded(max(events.livetime, 1e-3)),
+                response,
+                (tuple(trials.level.tolist()), tuple(trials.factor.tolist())),
+                settings,
+            )
+        )
+    result = method(counts.counts, _photons(chosen, grid, edges))
+    photometry = (
+        measure(chosen, result.candidates, grid)
+        if options.photometry and result.candidates and len(chosen)
+        else None
+    )
+    table = CandidateTable.of_window(
+        result.candidates,
+        SearchWindow.of_events(events, grid),
+        setting,
+        photometry=photometry,
+        crab_counts=_crab_counts(method, result.candidates, events.livetime, response),
+    )
+    return Searched(chosen, counts, result, table, method)
+
+
+def _photons(events: EventList, grid: TangentGrid, edges: FloatArray) -> Photons:
+    """Return the photons on the map, on the plane of the grid."""
+    xi, eta = grid.to_plane(events.ra, events.dec)
+    band = np.searchsorted(edges, events.energy, side="right") - 1
+    half = np.array([grid.n_x, grid.n_y]) * grid.pixel_size / 2
+    on_map = np.flatnonzero((np.abs(xi) < half[0]) & (np.abs(eta) < half[1]))
+    return Photons(xi[on_map], eta[on_map], band[on_map], np.ones(len(on_map)))
+
+
+def _crab_counts(
+    method: Method,
+    candidates: tuple[Candidate, ...],
+    livetime: float,
+    response: InstrumentResponse | None,
+) -> list[float] | None:
+    """Return the counts of a Crab at each candidate, where the effective area is known."""
+    search = getattr(method, "search", None)
+    if response is None or search is None:
+        return None
+    return [
+        float(search.source.rate_at(search.offset_of(one.xi, one.eta)).sum() * livetime)
+        for one in candidates
+    ]
+
+
+def _rounded(livetime: float) -> float:
+    """Return a live time to two digits: the filter hardly depends on it, and can be kept."""
+    digits = 1 - int(np.floor(np.log10(livetime)))
+    return round(livetime, digits)
+
+
+@dataclass(frozen=True)
+class _Conditions:
+    """All that a method depends on; fields with the same share it."""
+
+    name: str
+    zenith: float
+    pixels: tuple[int, float]
+    edges: tuple[float, ...]
+    livetime: float
+    response: InstrumentResponse | None
+    trials: tuple[tuple[float, ...], tuple[float, ...]]
+    settings: SearchSettings
+
+
+@lru_cache(maxsize=16)
+def _method(conditions: _Conditions) -> Method:
+    """Return a method for fields centred on their pointing; it does not depend on where that is."""
+    n_pixels, pixel_size = conditions.pixels
+    setup = FieldSetup(
+        TangentGrid(0.0, 0.0, n_pixels, n_pixels, pixel_size),
+        Pointing(0.0, 0.0, conditions.zenith),
+        np.array(conditions.edges),
+        conditions.livetime,
+        conditions.response,
+    )
+    level, factor = conditions.trials
+    trials = TrialsTable(np.array(level), np.array(factor))
+    return make_method(conditions.name, setup, trials, conditions.settings)
+
+
+@dataclass(frozen=True)
+class _Gammapy:
+    """gammapy's blind search, as a reference: it has the photons from the start."""
+
+    events: EventList
+    grid: TangentGrid
+    edges: FloatArray
+    response: InstrumentResponse | None
+
+    def __call__(self, counts: NDArray[np.float32], photons: Photons | None = None) -> SearchResult:
+        """Search with the background of the response's file, or of rings without one."""
+        from skysift.tasks.gamma_sky.reference import (  # noqa: PLC0415 an extra, slow to import
+            GammapySearch,
+            gammapy_search,
+        )
+
+        del photons
+        path = getattr(self.response, "path", None)
+        search = GammapySearch(self.grid, self.edges, background="irf" if path else "ring")
+        found = gammapy_search(self.events, search, path)
+        unknown = np.full(len(counts), np.nan)
+        nothing = BackgroundFit(np.zeros_like(counts), unknown, unknown, np.zeros(2), 0)
+        return SearchResult(
+            found.candidates, nothing, search.threshold, found.significance.astype(np.float32)
+        )

@@ -1,0 +1,80 @@
+"""Search photon lists file by file: candidates, and on request cleaned maps and DS9 regions."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from skysift.core.errors import UsageError
+from skysift.core.provenance import Provenance
+from skysift.core.task import Progress
+from skysift.data.io import check_target, check_writable
+from skysift.tasks.gamma_sky.candidates import CandidateTable, FalseAlarmSetting
+from skysift.tasks.gamma_sky.model import GammaSkyModel
+from skysift.tasks.gamma_sky.observations import files_of, iter_observations
+from skysift.tasks.gamma_sky.options import PredictOptions, ReadOptions
+from skysift.tasks.gamma_sky.pipeline import search_observation
+
+__all__ = ["predict_files"]
+
+
+def predict_files(
+    paths: Sequence[Path],
+    out: Path,
+    model: GammaSkyModel,
+    reading: ReadOptions,
+    options: PredictOptions,
+    *,
+    provenance: Provenance,
+    progress: Progress,
+) -> Mapping[str, int]:
+    """Search window by window; the output appears whole, or not at all.
+
+    Returns
+    -------
+    mapping of str to int
+        Numbers of photons accepted, repaired and rejected, of windows and of candidates.
+    """
+    check_writable(out, inputs=[path for path in paths if path.is_file()])
+    for extra, suffix in ((options.clean, ".fits"), (options.regions, ".reg")):
+        if extra is not None:
+            _require_suffix(extra, suffix)
+            check_target(extra, inputs=[path for path in paths if path.is_file()])
+    counts = {"accepted": 0, "repaired": 0, "rejected": 0, "windows": 0, "candidates": 0}
+    setting = FalseAlarmSetting(options.false_alarms, options.per)
+    tables = [CandidateTable.empty(setting)]
+    total = len(files_of(paths, reading))
+    findings: list[dict[str, object]] = []
+    for number, item in enumerate(iter_observations(paths, reading)):
+        progress(number / total, f"{item.events.name or item.path}")
+        repaired = sum(len(f.rows) for f in item.findings if f.verdict.value == "repaired")
+        counts["accepted"] += len(item.events) - repaired
+        counts["repaired"] += repaired
+        counts["rejected"] += item.n_rows - len(item.events)
+        findings += [{"file": str(item.path), **finding.to_dict()} for finding in item.findings]
+        for searched in search_observation(item, reading, options, model.trials):
+            tables.append(searched.table)
+            if options.clean is not None:
+                target = _numbered(Path(options.clean), counts["windows"])
+                searched.cleaned().write(target, provenance.finish().to_dict())
+            counts["windows"] += 1
+    table = CandidateTable.concatenate(tables)
+    counts["candidates"] = len(table)
+    record = {**provenance.finish().to_dict(), "input_contract": findings}
+    table.write(out, record)
+    if options.regions is not None:
+        table.write(options.regions)
+    return counts
+
+
+def _require_suffix(name: str, suffix: str) -> None:
+    if not name.removesuffix(".gz").endswith(suffix):
+        raise UsageError(
+            f"'{name}' does not end with {suffix}.", f"Name the file e.g. output{suffix}."
+        )
+
+
+def _numbered(path: Path, number: int) -> Path:
+    """Return the path for the first window, and one with a number for each further one."""
+    if number == 0:
+        return path
+    stem, dot, suffix = path.name.partition(".")
+    return path.with_name(f"{stem}-{number:04}{dot}{suffix}")
