@@ -1,0 +1,147 @@
+"""The methods that are compared: ours with and without a response, and gammapy's."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skysift.data.sky.counts_map import CountsMap
+from skysift.data.sky.gti import GoodTimeIntervals
+from skysift.models.sky.local_source import Photons
+from skysift.models.sky.search import SearchResult, SearchSettings
+from skysift.models.sky.trials import TrialsTable
+from skysift.preprocess.sky_background import BackgroundFit
+from skysift.tasks.gamma_sky.evaluation.study import Contestant
+from skysift.tasks.gamma_sky.methods import CLASSICAL, FieldSetup, Method, make_method
+from skysift.tasks.gamma_sky.reference import GammapySearch, read_response
+
+__all__ = [
+    "FREE",
+    "GAMMAPY",
+    "KNOWN",
+    "NO_TRIALS",
+    "GammapyMethod",
+    "classical_contestants",
+    "gammapy_contestant",
+    "main_contestants",
+]
+
+KNOWN = "likelihood-ratio"
+"""The default search, told the response."""
+FREE = "likelihood-ratio, IRF-free"
+"""The same without a response."""
+GAMMAPY = "gammapy"
+NO_TRIALS = TrialsTable(np.array([3.0]), np.array([1.0]))
+"""The formula of the trials as it is: thresholds of the studies come from empty maps."""
+
+_LOOSE = SearchSettings(false_alarms=0.5, most=3)
+_LOW_PEAK = 3.0
+_UNFITTED = ("smoothed-maximum",)
+
+
+def classical_contestants(
+    setup: FieldSetup,
+    trials: TrialsTable = NO_TRIALS,
+    settings: SearchSettings = _LOOSE,
+    names: Sequence[str] = CLASSICAL,
+) -> list[Contestant]:
+    """Return the classical methods, with the response of a setup and without it.
+
+    Those that answer with a pixel get no photons, which would be fitted.
+
+    Parameters
+    ----------
+    setup : FieldSetup
+        With a response.
+    trials : TrialsTable
+        For their thresholds.
+    settings : SearchSettings
+        With a threshold that is low enough for most maps to have a candidate, for studies that
+        set their own.
+    names : sequence of str
+        Which of `CLASSICAL`.
+    """
+    free = replace(setup, response=None)
+    found = []
+    for name in names:
+        states_errors = not (name.endswith("-peak") or name in _UNFITTED)
+        known = make_method(name, setup, trials, settings)
+        found.append(Contestant(name, _as_told(known, states_errors), states_errors))
+        if name not in _UNFITTED:  # which needs no response anyway
+            without = _as_told(make_method(name, free, trials, settings), states_errors)
+            found.append(Contestant(f"{name}, IRF-free", without, states_errors))
+    return found
+
+
+def _as_told(method: Method, fitted: bool) -> Method:  # noqa: FBT001 one of two kinds
+    return method if fitted else _PixelsOnly(method)
+
+
+@dataclass(frozen=True)
+class _PixelsOnly:
+    """A method that sees counts alone."""
+
+    method: Method
+
+    def __call__(self, counts: NDArray[np.float32], photons: Photons | None = None) -> SearchResult:
+        del photons
+        return self.method(counts)
+
+
+def main_contestants(
+    setup: FieldSetup, trials: TrialsTable = NO_TRIALS, settings: SearchSettings = _LOOSE
+) -> list[Contestant]:
+    """Return the default search with the response of a setup and without it."""
+    return classical_contestants(setup, trials, settings, (KNOWN,))
+
+
+def gammapy_contestant(
+    setup: FieldSetup, response: Path | None, radius: float = _LOOSE.radius
+) -> Contestant | None:
+    """Return gammapy's blind search, None where it is not installed or there is no file."""
+    if response is None or find_spec("gammapy") is None:
+        return None
+    return Contestant(GAMMAPY, GammapyMethod(setup, response, radius), states_errors=False)
+
+
+class GammapyMethod:
+    """gammapy's excess map and peaks, its response reduced once.
+
+    Parameters
+    ----------
+    setup : FieldSetup
+        Field centred on its pointing.
+    response : path-like
+        GADF file with a background.
+    radius : float [deg]
+        Offset from the pointing up to which its peaks count, as for the other methods.
+    """
+
+    def __init__(self, setup: FieldSetup, response: Path, radius: float) -> None:
+        self._setup, self._radius = setup, radius
+        self._search = GammapySearch(setup.grid, setup.energy_edges, threshold=_LOW_PEAK)
+        nothing = np.zeros((len(setup.energy_edges) - 1, *setup.grid.shape), dtype=np.float32)
+        self._reduced = self._search.reduce(self._map(nothing), read_response(response))
+
+    def __call__(self, counts: NDArray[np.float32], photons: Photons | None = None) -> SearchResult:
+        """Search a map; gammapy bins photons itself, into the same pixels."""
+        del photons
+        candidates, significance = self._search.search(self._reduced, self._map(counts))
+        near = tuple(one for one in candidates if np.hypot(one.xi, one.eta) <= self._radius)
+        unknown = np.full(len(counts), np.nan)
+        background = BackgroundFit(np.zeros_like(counts), unknown, unknown, np.zeros(2), 0)
+        return SearchResult(near, background, _LOW_PEAK, significance.astype(np.float32))
+
+    def _map(self, counts: NDArray[np.float32]) -> CountsMap:
+        setup = self._setup
+        return CountsMap(
+            counts,
+            setup.energy_edges,
+            setup.grid,
+            GoodTimeIntervals.of([(0.0, setup.livetime)]),
+            setup.livetime,
+            setup.pointing,
+        )

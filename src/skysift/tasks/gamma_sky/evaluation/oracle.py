@@ -1,0 +1,68 @@
+"""What nobody can do better: the fit of one who knows everything but the place, and the bound."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skysift.evaluate.localisation import cramer_rao_bound
+from skysift.models.sky.refine import Refined, refine
+from skysift.models.sky.search import SearchSettings
+from skysift.tasks.gamma_sky.evaluation.contestants import NO_TRIALS
+from skysift.tasks.gamma_sky.evaluation.study import Observed
+from skysift.tasks.gamma_sky.methods import FieldSetup
+from skysift.tasks.gamma_sky.simulation.field import Source
+
+__all__ = ["Oracle"]
+
+FloatArray = NDArray[np.float64]
+_TINY = 1e-12
+
+
+class Oracle:
+    """The true model of fields: what a source sends, and what lies behind it.
+
+    Parameters
+    ----------
+    setup : FieldSetup
+        With the true response.
+    """
+
+    def __init__(self, setup: FieldSetup) -> None:
+        folded = setup.folded()
+        self._livetime = setup.livetime
+        self._source, self._bands = folded.source, folded.bands
+        self._search = folded.search(NO_TRIALS, SearchSettings())
+        self._density = folded.background * setup.livetime / setup.grid.pixel_size**2
+
+    def place(self, observed: Observed, source: Source) -> tuple[float, float]:
+        """Return where a source is on the plane of an observation [deg]."""
+        xi, eta = observed.grid.to_plane(source.ra, source.dec)
+        return float(xi), float(eta)
+
+    def expected_counts(self, observed: Observed, source: Source) -> float:
+        """Return the photons that a source sends to the bands."""
+        offset = observed.field.offset_of(source)
+        return float(self._source.rate_at(offset).sum() * self._livetime * source.flux)
+
+    def bound(self, observed: Observed, source: Source) -> float:
+        """Return the Cramer-Rao bound on a coordinate of a source's position [deg]."""
+        xi, eta = self.place(observed, source)
+        level = self._background(observed, np.array([xi]), np.array([eta]))[:, 0]
+        offset = observed.field.offset_of(source)
+        return cramer_rao_bound(self._source, offset, self._livetime * source.flux, level)
+
+    def fit(self, observed: Observed, source: Source) -> Refined:
+        """Fit a source from its true place and counts, with the true background."""
+        xi, eta = self.place(observed, source)
+        local = self._search.local_source(observed.field.offset_of(source))
+        near = observed.photons.near(xi, eta, local.reach)
+        level = self._background(observed, np.array([xi]), np.array([eta]))[:, 0]
+        behind = self._background(observed, near.xi, near.eta)
+        density = behind[near.band - self._bands.start, np.arange(len(near))]
+        start = (xi, eta, max(self.expected_counts(observed, source), 1.0))
+        return refine(near, np.maximum(density, _TINY), local, level, start)
+
+    def _background(self, observed: Observed, xi: FloatArray, eta: FloatArray) -> FloatArray:
+        """Return the true density [deg-2] at places, shape (n_bands, n)."""
+        row, column = self._search.places.pixel(xi, eta)
+        factor = observed.field.background_factor(xi, eta)
+        return np.asarray(self._density[:, row, column] * factor)
