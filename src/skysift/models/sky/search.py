@@ -44,6 +44,7 @@ _FEW_COUNTS = 10
 _BRIGHT = 8.0  # counts over their error, from where the width of a source can be told
 _WIDE = 1.25  # over the point spread function: an extended source
 _INNER = 0.68
+_CERTAIN = 8.0  # significance from where the freedom of the position no longer counts
 _BLEND = 3.0  # radii of 68 % containment
 
 
@@ -462,9 +463,10 @@ class SkySearch:
         radius = one.source.containment_radius(_INNER)
         rows, columns, distance = self.places.window(fit.xi, fit.eta, radius)
         below = float((background.counts[:, rows, columns] * (distance <= radius)).sum())
-        false_alarms = self.trials.false_alarms(
-            one.significance, area=self.area, roughness=roughness
-        )
+        significance = one.significance
+        if significance > _CERTAIN:  # the filter is made for weak sources; the fit is for all
+            significance = max(significance, float(np.sqrt(max(fit.ts, 0.0))))
+        false_alarms = self.trials.false_alarms(significance, area=self.area, roughness=roughness)
         flags = []
         if self._at_the_edge(fit.xi, fit.eta, radius):
             flags.append("edge")
@@ -484,7 +486,7 @@ class SkySearch:
             fit.counts,
             fit.counts_error,
             fit.ts,
-            float(np.exp(log_ndtr(-one.significance))),
+            float(np.exp(log_ndtr(-significance))),
             float(false_alarms),
             fit.by_band,
             below,

@@ -1,7 +1,8 @@
 """Photon lists with the responses that belong to them, and the truth where it was simulated."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +15,14 @@ from skysift.data.irf.gadf import GadfResponse
 from skysift.data.irf.response import InstrumentResponse
 from skysift.data.sky.event_list import EventList
 from skysift.data.sky.gadf import EventFile, read_events
-from skysift.data.sky.gadf_index import open_index
+from skysift.data.sky.gadf_index import ObservationIndex, open_index
 from skysift.data.sky.gadf_location import list_responses
 from skysift.tasks.gamma_sky.options import ReadOptions
 
 __all__ = ["Observation", "Observations", "files_of", "iter_observations", "read_observations"]
 
 TRUTH = "sources.ecsv"
-_NEEDED = {"aeff", "psf"}
+_NEEDED = {"aeff", "edisp", "psf"}
 _FITS = (".fits", ".fits.gz", ".fit", ".fts")
 
 
@@ -122,15 +123,21 @@ def iter_observations(paths: Sequence[Path], options: ReadOptions) -> Iterator[O
     ReadError, InputError
         If a file cannot be used.
     """
+    indices: dict[Path, ObservationIndex] = {}
     for number, source in enumerate(files_of(paths, options)):
         if source.folder is not None and source.obs_id is not None:
-            index = open_index(source.folder)
+            if source.folder not in indices:
+                indices[source.folder] = open_index(source.folder)
+            index = indices[source.folder]
             read = index.read(source.obs_id)
             kinds = {part.hdu_type for part in index.responses(source.obs_id)}
+            response = _response(
+                kinds, options, partial(GadfResponse.of_observation, index, source.obs_id)
+            )
         else:
             read = read_events(source.path)
             kinds = {part.hdu_type for part in list_responses(source.path)}
-        response = _response(source.path, kinds, options)
+            response = _response(kinds, options, partial(GadfResponse.read, source.path))
         yield Observation(
             read.events,
             response,
@@ -150,7 +157,9 @@ def _all_findings(read: EventFile) -> tuple[Finding, ...]:
     return read.findings
 
 
-def _response(path: Path, kinds: set[str], options: ReadOptions) -> InstrumentResponse | None:
+def _response(
+    kinds: set[str], options: ReadOptions, read_own: Callable[[], InstrumentResponse]
+) -> InstrumentResponse | None:
     if options.response == "none":
         return None
     if options.response != "auto":
@@ -158,7 +167,7 @@ def _response(path: Path, kinds: set[str], options: ReadOptions) -> InstrumentRe
     if not kinds >= _NEEDED:  # none, or one for a point-like analysis without a point spread
         return None
     try:
-        return GadfResponse.read(path)
+        return read_own()
     except InputError:
         return None
 
