@@ -55,6 +55,7 @@ __all__ = [
     "NetworkBundle",
     "NetworkOptions",
     "TrainedNetwork",
+    "calibrate_network",
     "load_network_bundle",
     "save_network_bundle",
     "train_network",
@@ -153,7 +154,7 @@ def train_network(
     """
     settings, training = options.settings, options.training
     progress(0.0, "simulate instruments")
-    drawn, fields = rng.spawn(2)
+    drawn, fields, empty = rng.spawn(3)
     pool = FieldPool(options.pool, settings, drawn)
     validation = _validation(options, drawn)
     recent: list[float] = []
@@ -173,7 +174,7 @@ def train_network(
     )
     progress(1.0, "calibrate on empty fields")
     network = SkyNetwork(export_network(settings, weights), settings)
-    trials = _calibrate(network, options.empty_maps, drawn)
+    trials = calibrate_network(network, options.empty_maps, empty)
     digest = hashlib.sha256(b"".join(batch["counts"].tobytes() for batch in validation))
     return TrainedNetwork(options, weights, history, trials, digest.hexdigest())
 
@@ -187,8 +188,18 @@ def _validation(
     return [pool.batch(n, rng) for n in [*sizes, *([rest] if rest else [])]]
 
 
-def _calibrate(network: SkyNetwork, n_maps: int, rng: np.random.Generator) -> TrialsTable:
-    """Measure the false alarms on empty fields, some of them with defects, as in training."""
+def calibrate_network(network: SkyNetwork, n_maps: int, rng: np.random.Generator) -> TrialsTable:
+    """Measure the false alarms on empty fields, some of them with defects.
+
+    Parameters
+    ----------
+    network : SkyNetwork
+        Trained.
+    n_maps : int
+        Fields of 100 s.
+    rng : numpy.random.Generator
+        Draws them.
+    """
     n_y, n_x = network.settings.shape
     pointing = Pointing(0.0, 0.0, 20.0)
     grid = TangentGrid(0.0, 0.0, n_x, n_y, network.settings.pixel_size)

@@ -26,7 +26,7 @@ from skysift.tasks.gamma_sky.simulation.expectation import expect
 from skysift.tasks.gamma_sky.simulation.field import Field
 from skysift.tasks.gamma_sky.simulation.folded import FoldedResponse
 
-__all__ = ["DEFECTIVE", "FieldPool", "PoolOptions"]
+__all__ = ["DEFECTIVE", "FieldPool", "PoolOptions", "turned", "turned_place"]
 
 Floats = NDArray[np.float32]
 
@@ -133,7 +133,9 @@ class FieldPool:
     def _draw_sources(self, ready: FoldedResponse, rng: np.random.Generator) -> _Sources:
         drawn = draw_field(rng, self._distribution)
         field = Field(drawn.pointing, _KEPT_EXPOSURE, drawn.sources)
-        expected = expect(field, ready)
+        pointing, (n_y, n_x) = drawn.pointing, self._settings.shape
+        grid = TangentGrid(pointing.ra, pointing.dec, n_x, n_y, self._settings.pixel_size)
+        expected = expect(field, ready, grid)
         xy = [expected.grid.to_pixel(source.ra, source.dec) for source in field.sources]
         return _Sources(
             np.minimum(expected.source, 6e4).astype(np.float16),
@@ -156,9 +158,9 @@ class FieldPool:
         source = sources.counts.astype(np.float32) * (seen * longer).astype(np.float32)
         counts = draw_counts(background + source, rng)
         smooth = instrument.model.fit(counts).counts
-        turned = _Symmetry(int(rng.integers(4)), bool(rng.integers(2)))
+        quarters, mirrored = int(rng.integers(4)), bool(rng.integers(2))
         maps = {
-            name: turned.of(self._grouped(values))
+            name: turned(self._grouped(values), quarters, mirrored=mirrored)
             for name, values in (
                 ("counts", counts),
                 ("expected", smooth),
@@ -169,7 +171,7 @@ class FieldPool:
         conditions = conditions_of(self._offset, field.exposure)
         rows, columns = self._settings.blocks
         maps["conditions"] = conditions.reshape(2, rows, BLOCK, columns, BLOCK).mean(axis=(2, 4))
-        maps["centre"] = self._centres(sources, longer, turned)
+        maps["centre"] = self._centres(sources, longer, quarters, mirrored=mirrored)
         return maps
 
     def _grouped(self, values: Floats) -> Floats:
@@ -178,13 +180,15 @@ class FieldPool:
             total[group] += band
         return total
 
-    def _centres(self, sources: _Sources, longer: float, turned: "_Symmetry") -> Floats:
+    def _centres(
+        self, sources: _Sources, longer: float, quarters: int, *, mirrored: bool
+    ) -> Floats:
         """Return the blocks that hold a centre, and where in them; shape (3, rows, columns)."""
         rows, columns = self._settings.blocks
         centres = np.zeros((3, rows, columns), dtype=np.float32)
-        shape = self._settings.shape
+        side = self._settings.shape[0]
         for y, x, total in zip(sources.row, sources.column, sources.total, strict=True):
-            row, column = turned.of_place(y, x, shape)
+            row, column = turned_place(y, x, side, quarters, mirrored=mirrored)
             i, j = (int(np.floor((place + 0.5) / BLOCK)) for place in (row, column))
             if total * longer < _FEWEST or not (0 <= i < rows and 0 <= j < columns):
                 continue
@@ -197,24 +201,20 @@ class FieldPool:
         return centres
 
 
-@dataclass(frozen=True)
-class _Symmetry:
-    """One of the eight symmetries of a square."""
+def turned(maps: Floats, quarters: int, *, mirrored: bool) -> Floats:
+    """Apply one of the eight symmetries of a square to maps, shape (..., n, n)."""
+    rotated = np.rot90(maps, quarters, axes=(-2, -1))
+    return np.ascontiguousarray(rotated[..., ::-1] if mirrored else rotated)
 
-    quarters: int
-    mirrored: bool
 
-    def of(self, maps: Floats) -> Floats:
-        """Turn maps, shape (..., n, n)."""
-        turned = np.rot90(maps, self.quarters, axes=(-2, -1))
-        return np.ascontiguousarray(turned[..., ::-1] if self.mirrored else turned)
-
-    def of_place(self, row: float, column: float, shape: tuple[int, int]) -> tuple[float, float]:
-        """Turn a place likewise."""
-        last = shape[1] - 1
-        for _ in range(self.quarters):
-            row, column = last - column, row
-        return row, last - column if self.mirrored else column
+def turned_place(
+    row: float, column: float, side: int, quarters: int, *, mirrored: bool
+) -> tuple[float, float]:
+    """Return where a place of a map of `side` pixels goes, as `turned` moves it."""
+    last = side - 1
+    for _ in range(quarters):
+        row, column = last - column, row
+    return row, last - column if mirrored else column
 
 
 def _draw_energies(rng: np.random.Generator) -> NDArray[np.float64]:

@@ -20,7 +20,8 @@ __all__ = ["NetworkBackground", "NetworkFit"]
 Floats = NDArray[np.float32]
 
 _SOURCE_SHARE = 0.3  # of the background: pixels with more counts of sources do not set its level
-_SMOOTHEST, _SHARPEST = np.float32(0.02), np.float32(20.0)
+_TRACE = np.float32(0.02)
+_DARKEST, _BRIGHTEST = np.float32(0.05), np.float32(50.0)
 _SMALL = np.float32(1e-9)
 _STRAY = 3.0  # standard deviations that a level may move
 
@@ -111,7 +112,7 @@ class NetworkBackground:
         sharp *= level[:, None, None]
         total = smooth.counts.sum(axis=0)
         return NetworkFit(
-            self._as_filtered(sharp),
+            self._as_filtered(sharp, smooth.counts),
             np.hypot(smooth.scale_error, error),
             smooth.scale * level,
             smooth.gradient,
@@ -121,12 +122,14 @@ class NetworkBackground:
             sharp.sum(axis=0) / np.maximum(total, _SMALL),
         )
 
-    def _as_filtered(self, sharp: Floats) -> Floats:
+    def _as_filtered(self, sharp: Floats, smooth: Floats) -> Floats:
         """Return an even background of the same mean in the filter, pixel by pixel."""
         mean = self._filter(sharp)
-        here = (self._sums @ sharp.reshape(len(sharp), -1)).reshape(mean.shape)
-        ratio = np.clip(mean / np.maximum(here, _SMALL), _SMOOTHEST, _SHARPEST)
-        return np.asarray(sharp * ratio)
+        # In the dark itself there is no spectrum left to scale: a trace of the smooth one is.
+        even = np.maximum(sharp, _TRACE * smooth)
+        here = (self._sums @ even.reshape(len(even), -1)).reshape(mean.shape)
+        ratio = np.clip(mean / np.maximum(here, _SMALL), _DARKEST, _BRIGHTEST)
+        return np.asarray(even * ratio)
 
 
 def _level(counts: Floats, background: Floats, used: Floats) -> tuple[Floats, NDArray[np.float64]]:
