@@ -5,7 +5,7 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -27,7 +27,8 @@ from skysift.evaluate.localisation import (
     poisson_interval,
     threshold_for,
 )
-from skysift.models.sky.network.search import NetworkSearch
+from skysift.models.sky.candidate import Candidate
+from skysift.models.sky.network.search import NetworkSearch, centres
 from skysift.models.sky.search import SearchResult, SearchSettings, SkySearch
 from skysift.models.sky.trials import TrialsTable
 from skysift.preprocess.folding import energy_bands
@@ -42,13 +43,16 @@ from skysift.tasks.gamma_sky.simulation.folded import FoldedResponse
 
 __all__ = ["SCENARIOS", "Comparison", "Scenario", "compare"]
 
-FloatArray = NDArray[np.float64]
+Floats = NDArray[np.float32]
 
 _FOUND = 0.2  # deg
 _FALSE_ALARMS = 0.01
 _LOOSE = 0.3  # false alarms per field down to which candidates are kept
 _PEAK_ONLY = SearchSettings(false_alarms=_LOOSE, most=1, fit=False)
-_FITTED = SearchSettings(false_alarms=_LOOSE, most=3)
+_MOST = 3
+_FITTED = SearchSettings(false_alarms=_LOOSE, most=_MOST)
+_LEAST = 0.05  # chance of a centre that is looked at
+_REACH = 12  # pixels about a centre whose counts are a source's
 _FARTHEST = 2.0  # deg
 
 
@@ -121,7 +125,10 @@ def compare(
     maps: int,
     empty_maps: int,
 ) -> list[Comparison]:
-    """Compare the two searches in one scenario, on the same fields.
+    """Compare the searches in one scenario, on the same fields.
+
+    ``classical`` and ``network`` differ in the background; ``centres`` are those that the network
+    names by itself, without a likelihood.
 
     Parameters
     ----------
@@ -141,11 +148,13 @@ def compare(
     scenario = SCENARIOS[name]
     fields = _Fields(scenario, FoldedResponse(response, energy_bands()))
 
-    def searches_with(settings: SearchSettings) -> dict[str, SkySearch]:
+    def searches_with(settings: SearchSettings) -> dict[str, Callable[[Floats], SearchResult]]:
         corrected = fields.search(bundle.trials, settings)
+        network = NetworkSearch(corrected, bundle.network, livetime=scenario.exposure)
         return {
             "classical": fields.search(classical_trials, settings),
-            "network": NetworkSearch(corrected, bundle.network, livetime=scenario.exposure),
+            "network": network,
+            "centres": _Centres(network),
         }
 
     searches = searches_with(_PEAK_ONLY)
@@ -219,6 +228,43 @@ class _Fields:
         return (*self._source, float(expected.sources.sum(dtype=np.float64)))
 
 
+class _Centres:
+    """The centres that the network names by itself; their chance of being false is its own."""
+
+    def __init__(self, search: NetworkSearch) -> None:
+        self._search = search
+
+    def __call__(self, counts: Floats) -> SearchResult:
+        search = self._search
+        fit = search.background.fit(counts)
+        candidates = []
+        for chance, x, y, variance in centres(fit.output, _LEAST):
+            xi, eta = (float(value) for value in search.grid.pixel_to_plane(x, y))
+            if search.offset_of(xi, eta) > search.settings.radius:
+                continue
+            row, column = search.places.pixel(np.array([xi]), np.array([eta]))
+            window = fit.output.source[
+                :,
+                max(row[0] - _REACH, 0) : row[0] + _REACH + 1,
+                max(column[0] - _REACH, 0) : column[0] + _REACH + 1,
+            ]
+            false = float(max(1 - chance, 1e-12))
+            candidates.append(
+                Candidate(
+                    xi,
+                    eta,
+                    np.eye(2) * variance * search.grid.pixel_size**2,
+                    float(window.sum()),
+                    float("nan"),
+                    float("nan"),
+                    false,
+                    false,
+                    window.sum(axis=(1, 2)),
+                )
+            )
+        return SearchResult(tuple(candidates[:_MOST]), fit, _LEAST, counts[0])
+
+
 class _Tally:
     """What one method found."""
 
@@ -277,6 +323,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("bundle", type=Path, help="folder of the network")
     parser.add_argument("--classical", type=Path, help="folder of the classical calibration")
     parser.add_argument("--irf", type=Path, help="GADF response to simulate with")
+    parser.add_argument("--array", default="north", help="without a file: a name of ARRAYS")
     parser.add_argument("--scenario", choices=SCENARIOS, action="append")
     parser.add_argument("--maps", type=int, default=400)
     parser.add_argument("--empty-maps", type=int, default=1000)
@@ -285,7 +332,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     bundle = load_network_bundle(given.bundle)
     folder = given.classical or Path(str(files("skysift.tasks.gamma_sky"))) / "bundles" / "default"
     classical = load_bundle(folder).trials
-    response = AnalyticResponse() if given.irf is None else GadfResponse.read(given.irf)
+    response = (
+        AnalyticResponse(array=given.array) if given.irf is None else GadfResponse.read(given.irf)
+    )
     for name in given.scenario or SCENARIOS:
         for row in compare(
             bundle,
