@@ -213,19 +213,19 @@ def _faults(table: FeatureTable, chosen: BoolArray, rng: np.random.Generator) ->
     }
 
 
-def selection_bias(table: FeatureTable, thresholds: Mapping[str, Interval]) -> list[dict[str, Any]]:
+def selection_bias(table: FeatureTable, thresholds: Mapping[str, float]) -> list[dict[str, Any]]:
     """Return the relative bias of the counts of sources that passed a threshold, by flux.
 
     Parameters
     ----------
     table : FeatureTable
         From `search_fields`.
-    thresholds : mapping of str to Interval
-        By method.
+    thresholds : mapping of str to float
+        Of the statistic, by method.
     """
     rows = []
     for name, threshold in thresholds.items():
-        passed = (table["method"] == name) & (table["statistic"] > threshold.value)
+        passed = (table["method"] == name) & (table["statistic"] > threshold)
         passed &= np.isfinite(table["excess_error"]) & (table["error"] <= FOUND_WITHIN)
         for flux in np.unique(table["flux"]):
             chosen = passed & (table["flux"] == flux)

@@ -63,6 +63,7 @@ STEADY_RUNS = {
 """Runs that are searched whole, and the catalogue positions [deg] of their sources."""
 FLARE_RUNS = (*range(33787, 33793), *range(33794, 33799), 33800, 33801)
 """PKS 2155-304 in its flare of July 2006, searched in windows."""
+_SOURCES = {"Crab Nebula", "PKS 2155-304", "MSH 15-5-02", "MSH15-52", "RXJ 1713.7-3946"}
 _BANDS = np.geomspace(0.4, 20.0, 7)
 _WINDOW = 100.0  # s
 _SHORTEST = 0.9  # of a window that still counts
@@ -130,7 +131,7 @@ def evaluate_hess(
     trials : TrialsTable
         Of the searches, which list 0.01 false candidates per field.
     flare_runs, off_runs : sequence of int
-        Which; all runs called "Off data" if `off_runs` is left out.
+        Which; if `off_runs` is left out, all that were not taken on a known source.
 
     Returns
     -------
@@ -144,7 +145,7 @@ def evaluate_hess(
     """
     index = open_index(folder)
     if off_runs is None:
-        off_runs = [i for i, o in index.observations.items() if "off" in o.target.lower()]
+        off_runs = [i for i, o in index.observations.items() if o.target not in _SOURCES]
     total = len(STEADY_RUNS) + len(flare_runs) + len(off_runs)
     steady = []
     for number, (obs_id, place) in enumerate(STEADY_RUNS.items()):

@@ -1,0 +1,138 @@
+"""How many photons did it send: bias and pull of the counts, and the two faults that are gone."""
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+
+from skysift.data.table import FeatureTable
+from skysift.report import Block, Column, Page
+from skysift.report.plots.localisation import plot_bias, plot_pulls
+from skysift.report.plots.series import Series
+from skysift.tasks.gamma_sky.pages.reading import (
+    COLOURS,
+    FREE,
+    KNOWN,
+    Facts,
+    estimate,
+    only,
+    series,
+)
+
+__all__ = ["add_counts"]
+
+_LABELS = {
+    "zenith": "Zenith angle [deg]",
+    "exposure": "Exposure [s]",
+    "flux": "Flux [Crab]",
+    "offset": "Offset from the pointing [deg]",
+}
+_TWO_PEAKS = 0.05
+
+
+def add_counts(page: Page, facts: Facts, table: FeatureTable) -> None:
+    """Add the study of the source counts."""
+    study = facts["counts"]
+    groups = study["groups"]
+    overall = only(groups, by="all", method=FREE)[0]
+    bias, width = estimate(overall["bias"]), estimate(overall["pull_width"])
+    lead = ""
+    if bias is not None and width is not None:
+        lead = (
+            f"Over all conditions, without a response: bias {100 * bias.value:+.1f} % "
+            f"({100 * bias.low:+.1f} to {100 * bias.high:+.1f}), pull width {width.value:.2f} "
+            f"({width.low:.2f} to {width.high:.2f}), {overall['bias']['n']:,} sources. Counts are "
+            "measured at the true place whether or not a search would have found the source."
+        )
+    section = page.section("How many photons?", lead=lead)
+    for by, label in _LABELS.items():
+        section.figure(
+            _bias_plot(groups, by, label),
+            caption=f"**Bias by {by}.** Band: 3 %. Zenith angles 0 to 60 deg, exposures 30 to "
+            "1800 s, fluxes from 0.1 Crab, all mixed."
+            if by == "zenith"
+            else f"**Bias by {by}.** Band: 3 %.",
+            alt=f"Relative bias of source counts by {by}.",
+        )
+    pulls = {
+        name: (table["counts"][mine] - table["expected"][mine]) / table["error"][mine]
+        for name in (KNOWN, FREE)
+        if (mine := table["method"] == name).any()
+    }
+    section.figure(
+        plot_pulls(pulls, colors=COLOURS),
+        caption="**Pulls of the counts**, all conditions. The width is 1 where the stated errors "
+        "are right.",
+        alt="Histogram of pulls of source counts with a standard normal curve.",
+    )
+    suspect = table["zenith"] == study["suspect_zenith"]
+    residuals = {
+        name: (table["counts"] - table["expected"])[suspect & (table["method"] == name)]
+        / table["error"][suspect & (table["method"] == name)]
+        for name in pulls
+    }
+    section.figure(
+        plot_pulls(residuals, colors=COLOURS),
+        caption=f"**The same at zenith {study['suspect_zenith']:g} deg alone**, where the "
+        "published network's residuals have two peaks. There is one.",
+        alt="Histogram of pulls at one zenith angle.",
+    )
+    _add_faults(section, study)
+    _add_table(section.details("Bias and pull under every condition"), groups)
+
+
+def _bias_plot(groups: Sequence[Facts], by: str, label: str) -> Axes:
+    places = sorted({row["at"] for row in only(groups, by=by)})
+    curves: dict[str, Series] = {}
+    for name in (KNOWN, FREE):
+        rows = [{**row, "x": places.index(row["at"])} for row in only(groups, by=by, method=name)]
+        one = series(rows, "x", "bias")
+        if one is not None:
+            curves[name] = one
+    return plot_bias(curves, [f"{place:g}" for place in places], label=label, colors=COLOURS)
+
+
+def _add_faults(block: Block, study: Facts) -> None:
+    parts = []
+    sound = True
+    for name, fault in study["faults"].items():
+        gap = estimate(fault["unevenness"])
+        if gap is None:
+            continue
+        even, single = gap.low <= 0 <= gap.high, fault["two_peaks_p"] > _TWO_PEAKS
+        sound &= even and single
+        parts.append(
+            f"- *{name}*, {fault['n']:,} sources: sources with many counts lose "
+            f"{100 * -gap.value:+.1f} % more than those with few ({100 * -gap.high:+.1f} to "
+            f"{100 * -gap.low:+.1f}); one peak or two: p = {fault['two_peaks_p']:.2f} for one "
+            "(Silverman's test)"
+        )
+    text = (
+        f"At zenith {study['suspect_zenith']:g} deg the published cleaning network loses counts "
+        "unevenly, and its residuals have two peaks.\n\n" + "\n".join(parts)
+    )
+    block.callout("finding" if sound else "warning", text, title="Two known faults")
+
+
+def _add_table(block: Block, groups: Sequence[Facts]) -> None:
+    block.table(
+        [
+            {
+                "method": row["method"],
+                "by": row["by"],
+                "at": row.get("at"),
+                **{key: estimate(row[key]) for key in ("bias", "pull_mean", "pull_width")},
+                "n": row["bias"]["n"],
+            }
+            for row in groups
+        ],
+        columns=[
+            Column("method", "Method"),
+            Column("by", "By"),
+            Column("at", "At", format="g"),
+            Column("bias", "Bias", format="+.2%"),
+            Column("pull_mean", "Mean pull", format="+.2f"),
+            Column("pull_width", "Pull width", format=".2f"),
+            Column("n", "Sources", format=",d"),
+        ],
+        caption="Bias: all counts over all that were expected, less 1. Intervals: 95 %.",
+    )
