@@ -23,12 +23,13 @@ __all__ = ["BackgroundFit", "BackgroundModel", "BackgroundPrior"]
 FloatArray = NDArray[np.float64]
 
 _RIDGE = 1e-9
-_CONVERGED = 1e-4
+_CONVERGED = 2e-3  # Newton's error after such a step is about its square
 _MOST_STEPS = 20
 _HALVINGS = 6
 _LARGEST_EXPONENT = 40.0
 _ROUNDING = 1e-12
 _LEAST_COUNTS = 0.5
+_HIDDEN = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,24 @@ class BackgroundModel:
 
     def _in_cells(self, values: NDArray[np.floating]) -> FloatArray:
         """Sum over cells; the cells at the upper edges may be smaller."""
-        return np.asarray(self._by_rows @ (values @ self._by_columns), dtype=np.float64)
+        n_layers, n_y, n_x = values.reshape(-1, *values.shape[-2:]).shape
+        columns = values.reshape(-1, n_x) @ self._by_columns  # one product is quicker than many
+        cells = self._by_rows @ columns.reshape(n_layers, n_y, -1)
+        return np.asarray(cells.reshape(*values.shape[:-2], *cells.shape[1:]), dtype=np.float64)
+
+    def _hidden_in_cells(
+        self, values: NDArray[np.float32], weight: NDArray[np.floating]
+    ) -> FloatArray:
+        """Sum over cells what a weight takes away, which is mostly on a small part of the map."""
+        hidden = weight != 1
+        rows, columns = np.flatnonzero(hidden.any(axis=1)), np.flatnonzero(hidden.any(axis=0))
+        total = np.zeros((len(values), len(self._by_rows), self._by_columns.shape[1]))
+        if len(rows) == 0:
+            return total
+        y, x = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        away = values[:, y, x] * (1 - weight[y, x]).astype(np.float32)
+        total += self._by_rows[:, y] @ (away @ self._by_columns[x])
+        return total
 
     def fit(
         self, counts: NDArray[np.floating], weight: NDArray[np.floating] | None = None
@@ -162,16 +180,22 @@ class BackgroundModel:
                 "Use one grid and one set of energy bands for both.",
             )
         n_bands = len(counts)
-        expected, seen = self._cell_template, np.asarray(counts, dtype=np.float32)
+        raw = np.asarray(counts, dtype=np.float32)
+        observed, expected = self._in_cells(raw), self._cell_template
         if weight is not None:
-            expected = self._in_cells(self._template * weight)
-            seen = seen * weight
-        observed = self._in_cells(seen).reshape(n_bands, -1)
+            observed = observed - self._hidden_in_cells(raw, weight)
+            expected = expected - self._hidden_in_cells(self._template, weight)
+            # What is left of a cell that is hidden as a whole is rounding.
+            expected[expected < _HIDDEN * self._cell_template] = 0.0
+        observed = observed.reshape(n_bands, -1)
         expected = expected.reshape(n_bands, -1)
         used = expected.sum(axis=0) > 0
         terms = self._cell_terms[:, used]
         solution = _poisson_regression(
-            np.where(expected > 0, observed, 0.0)[:, used], expected[:, used], terms, self.prior
+            np.where(expected > 0, observed, 0.0)[:, used],
+            expected[:, used],
+            terms,
+            self.prior,
         )
         fitted = solution.coefficients.astype(np.float32) @ self._terms
         np.exp(fitted, out=fitted)
@@ -201,7 +225,10 @@ class _Solution:
 
 
 def _poisson_regression(
-    observed: FloatArray, expected: FloatArray, terms: FloatArray, prior: BackgroundPrior
+    observed: FloatArray,
+    expected: FloatArray,
+    terms: FloatArray,
+    prior: BackgroundPrior,
 ) -> _Solution:
     """Maximise the posterior by Newton steps; the two gradient terms are common to all bands.
 
@@ -249,6 +276,8 @@ def _poisson_regression(
             if new_height >= height - _ROUNDING * abs(height):
                 break
             length /= 3
+        else:
+            break  # no part of the step leads up: this is the top, to rounding
         own, common = own + length * own_step, common + length * common_step
         mean, height = new_mean, new_height
     coefficients = np.concatenate([own, np.tile(common, (n_bands, 1))], axis=1)

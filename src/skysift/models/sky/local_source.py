@@ -5,12 +5,15 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import i0e
 
 from skysift.core.errors import UsageError
 
 __all__ = ["LocalSource", "Photons"]
 
 FloatArray = NDArray[np.float64]
+
+_TAIL = 3.0  # standard deviations that a Gaussian adds to the reach
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,29 @@ class LocalSource:
         return float(np.interp(fraction * inside[-1], inside, self.radii + self.step / 2))
 
     def widened(self, factor: float) -> "LocalSource":
-        """Return the same source with a point spread function wider by a factor."""
-        radii = self.radii / factor
-        density = np.stack([np.interp(radii, self.radii, row) for row in self.density])
-        return LocalSource(self.share, density / factor**2, self.step)
+        """Return the same source with a point spread function wider by a factor, made once."""
+        if factor not in self._widened:
+            radii = self.radii / factor
+            density = np.stack([np.interp(radii, self.radii, row) for row in self.density])
+            self._widened[factor] = LocalSource(self.share, density / factor**2, self.step)
+        return self._widened[factor]
+
+    @cached_property
+    def _widened(self) -> dict[float, "LocalSource"]:
+        return {1.0: self}
+
+    def spread(self, sigma: float) -> "LocalSource":
+        """Return the image of a round Gaussian of a standard deviation [deg], of the same counts.
+
+        On the plane, a ring of radius r' about the centre is seen at radius r with the density
+        ``exp(-(r^2 + r'^2) / 2 sigma^2) I_0(r r' / sigma^2) / (2 pi sigma^2)``.
+        """
+        extra = int(np.ceil(_TAIL * sigma / self.step))
+        radii = np.arange(self.density.shape[1] + extra) * self.step
+        apart = np.exp(-((radii[:, None] - self.radii) ** 2) / (2 * sigma**2))
+        kernel = apart * i0e(radii[:, None] * self.radii / sigma**2) / (2 * np.pi * sigma**2)
+        density = self.density @ (kernel * self.ring_area).T
+        wide = LocalSource(self.share, density, self.step)
+        before, after = (one.density @ one.ring_area for one in (self, wide))
+        scale = np.divide(before, after, out=np.ones_like(after), where=after > 0)
+        return LocalSource(self.share, density * scale[:, None], self.step)

@@ -17,14 +17,13 @@ from numpy.typing import NDArray
 
 from skysift.models.sky.local_source import LocalSource, Photons
 
-__all__ = ["Refined", "refine"]
+__all__ = ["Refined", "expected_information", "from_peak", "refine"]
 
 FloatArray = NDArray[np.float64]
 
 _MOST_STEPS = 25
 _LONGEST_STEP = 0.05  # deg
-_CLOSE = 1e-4  # deg
-_CLOSE_COUNTS = 3e-3  # of them
+_CLOSE = 0.01  # standard deviations of a position or the counts: the climb has come to rest
 _FEWEST = 1.0  # counts of a source: fewer have no position
 _GAUSSIAN_FROM = 12.0  # counts over their error, where the posterior is a parabola
 _GRID = 13
@@ -100,17 +99,18 @@ def refine(
     best = (xi, eta, max(counts, _FEWEST))
     for _ in range(_MOST_STEPS):
         gradient = _gradient(photons, background, source, best)
-        information = _information(source, level, best[2])
+        information = expected_information(source, level, best[2])
         move = gradient[1:] / information[1]
         length = float(np.hypot(*move))
         move *= min(1.0, _LONGEST_STEP / max(length, _TINY))
         gain = float(np.clip(gradient[0] / information[0], -0.5 * best[2], best[2]))
-        best = (best[0] + move[0], best[1] + move[1], max(best[2] + gain, _FEWEST))
-        if length < _CLOSE and abs(gain) < _CLOSE_COUNTS * best[2]:
+        gain = max(gain, _FEWEST - best[2])
+        best = (best[0] + move[0], best[1] + move[1], best[2] + gain)
+        if length**2 * information[1] < _CLOSE**2 and gain**2 * information[0] < _CLOSE**2:
             converged = True
             break
     counts = best[2]
-    information = _information(source, level, counts)
+    information = expected_information(source, level, counts)
     if counts * np.sqrt(information[0]) > _GAUSSIAN_FROM:
         covariance = _observed_covariance(photons, background, source, best, information[1])
         xi, eta = best[:2]
@@ -136,6 +136,35 @@ def refine(
     )
 
 
+def from_peak(
+    place: tuple[float, float], counts: float, source: LocalSource, level: FloatArray
+) -> Refined:
+    """Return what a filter alone tells of a source: no fit, and the errors that a fit would have.
+
+    Parameters
+    ----------
+    place : tuple of float [deg]
+        Plane position of the peak.
+    counts : float
+        As the height of the peak has them.
+    source : LocalSource
+        Shares and point spread function.
+    level : array, shape (n_bands,) [deg-2]
+        Density of the background at the source.
+    """
+    on_counts, on_place = expected_information(source, level, max(counts, _FEWEST))
+    return Refined(
+        *place,
+        np.eye(2) / on_place,
+        counts,
+        float(1 / np.sqrt(on_counts)),
+        counts * source.share,
+        np.full(len(source.share), np.nan),
+        float("nan"),
+        converged=True,
+    )
+
+
 def _gradient(
     photons: Photons,
     background: FloatArray,
@@ -152,8 +181,20 @@ def _gradient(
     return np.array([density @ per_photon - source.contained, pull @ d_xi, pull @ d_eta])
 
 
-def _information(source: LocalSource, level: FloatArray, counts: float) -> tuple[float, float]:
-    """Return the expected information on the counts and on a coordinate, flat background."""
+def expected_information(
+    source: LocalSource, level: FloatArray, counts: float
+) -> tuple[float, float]:
+    """Return Fisher's information on the counts and on a coordinate [deg-2], flat background.
+
+    Parameters
+    ----------
+    source : LocalSource
+        Shares and point spread function.
+    level : array, shape (n_bands,) [deg-2]
+        Density of the background at the source.
+    counts : float
+        Of the source.
+    """
     density = source.share[:, None] * source.density
     rate = counts * density + level[:, None]
     on_counts = float(((density**2 / rate) @ source.ring_area).sum())
@@ -200,11 +241,16 @@ def _posterior(
     x, y = (axis.ravel() for axis in np.meshgrid(xi + nodes, eta + nodes))
     near = np.hypot(photons.xi - xi, photons.eta - eta) < half + _POSTERIOR_REACH
     table = (source.share[:, None] * source.density * counts).astype(np.float32)
-    squared = (x[:, None] - photons.xi[near]) ** 2 + (y[:, None] - photons.eta[near]) ** 2
-    place = np.minimum(np.sqrt(squared) / source.step, table.shape[1] - 1.0)
-    ratio = table[photons.band[near], (place + 0.5).astype(np.int32).clip(max=table.shape[1] - 1)]
+    step = np.float32(source.step)
+    d_xi, d_eta = (
+        ((nodes[:, None] - away[near]) / step).astype(np.float32) ** 2
+        for away in (photons.xi - xi, photons.eta - eta)
+    )
+    place = np.sqrt(d_eta[:, None] + d_xi[None]).reshape(len(x), -1)
+    np.minimum(place, table.shape[1] - 1, out=place)
+    ratio = table[photons.band[near], (place + np.float32(0.5)).astype(np.int32)]
     ratio /= background[near].astype(np.float32)
-    log_likelihood = np.log1p(ratio) @ photons.weight[near]
+    log_likelihood = np.log1p(ratio, out=ratio) @ photons.weight[near]
     weight = np.exp(log_likelihood - log_likelihood.max())
     weight /= weight.sum()
     mean_x, mean_y = float(weight @ x), float(weight @ y)

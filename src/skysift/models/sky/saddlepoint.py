@@ -80,12 +80,21 @@ class CumulantTable:
             In standard deviations; negative for a deficit. Beyond the table it is extended
             linearly.
         """
-        k_0, k_1, k_2 = (background @ order for order in (self.order_0, self.order_1, self.order_2))
-        root = np.sign(self.tilt) * np.sqrt(np.maximum(2 * (self.tilt * k_1 - k_0), 0.0))
-        wald = self.tilt * np.sqrt(k_2)
-        star = root + np.log(wald / root) / root
-        rows = np.arange(len(value))
-        upper = np.clip((k_1 < np.asarray(value)[:, None]).sum(axis=1), 1, len(self.tilt) - 1)
-        low, high = k_1[rows, upper - 1], k_1[rows, upper]
+        value = np.asarray(value, dtype=np.float64)
+        k_1 = background @ self.order_1
+        upper = np.clip((k_1 < value[:, None]).sum(axis=1), 1, len(self.tilt) - 1)
+        bracket = np.stack([upper - 1, upper])
+        star = self._star(bracket, background)
+        low, high = np.take_along_axis(k_1.T, bracket, axis=0)
         part = (value - low) / (high - low)
-        return np.asarray((1 - part) * star[rows, upper - 1] + part * star[rows, upper])
+        return np.asarray((1 - part) * star[0] + part * star[1])
+
+    def _star(self, place: NDArray[np.int64], background: FloatArray) -> FloatArray:
+        """Return r* where K'(t) is the value, for the tilts at some places of the grid."""
+        k_0, k_1, k_2 = (
+            np.einsum("bpn,nb->pn", order[:, place], background)
+            for order in (self.order_0, self.order_1, self.order_2)
+        )
+        tilt = self.tilt[place]
+        root = np.sign(tilt) * np.sqrt(np.maximum(2 * (tilt * k_1 - k_0), 0.0))
+        return np.asarray(root + np.log(tilt * np.sqrt(k_2) / root) / root)

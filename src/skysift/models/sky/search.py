@@ -6,6 +6,7 @@
 3. The highest peak is fitted (:mod:`skysift.models.sky.refine`), becomes part of what is expected,
    and the next peak is looked for, until none is left that a field without sources would not show.
 4. The background is fitted again beside the sources, and the sources beside each other.
+5. Candidates near each other may be one extended source (:mod:`skysift.models.sky.extended`).
 """
 
 from collections.abc import Sequence
@@ -18,10 +19,19 @@ from scipy.special import log_ndtr
 from skysift.core.errors import UsageError
 from skysift.data.sky.tangent import TangentGrid
 from skysift.models.sky.candidate import Candidate
+from skysift.models.sky.extended import (
+    EXTENSIONS,
+    Rival,
+    centre_of,
+    groups_within,
+    one_instead,
+    pieces_gain,
+)
 from skysift.models.sky.filter import FilterBank
+from skysift.models.sky.filtered import FilteredMap, Peak, Shining, SourceImage
 from skysift.models.sky.local_source import LocalSource, Photons
 from skysift.models.sky.places import Places
-from skysift.models.sky.refine import Refined, refine
+from skysift.models.sky.refine import Refined, from_peak, refine
 from skysift.models.sky.stamps import PlacedStamp
 from skysift.models.sky.trials import TrialsTable
 from skysift.models.sky.width import best_width
@@ -32,13 +42,13 @@ __all__ = ["SearchResult", "SearchSettings", "SkySearch"]
 
 FloatArray = NDArray[np.float64]
 
-_PIXELS_JUDGED = 192  # those with the highest ratio of signal to noise get the exact significance
 _MASKED_RADIUS = 0.4  # deg about a source that the background does not see
+_EXTENDED_RADIUS = 0.8  # the same where a source may be an extended one
+_MASKED_SIGMAS = 2.5  # of an extended source
+_OF_A_POINT = 3  # free parameters
+_LINKING = 0.6  # deg: candidates as near as that may be parts of one
 _ROUNDS = 3
 _OFFSET_STEP = 0.1  # deg: point spread functions are shared within
-_WORTH_JUDGING = 2.0  # ratio of signal to noise
-_BURIED = np.float32(100.0)
-_SMALL = np.float32(1e-12)
 _TINY = 1e-12
 _FEW_COUNTS = 10
 _BRIGHT = 8.0  # counts over their error, from where the width of a source can be told
@@ -107,14 +117,21 @@ class SearchResult:
     sources: tuple[tuple[LocalSource, Refined], ...] = field(default=(), repr=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Found:
-    """A peak with its fit and what it sends to the filtered map."""
+    """A candidate with its fit, and what it sends to the filtered map."""
 
     fit: Refined
     source: LocalSource
+    image: SourceImage
     significance: float
     width: float = 1.0
+    extension: float = 0.0
+
+    def shining(self, mismatch: float) -> Shining:
+        """Return it as a part of what is expected, with a margin for what is not known of it."""
+        counts = max(self.fit.counts, 0.0) * (1 + mismatch)
+        return Shining(self.fit.xi, self.fit.eta, counts, self.image)
 
 
 class SkySearch:
@@ -168,7 +185,7 @@ class SkySearch:
         self.trials = trials
         self.settings = settings or SearchSettings()
         self._local: dict[int, LocalSource] = {}
-        self._overlaps: dict[tuple[int, float], FloatArray] = {}
+        self._images: dict[int, tuple[LocalSource, SourceImage]] = {}
         reference = self.local_source(self.settings.offset)
         rate = source.rate_at(self.settings.offset).sum()
         self.filter = FilterBank.of_source(
@@ -221,37 +238,42 @@ class SkySearch:
         """
         if photons is None and self.settings.fit:
             photons = self.places.photons_of(counts)
+        if not self.settings.fit:
+            photons = None
         background = self.background.fit(counts)
         sums = self.filter(counts)
+        seen = self._filtered(sums, background)
         level, roughness = self._level(background)
-        first = self._ratio(sums, background.counts)
-        found: list[_Found] = []
-        for _ in range(self.settings.most):
-            peak = self._peak(sums, background, found, first if not found else None)
-            if peak is None or peak[2] < level:
-                break
-            if not found:
-                background, peak = self._beside(counts, sums, background, peak)
-            found = self._with(found, peak, photons, background)
-        if len(found) > 1 and photons is not None:
-            background = self.background.fit(counts, self._away_from(found))
-            for _ in range(_ROUNDS):
-                found = [self._refitted(found, i, photons, background) for i in range(len(found))]
+        first, peak, found = seen, seen.peak(), list[_Found]()
+        if peak is not None and peak.significance >= level:
+            background = self.background.fit(counts, self._away_from(np.array([seen.summit(peak)])))
+            seen = self._filtered(sums, background)
+            again = seen.at(peak.row, peak.column)
+            peak = replace(again, significance=max(again.significance, peak.significance))
+            found = self._gathered(seen, level, [], peak, photons=photons, background=background)
+        if photons is not None and (len(found) > 1 or any(one.width > _WIDE for one in found)):
+            found, background = self._settled(self._simplified(found), counts, photons, background)
+            needed = self._needed(found, level**2, photons, background)
+            merged = self._merged(needed, counts, photons)
+            if merged != found:
+                found, background = self._settled(merged, counts, photons, background)
+            if any(one.extension > 0 for one in found):  # its parts may have hidden another source
+                seen = self._filtered(sums, background)
+                found = self._gathered(seen, level, found, photons=photons, background=background)
         candidates = [self._candidate(one, found, background, roughness) for one in found]
         order = np.argsort([candidate.p_value for candidate in candidates], kind="stable")
         return SearchResult(
             tuple(candidates[i] for i in order),
             background,
             level,
-            first,
+            first.ratio,
             tuple((found[i].source, found[i].fit) for i in order),
         )
 
     def highest(self, counts: NDArray[np.float32]) -> float:
         """Return the significance of the highest peak of a map, for calibration."""
-        background = self.background.fit(counts)
-        peak = self._peak(self.filter(counts), background, [], None)
-        return -np.inf if peak is None else peak[2]
+        peak = self._filtered(self.filter(counts), self.background.fit(counts)).peak()
+        return -np.inf if peak is None else peak.significance
 
     def expected_sources(self, result: SearchResult) -> NDArray[np.float32]:
         """Return the counts that the found sources send to each cell, shape as the map."""
@@ -273,128 +295,187 @@ class SkySearch:
         )
         return level, roughness
 
-    def _ratio(
-        self, sums: NDArray[np.float32], expected: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        """Return excess over noise of the filtered map, -100 where nothing is looked for."""
-        weights = np.stack([self.filter.sums, self.filter.squares]).astype(np.float32)
-        mean, variance = (weights @ expected.reshape(len(expected), -1)).reshape(2, *sums.shape)
-        ratio = (sums - mean) / np.sqrt(np.maximum(variance, _SMALL))
-        return np.where(self.searched, ratio, -_BURIED)
+    def _filtered(self, sums: NDArray[np.float32], background: BackgroundFit) -> FilteredMap:
+        return FilteredMap(self.filter, self.places, self.searched, sums, background.counts)
 
-    def _peak(
+    def _gathered(
         self,
-        sums: NDArray[np.float32],
-        background: BackgroundFit,
-        found: Sequence[_Found],
-        ratio: NDArray[np.float32] | None,
-    ) -> tuple[int, int, float] | None:
-        """Return row, column and significance of the most significant pixel."""
-        expected = background.counts
-        if found:
-            expected = expected + self._sent(found)
-            ratio = None
-        if ratio is None:
-            ratio = self._ratio(sums, expected)
-        ratio = ratio.copy() if found else ratio
-        for one in found:
-            rows, columns = self.places.around(one.fit.xi, one.fit.eta, self.settings.separation)
-            ratio[rows, columns] = -_BURIED
-        flat = ratio.ravel()
-        best = np.flatnonzero(flat > _WORTH_JUDGING)
-        if len(best) > _PIXELS_JUDGED:
-            best = best[np.argpartition(flat[best], -_PIXELS_JUDGED)[-_PIXELS_JUDGED:]]
-        if len(best) == 0:
-            return None
-        row, column = np.divmod(best, self.grid.n_x)
-        local = expected[:, row, column].T.astype(np.float64)
-        star = self.filter.cumulants.significance(sums.ravel()[best].astype(np.float64), local)
-        top = int(np.argmax(star))
-        return int(row[top]), int(column[top]), float(star[top])
-
-    def _sent(self, found: Sequence[_Found]) -> NDArray[np.float32]:
-        """Return the background, in counts per pixel, that would weigh as much as the sources."""
-        total = np.zeros(self.background.template.shape, dtype=np.float32)
-        for one in found:
-            offset = self.offset_of(one.fit.xi, one.fit.eta)
-            key = (round(offset / _OFFSET_STEP), one.width)
-            if key not in self._overlaps:
-                self._overlaps[key] = self.filter.overlap(one.source) / np.maximum(
-                    self.filter.sums[:, None], _TINY
-                )
-            table = self._overlaps[key]
-            reach = (table.shape[1] - 1) * self.grid.pixel_size
-            rows, columns, distance = self.places.window(one.fit.xi, one.fit.eta, reach)
-            place = np.minimum(distance / self.grid.pixel_size, table.shape[1] - 1.001)
-            low = place.astype(np.int64)
-            part = place - low
-            counts = max(one.fit.counts, 0.0) * (1 + self.settings.mismatch)
-            total[:, rows, columns] += counts * (
-                table[:, low] * (1 - part) + table[:, low + 1] * part
-            )
-        return total
-
-    # --- sources --------------------------------------------------------------------------------
-
-    def _beside(
-        self,
-        counts: NDArray[np.float32],
-        sums: NDArray[np.float32],
-        background: BackgroundFit,
-        peak: tuple[int, int, float],
-    ) -> tuple[BackgroundFit, tuple[int, int, float]]:
-        """Fit the background again without the surroundings of the first peak."""
-        xi, eta = self._place(peak)
-        weight = np.ones(self.grid.shape, dtype=np.float32)
-        rows, columns, distance = self.places.window(xi, eta, _MASKED_RADIUS)
-        weight[rows, columns] = distance > _MASKED_RADIUS
-        background = self.background.fit(counts, weight)
-        local = background.counts[:, peak[0], peak[1]][None].astype(np.float64)
-        value = np.array([sums[peak[0], peak[1]]], dtype=np.float64)
-        star = self.filter.cumulants.significance(value, local)
-        return background, (peak[0], peak[1], max(float(star[0]), peak[2]))
-
-    def _place(self, peak: tuple[int, int, float]) -> tuple[float, float]:
-        xi, eta = self.places.axes
-        return float(xi[peak[1]]), float(eta[peak[0]])
-
-    def _away_from(self, found: Sequence[_Found]) -> NDArray[np.float32]:
-        weight = np.ones(self.grid.shape, dtype=np.float32)
-        for one in found:
-            rows, columns, distance = self.places.window(one.fit.xi, one.fit.eta, _MASKED_RADIUS)
-            weight[rows, columns] *= distance > _MASKED_RADIUS
-        return weight
-
-    def _with(
-        self,
+        seen: FilteredMap,
+        level: float,
         found: list[_Found],
-        peak: tuple[int, int, float],
+        peak: Peak | None = None,
+        *,
         photons: Photons | None,
         background: BackgroundFit,
     ) -> list[_Found]:
-        xi, eta = self._place(peak)
+        """Take one peak after the other, each beside all before it, while they are significant."""
+        settings = self.settings
+        while len(found) < settings.most:
+            if peak is None:
+                known = [one.shining(settings.mismatch) for one in found]
+                peak = seen.peak(known, settings.separation)
+            if peak is None or peak.significance < level:
+                break
+            found = [*found, self._found(seen, peak, found, photons, background)]
+            peak = None
+        return found
+
+    # --- sources --------------------------------------------------------------------------------
+
+    def _away_from(self, places: FloatArray, radii: Sequence[float] = ()) -> NDArray[np.float32]:
+        """Return 0 near places on the plane [deg] and 1 elsewhere."""
+        weight = np.ones(self.grid.shape, dtype=np.float32)
+        for (xi, eta), radius in zip(places, radii or [_MASKED_RADIUS] * len(places), strict=True):
+            rows, columns, distance = self.places.window(xi, eta, radius)
+            weight[rows, columns] *= distance > radius
+        return weight
+
+    def _image(self, source: LocalSource) -> SourceImage:
+        """Return what a source sends to the filtered map; sources are made once, so are these."""
+        if id(source) not in self._images:
+            self._images[id(source)] = (source, SourceImage.of(self.filter, source))
+        return self._images[id(source)][1]
+
+    def _found(
+        self,
+        seen: FilteredMap,
+        peak: Peak,
+        others: Sequence[_Found],
+        photons: Photons | None,
+        background: BackgroundFit,
+    ) -> _Found:
+        """Return a peak as a candidate, fitted if there are photons."""
+        xi, eta = seen.summit(peak)
         source = self.local_source(self.offset_of(xi, eta))
+        image = self._image(source)
+        height = max(peak.excess / max(float(image.mean[0]), _TINY), 1.0)
         if photons is None:
-            return [*found, _Found(self._unfitted(xi, eta), source, peak[2])]
-        fit = self._fit(found, source, (xi, eta, 0.0), photons, background)
+            here = background.counts[:, peak.row, peak.column].astype(np.float64)
+            level = np.maximum(here / self.grid.pixel_size**2, _TINY)
+            return _Found(
+                from_peak((xi, eta), height, source, level), source, image, peak.significance
+            )
+        fit = self._fit(others, source, (xi, eta, height), photons, background)
         width = 1.0
         if fit.counts > _BRIGHT * fit.counts_error:
-            near, density, _ = self._beside_others(found, source, (xi, eta), photons, background)
+            near, density, _ = self._beside_others(
+                others, source, (fit.xi, fit.eta), photons, background
+            )
             width = best_width(near, density, source, fit)
             if width != 1.0:
                 source = source.widened(width)
-                start = (fit.xi, fit.eta, max(fit.counts, 1.0))
-                fit = self._fit(found, source, start, photons, background)
-        return [*found, _Found(fit, source, peak[2], width)]
+                fit = self._fit(others, source, _start(fit), photons, background)
+        return _Found(fit, source, self._image(source), peak.significance, width)
+
+    def _settled(
+        self,
+        found: Sequence[_Found],
+        counts: NDArray[np.float32],
+        photons: Photons,
+        background: BackgroundFit,
+    ) -> tuple[list[_Found], BackgroundFit]:
+        """Fit the background beside all candidates, and each of these beside the others."""
+        background = self.background.fit(
+            counts,
+            self._away_from(
+                _places(found),
+                [max(_MASKED_RADIUS, _MASKED_SIGMAS * one.extension) for one in found],
+            ),
+        )
+        return self._refitted(found, [], photons, background), background
 
     def _refitted(
-        self, found: Sequence[_Found], index: int, photons: Photons, background: BackgroundFit
-    ) -> _Found:
-        one = found[index]
-        others = [other for place, other in enumerate(found) if place != index]
-        start = (one.fit.xi, one.fit.eta, max(one.fit.counts, 1.0))
-        fit = self._fit(others, one.source, start, photons, background)
-        return replace(one, fit=fit)
+        self,
+        found: Sequence[_Found],
+        others: Sequence[_Found],
+        photons: Photons,
+        background: BackgroundFit,
+    ) -> list[_Found]:
+        """Fit candidates in turn, each beside the rest of them and beside others that stay."""
+        settled = list(found)
+        for _ in range(_ROUNDS if len(found) > 1 else 1):
+            for place, one in enumerate(settled):
+                beside = [*settled[:place], *settled[place + 1 :], *others]
+                fit = self._fit(beside, one.source, _start(one.fit), photons, background)
+                settled[place] = replace(one, fit=fit)
+        return settled
+
+    def _simplified(self, found: Sequence[_Found]) -> list[_Found]:
+        """Give those with near neighbours the point spread function: what was wide may be two."""
+        simple = list(found)
+        for group in groups_within(_places(found), _LINKING):
+            for i in group:
+                if simple[i].width != 1.0:
+                    source = self.local_source(self.offset_of(found[i].fit.xi, found[i].fit.eta))
+                    image = self._image(source)
+                    simple[i] = replace(found[i], source=source, image=image, width=1.0)
+        return simple
+
+    def _needed(
+        self,
+        found: Sequence[_Found],
+        least: float,
+        photons: Photons,
+        background: BackgroundFit,
+    ) -> list[_Found]:
+        """Drop candidates that their neighbours explain, the least needed first."""
+        needed = list(found)
+        for group in groups_within(_places(found), _LINKING):
+            pieces = [found[i] for i in group]
+            while len(pieces) > 1:
+                near, density = self._around(pieces, needed, photons, background)
+                before = _gain(near, density, pieces)
+                losses = [before - _gain(near, density, _without(pieces, one)) for one in pieces]
+                rest = _without(pieces, pieces[int(np.argmin(losses))])
+                others = [one for one in needed if one not in pieces]
+                rest = self._refitted(rest, others, photons, background)
+                if before - _gain(near, density, rest) > least:
+                    break
+                pieces, needed = rest, [*others, *rest]
+        return needed
+
+    def _merged(
+        self, found: Sequence[_Found], counts: NDArray[np.float32], photons: Photons
+    ) -> list[_Found]:
+        """Put one extended source in the place of candidates that it explains better."""
+        merged = list(found)
+        groups = groups_within(_places(found), _LINKING)
+        wide = [[i] for i, one in enumerate(found) if one.width > _WIDE]
+        for group in (*groups, *wide):
+            pieces = [found[i] for i in group]
+            # The outskirts of an extended source must not raise the background.
+            radii = [_EXTENDED_RADIUS if one in pieces else _MASKED_RADIUS for one in found]
+            background = self.background.fit(counts, self._away_from(_places(found), radii))
+            near, density = self._around(pieces, merged, photons, background)
+            fits = [one.fit for one in pieces]
+            xi, eta = centre_of(fits)
+            point = self.local_source(self.offset_of(xi, eta))
+            parameters = sum(_OF_A_POINT + (one.width != 1.0) for one in pieces)
+            rival = Rival(_gain(near, density, pieces), parameters)
+            best = one_instead(near, density, point.spread, fits, rival)
+            if best is None:
+                continue
+            source = point.spread(best.sigma)
+            merged = [one for one in merged if one not in pieces]
+            fit = self._fit(merged, source, (xi, eta, best.counts), photons, background)
+            image = SourceImage.of(self.filter, source)
+            significance = max(one.significance for one in pieces)
+            merged.append(_Found(fit, source, image, significance, 1.0, best.sigma))
+        return merged
+
+    def _around(
+        self,
+        pieces: Sequence[_Found],
+        found: Sequence[_Found],
+        photons: Photons,
+        background: BackgroundFit,
+    ) -> tuple[Photons, FloatArray]:
+        """Return the photons about some candidates, and the density of all but these at each."""
+        xi, eta = centre_of([one.fit for one in pieces])
+        others = [one for one in found if one not in pieces]
+        wide = self.local_source(self.offset_of(xi, eta)).spread(EXTENSIONS[-1])
+        near, density, _ = self._beside_others(others, wide, (xi, eta), photons, background)
+        return near, density
 
     def _fit(
         self,
@@ -404,22 +485,9 @@ class SkySearch:
         photons: Photons,
         background: BackgroundFit,
     ) -> Refined:
-        """Fit a source beside others; a start without counts takes those within 68 %."""
-        xi, eta, counts = start
-        near, density, level = self._beside_others(others, source, (xi, eta), photons, background)
-        if counts <= 0:
-            radius = source.containment_radius(_INNER)
-            inside = np.hypot(near.xi - xi, near.eta - eta) < radius
-            excess = near.weight[inside].sum() - np.pi * radius**2 * level.sum()
-            counts = max(float(excess) / _INNER, 1.0)
-        return refine(
-            near,
-            density,
-            source,
-            level,
-            (xi, eta, counts),
-            level_error=background.scale_error,
-        )
+        """Fit a source beside others."""
+        near, density, level = self._beside_others(others, source, start[:2], photons, background)
+        return refine(near, density, source, level, start, level_error=background.scale_error)
 
     def _beside_others(
         self,
@@ -449,13 +517,6 @@ class SkySearch:
             level = level + max(other.fit.counts, 0.0) * shape
         return near, np.maximum(density, _TINY), np.maximum(level, _TINY)
 
-    def _unfitted(self, xi: float, eta: float) -> Refined:
-        """Return a place that was not fitted: its errors are not known."""
-        n_bands = len(self.background.template)
-        unknown = np.full(n_bands, np.nan)
-        nowhere = np.full((2, 2), np.nan)
-        return Refined(xi, eta, nowhere, 0.0, np.nan, unknown, unknown, np.nan, converged=False)
-
     def _candidate(
         self, one: _Found, found: Sequence[_Found], background: BackgroundFit, roughness: float
     ) -> Candidate:
@@ -473,7 +534,8 @@ class SkySearch:
         others = [np.hypot(fit.xi - o.fit.xi, fit.eta - o.fit.eta) for o in found if o is not one]
         if others and min(others) < _BLEND * radius:
             flags.append("blended")
-        if self.settings.psf_known and one.width > _WIDE:
+        known = self.settings.psf_known
+        if one.extension > (0 if known else radius / 2) or (known and one.width > _WIDE):
             flags.append("extended")
         if not fit.converged:
             flags.append("not-converged")
@@ -500,3 +562,21 @@ class SkySearch:
             margin <= y <= self.grid.n_y - 1 - margin
         )
         return not inside or self.offset_of(xi, eta) > self.settings.radius - radius
+
+
+def _start(fit: Refined) -> tuple[float, float, float]:
+    """Return where a further fit begins."""
+    return fit.xi, fit.eta, max(fit.counts, 1.0)
+
+
+def _places(found: Sequence[_Found]) -> FloatArray:
+    """Return plane coordinates [deg], shape (n, 2)."""
+    return np.array([(one.fit.xi, one.fit.eta) for one in found])
+
+
+def _gain(photons: Photons, background: FloatArray, pieces: Sequence[_Found]) -> float:
+    return pieces_gain(photons, background, [(one.source, one.fit) for one in pieces])
+
+
+def _without(found: Sequence[_Found], gone: _Found) -> list[_Found]:
+    return [one for one in found if one is not gone]

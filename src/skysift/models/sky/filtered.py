@@ -1,0 +1,214 @@
+"""A filtered map, what is expected of it, and its most significant place."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skysift.models.sky.filter import FilterBank
+from skysift.models.sky.local_source import LocalSource
+from skysift.models.sky.places import Places
+
+__all__ = ["FilteredMap", "Peak", "Shining", "SourceImage"]
+
+FloatArray = NDArray[np.float64]
+
+NOWHERE = np.float32(-100.0)
+"""Ratio of signal to noise where nothing is looked for."""
+
+_PIXELS_JUDGED = 192  # those with the highest ratio of signal to noise get the exact significance
+_WORTH_JUDGING = 2.0  # ratio of signal to noise
+_SMALL = np.float32(1e-12)
+_TINY = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """The most significant pixel of a map.
+
+    Parameters
+    ----------
+    row, column : int
+        Of the pixel.
+    significance : float
+        r*, in standard deviations.
+    excess : float
+        Sum of the weights above what is expected there.
+    """
+
+    row: int
+    column: int
+    significance: float
+    excess: float
+
+
+@dataclass(frozen=True)
+class SourceImage:
+    """What a source sends to the filtered map, by the distance [pixel] of a place from it.
+
+    Parameters
+    ----------
+    mean, variance : array, shape (k,)
+        Of the sum of the weights, per count of the source, at distances of 0, 1, 2... pixels.
+    counts : array, shape (n_bands, k)
+        Background per pixel that would weigh as much.
+    """
+
+    mean: FloatArray
+    variance: FloatArray
+    counts: FloatArray
+
+    @classmethod
+    def of(cls, bank: FilterBank, source: LocalSource) -> "SourceImage":
+        """Convolve the source with the kernels."""
+        weights = bank.overlap(source)
+        counts = weights / np.maximum(bank.sums[:, None], _TINY)
+        return cls(weights.sum(axis=0), bank.squares @ counts, counts)
+
+    @property
+    def reach(self) -> int:
+        """Largest distance [pixel]."""
+        return len(self.mean) - 1
+
+
+@dataclass(frozen=True)
+class Shining:
+    """A known source: where it is, its counts and its image."""
+
+    xi: float
+    eta: float
+    counts: float
+    image: SourceImage
+
+
+class FilteredMap:
+    """Sums of weights beside what is expected of them.
+
+    Parameters
+    ----------
+    bank : FilterBank
+        The filter.
+    places : Places
+        Pixels.
+    searched : array of bool, shape (n_y, n_x)
+        Where sources are looked for.
+    sums : array of float32, shape (n_y, n_x)
+        The filtered counts.
+    background : array of float32, shape (n_bands, n_y, n_x)
+        Expected counts per pixel.
+    """
+
+    def __init__(
+        self,
+        bank: FilterBank,
+        places: Places,
+        searched: NDArray[np.bool_],
+        sums: NDArray[np.float32],
+        background: NDArray[np.float32],
+    ) -> None:
+        self.bank, self.places, self.searched = bank, places, searched
+        self.sums, self.background = sums, background
+        weights = np.stack([bank.sums, bank.squares]).astype(np.float32)
+        flat = weights @ background.reshape(len(background), -1)
+        self.mean, self.variance = flat.reshape(2, *sums.shape)
+        self.ratio = _ratio(sums, self.mean, self.variance, searched)
+
+    def peak(self, known: Sequence[Shining] = (), separation: float = 0.0) -> Peak | None:
+        """Return the most significant pixel beside known sources, None where nothing stands out.
+
+        Parameters
+        ----------
+        known : sequence of Shining
+            Part of what is expected.
+        separation : float [deg]
+            About each of them nothing is looked for.
+        """
+        ratio = self._beside(known, separation) if known else self.ratio
+        flat = ratio.ravel()
+        best = np.flatnonzero(flat > _WORTH_JUDGING)
+        if len(best) == 0:
+            return None
+        if len(best) > _PIXELS_JUDGED:
+            best = best[np.argpartition(flat[best], -_PIXELS_JUDGED)[-_PIXELS_JUDGED:]]
+        row, column = np.divmod(best, ratio.shape[1])
+        value = self.sums.ravel()[best].astype(np.float64)
+        expected = self._expected(row, column, known)
+        star = self.bank.cumulants.significance(value, expected)
+        top = int(np.argmax(star))
+        excess = float(value[top] - expected[top] @ self.bank.sums)
+        return Peak(int(row[top]), int(column[top]), float(star[top]), excess)
+
+    def at(self, row: int, column: int) -> Peak:
+        """Return what one pixel says."""
+        value = np.array([self.sums[row, column]], dtype=np.float64)
+        expected = self._expected(np.array([row]), np.array([column]), ())
+        star = self.bank.cumulants.significance(value, expected)
+        return Peak(row, column, float(star[0]), float(value[0] - expected[0] @ self.bank.sums))
+
+    def summit(self, peak: Peak) -> tuple[float, float]:
+        """Return the plane position [deg] of the top of a parabola through a peak's neighbours."""
+        x, y = (
+            middle + _vertex(values)
+            for middle, values in (
+                (peak.column, self.ratio[peak.row, peak.column - 1 : peak.column + 2]),
+                (peak.row, self.ratio[peak.row - 1 : peak.row + 2, peak.column]),
+            )
+        )
+        xi, eta = self.places.grid.pixel_to_plane(x, y)
+        return float(xi), float(eta)
+
+    def _beside(self, known: Sequence[Shining], separation: float) -> NDArray[np.float32]:
+        """Return the ratio of signal to noise with known sources expected."""
+        mean, variance = self.mean.copy(), self.variance.copy()
+        pixel_size = self.places.grid.pixel_size
+        for one in known:
+            reach = one.image.reach * pixel_size
+            rows, columns, distance = self.places.window(one.xi, one.eta, reach)
+            step = np.arange(len(one.image.mean)) * pixel_size
+            mean[rows, columns] += one.counts * np.interp(distance, step, one.image.mean, right=0)
+            variance[rows, columns] += one.counts * np.interp(
+                distance, step, one.image.variance, right=0
+            )
+        ratio = _ratio(self.sums, mean, variance, self.searched)
+        for one in known:
+            rows, columns, distance = self.places.window(one.xi, one.eta, separation)
+            ratio[rows, columns][distance <= separation] = NOWHERE
+        return ratio
+
+    def _expected(
+        self, row: NDArray[np.int64], column: NDArray[np.int64], known: Sequence[Shining]
+    ) -> FloatArray:
+        """Return the counts per pixel expected at some pixels, shape (n, n_bands)."""
+        expected = self.background[:, row, column].T.astype(np.float64)
+        xi, eta = self.places.axes
+        for one in known:
+            away = np.hypot(xi[column] - one.xi, eta[row] - one.eta) / self.places.grid.pixel_size
+            inside = away <= one.image.reach
+            low = np.minimum(away.astype(np.int64), one.image.reach - 1)
+            part = away - low
+            table = one.image.counts
+            sent = table[:, low] * (1 - part) + table[:, low + 1] * part
+            expected += one.counts * (sent * inside).T
+        return expected
+
+
+def _vertex(values: NDArray[np.float32]) -> float:
+    """Return where the parabola through three values is highest, 0 being the middle one."""
+    if len(values) < 3 or values.min() == NOWHERE:  # noqa: PLR2004 the border of what is searched
+        return 0.0
+    left, middle, right = (float(value) for value in values)
+    bend = left - 2 * middle + right
+    return float(np.clip((left - right) / (2 * bend), -0.5, 0.5)) if bend < 0 else 0.0
+
+
+def _ratio(
+    sums: NDArray[np.float32],
+    mean: NDArray[np.float32],
+    variance: NDArray[np.float32],
+    searched: NDArray[np.bool_],
+) -> NDArray[np.float32]:
+    """Return excess over noise, `NOWHERE` where nothing is looked for."""
+    ratio = sums - mean
+    ratio /= np.sqrt(np.maximum(variance, _SMALL))
+    return np.where(searched, ratio, NOWHERE)
