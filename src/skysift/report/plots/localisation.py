@@ -28,7 +28,7 @@ __all__ = [
     "plot_stage_times",
 ]
 
-_SPREAD = 0.035  # of a decade, or of a place: between methods at one position
+_SPREAD = 0.02  # of a decade, or of a place: between methods at one position
 _FLUX = "Flux [Crab]"
 
 
@@ -76,7 +76,7 @@ def plot_position_error(
         _headroom(axes, [np.asarray(one.y, float) for one in curves.values()], bound)
         axes.set_xlabel(label)
         axes.set_ylabel("68 % position error [deg]")
-        place_legend(axes, "upper right")
+        place_legend(axes, "upper right", fontsize=8.0)
     return axes
 
 

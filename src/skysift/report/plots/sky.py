@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from skysift.core.errors import InputError
 from skysift.data.sky.tangent import TangentGrid
 from skysift.evaluate.ellipse import ellipse_scale
-from skysift.report.plots.style import MUTED, drawing, plain
+from skysift.report.plots.style import MUTED, drawing
 
 __all__ = ["SkyEllipse", "SkyImage", "plot_sky_map"]
 
@@ -23,7 +23,9 @@ _COLOURS = {"counts": "inferno", "difference": "RdBu_r", "significance": "viridi
 _STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0)  # deg
 _LINES = 4  # about as many per axis
 _LINE_POINTS = 50
-_WIDTH, _HEIGHT = 4.6, 4.1
+_WIDTH, _HEIGHT = 5.4, 4.1
+_WIDE = 0.95
+_CROSS, _SMALL_CROSS = 13.0, 8.0
 _OVERLAY = "#ffffff"
 _TRUTH = "#35e0ff"
 _SHADOW = "#101820"
@@ -87,6 +89,7 @@ def plot_sky_map(
     truth: Sequence[tuple[float, float]] = (),
     centre: tuple[float, float] | None = None,
     width: float | None = None,
+    limits: tuple[float, float] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw a map of the sky, north up and east to the left.
@@ -107,6 +110,8 @@ def plot_sky_map(
         Of the part that is shown; the middle of the grid if left out.
     width : float [deg], optional
         Side of that part; the whole grid if left out.
+    limits : (float, float), optional
+        Values of the ends of the colours, e.g. to compare two maps.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure in the house style if None.
 
@@ -116,7 +121,7 @@ def plot_sky_map(
     """
     values = np.asarray(image.values, dtype=np.float64)
     with drawing(ax, width=_WIDTH, height=_HEIGHT) as axes:
-        low, high = _range(values, scale)
+        low, high = limits or _range(values, scale)
         shown = axes.imshow(
             values,
             origin="lower",
@@ -130,10 +135,11 @@ def plot_sky_map(
         _graticule(axes, image.grid)
         for one in ellipses:
             _draw_ellipse(axes, image.grid, one)
+        size = _CROSS if width is None else _SMALL_CROSS
         for ra, dec in truth:
             x, y = image.grid.to_pixel(ra, dec)
             for color, line in ((_SHADOW, 3.2), (_TRUTH, 1.6)):
-                axes.plot([x], [y], "+", color=color, markersize=13, markeredgewidth=line)
+                axes.plot([x], [y], "+", color=color, markersize=size, markeredgewidth=line)
         figure = axes.get_figure(root=True)
         if figure is not None:
             bar = figure.colorbar(shown, ax=axes, fraction=0.046, pad=0.03)
@@ -173,12 +179,13 @@ def _graticule(axes: Axes, grid: TangentGrid) -> None:
     ra_below = _unwrapped(grid, grid.to_sky(along_x, np.full(_LINE_POINTS, bottom))[0])
     dec_left = grid.to_sky(np.full(_LINE_POINTS, left), along_y)[1]
     ra_values, dec_values = _nice(ra_below), _nice(dec_left)
+    ra_names, dec_names = _names(ra_values % 360.0), _names(dec_values)
     # Right ascension falls towards the right: interpolation needs it to rise.
     axes.set_xticks(
         np.interp(ra_values, ra_below[::-1], along_x[::-1]),
-        [plain(value % 360.0) for value in ra_values],
+        ra_names,
     )
-    axes.set_yticks(np.interp(dec_values, dec_left, along_y), [plain(v) for v in dec_values])
+    axes.set_yticks(np.interp(dec_values, dec_left, along_y), dec_names)
     corners = grid.to_sky([left, right, left, right], [bottom, bottom, top, top])
     ra_all, dec_all = _unwrapped(grid, corners[0]), corners[1]
     line: dict[str, Any] = {"color": _OVERLAY, "linewidth": 0.5, "alpha": 0.35}
@@ -208,6 +215,13 @@ def _nice(values: FloatArray) -> FloatArray:
     return np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step
 
 
+def _names(values: FloatArray) -> list[str]:
+    """Return angles as text, all with the decimals that tell them apart."""
+    steps = np.abs(np.diff(values)) if len(values) > 1 else np.ones(1)
+    decimals = max(0, int(np.ceil(-np.log10(float(steps.min()) * 1.001))))
+    return [f"{value:.{decimals}f}".replace("-", "\N{MINUS SIGN}") for value in values]
+
+
 def _draw_ellipse(axes: Axes, grid: TangentGrid, one: SkyEllipse) -> None:
     x, y = (float(value) for value in grid.to_pixel(one.ra, one.dec))
     inside = axes.get_xlim()[0] < x < axes.get_xlim()[1]
@@ -217,7 +231,11 @@ def _draw_ellipse(axes: Axes, grid: TangentGrid, one: SkyEllipse) -> None:
     # The local north on the picture: lines of declination turn away from the middle of a field.
     x_north, y_north = (float(v) for v in grid.to_pixel(one.ra, one.dec + 1e-3))
     turn = np.degrees(np.arctan2(y_north - y, x_north - x))
-    for confidence, style in ((0.68, "-"), (0.95, (0, (3, 2)))):
+    shown = (axes.get_xlim()[1] - axes.get_xlim()[0]) * grid.pixel_size
+    if ellipse_scale(_WIDE) * one.major < shown / 50:
+        axes.plot([x], [y], "o", markersize=15, markerfacecolor="none", markeredgecolor=_OVERLAY)
+        return
+    for confidence, style in ((0.68, "-"), (_WIDE, (0, (3, 2)))):
         reach = 2 * ellipse_scale(confidence) / grid.pixel_size
         for color, line in ((_SHADOW, 2.6), (_OVERLAY, 1.3)):
             axes.add_patch(
@@ -232,14 +250,3 @@ def _draw_ellipse(axes: Axes, grid: TangentGrid, one: SkyEllipse) -> None:
                     linestyle=style,
                 )
             )
-    shown = axes.get_xlim()[1] - axes.get_xlim()[0]
-    if reach * one.major < shown / 25:
-        axes.plot(
-            [x],
-            [y],
-            "o",
-            markersize=15,
-            markerfacecolor="none",
-            markeredgecolor=_OVERLAY,
-            alpha=0.9,
-        )

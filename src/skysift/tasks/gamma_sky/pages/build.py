@@ -13,6 +13,7 @@ from skysift.tasks.gamma_sky.pages.reading import (
     Facts,
     estimate,
     only,
+    signed,
 )
 from skysift.tasks.gamma_sky.pages.speed import add_speed
 from skysift.tasks.gamma_sky.pages.trust import add_false_alarms, add_pairs, add_robustness
@@ -109,8 +110,8 @@ def _count_number(facts: Facts) -> KeyNumber:
         return KeyNumber("Bias of the counts", "not known")
     return KeyNumber(
         "Bias of the counts, IRF-free",
-        f"{100 * bias.value:+.1f} %".replace("-", "\N{MINUS SIGN}"),
-        f"{100 * bias.low:+.1f} to {100 * bias.high:+.1f} %".replace("-", "\N{MINUS SIGN}"),
+        f"{signed(bias.value)} %",
+        f"{signed(bias.low)} to {signed(bias.high)} %",
         f"pull width {width.value:.2f}; zenith 0 to 60 deg, 30 to 1800 s",
     )
 

@@ -27,8 +27,10 @@ from skysift.tasks.gamma_sky.pages.summary import methods_of, result_rows
 __all__ = ["add_comparison", "add_efficiency", "add_precision"]
 
 _SHOWN = (KNOWN, FREE, "matched-filter, IRF-free", "smoothed-maximum", GAMMAPY)
+_FAINT = 0.1  # Crab
 _STATED = ((0.68, "containment68"), (0.95, "containment95"))
-_BOUND_AT = 0.3  # Crab, for the figure by offset
+_BY_OFFSET = (KNOWN, FREE, GAMMAPY)
+_BOUND_AT = 1.0  # Crab, for the figure by offset
 
 
 def add_comparison(page: Page, facts: Facts) -> None:
@@ -47,18 +49,18 @@ def add_comparison(page: Page, facts: Facts) -> None:
         columns=[
             Column("method", "Method"),
             *(
-                Column(f"error68@{f:g}", f"68 % error, {f:g} Crab", format=".4f", best="min",
+                Column(f"error68@{f:g}", f"Error, {f:g} Crab", format=".4f", best="min",
                        unit="deg")
                 for f in reversed(shown)
             ),
             *(
-                Column(f"efficiency@{f:g}", f"Found at {f:g} Crab", format=".1%", best="max")
+                Column(f"efficiency@{f:g}", f"Found, {f:g} Crab", format=".0%", best="max")
                 for f in fluxes
-                if f < 0.2  # noqa: PLR2004 brighter ones are always found
+                if f == _FAINT
             ),
-            Column("ms", "Median time", format=".1f", best="min", unit="ms"),
+            Column("ms", "Time", format=".1f", best="min", unit="ms"),
         ],
-        caption="68 % error: of sources above the threshold and within 0.2 deg. Intervals: 95 %, "
+        caption="Error: the 68 % radius in degrees, of sources above the threshold and within 0.2 deg. Intervals: 95 %, "
         "order statistics for errors, Wilson's with the threshold's own for efficiencies. A dot "
         "marks the best. A search without a response (*IRF-free*) knows nothing of the instrument "
         "that the simulation used.",
@@ -87,7 +89,7 @@ def add_precision(page: Page, facts: Facts) -> None:
     )
     at = _nearest_flux(rows, _BOUND_AT)
     section.figure(
-        _by_offset(study, methods, at),
+        _by_offset(study, [one for one in methods if one in _BY_OFFSET], at),
         caption=f"**Error against offset** from the pointing, sources of {at:g} Crab. Bands of "
         "half a degree.",
         alt="68 % position error of each method against offset, with the Cramer-Rao bound.",
@@ -197,7 +199,7 @@ def add_efficiency(page: Page, facts: Facts) -> None:
     study = facts["localisation"]
     rows = study["efficiency"]
     methods = [name for name in _SHOWN if name in methods_of(facts)]
-    at = _nearest_flux(rows, 0.1)
+    at = _nearest_flux(rows, _FAINT)
     section = page.section("How faint may it be?", lead=_faint(rows, at))
     section.figure(
         plot_detection(_curves(rows, methods, "flux", None), colors=COLOURS),

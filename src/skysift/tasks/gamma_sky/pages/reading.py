@@ -20,6 +20,7 @@ __all__ = [
     "per_cent",
     "radius",
     "series",
+    "signed",
 ]
 
 Facts = Mapping[str, Any]
@@ -85,6 +86,11 @@ def per_cent(one: Interval | None, digits: int = 0) -> str:
         return "not known"
     value, low, high = (100 * part for part in (one.value, one.low, one.high))
     return f"{value:.{digits}f} % ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def signed(value: float, digits: int = 1) -> str:
+    """Return a share in per cent with its sign, e.g. ``+1.2``."""
+    return f"{100 * value:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def radius(one: Interval | None) -> str:
