@@ -278,14 +278,13 @@ def _band_counts(
     density, _ = whole.evaluate(photons.band, radius)
     ratio = density / background
     contained = source.density @ source.ring_area
-    counts = np.full(n_bands, _FEWEST)
+    counts = np.where(contained > 0, _FEWEST, 0.0)
     lowest = -_POSITIVE * level / np.maximum(source.density[:, 0], _TINY)
     for _ in range(_MOST_STEPS):
         term = ratio / (1 + counts[photons.band] * ratio)
         gradient = np.bincount(photons.band, photons.weight * term, n_bands) - contained
         curvature = np.bincount(photons.band, photons.weight * term**2, n_bands)
         step = gradient / np.maximum(curvature, _TINY)
-        step = np.where(curvature > 0, step, 0.0)
         step = np.clip(step, -0.5 * np.abs(counts) - 2, np.abs(counts) + 2)
         new = np.maximum(counts + step, lowest)
         moved = np.abs(new - counts).max()

@@ -57,8 +57,9 @@ class PlacedStamp:
         column, row = int(np.floor(x + 0.5)), int(np.floor(y + 0.5))
         shifted = _shifted(stamp, y - row, x - column) * fit.by_band[:, None, None]
         top, left = row - half, column - half
-        rows = slice(max(top, 0), max(min(row + half + 1, grid.n_y), 0))
-        columns = slice(max(left, 0), max(min(column + half + 1, grid.n_x), 0))
+        size = stamp.shape[1]
+        rows = slice(*np.clip((top, top + size), 0, grid.n_y).tolist())
+        columns = slice(*np.clip((left, left + size), 0, grid.n_x).tolist())
         cut = shifted[
             :, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
         ]

@@ -45,7 +45,7 @@ class TrialsTable:
     --------
     >>> table = TrialsTable(np.array([3.0]), np.array([1.0]))
     >>> round(table.level_for(0.01, area=15.0, roughness=100.0), 2)
-    4.64
+    4.62
     """
 
     level: FloatArray
@@ -70,17 +70,24 @@ class TrialsTable:
         roughness : float [deg-2]
             Of the filtered background.
         """
-        z = np.maximum(np.asarray(level, dtype=np.float64), _LOWEST)
-        factor = np.exp(np.interp(z, self.level, np.log(self.factor)))
-        return np.asarray(factor * area * roughness * (2 * np.pi) ** -1.5 * z * np.exp(-(z**2) / 2))
+        return np.asarray(np.exp(self._log_false_alarms(level, area=area, roughness=roughness)))
 
     def level_for(self, false_alarms: float, *, area: float, roughness: float) -> float:
-        """Return the significance that a number of false alarms per field asks for."""
+        """Return the significance that a number of false alarms per field asks for.
+
+        Between 1.5, below which the formula does not hold, and 40, which no chance reaches.
+        """
 
         def excess(z: float) -> float:
-            found = self.false_alarms(z, area=area, roughness=roughness)
-            return float(np.log(np.maximum(found, 1e-300)) - np.log(false_alarms))
+            found = self._log_false_alarms(z, area=area, roughness=roughness)
+            return float(found - np.log(false_alarms))
 
-        if excess(_LOWEST) < 0:
+        if excess(_LOWEST) <= 0:
             return _LOWEST
-        return float(brentq(excess, _LOWEST, _HIGHEST))
+        return float(brentq(excess, _LOWEST, _HIGHEST)) if excess(_HIGHEST) < 0 else _HIGHEST
+
+    def _log_false_alarms(self, level: ArrayLike, *, area: float, roughness: float) -> FloatArray:
+        z = np.maximum(np.asarray(level, dtype=np.float64), _LOWEST)
+        factor = np.interp(z, self.level, np.log(self.factor))
+        peaks = np.log(area * roughness * (2 * np.pi) ** -1.5 * z) - z**2 / 2
+        return np.asarray(factor + peaks)

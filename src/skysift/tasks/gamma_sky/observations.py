@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysift.core.errors import InputError, ReadError
-from skysift.data.contract import Finding
+from skysift.data.contract import Finding, Verdict
 from skysift.data.io import read_table
 from skysift.data.irf.gadf import GadfResponse
 from skysift.data.irf.response import InstrumentResponse
 from skysift.data.sky.event_list import EventList
-from skysift.data.sky.gadf import EventFile, read_events
+from skysift.data.sky.gadf import read_events
 from skysift.data.sky.gadf_index import ObservationIndex, open_index
 from skysift.data.sky.gadf_location import list_responses
 from skysift.tasks.gamma_sky.options import ReadOptions
@@ -87,7 +87,7 @@ def files_of(paths: Sequence[Path], options: ReadOptions) -> list[_Source]:
     Raises
     ------
     ReadError
-        If there is nothing.
+        If there is nothing, or the index names no events of an observation that is asked for.
     """
     found: list[_Source] = []
     for path in paths:
@@ -99,8 +99,13 @@ def files_of(paths: Sequence[Path], options: ReadOptions) -> list[_Source]:
             chosen = options.obs_id or index.obs_ids
             for obs_id in chosen:
                 location = index.locate(obs_id, "events")
-                if location is not None:
-                    found.append(_Source(location.path, path, obs_id))
+                if location is None:
+                    raise ReadError(
+                        f"The index names no events of observation {obs_id}.",
+                        f"Choose some of {', '.join(map(str, index.obs_ids))}.",
+                        path=path,
+                    )
+                found.append(_Source(location.path, path, obs_id))
             continue
         files = sorted(item for item in path.iterdir() if item.name.endswith(_FITS))
         found += [_Source(item) for item in files if item.name.startswith("events")] or [
@@ -124,6 +129,7 @@ def iter_observations(paths: Sequence[Path], options: ReadOptions) -> Iterator[O
         If a file cannot be used.
     """
     indices: dict[Path, ObservationIndex] = {}
+    given = GadfResponse.read(options.response) if _is_file(options.response) else None
     for number, source in enumerate(files_of(paths, options)):
         if source.folder is not None and source.obs_id is not None:
             if source.folder not in indices:
@@ -131,19 +137,18 @@ def iter_observations(paths: Sequence[Path], options: ReadOptions) -> Iterator[O
             index = indices[source.folder]
             read = index.read(source.obs_id)
             kinds = {part.hdu_type for part in index.responses(source.obs_id)}
-            response = _response(
-                kinds, options, partial(GadfResponse.of_observation, index, source.obs_id)
-            )
+            read_own = partial(GadfResponse.of_observation, index, source.obs_id)
         else:
             read = read_events(source.path)
             kinds = {part.hdu_type for part in list_responses(source.path)}
-            response = _response(kinds, options, partial(GadfResponse.read, source.path))
+            read_own = partial(GadfResponse.read, source.path)
+        own, notes = _own_response(kinds, read_own) if options.response == "auto" else (None, ())
         yield Observation(
             read.events,
-            response,
+            given or own,
             source.path,
             read.n_rows,
-            _all_findings(read),
+            (*read.findings, *notes),
             _truth(source.path, number),
         )
 
@@ -153,23 +158,22 @@ def read_observations(paths: Sequence[Path], options: ReadOptions) -> Observatio
     return Observations(() if not paths else tuple(iter_observations(paths, options)), options)
 
 
-def _all_findings(read: EventFile) -> tuple[Finding, ...]:
-    return read.findings
+def _is_file(response: str) -> bool:
+    return response not in {"auto", "none"}
 
 
-def _response(
-    kinds: set[str], options: ReadOptions, read_own: Callable[[], InstrumentResponse]
-) -> InstrumentResponse | None:
-    if options.response == "none":
-        return None
-    if options.response != "auto":
-        return GadfResponse.read(options.response)
+def _own_response(
+    kinds: set[str], read_own: Callable[[], InstrumentResponse]
+) -> tuple[InstrumentResponse | None, tuple[Finding, ...]]:
+    """Return the response that comes with a photon list, and what is to be said of it."""
     if not kinds >= _NEEDED:  # none, or one for a point-like analysis without a point spread
-        return None
+        return None, ()
     try:
-        return read_own()
-    except InputError:
-        return None
+        return read_own(), ()
+    except InputError as error:
+        message = f"The instrument response is not used: {error}"
+        rows = np.empty(0, dtype=np.int64)
+        return None, (Finding("unusable-response", Verdict.NOTED, message, rows),)
 
 
 def _truth(path: Path, number: int) -> NDArray[np.float64] | None:

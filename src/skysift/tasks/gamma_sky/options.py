@@ -12,6 +12,7 @@ from skysift.tasks.gamma_sky.simulation.options import SimulateOptions
 
 __all__ = [
     "CLASSICAL",
+    "FITTED",
     "METHODS",
     "CompareOptions",
     "EvaluateOptions",
@@ -29,6 +30,8 @@ CLASSICAL = (
     "smoothed-maximum",
 )
 METHODS = (*CLASSICAL, "gammapy")
+FITTED = ("likelihood-ratio", "matched-filter")
+"""Methods that fit what they find, and so say what they expect of each pixel."""
 
 _ENERGIES = {"": 1.0, "tev": 1.0, "gev": 1e-3, "mev": 1e-6, "pev": 1e3}
 _TIMES = {"": 1.0, "s": 1.0, "min": 60.0, "h": 3600.0}

@@ -33,6 +33,9 @@ __all__ = ["Searched", "search_events", "search_observation", "windows_of"]
 
 FloatArray = NDArray[np.float64]
 
+_SHORTEST = 1e-3  # s of live time: less is taken as that
+_SLIVER = 1e-6  # of a window: less good time is rounding
+
 
 @dataclass(frozen=True)
 class Searched:
@@ -87,7 +90,15 @@ class Searched:
 
 
 def windows_of(events: EventList, options: PredictOptions) -> Iterator[EventList]:
-    """Cut an observation into windows; the last one may be shorter, none has no good time."""
+    """Cut an observation into windows; the last one may be shorter, none has no good time.
+
+    Parameters
+    ----------
+    events : EventList
+        The observation.
+    options : PredictOptions
+        ``window`` and ``step`` [s]; without a window, all is one.
+    """
     if options.window is None or len(events.gti) == 0:
         yield events
         return
@@ -96,7 +107,7 @@ def windows_of(events: EventList, options: PredictOptions) -> Iterator[EventList
     for number in range(max(int(np.ceil((stop - start) / step)), 1)):
         begin = start + number * step
         part = events.between(begin, begin + options.window)
-        if part.gti.duration > 0:
+        if part.gti.duration > _SLIVER * options.window:
             yield replace(part, name=f"{events.name}+{begin - start:.0f}s".lstrip("+"))
         if begin + options.window >= stop:
             break
@@ -144,7 +155,9 @@ def search_events(
     edges = energy_bands(reading.emin, reading.emax, reading.bands)
     counts = CountsMap.from_events(chosen, grid, edges)
     settings = SearchSettings(
-        false_alarms=setting.per_field(duration) if duration > 0 else options.false_alarms,
+        false_alarms=_rounded(
+            setting.per_field(duration) if duration > 0 else options.false_alarms, digits=4
+        ),
         radius=options.search_radius,
     )
     method: Method
@@ -154,10 +167,10 @@ def search_events(
         method = _method(
             _Conditions(
                 options.method,
-                float(np.round(events.pointing.zenith)),
+                _whole_degrees(events.pointing.zenith),
                 (grid.n_x, grid.pixel_size),
                 tuple(edges.tolist()),
-                _rounded(max(events.livetime, 1e-3)),
+                _rounded(max(events.livetime, _SHORTEST), digits=2),
                 response,
                 (tuple(trials.level.tolist()), tuple(trials.factor.tolist())),
                 settings,
@@ -204,10 +217,14 @@ def _crab_counts(
     ]
 
 
-def _rounded(livetime: float) -> float:
-    """Return a live time to two digits: the filter hardly depends on it, and can be kept."""
-    digits = 1 - int(np.floor(np.log10(livetime)))
-    return round(livetime, digits)
+def _rounded(value: float, digits: int) -> float:
+    """Return a number to some digits: a method hardly depends on the rest, and can be kept."""
+    return float(f"{value:.{digits - 1}e}")
+
+
+def _whole_degrees(zenith: float) -> float | None:
+    """Return a zenith angle to a degree, None if it is not known: NaN would equal nothing."""
+    return float(np.round(zenith)) if np.isfinite(zenith) else None
 
 
 @dataclass(frozen=True)
@@ -215,7 +232,7 @@ class _Conditions:
     """All that a method depends on; fields with the same share it."""
 
     name: str
-    zenith: float
+    zenith: float | None
     pixels: tuple[int, float]
     edges: tuple[float, ...]
     livetime: float
@@ -230,7 +247,7 @@ def _method(conditions: _Conditions) -> Method:
     n_pixels, pixel_size = conditions.pixels
     setup = FieldSetup(
         TangentGrid(0.0, 0.0, n_pixels, n_pixels, pixel_size),
-        Pointing(0.0, 0.0, conditions.zenith),
+        Pointing(0.0, 0.0, np.nan if conditions.zenith is None else conditions.zenith),
         np.array(conditions.edges),
         conditions.livetime,
         conditions.response,

@@ -10,7 +10,7 @@ from skysift.data.io import check_target, check_writable
 from skysift.tasks.gamma_sky.candidates import CandidateTable, FalseAlarmSetting
 from skysift.tasks.gamma_sky.model import GammaSkyModel
 from skysift.tasks.gamma_sky.observations import files_of, iter_observations
-from skysift.tasks.gamma_sky.options import PredictOptions, ReadOptions
+from skysift.tasks.gamma_sky.options import FITTED, PredictOptions, ReadOptions
 from skysift.tasks.gamma_sky.pipeline import search_observation
 
 __all__ = ["predict_files"]
@@ -38,6 +38,11 @@ def predict_files(
         if extra is not None:
             _require_suffix(extra, suffix)
             check_target(extra, inputs=[path for path in paths if path.is_file()])
+    if options.clean is not None and options.method not in FITTED:
+        raise UsageError(
+            f"The method '{options.method}' does not say what it expects of each pixel.",
+            f"Clean with --method {' or '.join(FITTED)}.",
+        )
     counts = {"accepted": 0, "repaired": 0, "rejected": 0, "windows": 0, "candidates": 0}
     setting = FalseAlarmSetting(options.false_alarms, options.per)
     tables = [CandidateTable.empty(setting)]
