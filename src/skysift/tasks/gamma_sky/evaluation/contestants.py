@@ -39,7 +39,7 @@ NO_TRIALS = TrialsTable(np.array([3.0]), np.array([1.0]))
 
 _LOOSE = SearchSettings(false_alarms=0.5, most=3)
 _LOW_PEAK = 3.0
-_UNFITTED = ("smoothed-maximum",)
+_PEAK, _SMOOTHED = "-peak", "smoothed-maximum"
 
 
 def classical_contestants(
@@ -50,7 +50,7 @@ def classical_contestants(
 ) -> list[Contestant]:
     """Return the classical methods, with the response of a setup and without it.
 
-    Those that answer with a pixel get no photons, which would be fitted.
+    Those that answer with a peak get no photons, which would be fitted.
 
     Parameters
     ----------
@@ -67,17 +67,16 @@ def classical_contestants(
     free = replace(setup, response=None)
     found = []
     for name in names:
-        states_errors = not (name.endswith("-peak") or name in _UNFITTED)
-        known = make_method(name, setup, trials, settings)
-        found.append(Contestant(name, _as_told(known, states_errors), states_errors))
-        if name not in _UNFITTED:  # which needs no response anyway
-            without = _as_told(make_method(name, free, trials, settings), states_errors)
-            found.append(Contestant(f"{name}, IRF-free", without, states_errors))
+        known = _as_told(name, make_method(name, setup, trials, settings))
+        found.append(Contestant(name, known, name != _SMOOTHED))
+        if name != _SMOOTHED:  # which needs no response anyway
+            without = _as_told(name, make_method(name, free, trials, settings))
+            found.append(Contestant(f"{name}, IRF-free", without))
     return found
 
 
-def _as_told(method: Method, fitted: bool) -> Method:  # noqa: FBT001 one of two kinds
-    return method if fitted else _PixelsOnly(method)
+def _as_told(name: str, method: Method) -> Method:
+    return _PixelsOnly(method) if name.endswith(_PEAK) else method
 
 
 @dataclass(frozen=True)

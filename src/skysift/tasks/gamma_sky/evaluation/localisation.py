@@ -205,7 +205,7 @@ def outliers(
                 "method": one.name,
                 "outliers": far,
                 "share": as_facts(wilson_interval(far, len(error)), len(error)),
-                "largest": float(np.nanmax(error)),
+                "largest": float(np.nanmax(error)) if np.isfinite(error).any() else None,
             }
         )
     return StudyResult("outliers", {"flux": flux, "n": n, "methods": facts}, table)

@@ -49,8 +49,7 @@ def add_comparison(page: Page, facts: Facts) -> None:
         columns=[
             Column("method", "Method"),
             *(
-                Column(f"error68@{f:g}", f"Error, {f:g} Crab", format=".4f", best="min",
-                       unit="deg")
+                Column(f"error68@{f:g}", f"Error, {f:g} Crab", format=".4f", best="min")
                 for f in reversed(shown)
             ),
             *(
@@ -60,11 +59,11 @@ def add_comparison(page: Page, facts: Facts) -> None:
             ),
             Column("ms", "Time", format=".1f", best="min", unit="ms"),
         ],
-        caption="Error: the 68 % radius in degrees, of sources above the threshold and within 0.2 deg. Intervals: 95 %, "
-        "order statistics for errors, Wilson's with the threshold's own for efficiencies. A dot "
-        "marks the best. A search without a response (*IRF-free*) knows nothing of the instrument "
-        "that the simulation used.",
-    )  # fmt: skip
+        caption="Error: the 68 % radius in degrees, of sources above the threshold and within "
+        "0.2 deg. Intervals: 95 %, order statistics for errors, Wilson's with the threshold's own "
+        "0.2 deg. Intervals: 95 %, order statistics for errors, Wilson's with the threshold's own "
+        "for efficiencies. A dot marks the best. A search without a response (*IRF-free*) knows "
+        "nothing of the instrument that the simulation used.",
 
 
 def add_precision(page: Page, facts: Facts) -> None:
