@@ -61,9 +61,9 @@ def add_comparison(page: Page, facts: Facts) -> None:
         ],
         caption="Error: the 68 % radius in degrees, of sources above the threshold and within "
         "0.2 deg. Intervals: 95 %, order statistics for errors, Wilson's with the threshold's own "
-        "0.2 deg. Intervals: 95 %, order statistics for errors, Wilson's with the threshold's own "
         "for efficiencies. A dot marks the best. A search without a response (*IRF-free*) knows "
         "nothing of the instrument that the simulation used.",
+    )
 
 
 def add_precision(page: Page, facts: Facts) -> None:
