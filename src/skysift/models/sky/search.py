@@ -52,6 +52,7 @@ _OFFSET_STEP = 0.1  # deg: point spread functions are shared within
 _TINY = 1e-12
 _FEW_COUNTS = 10
 _BRIGHT = 8.0  # counts over their error, from where the width of a source can be told
+_BRIGHT_ENOUGH = 5.0  # the same where the point spread function is only supposed
 _WIDE = 1.25  # over the point spread function: an extended source
 _INNER = 0.68
 _CERTAIN = 8.0  # significance from where the freedom of the position no longer counts
@@ -357,7 +358,8 @@ class SkySearch:
             )
         fit = self._fit(others, source, (xi, eta, height), photons, background)
         width = 1.0
-        if fit.counts > _BRIGHT * fit.counts_error:
+        least = _BRIGHT if self.settings.psf_known else _BRIGHT_ENOUGH
+        if fit.counts > least * fit.counts_error:
             near, density, _ = self._beside_others(
                 others, source, (fit.xi, fit.eta), photons, background
             )

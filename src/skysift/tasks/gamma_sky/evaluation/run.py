@@ -42,7 +42,7 @@ __all__ = ["Sizes", "evaluate_sky", "render_sky", "truth_setup"]
 _TASK, _KIND = "gamma-sky", "evaluate"
 _EXPOSURE = 100.0  # s
 _ZENITH = 20.0
-_DEPARTURE = 0.6  # of the truth from the formulas that a search without a response takes
+_DEPARTURE = 0.15  # of the truth from the formulas that a search without a response takes
 _QUICK_METHODS = ("likelihood-ratio", "likelihood-ratio-peak", "matched-filter", "smoothed-maximum")
 _QUICK_SCENARIOS = (
     "as supposed",
