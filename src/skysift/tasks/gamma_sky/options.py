@@ -63,8 +63,10 @@ class ReadOptions(Config):
     obs_id: tuple[int, ...] = Field(
         (), description="Observations of a folder with an index; all if left out. Repeatable."
     )
-    emin: Energy = Field(0.04, gt=0, description="Lowest energy, e.g. 0.4TeV or 400GeV.")
-    emax: Energy = Field(10.0, gt=0, description="Highest energy.")
+    emin: Energy = Field(
+        0.04, gt=0, allow_inf_nan=False, description="Lowest energy, e.g. 0.4TeV or 400GeV."
+    )
+    emax: Energy = Field(10.0, gt=0, allow_inf_nan=False, description="Highest energy.")
     bands: int = Field(8, ge=1, le=30, description="Energy bands, even in the logarithm.")
     response: str = Field(
         "auto",
