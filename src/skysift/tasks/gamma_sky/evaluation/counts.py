@@ -37,7 +37,7 @@ from skysift.tasks.gamma_sky.evaluation.study import (
     place_source,
     rows_table,
 )
-from skysift.tasks.gamma_sky.methods import FieldSetup
+from skysift.tasks.gamma_sky.methods import FieldSetup, FoldedField
 
 __all__ = ["EXPOSURES", "ZENITHS", "count_facts", "count_photons", "selection_bias"]
 
@@ -64,13 +64,24 @@ class _Station:
     searches: Mapping[str, tuple[SkySearch, slice]]
 
     @classmethod
-    def of(cls, setup: FieldSetup) -> "_Station":
+    def all_of(cls, setup: FieldSetup, exposures: Sequence[float]) -> list["_Station"]:
+        """Return one for each exposure [s]; what is folded does not depend on them."""
+        folded = {
+            name: replace(setup, response=setup.response if known else None).folded()
+            for known, name in _MODES.items()
+        }
+        return [cls._at(replace(setup, livetime=exposure), folded) for exposure in exposures]
+
+    @classmethod
+    def _at(cls, setup: FieldSetup, folded: Mapping[str, FoldedField]) -> "_Station":
         searches = {}
         for known, name in _MODES.items():
-            folded = replace(setup, response=setup.response if known else None).folded()
-            settings = SearchSettings(psf_known=known)
-            searches[name] = (folded.search(NO_TRIALS, settings), folded.bands)
-        return cls(setup, Oracle(setup), searches)
+            own = replace(folded[name].setup, livetime=setup.livetime)
+            search = replace(folded[name], setup=own).search(
+                NO_TRIALS, SearchSettings(psf_known=known)
+            )
+            searches[name] = (search, folded[name].bands)
+        return cls(setup, Oracle(setup, folded[_MODES[True]]), searches)
 
 
 def count_photons(
@@ -101,7 +112,7 @@ def count_photons(
     """
     rows: list[dict[str, Any]] = []
     for step, zenith in enumerate(zeniths):
-        stations = [_Station.of(_at(setup, zenith, exposure)) for exposure in exposures]
+        stations = _Station.all_of(_at(setup, zenith), exposures)
         for number in range(n):
             station = stations[rng.integers(len(stations))]
             flux = float(rng.choice(np.asarray(fluxes)))
@@ -111,10 +122,10 @@ def count_photons(
     return StudyResult("counts", count_facts(table, rng), table)
 
 
-def _at(setup: FieldSetup, zenith: float, exposure: float) -> FieldSetup:
+def _at(setup: FieldSetup, zenith: float) -> FieldSetup:
     where = Pointing(setup.pointing.ra, setup.pointing.dec, zenith)
     response = under_conditions(known_response(setup), zenith)
-    return replace(setup, pointing=where, livetime=exposure, response=response)
+    return replace(setup, pointing=where, response=response)
 
 
 def _measure(

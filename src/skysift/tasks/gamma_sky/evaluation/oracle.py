@@ -8,7 +8,7 @@ from skysift.models.sky.refine import Refined, refine
 from skysift.models.sky.search import SearchSettings
 from skysift.tasks.gamma_sky.evaluation.contestants import NO_TRIALS
 from skysift.tasks.gamma_sky.evaluation.study import Observed
-from skysift.tasks.gamma_sky.methods import FieldSetup
+from skysift.tasks.gamma_sky.methods import FieldSetup, FoldedField
 from skysift.tasks.gamma_sky.simulation.field import Source
 
 __all__ = ["Oracle"]
@@ -24,10 +24,12 @@ class Oracle:
     ----------
     setup : FieldSetup
         With the true response.
+    folded : FoldedField, optional
+        The same, already folded.
     """
 
-    def __init__(self, setup: FieldSetup) -> None:
-        folded = setup.folded()
+    def __init__(self, setup: FieldSetup, folded: FoldedField | None = None) -> None:
+        folded = folded or setup.folded()
         self._livetime = setup.livetime
         self._source, self._bands = folded.source, folded.bands
         self._search = folded.search(NO_TRIALS, SearchSettings())
