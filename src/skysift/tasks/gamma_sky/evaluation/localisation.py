@@ -150,6 +150,7 @@ def _measured(table: FeatureTable, chosen: BoolArray, above: BoolArray) -> dict[
         "error68": as_facts(error, n),
         "error68_any": as_facts(error_quantile(table["error"][strongest]), int(strongest.sum())),
         "far": int(np.sum(above & (table["error"] > FOUND_WITHIN))),
+        "bound68_all": quantile_of_bounds(table["bound"][chosen]) if chosen.any() else None,
         "bound68": None,
         "ratio": None,
     }
