@@ -23,7 +23,7 @@ __all__ = ["BackgroundFit", "BackgroundModel", "BackgroundPrior"]
 FloatArray = NDArray[np.float64]
 
 _RIDGE = 1e-9
-_CONVERGED = 2e-3  # Newton's error after such a step is about its square
+_CONVERGED = 1e-2  # Newton's error after such a step is about its square
 _MOST_STEPS = 20
 _HALVINGS = 6
 _LARGEST_EXPONENT = 40.0

@@ -19,6 +19,7 @@ NOWHERE = np.float32(-100.0)
 
 _PIXELS_JUDGED = 192  # those with the highest ratio of signal to noise get the exact significance
 _WORTH_JUDGING = 2.0  # ratio of signal to noise
+_FAINT = 0.02  # of the noise: what a known source sends beyond is left out
 _SMALL = np.float32(1e-12)
 _TINY = 1e-12
 
@@ -70,6 +71,20 @@ class SourceImage:
     def reach(self) -> int:
         """Largest distance [pixel]."""
         return len(self.mean) - 1
+
+    def reach_of(self, counts: float, least: float) -> int:
+        """Return the distance [pixel] from where a source of some counts sends less than that."""
+        visible = np.flatnonzero(counts * self.mean > least)
+        return int(visible[-1]) + 1 if len(visible) and visible[-1] < self.reach else self.reach
+
+    def at(self, distance: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Return mean and variance at distances [pixel], shape (2, ...); 0 beyond the reach."""
+        table = np.zeros((2, self.reach + 2), dtype=np.float32)
+        table[0, :-1], table[1, :-1] = self.mean, self.variance
+        place = np.minimum(distance.astype(np.float32), self.reach + 0.999)
+        low = place.astype(np.intp)
+        part = place - low
+        return np.asarray(table[:, low] * (1 - part) + table[:, low + 1] * part)
 
 
 @dataclass(frozen=True)
@@ -163,18 +178,20 @@ class FilteredMap:
         mean, variance = self.mean.copy(), self.variance.copy()
         pixel_size = self.places.grid.pixel_size
         for one in known:
-            reach = one.image.reach * pixel_size
+            reach = one.image.reach_of(one.counts, _FAINT * self._noise_at(one)) * pixel_size
             rows, columns, distance = self.places.window(one.xi, one.eta, reach)
-            step = np.arange(len(one.image.mean)) * pixel_size
-            mean[rows, columns] += one.counts * np.interp(distance, step, one.image.mean, right=0)
-            variance[rows, columns] += one.counts * np.interp(
-                distance, step, one.image.variance, right=0
-            )
+            sent = one.counts * one.image.at(distance / pixel_size)
+            mean[rows, columns] += sent[0]
+            variance[rows, columns] += sent[1]
         ratio = _ratio(self.sums, mean, variance, self.searched)
         for one in known:
             rows, columns, distance = self.places.window(one.xi, one.eta, separation)
             ratio[rows, columns][distance <= separation] = NOWHERE
         return ratio
+
+    def _noise_at(self, one: Shining) -> float:
+        row, column = self.places.pixel(np.array([one.xi]), np.array([one.eta]))
+        return float(np.sqrt(self.variance[row[0], column[0]]))
 
     def _expected(
         self, row: NDArray[np.int64], column: NDArray[np.int64], known: Sequence[Shining]
