@@ -61,7 +61,7 @@ class Console:
         first = rows[0]
         for name, value in first.items():
             numeric = isinstance(value, int | float) and not isinstance(value, bool)
-            table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+            table.add_column(Text(name), justify="right" if numeric else "left", overflow="fold")
         for row in rows:
             table.add_row(*(Text(_cell(row.get(name))) for name in first))
         rich = Rich(highlight=False)

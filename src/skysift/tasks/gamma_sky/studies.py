@@ -1,6 +1,9 @@
 """Studies on simulated fields: evaluate, compare, demo, and their reports drawn again."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +32,7 @@ __all__ = ["compare", "demo", "evaluate", "render"]
 
 _TASK = "gamma-sky"
 _DEFAULT_FOLDER = Path("runs") / "gamma-sky-evaluate"
-_DEMO = EvaluateOptions(maps=40, empty_maps=300)
+_DEMO = EvaluateOptions(maps=24, empty_maps=200)
 _FLUXES = (0.1, 0.3, 1.0)
 _TIMED = 50
 
@@ -45,14 +48,9 @@ def evaluate(
 ) -> Run:
     """Evaluate the searches on simulated fields, and on real ones where they are given."""
     chosen = options if isinstance(options, EvaluateOptions) else EvaluateOptions()
-    return evaluate_sky(
-        chosen,
-        folder or _DEFAULT_FOLDER,
-        rng,
-        command=command,
-        progress=progress,
-        trials=model.trials,
-    )
+    target = folder or _DEFAULT_FOLDER
+    evaluate_sky(chosen, target, rng, command=command, progress=progress, trials=model.trials)
+    return render(target)
 
 
 def compare(
@@ -113,7 +111,8 @@ def render(folder: Path) -> Run:
     """
     record = read_run(folder)
     if record.kind == "evaluate" and "localisation" in record.facts:
-        return render_sky(folder)
+        run = render_sky(folder)
+        return replace(run, rows=_narrow(run.rows))
     if record.kind != "compare":
         raise UsageError(
             f"A run of the kind '{record.kind}' has no report.", "Its numbers are in run.json."
@@ -129,16 +128,37 @@ def render(folder: Path) -> Run:
     add_efficiency(page, record.facts)
     add_repeat(page, record)
     title = f"gamma-sky on simulated fields, {record.facts['truth']}"
-    return Run(title, result_rows(record.facts), (), page.write(folder / "report.html"))
+    rows = _narrow(result_rows(record.facts))
+    return Run(title, rows, (), page.write(folder / "report.html"))
+
+
+def _narrow(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the columns that fit on a terminal; the report has them all."""
+    fluxes = [1.0, 0.3, 0.1]
+    return [
+        {
+            "method": row["method"],
+            **{
+                f"68 % error [deg], {flux:g} Crab": _text(row.get(f"error68@{flux:g}"))
+                for flux in fluxes[:2]
+            },
+            "found, 0.1 Crab": _text(row.get("efficiency@0.1"), digits=2),
+            "ms": row["ms"],
+        }
+        for row in rows
+    ]
+
+
+def _text(found: Any, digits: int = 3) -> str:
+    """Return an interval as text, empty where there is none."""
+    if found is None:
+        return ""
+    return f"{found.value:.{digits}f} [{found.low:.{digits}f}, {found.high:.{digits}f}]"
 
 
 def demo(folder: Path, *, seed: int, command: str, progress: Progress) -> Run:
     """Simulate a night with a new source, clean and locate it, and compare the methods."""
-    return evaluate_sky(
-        _DEMO,
-        folder,
-        np.random.default_rng(seed),
-        command=command,
-        progress=progress,
-        trials=load_bundle(bundle_folder(_TASK)).trials,
-    )
+    trials = load_bundle(bundle_folder(_TASK)).trials
+    rng = np.random.default_rng(seed)
+    evaluate_sky(_DEMO, folder, rng, command=command, progress=progress, trials=trials)
+    return render(folder)
