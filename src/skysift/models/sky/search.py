@@ -19,19 +19,12 @@ from scipy.special import log_ndtr
 from skysift.core.errors import UsageError
 from skysift.data.sky.tangent import TangentGrid
 from skysift.models.sky.candidate import Candidate
-from skysift.models.sky.extended import (
-    EXTENSIONS,
-    Rival,
-    centre_of,
-    groups_within,
-    one_instead,
-    pieces_gain,
-)
+from skysift.models.sky.field_fits import WIDE, FieldFits, Found, start_of
 from skysift.models.sky.filter import FilterBank
-from skysift.models.sky.filtered import FilteredMap, Peak, Shining, SourceImage
+from skysift.models.sky.filtered import FilteredMap, Peak, SourceImage
 from skysift.models.sky.local_source import LocalSource, Photons
 from skysift.models.sky.places import Places
-from skysift.models.sky.refine import Refined, from_peak, refine
+from skysift.models.sky.refine import Refined, from_peak
 from skysift.models.sky.stamps import PlacedStamp
 from skysift.models.sky.trials import TrialsTable
 from skysift.models.sky.width import best_width
@@ -42,18 +35,10 @@ __all__ = ["SearchResult", "SearchSettings", "SkySearch"]
 
 FloatArray = NDArray[np.float64]
 
-_MASKED_RADIUS = 0.4  # deg about a source that the background does not see
-_EXTENDED_RADIUS = 0.8  # the same where a source may be an extended one
-_MASKED_SIGMAS = 2.5  # of an extended source
-_OF_A_POINT = 3  # free parameters
-_LINKING = 0.6  # deg: candidates as near as that may be parts of one
-_ROUNDS = 3
-_OFFSET_STEP = 0.1  # deg: point spread functions are shared within
 _TINY = 1e-12
 _FEW_COUNTS = 10
 _BRIGHT = 8.0  # counts over their error, from where the width of a source can be told
 _BRIGHT_ENOUGH = 5.0  # the same where the point spread function is only supposed
-_WIDE = 1.25  # over the point spread function: an extended source
 _INNER = 0.68
 _CERTAIN = 8.0  # significance from where the freedom of the position no longer counts
 _BLEND = 3.0  # radii of 68 % containment
@@ -118,24 +103,7 @@ class SearchResult:
     sources: tuple[tuple[LocalSource, Refined], ...] = field(default=(), repr=False)
 
 
-@dataclass(frozen=True, eq=False)
-class _Found:
-    """A candidate with its fit, and what it sends to the filtered map."""
-
-    fit: Refined
-    source: LocalSource
-    image: SourceImage
-    significance: float
-    width: float = 1.0
-    extension: float = 0.0
-
-    def shining(self, mismatch: float) -> Shining:
-        """Return it as a part of what is expected, with a margin for what is not known of it."""
-        counts = max(self.fit.counts, 0.0) * (1 + mismatch)
-        return Shining(self.fit.xi, self.fit.eta, counts, self.image)
-
-
-class SkySearch:
+class SkySearch(FieldFits):
     """A search on one grid, with one model of the instrument; made once, used on many maps.
 
     Parameters
@@ -206,21 +174,6 @@ class SkySearch:
         self._mean_over_searched = flat / flat.sum()
         self.area = float(self.searched.sum()) * grid.pixel_size**2
 
-    def local_source(self, offset: float) -> LocalSource:
-        """Return the source at an offset [deg] from the pointing."""
-        key = round(offset / _OFFSET_STEP)
-        if key not in self._local:
-            place = key * _OFFSET_STEP
-            rate = self.source.rate_at(place)
-            step = float(self.source.radii[1] - self.source.radii[0])
-            share = rate / max(rate.sum(), _TINY)
-            self._local[key] = LocalSource(share, self.source.density_at(place), step)
-        return self._local[key]
-
-    def offset_of(self, xi: float, eta: float) -> float:
-        """Return the distance [deg] of a place on the plane from the pointing."""
-        return float(np.hypot(xi - self.pointing[0], eta - self.pointing[1]))
-
     def __call__(self, counts: NDArray[np.float32], photons: Photons | None = None) -> SearchResult:
         """Search a map.
 
@@ -245,14 +198,14 @@ class SkySearch:
         sums = self.filter(counts)
         seen = self._filtered(sums, background)
         level, roughness = self._level(background)
-        first, peak, found = seen, seen.peak(), list[_Found]()
+        first, peak, found = seen, seen.peak(), list[Found]()
         if peak is not None and peak.significance >= level:
             background = self.background.fit(counts, self._away_from(np.array([seen.summit(peak)])))
             seen = self._filtered(sums, background)
             again = seen.at(peak.row, peak.column)
             peak = replace(again, significance=max(again.significance, peak.significance))
             found = self._gathered(seen, level, [], peak, photons=photons, background=background)
-        if photons is not None and (len(found) > 1 or any(one.width > _WIDE for one in found)):
+        if photons is not None and (len(found) > 1 or any(one.width > WIDE for one in found)):
             found, background = self._settled(self._simplified(found), counts, photons, background)
             needed = self._needed(found, level**2, photons, background)
             merged = self._merged(needed, counts, photons)
@@ -303,12 +256,12 @@ class SkySearch:
         self,
         seen: FilteredMap,
         level: float,
-        found: list[_Found],
+        found: list[Found],
         peak: Peak | None = None,
         *,
         photons: Photons | None,
         background: BackgroundFit,
-    ) -> list[_Found]:
+    ) -> list[Found]:
         """Take one peak after the other, each beside all before it, while they are significant."""
         settings = self.settings
         while len(found) < settings.most:
@@ -323,28 +276,14 @@ class SkySearch:
 
     # --- sources --------------------------------------------------------------------------------
 
-    def _away_from(self, places: FloatArray, radii: Sequence[float] = ()) -> NDArray[np.float32]:
-        """Return 0 near places on the plane [deg] and 1 elsewhere."""
-        weight = np.ones(self.grid.shape, dtype=np.float32)
-        for (xi, eta), radius in zip(places, radii or [_MASKED_RADIUS] * len(places), strict=True):
-            rows, columns, distance = self.places.window(xi, eta, radius)
-            weight[rows, columns] *= distance > radius
-        return weight
-
-    def _image(self, source: LocalSource) -> SourceImage:
-        """Return what a source sends to the filtered map; sources are made once, so are these."""
-        if id(source) not in self._images:
-            self._images[id(source)] = (source, SourceImage.of(self.filter, source))
-        return self._images[id(source)][1]
-
     def _found(
         self,
         seen: FilteredMap,
         peak: Peak,
-        others: Sequence[_Found],
+        others: Sequence[Found],
         photons: Photons | None,
         background: BackgroundFit,
-    ) -> _Found:
+    ) -> Found:
         """Return a peak as a candidate, fitted if there are photons."""
         xi, eta = seen.summit(peak)
         source = self.local_source(self.offset_of(xi, eta))
@@ -353,7 +292,7 @@ class SkySearch:
         if photons is None:
             here = background.counts[:, peak.row, peak.column].astype(np.float64)
             level = np.maximum(here / self.grid.pixel_size**2, _TINY)
-            return _Found(
+            return Found(
                 from_peak((xi, eta), height, source, level), source, image, peak.significance
             )
         fit = self._fit(others, source, (xi, eta, height), photons, background)
@@ -366,161 +305,11 @@ class SkySearch:
             width = best_width(near, density, source, fit)
             if width != 1.0:
                 source = source.widened(width)
-                fit = self._fit(others, source, _start(fit), photons, background)
-        return _Found(fit, source, self._image(source), peak.significance, width)
-
-    def _settled(
-        self,
-        found: Sequence[_Found],
-        counts: NDArray[np.float32],
-        photons: Photons,
-        background: BackgroundFit,
-    ) -> tuple[list[_Found], BackgroundFit]:
-        """Fit the background beside all candidates, and each of these beside the others."""
-        background = self.background.fit(
-            counts,
-            self._away_from(
-                _places(found),
-                [max(_MASKED_RADIUS, _MASKED_SIGMAS * one.extension) for one in found],
-            ),
-        )
-        return self._refitted(found, [], photons, background), background
-
-    def _refitted(
-        self,
-        found: Sequence[_Found],
-        others: Sequence[_Found],
-        photons: Photons,
-        background: BackgroundFit,
-    ) -> list[_Found]:
-        """Fit candidates in turn, each beside the rest of them and beside others that stay."""
-        settled = list(found)
-        for _ in range(_ROUNDS if len(found) > 1 else 1):
-            for place, one in enumerate(settled):
-                beside = [*settled[:place], *settled[place + 1 :], *others]
-                fit = self._fit(beside, one.source, _start(one.fit), photons, background)
-                settled[place] = replace(one, fit=fit)
-        return settled
-
-    def _simplified(self, found: Sequence[_Found]) -> list[_Found]:
-        """Give those with near neighbours the point spread function: what was wide may be two."""
-        simple = list(found)
-        for group in groups_within(_places(found), _LINKING):
-            for i in group:
-                if simple[i].width != 1.0:
-                    source = self.local_source(self.offset_of(found[i].fit.xi, found[i].fit.eta))
-                    image = self._image(source)
-                    simple[i] = replace(found[i], source=source, image=image, width=1.0)
-        return simple
-
-    def _needed(
-        self,
-        found: Sequence[_Found],
-        least: float,
-        photons: Photons,
-        background: BackgroundFit,
-    ) -> list[_Found]:
-        """Drop candidates that their neighbours explain, the least needed first."""
-        needed = list(found)
-        for group in groups_within(_places(found), _LINKING):
-            pieces = [found[i] for i in group]
-            while len(pieces) > 1:
-                near, density = self._around(pieces, needed, photons, background)
-                before = _gain(near, density, pieces)
-                losses = [before - _gain(near, density, _without(pieces, one)) for one in pieces]
-                rest = _without(pieces, pieces[int(np.argmin(losses))])
-                others = [one for one in needed if one not in pieces]
-                rest = self._refitted(rest, others, photons, background)
-                if before - _gain(near, density, rest) > least:
-                    break
-                pieces, needed = rest, [*others, *rest]
-        return needed
-
-    def _merged(
-        self, found: Sequence[_Found], counts: NDArray[np.float32], photons: Photons
-    ) -> list[_Found]:
-        """Put one extended source in the place of candidates that it explains better."""
-        merged = list(found)
-        groups = groups_within(_places(found), _LINKING)
-        wide = [[i] for i, one in enumerate(found) if one.width > _WIDE]
-        for group in (*groups, *wide):
-            pieces = [found[i] for i in group]
-            # The outskirts of an extended source must not raise the background.
-            radii = [_EXTENDED_RADIUS if one in pieces else _MASKED_RADIUS for one in found]
-            background = self.background.fit(counts, self._away_from(_places(found), radii))
-            near, density = self._around(pieces, merged, photons, background)
-            fits = [one.fit for one in pieces]
-            xi, eta = centre_of(fits)
-            point = self.local_source(self.offset_of(xi, eta))
-            parameters = sum(_OF_A_POINT + (one.width != 1.0) for one in pieces)
-            rival = Rival(_gain(near, density, pieces), parameters)
-            best = one_instead(near, density, point.spread, fits, rival)
-            if best is None:
-                continue
-            source = point.spread(best.sigma)
-            merged = [one for one in merged if one not in pieces]
-            fit = self._fit(merged, source, (xi, eta, best.counts), photons, background)
-            image = SourceImage.of(self.filter, source)
-            significance = max(one.significance for one in pieces)
-            merged.append(_Found(fit, source, image, significance, 1.0, best.sigma))
-        return merged
-
-    def _around(
-        self,
-        pieces: Sequence[_Found],
-        found: Sequence[_Found],
-        photons: Photons,
-        background: BackgroundFit,
-    ) -> tuple[Photons, FloatArray]:
-        """Return the photons about some candidates, and the density of all but these at each."""
-        xi, eta = centre_of([one.fit for one in pieces])
-        others = [one for one in found if one not in pieces]
-        wide = self.local_source(self.offset_of(xi, eta)).spread(EXTENSIONS[-1])
-        near, density, _ = self._beside_others(others, wide, (xi, eta), photons, background)
-        return near, density
-
-    def _fit(
-        self,
-        others: Sequence[_Found],
-        source: LocalSource,
-        start: tuple[float, float, float],
-        photons: Photons,
-        background: BackgroundFit,
-    ) -> Refined:
-        """Fit a source beside others."""
-        near, density, level = self._beside_others(others, source, start[:2], photons, background)
-        return refine(near, density, source, level, start, level_error=background.scale_error)
-
-    def _beside_others(
-        self,
-        others: Sequence[_Found],
-        source: LocalSource,
-        place: tuple[float, float],
-        photons: Photons,
-        background: BackgroundFit,
-    ) -> tuple[Photons, FloatArray, FloatArray]:
-        """Return the photons in reach, the density [deg-2] of all else at each, and at the place.
-
-        All else is the background and the other sources.
-        """
-        xi, eta = place
-        near = photons.near(xi, eta, source.reach)
-        pixel_area = self.grid.pixel_size**2
-        row, column = self.places.pixel(near.xi, near.eta)
-        density = background.counts[near.band, row, column].astype(np.float64) / pixel_area
-        here = self.places.pixel(np.array([xi]), np.array([eta]))
-        level = background.counts[:, here[0][0], here[1][0]].astype(np.float64) / pixel_area
-        for other in others:
-            distance = np.hypot(near.xi - other.fit.xi, near.eta - other.fit.eta)
-            shape, _ = other.source.evaluate(near.band, distance)
-            density = density + max(other.fit.counts, 0.0) * shape
-            apart = np.full(len(level), np.hypot(xi - other.fit.xi, eta - other.fit.eta))
-            shape, _ = other.source.evaluate(np.arange(len(level)), apart)
-            level = level + max(other.fit.counts, 0.0) * shape
-        return near, np.maximum(density, _TINY), np.maximum(level, _TINY)
+                fit = self._fit(others, source, start_of(fit), photons, background)
+        return Found(fit, source, self._image(source), peak.significance, width)
 
     def _candidate(
-        self, one: _Found, found: Sequence[_Found], background: BackgroundFit, roughness: float
+        self, one: Found, found: Sequence[Found], background: BackgroundFit, roughness: float
     ) -> Candidate:
         fit = one.fit
         radius = one.source.containment_radius(_INNER)
@@ -537,7 +326,7 @@ class SkySearch:
         if others and min(others) < _BLEND * radius:
             flags.append("blended")
         known = self.settings.psf_known
-        if one.extension > (0 if known else radius / 2) or (known and one.width > _WIDE):
+        if one.extension > (0 if known else radius / 2) or (known and one.width > WIDE):
             flags.append("extended")
         if not fit.converged:
             flags.append("not-converged")
@@ -564,21 +353,3 @@ class SkySearch:
             margin <= y <= self.grid.n_y - 1 - margin
         )
         return not inside or self.offset_of(xi, eta) > self.settings.radius - radius
-
-
-def _start(fit: Refined) -> tuple[float, float, float]:
-    """Return where a further fit begins."""
-    return fit.xi, fit.eta, max(fit.counts, 1.0)
-
-
-def _places(found: Sequence[_Found]) -> FloatArray:
-    """Return plane coordinates [deg], shape (n, 2)."""
-    return np.array([(one.fit.xi, one.fit.eta) for one in found])
-
-
-def _gain(photons: Photons, background: FloatArray, pieces: Sequence[_Found]) -> float:
-    return pieces_gain(photons, background, [(one.source, one.fit) for one in pieces])
-
-
-def _without(found: Sequence[_Found], gone: _Found) -> list[_Found]:
-    return [one for one in found if one is not gone]
