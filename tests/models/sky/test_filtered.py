@@ -1,0 +1,96 @@
+"""The filtered map beside known sources: what they send is expected, no more and no less."""
+
+import numpy as np
+import pytest
+
+from skysift.models.sky.extended import Rival, groups_within, one_instead
+from skysift.models.sky.filtered import FilteredMap, Shining, SourceImage
+from skysift.models.sky.local_source import Photons
+from skysift.models.sky.refine import from_peak
+from skysift.models.sky.stamps import source_stamp
+
+
+@pytest.fixture(scope="module")
+def search(sky):
+    return sky.search()
+
+
+def with_source(sky, counts, row, column):
+    """Expected counts of a source in the middle of a pixel, on a background."""
+    stamp = counts * source_stamp(sky.local(), sky.grid.pixel_size, 1.0)
+    half = stamp.shape[1] // 2
+    image = np.zeros((4, 200, 200))
+    y, x = row + 40, column + 40
+    image[:, y - half : y + half + 1, x - half : x + half + 1] = stamp
+    return image[:, 40:160, 40:160].astype(np.float32)
+
+
+def seen(search, counts, background):
+    return FilteredMap(
+        search.filter, search.places, search.searched, search.filter(counts), background
+    )
+
+
+def test_a_known_source_leaves_nothing_to_find(sky, search):
+    background = sky.background.astype(np.float32)
+    row, column = 50, 70
+    field = seen(search, background + with_source(sky, 200.0, row, column), background)
+    xi, eta = (float(axis[i]) for axis, i in zip(search.places.axes, (column, row), strict=True))
+    known = Shining(xi, eta, 200.0, SourceImage.of(search.filter, sky.local()))
+    bright = field.peak()
+    assert (bright.row, bright.column) == (row, column)
+    assert bright.significance > 10
+    ratio = field._beside([known], -1.0)
+    empty = seen(search, background, background).ratio
+    np.testing.assert_allclose(ratio[search.searched], empty[search.searched], atol=0.15)
+    assert field.peak([known], -1.0) is None
+
+
+def test_the_height_of_a_peak_tells_the_counts(sky, search):
+    background = sky.background.astype(np.float32)
+    image = SourceImage.of(search.filter, sky.local())
+    peaks = [
+        seen(search, background + with_source(sky, n, 60, 75), background).at(60, 75).excess
+        for n in (100.0, 300.0)
+    ]
+    assert (peaks[1] - peaks[0]) / image.mean[0] == pytest.approx(200.0, rel=0.01)
+
+
+def test_the_summit_is_between_pixels(sky, search, rng):
+    errors = []
+    for _ in range(20):
+        place = (0.3 + rng.uniform(-0.0125, 0.0125), 0.2 + rng.uniform(-0.0125, 0.0125))
+        counts, _ = sky.draw(rng, (place, 20.0))
+        field = seen(search, counts, sky.background.astype(np.float32))
+        errors.append(np.subtract(field.summit(field.peak()), place))
+    assert np.sqrt(np.mean(np.square(errors))) < 0.004  # a pixel alone would be off by 0.007
+
+
+def test_nothing_is_looked_for_near_a_known_source(sky, search, rng):
+    counts, _ = sky.draw(rng, ((0.3, 0.2), 3.0))
+    field = seen(search, counts, sky.background.astype(np.float32))
+    dim = Shining(0.3, 0.2, 0.0, SourceImage.of(search.filter, sky.local()))
+    peak = field.peak([dim], 0.1)
+    xi, eta = search.places.axes
+    assert np.hypot(xi[peak.column] - 0.3, eta[peak.row] - 0.2) > 0.1
+
+
+def test_groups_are_chains():
+    places = np.array([[0.0, 0.0], [0.5, 0.0], [1.0, 0.0], [2.0, 0.0], [2.0, 0.4], [5.0, 5.0]])
+    assert groups_within(places, 0.6) == [[0, 1, 2], [3, 4]]
+    assert groups_within(places[:1], 0.6) == []
+
+
+def test_a_gaussian_has_to_earn_its_parameters(sky, rng):
+    """The same photons: a Gaussian replaces pieces if it explains more, or as much with fewer."""
+    local = sky.local()
+    xi, eta, band = sky.photons_of((0.0, 0.0), 8.0, rng, sigma=0.22)
+    photons = Photons(xi, eta, band.astype(np.int64), np.ones(len(xi)))
+    background = np.full(len(xi), 5.0)
+    fit = from_peak((0.0, 0.0), float(len(xi)), local, np.ones(4))
+    best = one_instead(photons, background, local.spread, [fit], Rival(0.0, 3))
+    assert best.sigma == 0.22
+    assert best.counts == pytest.approx(len(xi), rel=0.1)
+    for parameters, wins in ((4, False), (9, True)):
+        rival = Rival(best.gain + 5.0, parameters)
+        assert (one_instead(photons, background, local.spread, [fit], rival) is not None) is wins
