@@ -10,15 +10,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from skysift.models.sky.local_source import Photons
-from skysift.models.sky.refine import _band_counts
+from skysift.models.sky.local_source import LocalSource, Photons
+from skysift.models.sky.refine import Refined, _band_counts
 from skysift.models.sky.search import SkySearch
+from skysift.models.sky.width import best_width
 
 __all__ = ["ForcedCounts", "forced_counts"]
 
 FloatArray = NDArray[np.float64]
 
 _MASKED_RADIUS = 0.4  # deg about the place that the background does not see
+_BRIGHT = 5.0  # counts over their error, from where a width can be measured
 _TINY = 1e-12
 
 
@@ -48,6 +50,8 @@ def forced_counts(
 ) -> ForcedCounts:
     """Fit the counts of a point source at a place, its background measured around it.
 
+    Where the point spread function is only supposed, a bright source measures its own width.
+
     Parameters
     ----------
     search : SkySearch
@@ -74,14 +78,32 @@ def forced_counts(
     per_area = background.counts / search.grid.pixel_size**2
     row, column = search.places.pixel(near.xi, near.eta)
     here = search.places.pixel(np.array([xi]), np.array([eta]))
-    fitted, variance = _band_counts(
-        near,
-        np.maximum(per_area[near.band, row, column].astype(np.float64), _TINY),
-        source,
-        np.maximum(per_area[:, here[0][0], here[1][0]].astype(np.float64), _TINY),
-        place=place,
-        level_error=background.scale_error,
-    )
-    return ForcedCounts(
-        float(fitted.sum()), float(np.sqrt(variance.sum())), fitted, np.sqrt(variance)
+    behind = np.maximum(per_area[near.band, row, column].astype(np.float64), _TINY)
+    level = np.maximum(per_area[:, here[0][0], here[1][0]].astype(np.float64), _TINY)
+
+    def fit(shape: LocalSource) -> ForcedCounts:
+        fitted, variance = _band_counts(
+            near, behind, shape, level, place=place, level_error=background.scale_error
+        )
+        total, error = float(fitted.sum()), float(np.sqrt(variance.sum()))
+        return ForcedCounts(total, error, fitted, np.sqrt(variance))
+
+    found = fit(source)
+    if search.settings.psf_known or found.counts < _BRIGHT * found.error:
+        return found
+    return fit(source.widened(best_width(near, behind, source, _as_fit(place, found))))
+
+
+def _as_fit(place: tuple[float, float], found: ForcedCounts) -> Refined:
+    """Return counts at a given place in the form of a fit, whose place is certain."""
+    nowhere, unknown = np.zeros((2, 2)), float("nan")
+    return Refined(
+        *place,
+        nowhere,
+        found.counts,
+        found.error,
+        found.by_band,
+        found.by_band_error,
+        unknown,
+        converged=True,
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skysift.core.errors import DataUnavailableError
 from skysift.core.task import Progress, silent
@@ -21,12 +22,14 @@ from skysift.data.sky.event_list import EventList
 from skysift.data.sky.gadf_index import ObservationIndex, open_index
 from skysift.data.sky.tangent import TangentGrid, separation
 from skysift.evaluate.aperture import Circle, reflected_on_off, reflected_regions
+from skysift.evaluate.ellipse import ErrorEllipse, ellipse_scale
 from skysift.evaluate.intervals import wilson_interval
 from skysift.evaluate.localisation import (
     ellipse_containment,
     error_quantile,
     mahalanobis_squared,
     poisson_interval,
+    quantile_of_bounds,
 )
 from skysift.models.sky.candidate import Candidate
 from skysift.models.sky.search import SearchSettings
@@ -44,6 +47,8 @@ from skysift.tasks.gamma_sky.reference import GammapySearch, gammapy_on_off, gam
 from skysift.tasks.gamma_sky.simulation.field import Field
 
 __all__ = ["ATTRIBUTION", "FLARE_RUNS", "STEADY_RUNS", "evaluate_hess"]
+
+BoolArray = NDArray[np.bool_]
 
 ATTRIBUTION = (
     "This work made use of data from the H.E.S.S. DL3 public test data release 1 "
@@ -68,7 +73,11 @@ _BANDS = np.geomspace(0.4, 20.0, 7)
 _WINDOW = 100.0  # s
 _SHORTEST = 0.9  # of a window that still counts
 _FOUND_WITHIN = 0.2
+_STATED = 0.68
+_NOT_FOUND = dict.fromkeys(("error", "squared", "stated68", "excess"), float("nan"))
 _APERTURE = 0.1  # deg
+_CENTROID_RADIUS, _CENTROID_RING = 0.12, (0.25, 0.45)  # deg
+_CENTROID_STEPS = 30
 _LOW_PEAK = 4.0
 _FALSE_ALARMS = 0.01
 _LOOSE = 0.5  # so that a source below the threshold still has a significance
@@ -185,12 +194,36 @@ def _steady(run: _Run, place: tuple[float, float], trials: TrialsTable) -> dict[
         key = "known" if name == KNOWN else "free"
         row[f"{key}_significance"] = None if near is None else statistic_of(result, near[1])
         row[f"{key}_distance"] = None if near is None else near[0]
+        row[f"{key}_err68"] = None if near is None else _stated(near[1])
         row[f"{key}_listed"] = near is not None and any(near[1] is one for one in listed)
         row[f"{key}_others"] = len(listed) - row[f"{key}_listed"]
     on = Circle(*place, _APERTURE)
-    ours = reflected_on_off(run.events, on, reflected_regions(on, run.events.pointing))
-    row["li_ma"] = None if ours is None else ours.significance
+    ours = _li_ma(run.events, on)
+    row["li_ma"] = ours if np.isfinite(ours) else None
+    row["centroid_distance"], row["centroid_error"] = _centroid(run.events, place)
     return row | _gammapy_row(run, on)
+
+
+def _centroid(events: EventList, place: tuple[float, float]) -> tuple[float, float]:
+    """Return how far the mean of a source's photons lies from a place, and its error [deg].
+
+    A judge that supposes no point spread function and no filter: the mean of the photons within a
+    circle about itself, less an even background from a ring.
+    """
+    x, y = TangentGrid(*place).to_plane(events.ra, events.dec)
+    centre = np.zeros(2)
+    spread = np.nan
+    for _ in range(_CENTROID_STEPS):
+        away = np.stack([x, y]) - centre[:, None]
+        radius = np.hypot(*away)
+        inside = radius < _CENTROID_RADIUS
+        inner, outer = _CENTROID_RING
+        around = int(np.sum((radius > inner) & (radius < outer)))
+        behind = around * _CENTROID_RADIUS**2 / (outer**2 - inner**2)
+        excess = max(float(inside.sum()) - behind, 1.0)
+        centre += away[:, inside].sum(axis=1) / excess
+        spread = float(np.sqrt((away[:, inside] ** 2).sum() / 2)) / excess
+    return float(np.hypot(*centre)), spread
 
 
 def _gammapy_row(run: _Run, on: Circle) -> dict[str, Any]:
@@ -214,30 +247,46 @@ def _flare(run: _Run, trials: TrialsTable) -> list[dict[str, Any]]:
     """Return a row per window and method of a run of the flare."""
     methods = run.methods(_WINDOW * run.events.live_fraction, trials)
     start, stop = float(run.events.gti.start[0]), float(run.events.gti.stop[-1])
+    on = Circle(*_PKS_2155, _APERTURE)
     rows = []
     for begin in np.arange(start, stop, _WINDOW):
         window = run.events.between(begin, begin + _WINDOW)
         if window.gti.duration < _SHORTEST * _WINDOW:
             continue
         observed = run.observed(window)
+        known = {"run": run.obs_id, "start": float(begin - start), "li_ma": _li_ma(window, on)}
         for name, method in methods.items():
             result = method(observed.counts, observed.photons)
             near = _nearest(observed, result.candidates, _PKS_2155)
-            error, candidate = (np.nan, None) if near is None else near
             rows.append(
                 {
-                    "run": run.obs_id,
-                    "start": float(begin - start),
+                    **known,
                     "method": name,
-                    "error": error,
-                    "squared": np.nan
-                    if candidate is None
-                    else _squared(observed, candidate, _PKS_2155),
-                    "excess": np.nan if candidate is None else candidate.excess,
-                    "others": len(result.candidates) - (candidate is not None),
+                    **(_NOT_FOUND if near is None else _measured(observed, *near)),
+                    "others": len(result.candidates) - (near is not None),
                 }
             )
     return rows
+
+
+def _li_ma(events: EventList, on: Circle) -> float:
+    """Return the significance at a place that is known, NaN where it cannot be measured."""
+    found = reflected_on_off(events, on, reflected_regions(on, events.pointing))
+    return float("nan") if found is None else found.significance
+
+
+def _measured(observed: Observed, error: float, found: Candidate) -> dict[str, float]:
+    return {
+        "error": error,
+        "squared": _squared(observed, found, _PKS_2155),
+        "stated68": _stated(found),
+        "excess": found.excess,
+    }
+
+
+def _stated(found: Candidate) -> float:
+    """Return the 68 % radius [deg] that a candidate states."""
+    return float(ErrorEllipse.of_covariance(found.covariance).radius(_STATED)[0])
 
 
 def _empty(run: _Run, trials: TrialsTable) -> list[dict[str, Any]]:
@@ -292,10 +341,20 @@ def _flare_facts(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
                 "found": as_facts(wilson_interval(int(found.sum()), len(mine)), len(mine)),
                 "error68": as_facts(error_quantile(error[found]), int(found.sum())),
                 **contained,
+                "stated68": _quantile_of_stated(mine, found),
+                "missed": [round(float(row["li_ma"]), 2) for row in mine if np.isnan(row["error"])],
                 "others": sum(row["others"] for row in mine),
             }
         )
     return facts
+
+
+def _quantile_of_stated(rows: Sequence[dict[str, Any]], found: BoolArray) -> float | None:
+    """Return the 68 % error that the stated ellipses amount to, all windows together."""
+    if not found.any():
+        return None
+    radius = np.array([row["stated68"] for row in rows])[found]
+    return quantile_of_bounds(radius / ellipse_scale(_STATED), _STATED)
 
 
 def _off_facts(rows: Sequence[dict[str, Any]], n: int) -> list[dict[str, Any]]:
