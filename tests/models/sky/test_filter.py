@@ -46,12 +46,12 @@ def test_no_other_weights_tell_a_source_from_background_better(sky, bank, rng):
     source[:, 35 - size : 36 + size, 25 - size : 26 + size] = stamp[
         :, half - size : half + size + 1, half - size : half + size + 1
     ]
-    empty = rng.poisson(LEVEL[:, None, None], (900, 4, 70, 50)).astype(np.float32)
+    empty = rng.poisson(LEVEL[:, None, None], (600, 4, 70, 50)).astype(np.float32)
     full = empty + rng.poisson(source, empty.shape)
 
     def separation(value):
-        without = np.array([value(one) for one in empty[:600]])
-        present = np.array([value(one) for one in full[600:]])
+        without = np.array([value(one) for one in empty[:400]])
+        present = np.array([value(one) for one in full[400:]])
         return (present > np.quantile(without, 0.99)).mean()
 
     weights = np.zeros((4, 70, 50))

@@ -32,13 +32,13 @@ def test_a_source_is_found_within_its_errors(sky, search, rng):
 
 
 def test_the_ellipses_hold_as_many_truths_as_they_say(sky, search, rng):
-    inside, n = 0, 120
+    inside, n = 0, 80
     for _ in range(n):
         place = rng.uniform(-0.6, 0.6, 2)
         (one,) = search(*sky.draw(rng, (tuple(place), 0.6))).candidates[:1]
         away = np.array([one.xi, one.eta]) - place
         inside += away @ np.linalg.solve(one.covariance, away) < 2.279  # chi2 of 68 %, 2 degrees
-    # 68 % of 120, five standard deviations.
+    # 68 % of 80, five standard deviations.
     assert abs(inside / n - 0.68) < 5 * np.sqrt(0.68 * 0.32 / n)
 
 
@@ -94,7 +94,7 @@ def test_without_a_fit_a_bright_source_has_no_ghosts_either(sky, rng):
 
 
 def test_the_peak_alone_is_nearly_as_good_as_a_fit(sky, rng):
-    peaks, inside, n = sky.search(fit=False), 0, 80
+    peaks, inside, n = sky.search(fit=False), 0, 50
     for _ in range(n):
         place = rng.uniform(-0.6, 0.6, 2)
         (one,) = peaks(sky.draw(rng, (tuple(place), 0.6))[0]).candidates[:1]
