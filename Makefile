@@ -38,6 +38,9 @@ bench: $(TEST_ENV)/.ready
 	@$(TEST_ENV)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt -e ".[bench]"
 	@$(TEST_ENV)/bin/python benchmarks/gamma_hadron.py
 	@$(TEST_ENV)/bin/python benchmarks/predict_file.py
+	@$(TEST_ENV)/bin/python benchmarks/gamma_sky.py
+	@$(TEST_ENV)/bin/python benchmarks/gamma_sky_cleaner.py
+	@$(TEST_ENV)/bin/python benchmarks/gamma_sky_read.py
 
 $(DEMO_ENV)/.ready: pyproject.toml constraints.txt
 	@$(call new_environment,$(DEMO_ENV))

@@ -327,7 +327,7 @@ def _power_law_integral(
 ) -> FloatArray:
     """Return the integral of the power law through two points; zero where an end is zero."""
     width = np.log(high / low)
-    positive = (lower > 0) & (upper > 0)
+    positive = (lower * low > 0) & (upper * high > 0)  # products may underflow
     growth = np.log(
         np.divide(upper * high, lower * low, out=np.ones_like(lower), where=positive)
     )  # of energy times rate
