@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter
 
 from skysift.models.sky.filter import FilterBank
 from skysift.models.sky.network.runtime import NetworkOutput, SkyNetwork, conditions_of, groups_of
@@ -20,6 +21,8 @@ __all__ = ["NetworkBackground", "NetworkFit"]
 Floats = NDArray[np.float32]
 
 _SOURCE_SHARE = 0.3  # of the background: pixels with more counts of sources do not set its level
+_DROP = 0.7  # of the typical background about a source: below it is a hole
+_RING = 33  # pixels across: the background is taken from within half of it
 _TRACE = np.float32(0.02)
 _DARKEST, _BRIGHTEST = np.float32(0.05), np.float32(50.0)
 _SMALL = np.float32(1e-9)
@@ -91,8 +94,9 @@ class NetworkBackground:
         counts : array, shape (n_bands, n_y, n_x)
             Raw counts.
         weight : array, shape (n_y, n_x), or None
-            1 where a pixel sets the level, 0 where a source is. With weights, what the network
-            said of the same array in the call before, without them, is used again.
+            1 where a pixel sets the level, 0 where a source is. What the network said of the same
+            array in the call before, without weights, is kept as the output of the fit; the
+            background is asked for again without the sources.
 
         Raises
         ------
@@ -106,6 +110,12 @@ class NetworkBackground:
             last = self._local.last = (counts, smooth, output)
         _, smooth, output = last
         sharp = smooth.counts * output.factor[self._groups]
+        if weight is not None:
+            smooth = self.model.fit(counts, weight)
+            factor = sharp / np.maximum(smooth.counts, _SMALL)
+            without = _without_sources(counts, smooth.counts, factor, weight > 0)
+            factor = self._network(without, smooth.counts, self._conditions).factor
+            sharp = smooth.counts * factor[self._groups]
         faint = output.source.sum(axis=0) < _SOURCE_SHARE * sharp.sum(axis=0)
         used = faint.astype(np.float32) if weight is None else faint * weight.astype(np.float32)
         level, error = _level(counts, sharp, used)
@@ -130,6 +140,26 @@ class NetworkBackground:
         here = (self._sums @ even.reshape(len(even), -1)).reshape(mean.shape)
         ratio = np.clip(mean / np.maximum(here, _SMALL), _DARKEST, _BRIGHTEST)
         return np.asarray(even * ratio)
+
+
+def _without_sources(
+    counts: Floats, smooth: Floats, factor: Floats, shown: NDArray[np.bool_]
+) -> Floats:
+    """Return the map with background drawn in the place of sources.
+
+    The network takes a part of a faint source for background, and would again: it is asked once
+    more without the source. A drop of the background below a source, as a hole makes it, is kept; a
+    rise is what the source may have caused.
+    """
+    hidden = ~shown
+    inside = factor[:, hidden]
+    ring = shown & maximum_filter(hidden, size=_RING)
+    typical = np.median(factor[:, ring], axis=1, keepdims=True) if ring.any() else inside
+    calm = np.where(inside > _DROP * typical, typical, inside)
+    filled = counts.copy()
+    # The same map gives the same answer: the draw has a seed of its own.
+    filled[:, hidden] = np.random.default_rng(0).poisson(smooth[:, hidden] * calm)
+    return filled
 
 
 def _level(counts: Floats, background: Floats, used: Floats) -> tuple[Floats, NDArray[np.float64]]:
