@@ -8,6 +8,7 @@ from skysift.core.errors import InputError
 from skysift.data.sky.tangent import TangentGrid
 from skysift.evaluate.ellipse import ellipse_scale
 from skysift.report.plots import Series
+from skysift.report.plots.error_distribution import plot_error_distribution
 from skysift.report.plots.localisation import (
     plot_bias,
     plot_containment,
@@ -137,6 +138,13 @@ def test_the_line_of_honest_false_alarms_is_the_diagonal():
     axes = plot_false_alarms({"x 1": Series([0.01, 0.1], [0.012, 0.09])})
     line = axes.get_lines()[0]
     assert np.array_equal(line.get_xdata(), line.get_ydata())
+
+
+def test_what_was_not_found_keeps_the_distribution_below_one():
+    axes = plot_error_distribution({"search": [0.01, 0.02, np.nan, 0.04]})
+    curve = axes.get_lines()[0]
+    assert curve.get_ydata()[-1] == 0.75
+    assert "3 of 4 found" in axes.get_legend().get_texts()[0].get_text()
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 _SPREAD = 0.02  # of a decade, or of a place: between methods at one position
+_MANY = 300  # values, from which on narrow bins are not noise alone
 _FLUX = "Flux [Crab]"
 
 
@@ -184,7 +185,8 @@ def plot_pulls(
         There is no method.
     """
     require_some(pulls, "method")
-    edges = np.linspace(-4.5, 4.5, 37)
+    fewest = min(len(np.asarray(values)) for values in pulls.values())
+    edges = np.linspace(-4.5, 4.5, 37 if fewest > _MANY else 19)
     middle = np.linspace(-4.5, 4.5, 200)
     with drawing(ax) as axes:
         normal = np.exp(-(middle**2) / 2) / np.sqrt(2 * np.pi)

@@ -4,7 +4,8 @@ import numpy as np
 
 from skysift.data.table import FeatureTable
 from skysift.report import Block, Column, Page
-from skysift.tasks.gamma_sky.pages.reading import Facts, estimate, per_cent, radius
+from skysift.report.plots.error_distribution import plot_error_distribution
+from skysift.tasks.gamma_sky.pages.reading import COLOURS, Facts, estimate, per_cent, radius
 
 __all__ = ["add_hess"]
 
@@ -44,12 +45,12 @@ def _add_steady(block: Block, study: Facts) -> None:
         columns=[
             Column("run", "Run", format="d"),
             Column("known_distance", "With response", format=".4f"),
-            Column("known_err68", "Stated 68 %", format=".4f"),
+            Column("known_err68", "stated", format=".4f"),
             Column("free_distance", "IRF-free", format=".4f"),
-            Column("free_err68", "Stated 68 %", format=".4f"),
+            Column("free_err68", "stated", format=".4f"),
             Column("gammapy_distance", "gammapy, blind", format=".4f"),
             Column("centroid_distance", "Centroid", format=".4f"),
-            Column("centroid_error", "Its error", format=".4f"),
+            Column("centroid_error", "error", format=".4f"),
         ],
         caption="Distances from the catalogue position in degrees, beside the 68 % radius that the "
         "search states; gammapy states none. *Centroid*: the mean of the photons within 0.12 deg "
@@ -67,6 +68,18 @@ def _add_flare(block: Block, study: Facts, windows: FeatureTable | None) -> None
         f"hold the catalogue position in {per_cent(estimate(row['containment68']))}, and amount to "
         f"{row['stated68']:.4f} deg together. {_missed(row)}"
         for row in study["flare"]
+    )
+    errors = {
+        row["method"]: windows["error"][windows["method"] == row["method"]]
+        for row in study["flare"]
+    }
+    block.figure(
+        plot_error_distribution(
+            errors, label="Distance from the catalogue position [deg]", colors=COLOURS
+        ),
+        caption=f"**The flare in windows of {study['window']:g} s**: share of all windows in which "
+        "the source is found within a distance.",
+        alt="Cumulative distribution of position errors in short windows of the flare.",
     )
     block.callout(
         "note",
