@@ -1,8 +1,7 @@
 """Store the cross-validation of a run in the package, for reports that cannot wait for it.
 
-    skysift compare gamma-hadron --data magic --cv --no-tune --no-notebook --out runs/long \\
-        --models xgboost --models blend ...
-    python tools/release_comparison.py runs/long
+skysift compare gamma-hadron --data magic --cv --no-tune --no-notebook --out runs/long
+python tools/release_comparison.py runs/long
 """
 
 import json

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysift.models.sky.local_source import LocalSource, Photons
-from skysift.models.sky.refine import Refined, _band_counts
+from skysift.models.sky.refine import Refined, band_counts
 from skysift.models.sky.search import SkySearch
 from skysift.models.sky.width import best_width
 
@@ -82,7 +82,7 @@ def forced_counts(
     level = np.maximum(per_area[:, here[0][0], here[1][0]].astype(np.float64), _TINY)
 
     def fit(shape: LocalSource) -> ForcedCounts:
-        fitted, variance = _band_counts(
+        fitted, variance = band_counts(
             near, behind, shape, level, place=place, level_error=background.scale_error
         )
         total, error = float(fitted.sum()), float(np.sqrt(variance.sum()))

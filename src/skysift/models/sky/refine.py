@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from skysift.models.sky.local_source import LocalSource, Photons
 
-__all__ = ["Refined", "expected_information", "from_peak", "refine"]
+__all__ = ["Refined", "band_counts", "expected_information", "from_peak", "refine"]
 
 FloatArray = NDArray[np.float64]
 
@@ -116,7 +116,7 @@ def refine(
         xi, eta = best[:2]
     else:
         xi, eta, covariance = _posterior(photons, background, source, best, information[1])
-    by_band, variance = _band_counts(
+    by_band, variance = band_counts(
         photons, background, source, level, place=(xi, eta), level_error=level_error
     )
     density, _ = source.evaluate(photons.band, np.hypot(photons.xi - xi, photons.eta - eta))
@@ -258,7 +258,7 @@ def _posterior(
     return mean_x, mean_y, (weight * d) @ d.T
 
 
-def _band_counts(
+def band_counts(
     photons: Photons,
     background: FloatArray,
     source: LocalSource,
