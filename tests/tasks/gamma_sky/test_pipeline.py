@@ -15,6 +15,7 @@ from skysift.tasks.gamma_sky.options import CLASSICAL, PredictOptions, ReadOptio
 from skysift.tasks.gamma_sky.pipeline import search_events, search_observation, windows_of
 from skysift.tasks.gamma_sky.simulation.field import Field, Source
 from skysift.tasks.gamma_sky.simulation.photons import simulate_events
+from skysift.tasks.gamma_sky.synth import synthetic_observations
 
 TRIALS = TrialsTable(np.array([3.0]), np.array([1.0]))
 READING = ReadOptions()
@@ -224,3 +225,24 @@ def test_energies_that_nobody_sees_are_an_error():
     reading = ReadOptions(emin=1e4, emax=1e5, bands=2)
     with pytest.raises(InputError, match="sees nothing between"):
         search_events(made_up([(0.0, 60.0)]), AnalyticResponse(), reading, PLAIN, TRIALS)
+
+
+def test_the_network_finds_a_bright_source_as_the_classical_search_does():
+    data = synthetic_observations(1, np.random.default_rng(5))
+    found = {
+        method: next(
+            search_observation(
+                data.items[0],
+                data.options,
+                PredictOptions(method=method, photometry=False),
+                TrialsTable(np.array([3.0]), np.array([1.0])),
+            )
+        )
+        for method in ("likelihood-ratio", "network")
+    }
+    places = [(one.table["ra"][0], one.table["dec"][0]) for one in found.values()]
+    assert separation(*places[0], *places[1]) < 0.01
+    assert separation(*places[1], *data.items[0].truth[0]) < 0.05
+    cleaned = found["network"].cleaned()
+    total = cleaned.cleaned + cleaned.background + cleaned.residual
+    np.testing.assert_allclose(total, cleaned.counts.counts, atol=1e-4)

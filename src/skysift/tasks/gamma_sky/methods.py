@@ -8,6 +8,8 @@
     All energies in one band, then fitted.
 ``matched-filter-peak``
     The same without the fit.
+``network``
+    As the first, on a background that a network has corrected: for dead sectors and star holes.
 ``smoothed-maximum``
     The highest pixel of smoothed counts: always one candidate, no significance.
 """
@@ -20,6 +22,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from skysift.core.errors import InputError, UnknownNameError
+from skysift.core.registry import bundle_folder
 from skysift.data.irf.analytic import AnalyticResponse
 from skysift.data.irf.response import InstrumentResponse
 from skysift.data.irf.spectra import Spectrum, crab_power_law
@@ -41,7 +44,7 @@ from skysift.preprocess.sky_background import (
     BackgroundFit,
     BackgroundModel,
 )
-from skysift.tasks.gamma_sky.options import CLASSICAL
+from skysift.tasks.gamma_sky.options import CLASSICAL, NETWORK
 
 __all__ = ["CLASSICAL", "FieldSetup", "Method", "make_method"]
 
@@ -189,12 +192,12 @@ def make_method(
     trials: TrialsTable,
     settings: SearchSettings | None = None,
 ) -> Method:
-    """Return a classical method, ready for maps of one field.
+    """Return a method, ready for maps of one field.
 
     Parameters
     ----------
     name : str
-        One of `CLASSICAL`.
+        One of `CLASSICAL`, or `NETWORK`, which brings its own calibration.
     setup : FieldSetup
         The field.
     trials : TrialsTable
@@ -209,8 +212,8 @@ def make_method(
     InputError
         If the response sees nothing in the bands.
     """
-    if name not in CLASSICAL:
-        raise UnknownNameError("method", name, CLASSICAL)
+    if name not in (*CLASSICAL, NETWORK):
+        raise UnknownNameError("method", name, (*CLASSICAL, NETWORK))
     if name == "smoothed-maximum":
         return SmoothedMaximum(setup)
     chosen = replace(
@@ -219,6 +222,15 @@ def make_method(
         psf_known=setup.response is not None,
     )
     folded = setup.folded()
+    if name == NETWORK:  # its module trains with the methods of this one, hence imports it
+        from skysift.models.sky.network.search import NetworkSearch  # noqa: PLC0415
+        from skysift.tasks.gamma_sky.network_training import load_network_bundle  # noqa: PLC0415
+
+        bundle = load_network_bundle(bundle_folder("gamma-sky", NETWORK))
+        classical = folded.search(bundle.trials, chosen)
+        return _Bands(
+            NetworkSearch(classical, bundle.network, livetime=setup.livetime), folded.bands
+        )
     if name.startswith("matched-filter"):
         return _OneBand(folded.in_one_band().search(trials, chosen), folded.bands)
     return _Bands(folded.search(trials, chosen), folded.bands)

@@ -14,6 +14,7 @@ __all__ = [
     "CLASSICAL",
     "FITTED",
     "METHODS",
+    "NETWORK",
     "CompareOptions",
     "EvaluateOptions",
     "PredictOptions",
@@ -29,8 +30,9 @@ CLASSICAL = (
     "matched-filter-peak",
     "smoothed-maximum",
 )
-METHODS = (*CLASSICAL, "gammapy")
-FITTED = ("likelihood-ratio", "matched-filter")
+NETWORK = "network"
+METHODS = (*CLASSICAL, NETWORK, "gammapy")
+FITTED = ("likelihood-ratio", "matched-filter", NETWORK)
 """Methods that fit what they find, and so say what they expect of each pixel."""
 
 _ENERGIES = {"": 1.0, "tev": 1.0, "gev": 1e-3, "mev": 1e-6, "pev": 1e3}
