@@ -69,15 +69,15 @@ def test_an_optimiser_finds_the_same_maximum(prior, rng):
     """The same posterior, pixel by pixel, by another hand."""
     counts = rng.poisson(truth((0.8, 1.2, 1.0), linear=-0.3, gradient=(0.1, 0.2)))
     model = BackgroundModel(TEMPLATE, XI, ETA, prior, cell=1)
-    terms = np.stack([np.ones(U.size), U.ravel(), U.ravel() ** 2])
+    terms = np.stack([U.ravel() ** order for order in range(5)])
     slope = np.stack([XI.ravel(), ETA.ravel()]) / RADIUS
     observed, expected = counts.reshape(3, -1), TEMPLATE.reshape(3, -1)
     start = np.log((observed.sum(axis=1) + 0.5) / expected.sum(axis=1))
-    centre = np.concatenate([np.stack([start, 0 * start, 0 * start], axis=1).ravel(), [0, 0]])
-    width = np.array([prior.scale, prior.shape, prior.shape] * 3 + [prior.gradient] * 2)
+    centre = np.concatenate([np.outer(start, np.eye(5)[0]).ravel(), [0, 0]])
+    width = np.array([prior.scale, *[prior.shape] * 4] * 3 + [prior.gradient] * 2)
 
     def loss(x):
-        exponent = x[:9].reshape(3, 3) @ terms + x[9:] @ slope
+        exponent = x[:15].reshape(3, 5) @ terms + x[15:] @ slope
         mean = expected * np.exp(exponent)
         value = mean.sum() - np.vdot(observed, exponent) + (((x - centre) / width) ** 2).sum() / 2
         residual = mean - observed
@@ -85,9 +85,9 @@ def test_an_optimiser_finds_the_same_maximum(prior, rng):
         return value, gradient + (x - centre) / width**2
 
     best = minimize(loss, centre, jac=True, method="BFGS", options={"gtol": 1e-4})
-    mean = expected * np.exp(best.x[:9].reshape(3, 3) @ terms + best.x[9:] @ slope)
+    mean = expected * np.exp(best.x[:15].reshape(3, 5) @ terms + best.x[15:] @ slope)
     np.testing.assert_allclose(model.fit(counts).counts.reshape(3, -1), mean, rtol=2e-3)
-    np.testing.assert_allclose(model.fit(counts).gradient, best.x[9:], atol=1e-3)
+    np.testing.assert_allclose(model.fit(counts).gradient, best.x[15:], atol=1e-3)
 
 
 def test_cells_tell_what_pixels_tell(rng):

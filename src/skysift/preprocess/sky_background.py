@@ -1,12 +1,12 @@
 """Background of a counts map, fitted to the map itself: no instrument response is needed.
 
-The logarithm of the background of each energy band is that of a template plus a constant, terms in
-the square and the fourth power of the distance from the pointing, and a gradient that the bands
-share:
+The logarithm of the background of each energy band is that of a template plus a constant, even
+powers of the distance from the pointing up to the eighth, and a gradient that the bands share:
 
-    ln b_k(x) = ln t_k(x) + c_k + a_k u + q_k u^2 + g . x / R,    u = (r / R)^2
+    ln b_k(x) = ln t_k(x) + c_k + sum_n a_kn u^n + g . x / R,    u = (r / R)^2,  n = 1..4
 
-with R the radius of the field. It is a Poisson regression (McCullagh & Nelder 1989, section 6) on
+with R the radius of the field. Fewer powers are enough for minutes; in half an hour what they leave
+of the shape passes for sources. It is a Poisson regression (McCullagh & Nelder 1989, section 6) on
 cells of several pixels, with Gaussian priors on the shape terms: narrow ones trust the template,
 wide ones trust the map.
 """
@@ -22,6 +22,7 @@ __all__ = ["BackgroundFit", "BackgroundModel", "BackgroundPrior"]
 
 FloatArray = NDArray[np.float64]
 
+_OWN_TERMS = 5  # of each band: its level and four powers of u
 _RIDGE = 1e-9
 _CONVERGED = 1e-2  # Newton's error after such a step is about its square
 _MOST_STEPS = 20
@@ -41,7 +42,7 @@ class BackgroundPrior:
     scale : float
         Of the logarithm of the level of each band; infinite leaves it to the map.
     shape : float
-        Of the two radial terms at the rim of the field, per band.
+        Of each radial term at the rim of the field, per band.
     gradient : float
         Of the gradient, as the change of the logarithm from the centre to the rim.
     """
@@ -125,7 +126,8 @@ class BackgroundModel:
         seen = self.template.sum(axis=0) > 0
         radius = float(np.sqrt(self.xi**2 + self.eta**2)[seen].max())
         u = np.minimum((self.xi**2 + self.eta**2) / radius**2, 1.0)
-        terms = np.stack([np.ones_like(u), u, u**2, self.xi / radius, self.eta / radius])
+        powers = [u**order for order in range(_OWN_TERMS)]
+        terms = np.stack([*powers, self.xi / radius, self.eta / radius])
         n_y, n_x = self.template.shape[1:]
         object.__setattr__(self, "_by_rows", _membership(n_y, self.cell).T.copy())
         object.__setattr__(self, "_by_columns", _membership(n_x, self.cell))
@@ -205,7 +207,7 @@ class BackgroundModel:
             fitted,
             solution.scale_error,
             solution.scale,
-            solution.coefficients[0, 3:],
+            solution.coefficients[0, _OWN_TERMS:],
             solution.steps,
         )
 
@@ -237,12 +239,14 @@ def _poisson_regression(
     """
     n_bands, n_terms = len(observed), len(terms)
     start = np.log((observed.sum(1) + _LEAST_COUNTS) / (expected.sum(1) + _RIDGE))
-    centre = np.stack([start, np.zeros(n_bands), np.zeros(n_bands)], axis=1)
+    centre = np.zeros((n_bands, _OWN_TERMS))
+    centre[:, 0] = start
     own, common = centre, np.zeros(2)
-    own_precision = np.array([prior.scale, prior.shape, prior.shape]) ** -2.0
+    own_precision = np.full(_OWN_TERMS, prior.shape) ** -2.0
+    own_precision[0] = prior.scale**-2.0
     common_precision = np.full(2, prior.gradient**-2.0)
     products = (terms[:, None] * terms[None]).reshape(n_terms**2, -1).T
-    a, g = terms[:3], terms[3:]
+    a, g = terms[:_OWN_TERMS], terms[_OWN_TERMS:]
 
     def state(own: FloatArray, common: FloatArray) -> tuple[FloatArray, float]:
         """Return the expected counts and the logarithm of the posterior."""
@@ -254,17 +258,19 @@ def _poisson_regression(
 
     mean, height = state(own, common)
     steps, largest = 0, np.inf
-    inverse = np.zeros((n_bands, 3, 3))
+    inverse = np.zeros((n_bands, _OWN_TERMS, _OWN_TERMS))
     while steps < _MOST_STEPS and largest > _CONVERGED:
         steps += 1
         residual = observed - mean
         own_gradient = residual @ a.T - (own - centre) * own_precision
         common_gradient = g @ residual.sum(0) - common * common_precision
         hessian = (mean @ products).reshape(n_bands, n_terms, n_terms)
-        inverse = np.asarray(np.linalg.inv(hessian[:, :3, :3] + np.diag(own_precision)))
-        cross = hessian[:, :3, 3:]
+        inverse = np.asarray(
+            np.linalg.inv(hessian[:, :_OWN_TERMS, :_OWN_TERMS] + np.diag(own_precision))
+        )
+        cross = hessian[:, :_OWN_TERMS, _OWN_TERMS:]
         folded = inverse @ cross
-        schur = hessian[:, 3:, 3:].sum(0) + np.diag(common_precision)
+        schur = hessian[:, _OWN_TERMS:, _OWN_TERMS:].sum(0) + np.diag(common_precision)
         schur -= (cross.transpose(0, 2, 1) @ folded).sum(0)
         shared = (folded.transpose(0, 2, 1) @ own_gradient[..., None])[..., 0].sum(0)
         common_step = np.linalg.solve(schur, common_gradient - shared)
