@@ -22,7 +22,6 @@ __all__ = ["BackgroundFit", "BackgroundModel", "BackgroundPrior"]
 
 FloatArray = NDArray[np.float64]
 
-_OWN_TERMS = 5  # of each band: its level and four powers of u
 _RIDGE = 1e-9
 _CONVERGED = 1e-2  # Newton's error after such a step is about its square
 _MOST_STEPS = 20
@@ -45,11 +44,14 @@ class BackgroundPrior:
         Of each radial term at the rim of the field, per band.
     gradient : float
         Of the gradient, as the change of the logarithm from the centre to the rim.
+    powers : int
+        Number of radial terms per band, the even powers of the distance from the second on.
     """
 
     scale: float = 3.0
     shape: float = 0.6
     gradient: float = 0.3
+    powers: int = 4
 
 
 FROM_THE_MAP = BackgroundPrior()
@@ -126,7 +128,7 @@ class BackgroundModel:
         seen = self.template.sum(axis=0) > 0
         radius = float(np.sqrt(self.xi**2 + self.eta**2)[seen].max())
         u = np.minimum((self.xi**2 + self.eta**2) / radius**2, 1.0)
-        powers = [u**order for order in range(_OWN_TERMS)]
+        powers = [u**order for order in range(self.prior.powers + 1)]
         terms = np.stack([*powers, self.xi / radius, self.eta / radius])
         n_y, n_x = self.template.shape[1:]
         object.__setattr__(self, "_by_rows", _membership(n_y, self.cell).T.copy())
@@ -207,7 +209,7 @@ class BackgroundModel:
             fitted,
             solution.scale_error,
             solution.scale,
-            solution.coefficients[0, _OWN_TERMS:],
+            solution.coefficients[0, -2:],
             solution.steps,
         )
 
@@ -238,15 +240,16 @@ def _poisson_regression(
     which are found from the Schur complement.
     """
     n_bands, n_terms = len(observed), len(terms)
+    n_own = n_terms - 2
     start = np.log((observed.sum(1) + _LEAST_COUNTS) / (expected.sum(1) + _RIDGE))
-    centre = np.zeros((n_bands, _OWN_TERMS))
+    centre = np.zeros((n_bands, n_own))
     centre[:, 0] = start
     own, common = centre, np.zeros(2)
-    own_precision = np.full(_OWN_TERMS, prior.shape) ** -2.0
+    own_precision = np.full(n_own, prior.shape) ** -2.0
     own_precision[0] = prior.scale**-2.0
     common_precision = np.full(2, prior.gradient**-2.0)
     products = (terms[:, None] * terms[None]).reshape(n_terms**2, -1).T
-    a, g = terms[:_OWN_TERMS], terms[_OWN_TERMS:]
+    a, g = terms[:n_own], terms[n_own:]
 
     def state(own: FloatArray, common: FloatArray) -> tuple[FloatArray, float]:
         """Return the expected counts and the logarithm of the posterior."""
@@ -258,19 +261,17 @@ def _poisson_regression(
 
     mean, height = state(own, common)
     steps, largest = 0, np.inf
-    inverse = np.zeros((n_bands, _OWN_TERMS, _OWN_TERMS))
+    inverse = np.zeros((n_bands, n_own, n_own))
     while steps < _MOST_STEPS and largest > _CONVERGED:
         steps += 1
         residual = observed - mean
         own_gradient = residual @ a.T - (own - centre) * own_precision
         common_gradient = g @ residual.sum(0) - common * common_precision
         hessian = (mean @ products).reshape(n_bands, n_terms, n_terms)
-        inverse = np.asarray(
-            np.linalg.inv(hessian[:, :_OWN_TERMS, :_OWN_TERMS] + np.diag(own_precision))
-        )
-        cross = hessian[:, :_OWN_TERMS, _OWN_TERMS:]
+        inverse = np.asarray(np.linalg.inv(hessian[:, :n_own, :n_own] + np.diag(own_precision)))
+        cross = hessian[:, :n_own, n_own:]
         folded = inverse @ cross
-        schur = hessian[:, _OWN_TERMS:, _OWN_TERMS:].sum(0) + np.diag(common_precision)
+        schur = hessian[:, n_own:, n_own:].sum(0) + np.diag(common_precision)
         schur -= (cross.transpose(0, 2, 1) @ folded).sum(0)
         shared = (folded.transpose(0, 2, 1) @ own_gradient[..., None])[..., 0].sum(0)
         common_step = np.linalg.solve(schur, common_gradient - shared)

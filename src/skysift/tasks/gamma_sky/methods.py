@@ -46,7 +46,10 @@ from skysift.preprocess.sky_background import (
 )
 from skysift.tasks.gamma_sky.options import CLASSICAL, NETWORK
 
-__all__ = ["CLASSICAL", "FieldSetup", "Method", "make_method"]
+__all__ = ["CLASSICAL", "NETWORK_POWERS", "FieldSetup", "Method", "make_method"]
+
+NETWORK_POWERS = 2
+"""Radial terms of the smooth background that the shipped network was trained to correct."""
 
 FloatArray = NDArray[np.float64]
 
@@ -161,8 +164,10 @@ class FoldedField:
         )
         return replace(self, source=source, background=self.background.sum(axis=0, keepdims=True))
 
-    def search(self, trials: TrialsTable, settings: SearchSettings) -> SkySearch:
-        """Return the search by the likelihood ratio."""
+    def search(
+        self, trials: TrialsTable, settings: SearchSettings, *, powers: int = 4
+    ) -> SkySearch:
+        """Return the search by the likelihood ratio, on a background of some radial terms."""
         setup = self.setup
         x, y = field_coordinates(setup.grid, setup.pointing)
         template = self.background * setup.livetime
@@ -177,7 +182,7 @@ class FoldedField:
         return SkySearch(
             setup.grid,
             self.source,
-            BackgroundModel(template, x, y, prior),
+            BackgroundModel(template, x, y, replace(prior, powers=powers)),
             pointing=(float(xi), float(eta)),
             reference_counts=np.maximum(template[:, ring].mean(axis=1), 1e-9),
             reference_flux=flux * setup.livetime,
@@ -227,7 +232,7 @@ def make_method(
         from skysift.tasks.gamma_sky.network_training import load_network_bundle  # noqa: PLC0415
 
         bundle = load_network_bundle(bundle_folder("gamma-sky", NETWORK))
-        classical = folded.search(bundle.trials, chosen)
+        classical = folded.search(bundle.trials, chosen, powers=NETWORK_POWERS)
         return _Bands(
             NetworkSearch(classical, bundle.network, livetime=setup.livetime), folded.bands
         )

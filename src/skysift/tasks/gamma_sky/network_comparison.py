@@ -32,7 +32,7 @@ from skysift.models.sky.network.search import NetworkSearch, centres
 from skysift.models.sky.search import SearchResult, SearchSettings, SkySearch
 from skysift.models.sky.trials import TrialsTable
 from skysift.preprocess.folding import energy_bands
-from skysift.tasks.gamma_sky.methods import FieldSetup
+from skysift.tasks.gamma_sky.methods import NETWORK_POWERS, FieldSetup
 from skysift.tasks.gamma_sky.model import load_bundle
 from skysift.tasks.gamma_sky.network_training import NetworkBundle, load_network_bundle
 from skysift.tasks.gamma_sky.simulation.counts import draw_counts
@@ -149,7 +149,7 @@ def compare(
     fields = _Fields(scenario, FoldedResponse(response, energy_bands()))
 
     def searches_with(settings: SearchSettings) -> dict[str, Callable[[Floats], SearchResult]]:
-        corrected = fields.search(bundle.trials, settings)
+        corrected = fields.search(bundle.trials, settings, NETWORK_POWERS)
         network = NetworkSearch(corrected, bundle.network, livetime=scenario.exposure)
         return {
             "classical": fields.search(classical_trials, settings),
@@ -195,9 +195,9 @@ class _Fields:
         self._grid = TangentGrid(0.0, 0.0)
         self._source = (0.0, 0.0)
 
-    def search(self, trials: TrialsTable, settings: SearchSettings) -> SkySearch:
+    def search(self, trials: TrialsTable, settings: SearchSettings, powers: int = 4) -> SkySearch:
         setup = FieldSetup(self._grid, self._pointing, energy_bands(), self._scenario.exposure)
-        return setup.folded().search(trials, settings)
+        return setup.folded().search(trials, settings, powers=powers)
 
     def draw(self, rng: np.random.Generator, flux: float) -> Expectation:
         """Draw a field with one source, or none of no flux."""

@@ -43,7 +43,7 @@ from skysift.models.sky.search import SearchSettings
 from skysift.models.sky.trials import TrialsTable
 from skysift.preprocess.folding import energy_bands
 from skysift.tasks.gamma_sky.calibration import measure_trials
-from skysift.tasks.gamma_sky.methods import FieldSetup
+from skysift.tasks.gamma_sky.methods import NETWORK_POWERS, FieldSetup
 from skysift.tasks.gamma_sky.simulation.counts import draw_counts
 from skysift.tasks.gamma_sky.simulation.distribution import FieldDistribution, draw_field
 from skysift.tasks.gamma_sky.simulation.expectation import expect
@@ -204,7 +204,7 @@ def calibrate_network(network: SkyNetwork, n_maps: int, rng: np.random.Generator
     pointing = Pointing(0.0, 0.0, 20.0)
     grid = TangentGrid(0.0, 0.0, n_x, n_y, network.settings.pixel_size)
     setup = FieldSetup(grid, pointing, energy_bands(), _CALIBRATED_EXPOSURE)
-    classical = setup.folded().search(_UNCALIBRATED, SearchSettings())
+    classical = setup.folded().search(_UNCALIBRATED, SearchSettings(), powers=NETWORK_POWERS)
     search = NetworkSearch(classical, network, livetime=_CALIBRATED_EXPOSURE)
     ready = FoldedResponse(AnalyticResponse(), energy_bands())
     plain = FieldDistribution(sources=(0, 0))

@@ -7,7 +7,7 @@ fits the smooth background to them as the search does. The smooth model takes th
 default instrument: the network learns to work without a response.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from skysift.models.sky.network.architecture import BLOCK, SkyNetworkSettings
 from skysift.models.sky.network.runtime import conditions_of, groups_of
 from skysift.preprocess.folding import energy_bands, field_coordinates, fold_background
 from skysift.preprocess.sky_background import FROM_THE_MAP, BackgroundModel
+from skysift.tasks.gamma_sky.methods import NETWORK_POWERS
 from skysift.tasks.gamma_sky.simulation.counts import draw_counts
 from skysift.tasks.gamma_sky.simulation.distribution import FieldDistribution, draw_field
 from skysift.tasks.gamma_sky.simulation.expectation import expect
@@ -125,7 +126,7 @@ class FieldPool:
             np.maximum(np.nan_to_num(template), _DARKEST).astype(np.float32),
             self._x,
             self._y,
-            FROM_THE_MAP,
+            replace(FROM_THE_MAP, powers=NETWORK_POWERS),
         )
         fields = tuple(self._draw_sources(ready, rng) for _ in range(n_fields))
         return _Instrument(background, model, fields)
