@@ -11,9 +11,11 @@ from skysift.evaluate.intervals import wilson_interval
 from skysift.evaluate.purity import estimate_prior, expected_purity, prior_shift
 
 priors = st.floats(1e-6, 1 - 1e-6)
+# Beyond these a probability comes so near to 1 that its digits do not lead back.
+moderate_priors = st.floats(1e-3, 1 - 1e-3)
 
 
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=20), priors, priors)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20), moderate_priors, moderate_priors)
 def test_shifting_there_and_back_is_no_shift(p, prior, new_prior):
     there = prior_shift(p, prior=prior, new_prior=new_prior)
     back = prior_shift(there, prior=new_prior, new_prior=prior)
