@@ -17,7 +17,7 @@ from skysift.data.io.fits import PROVENANCE_EXTENSION
 from skysift.data.io.schema import description_of, plain_types, unit_of
 from skysift.data.io.spool import Spool
 
-__all__ = ["FitsSink"]
+__all__ = ["FitsSink", "provenance_hdu"]
 
 _BLOCK = 2880  # bytes; FITS Standard 4.0, section 3.1
 _LETTERS = {"u1": "B", "i2": "I", "i4": "J", "i8": "K", "f4": "E", "f8": "D"}
@@ -112,7 +112,7 @@ class FitsSink:
             _write_hdu(out, primary.header, b"")
             self._write_table(out, columns)
             if self._provenance:
-                extension = _provenance_hdu(self._provenance)
+                extension = provenance_hdu(self._provenance)
                 _write_hdu(out, extension.header, extension.data.tobytes())
 
     def close(self) -> None:
@@ -222,7 +222,8 @@ def _refuse_unprintable(name: str, column: pa.ChunkedArray) -> None:
         )
 
 
-def _provenance_hdu(provenance: str) -> fits.BinTableHDU:
+def provenance_hdu(provenance: str) -> fits.BinTableHDU:
+    """Return the extension that carries the provenance, given as JSON."""
     pieces = [
         provenance[start : start + _TEXT_PIECE] for start in range(0, len(provenance), _TEXT_PIECE)
     ]

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from skysift.core.errors import ReadError
 from skysift.core.files import write_atomic
 from skysift.data.sky.counts_map import CountsMap
+from skysift.data.sky.cube_fits import bands_hdu, cube_header
 from skysift.data.sky.event_list import GADF_REFERENCE_MJD, Pointing
 from skysift.data.sky.fits_stream import MAX_BYTES, read_bounded
 from skysift.data.sky.gadf_write import gti_hdu
@@ -28,7 +29,6 @@ from skysift.data.sky.tangent_wcs import grid_of_wcs
 
 __all__ = ["read_counts_map", "write_counts_map"]
 
-_BANDS = "EBOUNDS"
 _ZENITH = 90.0
 _CUBE = 3
 
@@ -48,13 +48,9 @@ def write_counts_map(counts_map: CountsMap, path: str | Path) -> None:
     OutputError
         If the file cannot be written.
     """
-    primary = fits.PrimaryHDU(counts_map.counts, header=counts_map.grid.wcs().to_header())
+    cards = cube_header(counts_map.grid, counts_map.n_bands)
+    primary = fits.PrimaryHDU(counts_map.counts, header=cards)
     header = primary.header
-    header["WCSSHAPE"] = f"({counts_map.grid.n_x},{counts_map.grid.n_y},{counts_map.n_bands})"
-    header["BANDSHDU"] = _BANDS
-    header["AXCOLS1"] = "E_MIN,E_MAX"
-    header["INTERP1"] = "log"
-    header["BUNIT"] = ""
     header["LIVETIME"] = (counts_map.livetime, "[s] good time less dead time")
     if np.isfinite(counts_map.pointing.ra):
         header["RA_PNT"] = (counts_map.pointing.ra, "[deg]")
@@ -65,7 +61,7 @@ def write_counts_map(counts_map: CountsMap, path: str | Path) -> None:
     hdus = fits.HDUList(
         [
             primary,
-            _bands_hdu(counts_map.energy_edges),
+            bands_hdu(counts_map.energy_edges),
             gti_hdu(counts_map.gti, counts_map.reference_mjd),
         ]
     )
@@ -116,20 +112,6 @@ def read_counts_map(path: str | Path, *, max_bytes: int = MAX_BYTES) -> CountsMa
         _ZENITH - float(header.get("ALT_PNT", np.nan)),
     )
     return CountsMap(cube, edges, grid, gti, livetime, where, reference)
-
-
-def _bands_hdu(edges: NDArray[np.float64]) -> fits.BinTableHDU:
-    low, high = edges[:-1], edges[1:]
-    columns = [
-        fits.Column("CHANNEL", "K", array=np.arange(len(low))),
-        fits.Column("ENERGY", "D", unit="TeV", array=np.sqrt(low * high)),
-        fits.Column("E_MIN", "D", unit="TeV", array=low),
-        fits.Column("E_MAX", "D", unit="TeV", array=high),
-    ]
-    hdu = fits.BinTableHDU.from_columns(columns, name=_BANDS)
-    hdu.header["AXCOLS1"] = "E_MIN,E_MAX"
-    hdu.header["INTERP1"] = "log"
-    return hdu
 
 
 def _energy_edges(hdu: Any) -> NDArray[np.float64]:

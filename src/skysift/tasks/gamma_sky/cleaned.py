@@ -22,16 +22,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from skysift.core.errors import InputError
 from skysift.core.files import write_atomic
-from skysift.data.io.fits import PROVENANCE_EXTENSION
+from skysift.data.io.fits_sink import provenance_hdu
 from skysift.data.io.provenance import provenance_text
 from skysift.data.sky.counts_map import CountsMap
+from skysift.data.sky.cube_fits import bands_hdu, cube_header
 from skysift.data.sky.gadf_write import gti_hdu
 
 __all__ = ["CleanedMap", "clean"]
 
 FloatArray = NDArray[np.float64]
 
-_BANDS = "EBOUNDS"
 _ZENITH = 90.0
 
 
@@ -102,13 +102,13 @@ class CleanedMap:
             If it cannot be written there.
         """
         hdus = fits.HDUList([fits.PrimaryHDU(header=self._summary())])
+        cards = cube_header(self.counts.grid, self.counts.n_bands)
         for name in ("cleaned", "variance", "background", "residual"):
-            hdus.append(_cube(name.upper(), getattr(self, name), self.counts))
-        hdus.append(_bands(self.counts.energy_edges))
+            hdus.append(fits.ImageHDU(getattr(self, name), header=cards, name=name.upper()))
+        hdus.append(bands_hdu(self.counts.energy_edges))
         hdus.append(gti_hdu(self.counts.gti, self.counts.reference_mjd))
         if text := provenance_text(provenance):
-            column = fits.Column("json", f"{len(text)}A", array=np.array([text]))
-            hdus.append(fits.BinTableHDU.from_columns([column], name=PROVENANCE_EXTENSION))
+            hdus.append(provenance_hdu(text))
         buffer = BytesIO()
         hdus.writeto(buffer, checksum=True)
         write_atomic(path, buffer.getvalue())
@@ -197,27 +197,3 @@ def _expectation(name: str, values: ArrayLike, shape: tuple[int, ...]) -> FloatA
             f"The {name} expectation holds negative or undefined values.", "Give values >= 0."
         )
     return array
-
-
-def _cube(name: str, values: FloatArray, counts: CountsMap) -> fits.ImageHDU:
-    hdu = fits.ImageHDU(values, header=counts.grid.wcs().to_header(), name=name)
-    hdu.header["WCSSHAPE"] = f"({counts.grid.n_x},{counts.grid.n_y},{counts.n_bands})"
-    hdu.header["BANDSHDU"] = _BANDS
-    hdu.header["AXCOLS1"] = "E_MIN,E_MAX"
-    hdu.header["INTERP1"] = "log"
-    hdu.header["BUNIT"] = ""
-    return hdu
-
-
-def _bands(edges: FloatArray) -> fits.BinTableHDU:
-    low, high = edges[:-1], edges[1:]
-    columns = [
-        fits.Column("CHANNEL", "K", array=np.arange(len(low))),
-        fits.Column("ENERGY", "D", unit="TeV", array=np.sqrt(low * high)),
-        fits.Column("E_MIN", "D", unit="TeV", array=low),
-        fits.Column("E_MAX", "D", unit="TeV", array=high),
-    ]
-    hdu = fits.BinTableHDU.from_columns(columns, name=_BANDS)
-    hdu.header["AXCOLS1"] = "E_MIN,E_MAX"
-    hdu.header["INTERP1"] = "log"
-    return hdu

@@ -7,11 +7,10 @@ them, so that gammapy and `read_counts_map` read it; each source has an image of
 from io import BytesIO
 from pathlib import Path
 
-import numpy as np
 from astropy.io import fits
-from numpy.typing import NDArray
 
 from skysift.core.files import write_atomic
+from skysift.data.sky.cube_fits import bands_hdu, cube_header
 from skysift.tasks.gamma_sky.simulation.counts import Truth
 
 __all__ = ["TRUTH_UNITS", "write_truth"]
@@ -47,29 +46,16 @@ def write_truth(truth: Truth, path: str | Path) -> None:
         If the file cannot be written.
     """
     maps = truth.expectation
-    wcs = maps.grid.wcs().to_header()
-    primary = fits.PrimaryHDU(maps.background, header=wcs)
-    primary.header["BANDSHDU"] = "EBOUNDS"
-    primary.header["AXCOLS1"] = "E_MIN,E_MAX"
-    primary.header["INTERP1"] = "log"
-    primary.header["WCSSHAPE"] = str((maps.grid.n_x, maps.grid.n_y, len(maps.background)))
+    cards = cube_header(maps.grid, len(maps.background))
+    primary = fits.PrimaryHDU(maps.background, header=cards)
     primary.header["LIVETIME"] = (truth.field.exposure, "[s]")
     primary.header["CREATOR"] = "skysift"
-    hdus = fits.HDUList([primary, _bands(maps.energy_edges), _sources(truth)])
+    hdus = fits.HDUList([primary, bands_hdu(maps.energy_edges), _sources(truth)])
     for number, image in enumerate(maps.sources):
-        hdus.append(fits.ImageHDU(image, header=wcs, name=f"SOURCE{number}"))
+        hdus.append(fits.ImageHDU(image, header=cards, name=f"SOURCE{number}"))
     buffer = BytesIO()
     hdus.writeto(buffer)
     write_atomic(path, buffer.getvalue())
-
-
-def _bands(edges: NDArray[np.float64]) -> fits.BinTableHDU:
-    columns = [
-        fits.Column("CHANNEL", "J", array=np.arange(len(edges) - 1)),
-        fits.Column("E_MIN", "D", unit="TeV", array=edges[:-1]),
-        fits.Column("E_MAX", "D", unit="TeV", array=edges[1:]),
-    ]
-    return fits.BinTableHDU.from_columns(columns, name="EBOUNDS")
 
 
 def _sources(truth: Truth) -> fits.BinTableHDU:
