@@ -59,11 +59,6 @@ def bind_options(verb: Callable[..., None], *kinds: type[Config]) -> Callable[..
     return bound
 
 
-def without_options(verb: Callable[..., None]) -> Callable[..., None]:
-    """Return the verb as it is where no task is named."""
-    return bind_options(verb)
-
-
 def _declaration(name: str, annotation: Any) -> str:
     flag = f"--{name.replace('_', '-')}"
     return f"{flag}/--no-{flag[2:]}" if bool in _members(annotation) else flag

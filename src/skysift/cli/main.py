@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import typer
 
 from skysift import __version__
-from skysift.cli import verbs
+from skysift.cli import inventory, verbs
 from skysift.cli.bind import bind_options
 from skysift.cli.console import fail
 from skysift.core.config import Config
@@ -31,11 +31,11 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or input, 130 interrupted.
 """
 
 _PLAIN: dict[str, Callable[..., None]] = {
-    "tasks": verbs.tasks,
-    "fetch": verbs.fetch,
+    "tasks": inventory.tasks,
+    "fetch": inventory.fetch,
     "report": verbs.report,
     "demo": verbs.demo,
-    "doctor": verbs.doctor,
+    "doctor": inventory.doctor,
 }
 
 _OF_A_TASK: dict[str, tuple[Callable[..., None], tuple[str, ...]]] = {
@@ -65,7 +65,7 @@ def build_app(arguments: Sequence[str] = ()) -> typer.Typer:
     for name, (verb, kinds) in _OF_A_TASK.items():
         app.command(name)(bind_options(verb, *_options(name, kinds, arguments)))
     data = typer.Typer(help="The registered data sets.", no_args_is_help=True)
-    data.command("list")(verbs.data_list)
+    data.command("list")(inventory.data_list)
     app.add_typer(data, name="data")
     return app
 
