@@ -8,17 +8,15 @@ from skysift.core.errors import InputError
 from skysift.data.sky.tangent import TangentGrid
 from skysift.evaluate.ellipse import ellipse_scale
 from skysift.report.plots import Series
-from skysift.report.plots.error_distribution import plot_error_distribution
+from skysift.report.plots.counts import plot_bias, plot_pulls
+from skysift.report.plots.detection import plot_detection, plot_false_alarms
 from skysift.report.plots.localisation import (
-    plot_bias,
     plot_containment,
-    plot_detection,
-    plot_false_alarms,
+    plot_error_distribution,
     plot_position_error,
-    plot_pulls,
-    plot_stage_times,
 )
 from skysift.report.plots.sky import SkyEllipse, SkyImage, plot_sky_map
+from skysift.report.plots.timing import plot_stage_times
 
 GRID = TangentGrid(0.3, 40.0, 100, 100, 0.05)
 CURVE = Series([0.1, 1.0], [0.04, 0.01], [0.03, 0.009], [0.05, 0.011])

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
 from skysift.core.errors import InputError
+from skysift.report.plots.elements import draw_points
 from skysift.report.plots.labels import place_legend
 from skysift.report.plots.series import Series, require_some
 from skysift.report.plots.style import GRID, INK, MUTED, SIGNAL, drawing, log_axis, strokes
@@ -87,18 +88,7 @@ def plot_reliability(
                     )
                 )
             )
-            axes.errorbar(
-                np.asarray(series.x),
-                np.asarray(series.y),
-                yerr=series.errors(),
-                color=stroke.color,
-                marker=stroke.marker,
-                markersize=4.5,
-                linewidth=1.4,
-                linestyle=stroke.linestyle,
-                elinewidth=1.2,
-                label=name,
-            )
+            draw_points(axes, name, series, stroke, bar=1.2)
             below.plot(
                 np.asarray(series.x),
                 np.asarray(curves[name].count)[filled],

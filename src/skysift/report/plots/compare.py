@@ -8,23 +8,22 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from numpy.typing import ArrayLike
 
 from skysift.core.errors import InputError, UnknownNameError
+from skysift.report.plots.elements import (
+    draw_band,
+    draw_estimate,
+    draw_points,
+    frame_rows,
+    mark_value,
+    write_at_right,
+)
 from skysift.report.plots.labels import (
     acceptance_label,
     efficiency_label,
     label_ends,
     place_legend,
 )
-from skysift.report.plots.series import Estimate, Series, draw_band, require_some
-from skysift.report.plots.style import (
-    GRID,
-    INK,
-    MUTED,
-    SERIES,
-    drawing,
-    log_axis,
-    plain,
-    strokes,
-)
+from skysift.report.plots.series import Estimate, Series, require_some
+from skysift.report.plots.style import GRID, MUTED, SERIES, drawing, log_axis, plain, strokes
 
 __all__ = [
     "plot_comparison",
@@ -85,30 +84,14 @@ def plot_comparison(
         for row, name in enumerate(order):
             here = estimates[name]
             color = (colors or {}).get(name, SERIES[0])
-            if here.low is not None and here.high is not None:
-                axes.plot([here.low, here.high], [row, row], color=color, linewidth=2.4)
-            axes.plot([here.value], [row], color=color, marker="o", markersize=6.5)
-            axes.annotate(
-                _as_text(here, digits),
-                (1.02, row),
-                xycoords=("axes fraction", "data"),
-                va="center",
-                fontsize=8.5,
-                color=INK,
-                annotation_clip=False,
-                fontweight="bold" if row == 0 else "normal",
-            )
-        axes.set_yticks(range(len(order)), order)
-        axes.set_ylim(len(order) - 0.4, -0.6)
-        axes.margins(x=0.08)
-        axes.grid(visible=False, axis="y")
-        axes.tick_params(axis="y", length=0)
-        axes.spines["left"].set_visible(False)
+            draw_estimate(axes, row, here, color=color)
+            write_at_right(axes, row, _as_text(here, digits), bold=row == 0)
+        frame_rows(axes, order, margin=0.08)
         axes.set_xlabel(label)
         if reference is not None:
             axes.axvline(estimates[reference].value, color=MUTED, linewidth=1.0, zorder=1)
         if target is not None:
-            _mark_target(axes, *target)
+            mark_value(axes, *target, strong=True)
     return axes
 
 
@@ -148,17 +131,8 @@ def plot_operating_points(
         for i, (name, stroke) in enumerate(strokes(points, colors).items()):
             series = points[name]
             slot = np.searchsorted(acceptances, np.asarray(series.x, float))
-            axes.errorbar(
-                slot + _dodge(i, len(points)),
-                np.asarray(series.y, float),
-                yerr=series.errors(),
-                color=stroke.color,
-                marker=stroke.marker,
-                markersize=5,
-                linestyle="none",
-                elinewidth=1.6,
-                label=name,
-            )
+            x = slot + _dodge(i, len(points))
+            draw_points(axes, name, series, stroke, x=x, joined=False, size=5.0, bar=1.6)
         for edge in range(1, len(acceptances)):
             axes.axvline(edge - 0.5, color=GRID, linewidth=1.2)
         axes.grid(visible=False, axis="x")
@@ -223,18 +197,8 @@ def plot_efficiency_by_bin(
                     "Give one value for each bin.",
                 )
             centre = (low + high) / 2 + _dodge(i, len(curves)) * (high - low)
-            axes.errorbar(
-                np.exp(centre) if log else centre,
-                np.asarray(series.y, float),
-                yerr=series.errors(),
-                color=stroke.color,
-                marker=stroke.marker,
-                markersize=4.5,
-                linewidth=0.9,
-                linestyle=stroke.linestyle,
-                elinewidth=1.6,
-                label=name,
-            )
+            x = np.exp(centre) if log else centre
+            draw_points(axes, name, series, stroke, x=x, line=0.9, bar=1.6)
         if log:
             log_axis(axes, "x")
         axes.xaxis.set_major_locator(FixedLocator(list(at_edges)))
@@ -320,18 +284,3 @@ def _as_text(estimate: Estimate, digits: int) -> str:
 
 def _number(value: float, digits: int) -> str:
     return f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
-
-
-def _mark_target(axes: Axes, value: float, name: str) -> None:
-    axes.axvline(value, color=INK, linewidth=1.2, linestyle=(0, (4, 2)), zorder=1)
-    axes.annotate(
-        name,
-        (value, 1.0),
-        (0, 3),
-        xycoords=("data", "axes fraction"),
-        textcoords="offset points",
-        ha="center",
-        va="bottom",
-        fontsize=8.5,
-        color=INK,
-    )

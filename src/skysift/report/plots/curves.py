@@ -9,13 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from skysift.core.errors import UnknownNameError
 from skysift.evaluate.roc import within_acceptance
-from skysift.report.plots.labels import (
-    acceptance_label,
-    efficiency_label,
-    mark_level,
-    place_legend,
-)
-from skysift.report.plots.series import Roc, Series, draw_band, draw_curve, require_some
+from skysift.report.plots.elements import draw_band, draw_curve, mark_level
+from skysift.report.plots.labels import acceptance_label, efficiency_label, place_legend
+from skysift.report.plots.series import Roc, Series, require_some
 from skysift.report.plots.style import MUTED, drawing, log_axis, strokes
 
 __all__ = ["MARKED_ACCEPTANCES", "plot_efficiency_ratio", "plot_purity", "plot_roc"]

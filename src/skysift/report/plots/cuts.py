@@ -7,8 +7,9 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
 from skysift.core.errors import InputError
-from skysift.report.plots.labels import mark_level, place_legend
-from skysift.report.plots.series import Series, draw_curve, require_some
+from skysift.report.plots.elements import draw_curve, draw_histogram, mark_level
+from skysift.report.plots.labels import place_legend
+from skysift.report.plots.series import Series, require_some
 from skysift.report.plots.style import BACKGROUND, INK, SIGNAL, drawing, log_axis, strokes
 
 __all__ = ["plot_quality_factor", "plot_score_distribution", "plot_significance_against_cut"]
@@ -74,8 +75,7 @@ def plot_score_distribution(
         ):
             counts, _ = np.histogram(scores[mask], edges, weights=weights[mask])
             drawn.append(counts)
-            axes.stairs(counts, edges, color=color, fill=True, alpha=0.22)
-            axes.stairs(counts, edges, color=color, linewidth=1.6, label=name)
+            draw_histogram(axes, counts, edges, color=color, label=name, opacity=0.22)
         log_axis(axes, "y", decades=True)
         axes.set_xlim(edges[0], edges[-1])
         filled = [count for counts in drawn for count in counts if count > 0]

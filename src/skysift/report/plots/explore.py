@@ -14,6 +14,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from skysift.core.errors import InputError
 from skysift.evaluate.explore import Distribution, Exploration
+from skysift.report.plots.elements import (
+    draw_estimate,
+    draw_histogram,
+    frame_rows,
+    write_at_right,
+)
 from skysift.report.plots.series import require_some
 from skysift.report.plots.style import (
     BACKGROUND,
@@ -93,8 +99,7 @@ def _draw_distribution(axes: Axes, distribution: Distribution, classes: tuple[st
         ("background", classes[1], BACKGROUND),
     ):
         density = _density(distribution.counts[label], edges)
-        axes.stairs(density, edges, color=color, fill=True, alpha=0.18)
-        axes.stairs(density, edges, color=color, linewidth=1.4, label=name)
+        draw_histogram(axes, density, edges, color=color, label=name, opacity=0.18, line=1.4)
     unit = f" [{distribution.unit}]" if distribution.unit else ""
     axes.set_xlabel(f"{distribution.feature}{unit}", fontsize=9.0)
     axes.set_xlim(edges[0], edges[-1])
@@ -215,34 +220,13 @@ def plot_separation(
     order = sorted(known.values(), key=lambda one: one.power.value, reverse=True)
     with drawing(ax, width=6.4, height=1.25 + 0.34 * len(order)) as axes:
         for row, one in enumerate(order):
-            power = one.power
-            axes.plot(
-                [power.low, power.high], [row, row], color=SERIES[0], linestyle="-", linewidth=2.4
-            )
-            axes.plot([power.value], [row], color=SERIES[0], marker="o", markersize=6.0)
-            _write_at_right(axes, row, f"{one.separation:.3f}")
-        _write_at_right(axes, -0.85, "<S²>", color=MUTED)
+            draw_estimate(axes, row, one.power, color=SERIES[0], size=6.0)
+            write_at_right(axes, row, f"{one.separation:.3f}", x=1.03)
+        write_at_right(axes, -0.85, "<S²>", x=1.03, color=MUTED)
         axes.axvline(_CHANCE, color=MUTED, linewidth=1.0, zorder=1)
-        axes.set_yticks(range(len(order)), [one.feature for one in order])
-        axes.set_ylim(len(order) - 0.4, -0.6)
-        axes.margins(x=0.05)
-        axes.grid(visible=False, axis="y")
-        axes.tick_params(axis="y", length=0)
-        axes.spines["left"].set_visible(False)
+        frame_rows(axes, [one.feature for one in order], margin=0.05)
         axes.set_xlabel("AUC of the feature alone, turned to 0.5 or more, 95 % interval")
     return axes
-
-
-def _write_at_right(axes: Axes, row: float, text: str, color: str = INK) -> None:
-    axes.annotate(
-        text,
-        (1.03, row),
-        xycoords=("axes fraction", "data"),
-        va="center",
-        fontsize=8.5,
-        color=color,
-        annotation_clip=False,
-    )
 
 
 def plot_artefact(
@@ -301,8 +285,7 @@ def plot_artefact(
             density = np.histogram(numbers[mask], edges)[0] / max(1, np.count_nonzero(mask))
             density = density / np.diff(edges)
             n = np.count_nonzero(inside & mask)
-            axes.stairs(density, edges, color=color, fill=True, alpha=0.2)
-            axes.stairs(density, edges, color=color, linewidth=1.6, label=f"{name}: {n:,} inside")
+            draw_histogram(axes, density, edges, color=color, label=f"{name}: {n:,} inside")
         shaded = max(low, float(edges[0])), min(high, float(edges[-1]))
         axes.axvspan(*shaded, color=MUTED, alpha=0.14, linewidth=0)
         for limit in (low, high):

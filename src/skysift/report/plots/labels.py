@@ -1,4 +1,4 @@
-"""Names of lines and levels, put where they cover nothing."""
+"""Names of axes and lines, put where they cover nothing."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from skysift.report.plots.style import INK, MUTED
 
-__all__ = ["acceptance_label", "efficiency_label", "label_ends", "mark_level", "place_legend"]
+__all__ = ["acceptance_label", "efficiency_label", "label_ends", "place_legend"]
 
 Corner = Literal[
     "upper left", "upper right", "lower left", "lower right", "center right", "center left"
@@ -33,20 +33,6 @@ def efficiency_label(classes: tuple[str, str]) -> str:
 def acceptance_label(classes: tuple[str, str]) -> str:
     """Return the label of an axis of background acceptance, as :func:`efficiency_label`."""
     return f"{classes[1].capitalize()} acceptance (fraction kept)"
-
-
-def mark_level(ax: Axes, level: float, text: str) -> None:
-    """Draw a quiet horizontal line and write its meaning beside the right edge of the Axes."""
-    ax.axhline(level, color=MUTED, linewidth=1.2, zorder=1)
-    ax.annotate(
-        text,
-        (1.012, level),
-        xycoords=("axes fraction", "data"),
-        va="center",
-        color=MUTED,
-        fontsize=8.5,
-        annotation_clip=False,
-    )
 
 
 def place_legend(ax: Axes, first: Corner = "upper left", *, fontsize: float = 9.0) -> None:

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 from matplotlib.axes import Axes
 
+from skysift.report.plots.elements import draw_curve, mark_value
 from skysift.report.plots.labels import place_legend
-from skysift.report.plots.series import Series, draw_curve, require_some
-from skysift.report.plots.style import MUTED, drawing, log_axis, strokes
+from skysift.report.plots.series import Series, require_some
+from skysift.report.plots.style import drawing, log_axis, strokes
 
 __all__ = ["plot_against_prior"]
 
@@ -52,18 +53,7 @@ def plot_against_prior(
             draw_curve(axes, name, curves[name], stroke)
         log_axis(axes, "x", decades=True)
         for text, prior in (marks or {}).items():
-            axes.axvline(prior, color=MUTED, linewidth=1.0, linestyle=(0, (4, 3)), zorder=1)
-            axes.annotate(
-                text,
-                (prior, 1.0),
-                xycoords=("data", "axes fraction"),
-                xytext=(0, 3),
-                textcoords="offset points",
-                ha="center",
-                va="bottom",
-                color=MUTED,
-                fontsize=8.5,
-            )
+            mark_value(axes, prior, text)
         axes.set_ylim(0.0, 1.005)
         axes.set_xlabel(f"Share of {classes[0]}s among all events")
         axes.set_ylabel(value)

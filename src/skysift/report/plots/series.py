@@ -5,13 +5,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
 from skysift.core.errors import InputError
-from skysift.report.plots.style import Stroke
 
-__all__ = ["Estimate", "Roc", "Series", "draw_band", "draw_curve", "require_some"]
+__all__ = ["Estimate", "Roc", "Series", "require_some"]
 
 
 class Roc(Protocol):
@@ -95,26 +93,6 @@ class Series:
         sides = np.stack([y - np.asarray(self.low, float), np.asarray(self.high, float) - y])
         errors: NDArray[np.float64] = np.maximum(sides, 0.0)
         return errors
-
-
-def draw_band(ax: Axes, series: Series, stroke: Stroke) -> None:
-    """Fill the interval of a series, if it has one."""
-    if series.low is None or series.high is None:
-        return
-    x, low, high = (np.asarray(values, float) for values in (series.x, series.low, series.high))
-    ax.fill_between(x, low, high, color=stroke.color, alpha=0.18, linewidth=0)
-
-
-def draw_curve(ax: Axes, name: str, series: Series, stroke: Stroke) -> None:
-    """Draw a series as a line over the band of its interval, if it has one."""
-    draw_band(ax, series, stroke)
-    ax.plot(
-        np.asarray(series.x, float),
-        np.asarray(series.y, float),
-        color=stroke.color,
-        linestyle=stroke.linestyle,
-        label=name,
-    )
 
 
 def require_some(given: Mapping[str, Any], what: str) -> None:

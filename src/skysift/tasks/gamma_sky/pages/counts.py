@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 
 from skysift.data.table import FeatureTable
 from skysift.report import Block, Column, Page
-from skysift.report.plots.localisation import plot_bias, plot_pulls
+from skysift.report.plots.counts import plot_bias, plot_pulls
 from skysift.report.plots.series import Series
 from skysift.tasks.gamma_sky.pages.reading import (
     COLOURS,

@@ -4,7 +4,7 @@ import numpy as np
 
 from skysift.data.table import FeatureTable
 from skysift.report import Block, Column, Page
-from skysift.report.plots.error_distribution import plot_error_distribution
+from skysift.report.plots.localisation import plot_error_distribution
 from skysift.tasks.gamma_sky.pages.reading import COLOURS, Facts, estimate, per_cent, radius
 
 __all__ = ["add_hess"]

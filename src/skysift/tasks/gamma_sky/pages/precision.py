@@ -5,11 +5,8 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 
 from skysift.report import Block, Column, Page
-from skysift.report.plots.localisation import (
-    plot_containment,
-    plot_detection,
-    plot_position_error,
-)
+from skysift.report.plots.detection import plot_detection
+from skysift.report.plots.localisation import plot_containment, plot_position_error
 from skysift.report.plots.series import Series
 from skysift.tasks.gamma_sky.pages.reading import (
     COLOURS,

@@ -1,7 +1,7 @@
 """How long it takes."""
 
 from skysift.report import Column, Page
-from skysift.report.plots.localisation import plot_stage_times
+from skysift.report.plots.timing import plot_stage_times
 from skysift.tasks.gamma_sky.pages.reading import Facts, estimate, only
 
 __all__ = ["add_speed"]

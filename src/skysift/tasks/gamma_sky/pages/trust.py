@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from skysift.report import Block, Column, Page
 from skysift.report.plots import plot_comparison
-from skysift.report.plots.localisation import plot_detection, plot_false_alarms
+from skysift.report.plots.detection import plot_detection, plot_false_alarms
 from skysift.report.plots.series import Series
 from skysift.tasks.gamma_sky.pages.reading import (
     COLOURS,
