@@ -9,10 +9,17 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from skysift.core.errors import ConfigError
+from skysift.core.errors import ConfigError, UnknownNameError
 from skysift.core.suggest import did_you_mean
 
-__all__ = ["Config", "build_config", "load_config", "parse_assignments"]
+__all__ = [
+    "Config",
+    "build_config",
+    "known_name",
+    "load_config",
+    "of_kind",
+    "parse_assignments",
+]
 
 
 class Config(BaseModel):
@@ -82,6 +89,43 @@ def build_config(
         return kind.model_validate(values)
     except ValidationError as error:
         raise _first_problem(kind, error, path) from error
+
+
+def of_kind(kind: type[ConfigT], options: Config) -> ConfigT:
+    """Return options as they are, or the defaults of a kind where others were given.
+
+    A job of a task takes any options: those that it has no use for say nothing of it.
+
+    Examples
+    --------
+    >>> class Smoothing(Config):
+    ...     width: float = 0.1
+    >>> of_kind(Smoothing, Smoothing(width=0.2)).width, of_kind(Smoothing, Config()).width
+    (0.2, 0.1)
+    """
+    return options if isinstance(options, kind) else kind()
+
+
+def known_name(kind: str, name: str, known: Collection[str]) -> str:
+    """Return a name that a field of a configuration may have; for its validator.
+
+    Parameters
+    ----------
+    kind : str
+        What the names are of, e.g. ``model``.
+    name : str
+        What was given.
+    known : collection of str
+        What may be given.
+
+    Raises
+    ------
+    ValueError
+        If it is none of them; the message proposes the nearest one.
+    """
+    if name not in known:
+        raise ValueError(str(UnknownNameError(kind, name, known)))
+    return name
 
 
 def parse_assignments(pairs: list[str]) -> dict[str, Any]:

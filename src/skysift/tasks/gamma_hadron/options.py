@@ -4,8 +4,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from skysift.core.config import Config
-from skysift.core.errors import UnknownNameError
+from skysift.core.config import Config, known_name
 
 __all__ = [
     "FAST",
@@ -36,6 +35,7 @@ FAST = "fast"
 """Not a model of its own: a blend is trained, then distilled."""
 QUICK_MODELS = (*NOTEBOOK_MODELS, "random-forest", "hist-gradient-boosting")
 """Those that train in seconds without PyTorch."""
+_TRAINABLE = (*MODELS, FAST)
 
 
 class ReadOptions(Config):
@@ -81,7 +81,7 @@ class TrainOptions(Config):
     @field_validator("model")
     @classmethod
     def _known_model(cls, value: str) -> str:
-        return _known(value)
+        return known_name("model", value, _TRAINABLE)
 
 
 class PredictOptions(Config):
@@ -126,10 +126,4 @@ class CompareOptions(Config):
     @field_validator("models")
     @classmethod
     def _known_models(cls, values: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(_known(value) for value in values)
-
-
-def _known(name: str) -> str:
-    if name not in (*MODELS, FAST):
-        raise ValueError(str(UnknownNameError("model", name, (*MODELS, FAST))))
-    return name
+        return tuple(known_name("model", value, _TRAINABLE) for value in values)

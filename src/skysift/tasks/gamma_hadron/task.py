@@ -10,11 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
-from skysift.core.config import Config
+from skysift.core.config import Config, of_kind
 from skysift.core.provenance import Provenance
 from skysift.core.results import Evaluation
 from skysift.core.task import Progress, Run, Task, silent
@@ -34,8 +33,6 @@ from skysift.tasks.gamma_hadron.reader import Events, canonical_map, read_events
 from skysift.tasks.gamma_hadron.synth import synthetic_events
 
 __all__ = ["GammaHadron"]
-
-ConfigT = TypeVar("ConfigT", bound=Config)
 
 
 class GammaHadron(Task[Events, GammaHadronModel]):
@@ -67,7 +64,7 @@ class GammaHadron(Task[Events, GammaHadronModel]):
     def read(self, paths: Sequence[Path], options: Config, *, labelled: bool = True) -> Events:
         """Read labelled files into memory."""
         del labelled  # what has no labels is read in batches, by predict_files
-        return read_events(paths, _as(ReadOptions, options), None, purpose="train")
+        return read_events(paths, of_kind(ReadOptions, options), None, purpose="train")
 
     def fit(
         self,
@@ -84,7 +81,7 @@ class GammaHadron(Task[Events, GammaHadronModel]):
         from skysift.tasks.gamma_hadron.licence import licence_of
         from skysift.tasks.gamma_hadron.training import train
 
-        chosen, licence = _as(TrainOptions, options), licence_of(data.name)
+        chosen, licence = of_kind(TrainOptions, options), licence_of(data.name)
         is_fast = chosen.model == FAST
         model = train(
             data,
@@ -142,8 +139,8 @@ class GammaHadron(Task[Events, GammaHadronModel]):
             paths,
             out,
             model,
-            _as(ReadOptions, read_options),
-            _as(PredictOptions, options),
+            of_kind(ReadOptions, read_options),
+            of_kind(PredictOptions, options),
             provenance=provenance,
             progress=progress,
         )
@@ -164,7 +161,7 @@ class GammaHadron(Task[Events, GammaHadronModel]):
 
         del progress  # seconds at most
         return jobs.evaluate_files(
-            paths, _as(ReadOptions, options), model, folder, rng, command=command
+            paths, of_kind(ReadOptions, options), model, folder, rng, command=command
         )
 
     def explore(
@@ -181,7 +178,7 @@ class GammaHadron(Task[Events, GammaHadronModel]):
         from skysift.tasks.gamma_hadron import jobs
 
         return jobs.explore(
-            paths, _as(ReadOptions, options), folder, rng, command=command, progress=progress
+            paths, of_kind(ReadOptions, options), folder, rng, command=command, progress=progress
         )
 
     def audit(
@@ -196,7 +193,7 @@ class GammaHadron(Task[Events, GammaHadronModel]):
         from skysift.tasks.gamma_hadron import jobs
 
         del progress  # seconds at most
-        return jobs.audit(paths, _as(ReadOptions, options), rng)
+        return jobs.audit(paths, of_kind(ReadOptions, options), rng)
 
     def compare(
         self,
@@ -214,8 +211,8 @@ class GammaHadron(Task[Events, GammaHadronModel]):
 
         return jobs.compare(
             paths,
-            _as(ReadOptions, read_options),
-            _as(CompareOptions, options),
+            of_kind(ReadOptions, read_options),
+            of_kind(CompareOptions, options),
             folder,
             seed=seed,
             command=command,
@@ -243,11 +240,6 @@ class GammaHadron(Task[Events, GammaHadronModel]):
             command=command,
             progress=progress,
         )
-
-
-def _as(kind: type[ConfigT], options: Config) -> ConfigT:
-    """Return the options, or the defaults of a kind where others were given."""
-    return options if isinstance(options, kind) else kind()
 
 
 def _card(model: GammaHadronModel) -> str:

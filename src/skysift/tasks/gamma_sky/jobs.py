@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from skysift.core.config import Config
+from skysift.core.config import Config, of_kind
 from skysift.core.provenance import Provenance
 from skysift.core.task import Run
 from skysift.data.sky.tangent import separation
@@ -41,7 +41,7 @@ def evaluate_files(
     InputError
         If no photon list says where its sources are.
     """
-    reading = options if isinstance(options, ReadOptions) else ReadOptions()
+    reading = of_kind(ReadOptions, options)
     provenance = Provenance.start(command, inputs=paths, config=reading.model_dump(mode="json"))
     data = read_observations(paths, reading)
     split = f"{len(data)} photon lists"

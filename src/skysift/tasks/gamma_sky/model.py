@@ -1,6 +1,5 @@
 """A calibrated search as a bundle, and back."""
 
-import hashlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -123,8 +122,3 @@ def load_bundle(folder: Path) -> GammaSkyModel:
         manifest.metrics,
         bundle,
     )
-
-
-def settings_hash(text: str) -> str:
-    """Return the SHA-256 of the settings of a simulation: it stands for the simulated data."""
-    return hashlib.sha256(text.encode()).hexdigest()

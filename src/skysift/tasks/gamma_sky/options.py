@@ -6,8 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from skysift.core.config import Config
-from skysift.core.errors import UnknownNameError
+from skysift.core.config import Config, known_name
 from skysift.tasks.gamma_sky.simulation.options import SimulateOptions
 
 __all__ = [
@@ -125,7 +124,7 @@ class PredictOptions(Config):
     @field_validator("method")
     @classmethod
     def _known_method(cls, value: str) -> str:
-        return _known(value)
+        return known_name("method", value, METHODS)
 
     @field_validator("window", "step")
     @classmethod
@@ -164,10 +163,4 @@ class CompareOptions(Config):
     @field_validator("methods")
     @classmethod
     def _known_methods(cls, values: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(_known(value) for value in values)
-
-
-def _known(name: str) -> str:
-    if name not in METHODS:
-        raise ValueError(str(UnknownNameError("method", name, METHODS)))
-    return name
+        return tuple(known_name("method", value, METHODS) for value in values)

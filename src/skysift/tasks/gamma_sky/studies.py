@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from skysift.core.config import Config
+from skysift.core.config import Config, of_kind
 from skysift.core.errors import UsageError
 from skysift.core.provenance import Provenance
 from skysift.core.registry import bundle_folder
 from skysift.core.task import Progress, Run
 from skysift.models.sky.search import SearchSettings
 from skysift.report import Page
+from skysift.report.closing import add_how_to_repeat, provenance_facts
 from skysift.report.run_folder import RunRecord, check_run_folder, read_run, write_run
 from skysift.tasks.gamma_sky.evaluation.contestants import (
     classical_contestants,
@@ -25,7 +26,6 @@ from skysift.tasks.gamma_sky.evaluation.timing import time_methods
 from skysift.tasks.gamma_sky.model import GammaSkyModel, load_bundle
 from skysift.tasks.gamma_sky.options import CLASSICAL, CompareOptions, EvaluateOptions
 from skysift.tasks.gamma_sky.pages import result_rows
-from skysift.tasks.gamma_sky.pages.closing import add_repeat, provenance
 from skysift.tasks.gamma_sky.pages.precision import add_comparison, add_efficiency
 
 __all__ = ["compare", "demo", "evaluate", "render"]
@@ -47,7 +47,7 @@ def evaluate(
     progress: Progress,
 ) -> Run:
     """Evaluate the searches on simulated fields, and on real ones where they are given."""
-    chosen = options if isinstance(options, EvaluateOptions) else EvaluateOptions()
+    chosen = of_kind(EvaluateOptions, options)
     target = folder or _DEFAULT_FOLDER
     evaluate_sky(chosen, target, rng, command=command, progress=progress, trials=model.trials)
     return render(target)
@@ -122,11 +122,11 @@ def render(folder: Path) -> Run:
         title="Methods compared on the same photons",
         subtitle=f"Fields of {record.facts['exposure']:g} s, {low:g} to {high:g} TeV, simulated "
         f"with {record.facts['truth']}",
-        provenance=provenance(record),
+        provenance=provenance_facts(record),
     )
     add_comparison(page, record.facts)
     add_efficiency(page, record.facts)
-    add_repeat(page, record)
+    add_how_to_repeat(page, record)
     title = f"gamma-sky on simulated fields, {record.facts['truth']}"
     rows = _narrow(result_rows(record.facts))
     return Run(title, rows, (), page.write(folder / "report.html"))

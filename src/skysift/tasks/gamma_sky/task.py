@@ -2,22 +2,19 @@
 
 # ruff: noqa: PLC0415  # reports, evaluation and simulation are imported by the jobs that need them
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
-from skysift.core.bundle_schema import OperatingPoint, Training
-from skysift.core.config import Config
+from skysift.core.config import Config, of_kind
 from skysift.core.provenance import Provenance
 from skysift.core.results import Evaluation
 from skysift.core.task import Progress, Run, Task, silent
 from skysift.data.sky.gadf_write import write_events
 from skysift.data.table import FeatureTable
 from skysift.tasks.gamma_sky.candidates import CandidateTable
-from skysift.tasks.gamma_sky.model import GammaSkyModel, load_bundle, save_bundle, settings_hash
+from skysift.tasks.gamma_sky.model import GammaSkyModel, load_bundle, save_bundle
 from skysift.tasks.gamma_sky.observations import Observations, read_observations
 from skysift.tasks.gamma_sky.options import (
     CompareOptions,
@@ -31,11 +28,6 @@ from skysift.tasks.gamma_sky.prediction import predict_files
 from skysift.tasks.gamma_sky.synth import synthetic_observations, write_truth_table
 
 __all__ = ["GammaSky"]
-
-ConfigT = TypeVar("ConfigT", bound=Config)
-
-_THRESHOLD = 0.01  # false alarms per field
-_SPLIT = "simulated fields, analytic response"
 
 
 class GammaSky(Task[Observations, GammaSkyModel]):
@@ -58,7 +50,7 @@ class GammaSky(Task[Observations, GammaSkyModel]):
     def read(self, paths: Sequence[Path], options: Config, *, labelled: bool) -> Observations:
         """Read photon lists, with the truth where they were simulated."""
         del labelled  # the truth of simulations is found beside them; real skies have none
-        return read_observations(paths, _as(ReadOptions, options))
+        return read_observations(paths, of_kind(ReadOptions, options))
 
     def fit(
         self,
@@ -71,54 +63,15 @@ class GammaSky(Task[Observations, GammaSkyModel]):
         command: str = "",
     ) -> GammaSkyModel:
         """Calibrate the search on simulations in the energy bands of the data."""
-        from skysift.preprocess.folding import energy_bands
-        from skysift.tasks.gamma_sky.calibration import calibrate
+        from skysift.tasks.gamma_sky.training import train
 
-        chosen, reading = _as(TrainOptions, options), data.options
-        edges = energy_bands(reading.emin, reading.emax, reading.bands)
-        found = calibrate(
-            edges,
+        return train(
+            data.options,
+            of_kind(TrainOptions, options),
             rng,
-            empty_maps=chosen.empty_maps,
-            source_maps=chosen.source_maps,
-            exposure=chosen.exposure,
+            seed=seed,
+            command=command,
             progress=progress,
-        )
-        settings = {**chosen.model_dump(mode="json"), "edges": edges.tolist(), "seed": seed}
-        method = "expected false alarms per field, from the peaks of empty simulated fields"
-        return GammaSkyModel(
-            "default",
-            found.trials,
-            Training(
-                data="simulated fields",
-                sha256=settings_hash(json.dumps(settings, sort_keys=True)),
-                n_rows=chosen.empty_maps + chosen.source_maps,
-                split=_SPLIT,
-                seed=seed,
-                command=command,
-            ),
-            (
-                OperatingPoint(
-                    name="false-alarms-0.01",
-                    threshold=float(-np.log10(_THRESHOLD)),
-                    acceptance=_THRESHOLD,
-                    efficiency=found.efficiency.value,
-                    chosen_on=_SPLIT,
-                    method=method,
-                    low=found.efficiency.low,
-                    high=found.efficiency.high,
-                ),
-            ),
-            (
-                found.efficiency.metric(
-                    "efficiency@0.1Crab", n=found.n_sources, split=f"{_SPLIT}, offset 0-2 deg"
-                ),
-                *(
-                    [found.error68.metric("error68@0.1Crab", n=found.n_sources, split=_SPLIT)]
-                    if np.isfinite(found.error68.value)
-                    else []
-                ),
-            ),
         )
 
     def predict(self, data: Observations, model: GammaSkyModel) -> FeatureTable:
@@ -165,8 +118,8 @@ class GammaSky(Task[Observations, GammaSkyModel]):
             paths,
             out,
             model,
-            _as(ReadOptions, read_options),
-            _as(PredictOptions, options),
+            of_kind(ReadOptions, read_options),
+            of_kind(PredictOptions, options),
             provenance=provenance,
             progress=progress,
         )
@@ -203,7 +156,7 @@ class GammaSky(Task[Observations, GammaSkyModel]):
         from skysift.tasks.gamma_sky import jobs
 
         del rng, progress
-        return jobs.explore(paths, _as(ReadOptions, options), folder, command=command)
+        return jobs.explore(paths, of_kind(ReadOptions, options), folder, command=command)
 
     def audit(
         self,
@@ -217,7 +170,7 @@ class GammaSky(Task[Observations, GammaSkyModel]):
         from skysift.tasks.gamma_sky import jobs
 
         del rng, progress
-        return jobs.audit(paths, _as(ReadOptions, options))
+        return jobs.audit(paths, of_kind(ReadOptions, options))
 
     def compare(
         self,
@@ -235,7 +188,7 @@ class GammaSky(Task[Observations, GammaSkyModel]):
 
         del paths, read_options  # the truth has to be known: fields are simulated
         return studies.compare(
-            _as(CompareOptions, options),
+            of_kind(CompareOptions, options),
             folder,
             seed=seed,
             command=command,
@@ -267,10 +220,5 @@ class GammaSky(Task[Observations, GammaSkyModel]):
         from skysift.tasks.gamma_sky.simulation.job import simulate_files
 
         return simulate_files(
-            _as(SimulateOptions, options), out, seed=seed, command=command, progress=progress
+            of_kind(SimulateOptions, options), out, seed=seed, command=command, progress=progress
         )
-
-
-def _as(kind: type[ConfigT], options: Config) -> ConfigT:
-    """Return the options, or the defaults of a kind where others were given."""
-    return options if isinstance(options, kind) else kind()

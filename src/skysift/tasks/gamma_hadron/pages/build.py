@@ -4,11 +4,12 @@ from typing import Any
 
 from skysift.data.table import FeatureTable
 from skysift.report import KeyNumber, Page
+from skysift.report.closing import provenance_facts
 from skysift.report.run_folder import RunRecord
 from skysift.tasks.gamma_hadron.options import Mode
 from skysift.tasks.gamma_hadron.pages.artefacts import add_artefacts
 from skysift.tasks.gamma_hadron.pages.calibration import add_calibration
-from skysift.tasks.gamma_hadron.pages.closing import add_features, add_repeat, provenance
+from skysift.tasks.gamma_hadron.pages.closing import add_features, add_repeat
 from skysift.tasks.gamma_hadron.pages.comparison import add_comparison
 from skysift.tasks.gamma_hadron.pages.events import LABEL, add_data
 from skysift.tasks.gamma_hadron.pages.further import add_cross_validation, add_source_independent
@@ -38,7 +39,7 @@ def compare_page(record: RunRecord) -> Page:
     page = Page(
         title="Gammas from hadrons",
         subtitle=f"{len(study.metrics)} models on {study.rows}",
-        provenance=provenance(record),
+        provenance=provenance_facts(record),
     )
     _tell(page, record, study)
     return page
@@ -56,7 +57,7 @@ def evaluate_page(record: RunRecord) -> Page:
     page = Page(
         title=f"Gammas from hadrons by {study.label}",
         subtitle=study.rows,
-        provenance=provenance(record),
+        provenance=provenance_facts(record),
     )
     _tell(page, record, study)
     return page
@@ -76,7 +77,7 @@ def explore_page(record: RunRecord) -> Page:
     page = Page(
         title="Gammas and hadrons: the data",
         subtitle=f"{len(events):,} events",
-        provenance=provenance(record),
+        provenance=provenance_facts(record),
     )
     found = audit["counts"] if audit else {}
     numbers = [

@@ -1,8 +1,8 @@
 """The report, put together from its sections."""
 
 from skysift.report import KeyNumber, Page
+from skysift.report.closing import add_how_to_repeat, provenance_facts
 from skysift.report.run_folder import RunRecord
-from skysift.tasks.gamma_sky.pages.closing import add_repeat, provenance
 from skysift.tasks.gamma_sky.pages.counts import add_counts
 from skysift.tasks.gamma_sky.pages.hess import add_hess
 from skysift.tasks.gamma_sky.pages.night import add_night
@@ -37,7 +37,7 @@ def evaluate_page(record: RunRecord) -> Page:
         title="New sources on the gamma-ray sky",
         subtitle=f"Fields of {facts['exposure']:g} s, {low:g} to {high:g} TeV, simulated with "
         f"{facts['truth']}",
-        provenance=provenance(record),
+        provenance=provenance_facts(record),
     )
     _add_opening(page, facts)
     add_night(page, facts, record.table("night"))
@@ -52,7 +52,7 @@ def evaluate_page(record: RunRecord) -> Page:
     if "hess" in facts:
         windows = record.table("hess") if record.has_table("hess") else None
         add_hess(page, facts, windows)
-    add_repeat(page, record)
+    add_how_to_repeat(page, record)
     return page
 
 
