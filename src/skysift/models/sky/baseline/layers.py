@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from skysift.core.errors import UsageError
 
 __all__ = [
+    "REGRESSOR_HIDDEN",
     "Activation",
     "Convolution",
     "Dense",
@@ -45,7 +46,8 @@ _CLEANER_CHANNELS = 12
 _CLEANER_STEP = 4  # pixels: two poolings by two
 _REGRESSOR_CHANNELS = 12
 _REGRESSOR_CONVOLUTIONS = 4
-_REGRESSOR_HIDDEN = 10_000
+REGRESSOR_HIDDEN = 10_000
+"""Width of the regressor's dense layer."""
 _DROPOUT = 0.2
 
 
@@ -142,6 +144,7 @@ def regressor_layers(
     *,
     kernel: int = 2,
     pooling: Literal["each", "once"] = "each",
+    hidden: int = REGRESSOR_HIDDEN,
 ) -> tuple[Layer, ...]:
     """Return CNN-regressor: a cleaned map in, the place of one source out.
 
@@ -154,6 +157,8 @@ def regressor_layers(
     pooling : {"each", "once"}
         Pool after each of the four inner convolutions, as the published slides say, or once after
         all of them, as the published code does: then 265 million weights follow.
+    hidden : int
+        Width of the dense layer: 10,000 in the original.
 
     Raises
     ------
@@ -179,9 +184,9 @@ def regressor_layers(
         )
     return (
         *layers,
-        Dense(features, _REGRESSOR_HIDDEN, "relu"),
+        Dense(features, hidden, "relu"),
         Dropout(_DROPOUT),
-        Dense(_REGRESSOR_HIDDEN, 2, "sigmoid"),
+        Dense(hidden, 2, "sigmoid"),
     )
 
 

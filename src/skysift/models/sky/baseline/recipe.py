@@ -1,7 +1,7 @@
 """From a data set of maps to a trained baseline network on disk."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -92,8 +92,8 @@ def train_baseline(
     overwrite : bool
         Replace a trained network that is there.
     clean_with : callable, optional
-        Gives the regressor's maps from the noisy ones: the ``predict`` of a trained cleaner. By
-        default it learns on the clean maps of the simulation.
+        Gives the regressor's maps from the noisy ones: the ``predict`` of a trained cleaner, whose
+        maps are not smoothed again. By default it learns on the clean maps of the simulation.
 
     Raises
     ------
@@ -122,17 +122,24 @@ def train_baseline(
         if kind == KINDS[0]:
             model = _train_cleaner(chosen, training, validation, rng, options)
         else:
-            seen = [
-                maps.clean if clean_with is None else clean_with(maps.noisy) for maps in dataset
-            ]
-            model = CnnRegressor(chosen, shape=training.shape, options=options).fit(
-                seen[0],
-                training.positions,
-                validation=(seen[1], validation.positions),
-                rng=rng,
-            )
+            model = _train_regressor(chosen, dataset, rng, options, clean_with)
         save_baseline(model, folder, shape=training.shape)
     return model
+
+
+def _train_regressor(
+    variant: Variant,
+    dataset: tuple[BaselineMaps, BaselineMaps],
+    rng: np.random.Generator,
+    options: TrainingOptions | None,
+    clean_with: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None,
+) -> CnnRegressor:
+    training, validation = dataset
+    seen = [maps.clean if clean_with is None else clean_with(maps.noisy) for maps in dataset]
+    chosen = variant if clean_with is None else replace(variant, smoothing=0.0)
+    return CnnRegressor(chosen, shape=training.shape, options=options).fit(
+        seen[0], training.positions, validation=(seen[1], validation.positions), rng=rng
+    )
 
 
 def _train_cleaner(

@@ -65,7 +65,12 @@ class CnnRegressor(BaseEstimator):  # type: ignore[misc]
     @property
     def layers(self) -> tuple[Layer, ...]:
         """The network."""
-        return regressor_layers(self.shape, kernel=self.variant.kernel, pooling=self.pooling)
+        return regressor_layers(
+            self.shape,
+            kernel=self.variant.kernel,
+            pooling=self.pooling,
+            hidden=self.variant.hidden,
+        )
 
     def fit(
         self,

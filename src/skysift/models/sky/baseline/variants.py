@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from skysift.core.errors import UnknownNameError, UsageError
-from skysift.models.sky.baseline.layers import Activation
+from skysift.models.sky.baseline.layers import REGRESSOR_HIDDEN, Activation
 
 __all__ = [
+    "COMPACT",
     "CORRECTED",
     "ORIGINAL",
     "Variant",
@@ -48,11 +49,13 @@ class Variant:
         (the original), or the root of the counts goes in and a Poisson likelihood is the loss.
     smoothing : float [pixel]
         Sigma of the Gaussian that the maps are smoothed with: 5 in the original; 0 is none.
+    hidden : int
+        Width of the regressor's dense layer: 10,000 in the original.
 
     Raises
     ------
     UsageError
-        If the smoothing is negative.
+        If the smoothing is negative, or there is no dense layer.
     """
 
     name: str
@@ -60,8 +63,11 @@ class Variant:
     kernel: Literal[2, 3] = 2
     intensity: Literal["stretch", "counts"] = "stretch"
     smoothing: float = 5.0
+    hidden: int = REGRESSOR_HIDDEN
 
     def __post_init__(self) -> None:
+        if self.hidden < 1:
+            raise UsageError(f"A layer of {self.hidden} values makes no sense.", "Give 1 or more.")
         if not (np.isfinite(self.smoothing) and self.smoothing >= 0):
             raise UsageError(
                 f"The smoothing of {self.smoothing} pixels makes no sense.", "Give 0 or more."
@@ -89,6 +95,8 @@ class Variant:
 
 ORIGINAL = Variant("original")
 CORRECTED = Variant("corrected", grid="fixed", kernel=3, intensity="counts", smoothing=0.0)
+COMPACT = replace(CORRECTED, name="corrected, small", hidden=1000)
+"""The corrected one with a dense layer of a tenth of the width: small enough to ship."""
 
 
 def ablation() -> tuple[Variant, ...]:
@@ -110,14 +118,14 @@ def ablation() -> tuple[Variant, ...]:
 
 
 def find_variant(name: str) -> Variant:
-    """Return the variant of :func:`ablation` that has this name.
+    """Return the variant of :func:`ablation`, or the compact one, that has this name.
 
     Raises
     ------
     UnknownNameError
         If there is none.
     """
-    known = {variant.name: variant for variant in ablation()}
+    known = {variant.name: variant for variant in (*ablation(), COMPACT)}
     if name not in known:
         raise UnknownNameError("variant", name, known)
     return known[name]

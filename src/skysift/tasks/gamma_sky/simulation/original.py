@@ -14,7 +14,7 @@ The published code lets columns grow with right ascension and labels fall with i
 through a mirror as well, so here both fall, which lets images and labels be compared.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -35,7 +35,7 @@ from skysift.tasks.gamma_sky.simulation.field import Field
 from skysift.tasks.gamma_sky.simulation.folded import FoldedResponse, Instrument
 from skysift.tasks.gamma_sky.simulation.photons import simulate_events
 
-__all__ = ["SIZES", "MapPairs", "OriginalRecipe", "original_dataset"]
+__all__ = ["SIZES", "MapPairs", "OriginalRecipe", "original_dataset", "original_datasets"]
 
 FloatArray = NDArray[np.float64]
 SIZES = {"train": 8000, "validation": 2000, "test": 2000}
@@ -115,6 +115,8 @@ class MapPairs:
         Smallest and largest value of each map before it was stretched.
     fields : tuple of Field
         What was simulated.
+    events : tuple of EventList
+        The photons of each map.
     """
 
     noisy: NDArray[np.float32]
@@ -123,6 +125,7 @@ class MapPairs:
     noisy_range: FloatArray
     clean_range: FloatArray
     fields: tuple[Field, ...]
+    events: tuple[EventList, ...]
 
     def __len__(self) -> int:
         return len(self.noisy)
@@ -165,9 +168,50 @@ def original_dataset(
         If the response given as an `Instrument` is folded for more than one band from 0.04 to
         1 TeV.
     """
+    chosen = [recipe or OriginalRecipe()]
+    for (pairs,) in original_datasets(kind, n, rng, response, chosen, batch_size=batch_size):
+        yield pairs
+
+
+def original_datasets(
+    kind: str,
+    n: int | None,
+    rng: np.random.Generator,
+    response: InstrumentResponse | Instrument,
+    recipes: Sequence[OriginalRecipe],
+    *,
+    batch_size: int = 250,
+) -> Iterator[tuple[MapPairs, ...]]:
+    """Simulate a part of the data set by several recipes, which share their photons.
+
+    Parameters
+    ----------
+    kind, n, rng, response, batch_size
+        As in :func:`original_dataset`.
+    recipes : sequence of OriginalRecipe
+        They may differ in grid, smoothing and stretch.
+
+    Yields
+    ------
+    tuple of MapPairs
+        A batch by each recipe.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such part.
+    UsageError
+        If the recipes want different photons, or as :func:`original_dataset`.
+    """
     if kind not in SIZES:
         raise UnknownNameError("part of the data set", kind, SIZES)
-    chosen = recipe or OriginalRecipe()
+    first = replace(recipes[0], grid="fixed", smoothing=0.0, stretch=False)
+    for other in recipes:
+        if replace(other, grid="fixed", smoothing=0.0, stretch=False) != first:
+            raise UsageError(
+                "The recipes differ in what is simulated.",
+                "Let them differ in grid, smoothing and stretch only.",
+            )
     band = np.array(_ENERGIES)
     instrument = response if isinstance(response, Instrument) else Instrument(response, band)
     if not np.array_equal(instrument.energy_edges, band):
@@ -177,23 +221,55 @@ def original_dataset(
         )
     wanted = SIZES[kind] if n is None else n
     for start in range(0, wanted, batch_size):
-        yield _batch(min(batch_size, wanted - start), rng, instrument, chosen)
+        yield _batch(min(batch_size, wanted - start), rng, instrument, recipes)
 
 
 def _batch(
-    n: int, rng: np.random.Generator, instrument: Instrument, recipe: OriginalRecipe
-) -> MapPairs:
-    maps = np.empty((2, n, recipe.pixels, recipe.pixels), dtype=np.float32)
-    ranges, positions = np.empty((2, n, 2)), np.empty((n, 2))
-    fields = []
-    for number in range(n):
-        field = _draw(rng, recipe)
+    n: int, rng: np.random.Generator, instrument: Instrument, recipes: Sequence[OriginalRecipe]
+) -> tuple[MapPairs, ...]:
+    batches = [_Batch(recipe, n) for recipe in recipes]
+    for _ in range(n):
+        field = _draw(rng, recipes[0])
         ready = instrument.at(field.zenith, field.nsb)
-        counts, background, positions[number] = _pair(field, ready, rng, recipe)
-        for kept, image, bounds in zip(maps, (counts, counts - background), ranges, strict=True):
-            kept[number], bounds[number] = _finish(image, recipe)
-        fields.append(field)
-    return MapPairs(maps[0], maps[1], positions, ranges[0], ranges[1], tuple(fields))
+        events = simulate_events(field, ready, rng, energy_range=_ENERGIES)
+        plane = TangentGrid(field.pointing.ra, field.pointing.dec)
+        events = events.take(np.hypot(*plane.to_plane(events.ra, events.dec)) < _RADIUS)
+        for batch in batches:
+            batch.add(field, events, ready)
+    return tuple(batch.done() for batch in batches)
+
+
+class _Batch:
+    """Maps of one recipe as they come."""
+
+    def __init__(self, recipe: OriginalRecipe, n: int) -> None:
+        self._recipe = recipe
+        self._maps = np.empty((2, n, recipe.pixels, recipe.pixels), dtype=np.float32)
+        self._ranges, self._positions = np.empty((2, n, 2)), np.empty((n, 2))
+        self._fields: list[Field] = []
+        self._events: list[EventList] = []
+
+    def add(self, field: Field, events: EventList, ready: FoldedResponse) -> None:
+        number = len(self._fields)
+        counts, background, self._positions[number] = _pair(field, events, ready, self._recipe)
+        images = (counts, counts - background)
+        for kept, image, bounds in zip(self._maps, images, self._ranges, strict=True):
+            kept[number], bounds[number] = _finish(image, self._recipe)
+        self._fields.append(field)
+        self._events.append(events)
+
+    def done(self) -> MapPairs:
+        noisy, clean = self._maps
+        noisy_range, clean_range = self._ranges
+        return MapPairs(
+            noisy,
+            clean,
+            self._positions,
+            noisy_range,
+            clean_range,
+            tuple(self._fields),
+            tuple(self._events),
+        )
 
 
 def _draw(rng: np.random.Generator, recipe: OriginalRecipe) -> Field:
@@ -203,14 +279,10 @@ def _draw(rng: np.random.Generator, recipe: OriginalRecipe) -> Field:
 
 
 def _pair(
-    field: Field, ready: FoldedResponse, rng: np.random.Generator, recipe: OriginalRecipe
+    field: Field, events: EventList, ready: FoldedResponse, recipe: OriginalRecipe
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return counts, expected background, and the label."""
     grid = default_grid(field, recipe.pixels, 2 * _RADIUS / recipe.pixels)
-    events = simulate_events(field, ready, rng, energy_range=_ENERGIES)
-    plane = TangentGrid(field.pointing.ra, field.pointing.dec)
-    inside = np.hypot(*plane.to_plane(events.ra, events.dec)) < _RADIUS
-    events = events.take(inside)
     rate = ready.background(grid, field.pointing)[0] * field.exposure
     if recipe.grid == "fixed":
         index = grid.pixel_index(events.ra, events.dec)
