@@ -12,6 +12,7 @@ wide ones trust the map.
 """
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,7 @@ _LARGEST_EXPONENT = 40.0
 _ROUNDING = 1e-12
 _LEAST_COUNTS = 0.5
 _HIDDEN = 1e-5
+_IN_CACHE = 16384  # pixels that are evaluated at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,21 @@ FROM_THE_RESPONSE = BackgroundPrior(scale=3.0, shape=0.3, gradient=0.3)
 """For the instrument's own background model: its level is not believed, its shape half."""
 
 
+class FitState(NamedTuple):
+    """How far a fit has come: what another fit of the same map can start from.
+
+    Parameters
+    ----------
+    cells : array, shape (n_bands, n_cells)
+        Counts of the map in cells, hidden ones included.
+    coefficients : array, shape (n_bands, n_terms)
+        Of the terms of each band, the last two of which are common.
+    """
+
+    cells: FloatArray
+    coefficients: FloatArray
+
+
 @dataclass(frozen=True, slots=True)
 class BackgroundFit:
     """A fitted background.
@@ -77,6 +94,8 @@ class BackgroundFit:
         Change of the logarithm over the radius of the field, to the east and to the north.
     steps : int
         Newton steps taken.
+    state : FitState or None
+        For further fits of the same map, where the model can make use of it.
     """
 
     counts: NDArray[np.float32]
@@ -84,6 +103,7 @@ class BackgroundFit:
     scale: FloatArray
     gradient: FloatArray
     steps: int
+    state: FitState | None = field(default=None, repr=False, compare=False, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -117,7 +137,7 @@ class BackgroundModel:
     _by_rows: NDArray[np.float32] = field(init=False, repr=False)
     _by_columns: NDArray[np.float32] = field(init=False, repr=False)
     _terms: NDArray[np.float32] = field(init=False, repr=False)
-    _cell_terms: FloatArray = field(init=False, repr=False)
+    _cell_terms: "_Terms" = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not np.all(self.template.sum(axis=(1, 2)) > 0):
@@ -135,33 +155,42 @@ class BackgroundModel:
         object.__setattr__(self, "_by_columns", _membership(n_x, self.cell))
         object.__setattr__(self, "_template", self.template.astype(np.float32))
         object.__setattr__(self, "_cell_template", self._in_cells(self._template))
-        cells = self._in_cells(terms) / self._in_cells(np.ones_like(u))
+        cells = self._in_cells(terms) / self._in_cells(np.ones((1, n_y, n_x)))
         object.__setattr__(self, "_terms", terms.reshape(len(terms), -1).astype(np.float32))
-        object.__setattr__(self, "_cell_terms", cells.reshape(len(terms), -1))
+        object.__setattr__(self, "_cell_terms", _Terms.of(cells))
 
     def _in_cells(self, values: NDArray[np.floating]) -> FloatArray:
-        """Sum over cells; the cells at the upper edges may be smaller."""
-        n_layers, n_y, n_x = values.reshape(-1, *values.shape[-2:]).shape
-        columns = values.reshape(-1, n_x) @ self._by_columns  # one product is quicker than many
-        cells = self._by_rows @ columns.reshape(n_layers, n_y, -1)
-        return np.asarray(cells.reshape(*values.shape[:-2], *cells.shape[1:]), dtype=np.float64)
+        """Sum layers over cells, shape (n, n_cells); those at the upper edges may be smaller."""
+        n_layers, n_y, n_x = values.shape
+        whole = n_y // self.cell * self.cell
+        rows = values[:, :whole].reshape(n_layers, -1, self.cell, n_x)
+        # Rows are added as products with ones, which are quicker than sums along an axis.
+        sums = (np.ones((1, self.cell), dtype=values.dtype) @ rows)[:, :, 0]
+        if whole < n_y:
+            sums = np.concatenate([sums, values[:, whole:].sum(axis=1, keepdims=True)], axis=1)
+        cells = sums.reshape(-1, n_x) @ self._by_columns
+        return np.asarray(cells.reshape(n_layers, -1), dtype=np.float64)
 
     def _hidden_in_cells(
         self, values: NDArray[np.float32], weight: NDArray[np.floating]
     ) -> FloatArray:
         """Sum over cells what a weight takes away, which is mostly on a small part of the map."""
         hidden = weight != 1
-        rows, columns = np.flatnonzero(hidden.any(axis=1)), np.flatnonzero(hidden.any(axis=0))
-        total = np.zeros((len(values), len(self._by_rows), self._by_columns.shape[1]))
+        rows = np.flatnonzero(hidden.any(axis=1))
         if len(rows) == 0:
-            return total
+            return np.zeros((len(values), self._cell_template.shape[1]))
+        columns = np.flatnonzero(hidden[rows[0] : rows[-1] + 1].any(axis=0))
         y, x = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
         away = values[:, y, x] * (1 - weight[y, x]).astype(np.float32)
-        total += self._by_rows[:, y] @ (away @ self._by_columns[x])
-        return total
+        total = self._by_rows[:, y] @ (away @ self._by_columns[x])
+        return np.asarray(total.reshape(len(values), -1), dtype=np.float64)
 
     def fit(
-        self, counts: NDArray[np.floating], weight: NDArray[np.floating] | None = None
+        self,
+        counts: NDArray[np.floating],
+        weight: NDArray[np.floating] | None = None,
+        *,
+        start: FitState | None = None,
     ) -> BackgroundFit:
         """Fit the background to a map.
 
@@ -171,6 +200,9 @@ class BackgroundModel:
             Raw counts.
         weight : array, shape (n_y, n_x), or None
             1 where a pixel takes part, 0 where a source or a hole is; all take part if left out.
+        start : FitState or None
+            Of another fit of the same map, with any weights: the maximum, which there is but one
+            of, is found in fewer steps.
 
         Raises
         ------
@@ -183,35 +215,41 @@ class BackgroundModel:
                 f"{self.template.shape}.",
                 "Use one grid and one set of energy bands for both.",
             )
-        n_bands = len(counts)
         raw = np.asarray(counts, dtype=np.float32)
-        observed, expected = self._in_cells(raw), self._cell_template
+        cells = self._in_cells(raw) if start is None else start.cells
+        observed, expected = cells, self._cell_template
         if weight is not None:
             observed = observed - self._hidden_in_cells(raw, weight)
             expected = expected - self._hidden_in_cells(self._template, weight)
             # What is left of a cell that is hidden as a whole is rounding.
             expected[expected < _HIDDEN * self._cell_template] = 0.0
-        observed = observed.reshape(n_bands, -1)
-        expected = expected.reshape(n_bands, -1)
-        used = expected.sum(axis=0) > 0
-        terms = self._cell_terms[:, used]
         solution = _poisson_regression(
-            np.where(expected > 0, observed, 0.0)[:, used],
-            expected[:, used],
-            terms,
+            np.where(expected > 0, observed, 0.0),
+            expected,
+            self._cell_terms,
             self.prior,
+            None if start is None else start.coefficients,
         )
-        fitted = solution.coefficients.astype(np.float32) @ self._terms
-        np.exp(fitted, out=fitted)
-        fitted = fitted.reshape(self._template.shape)
-        fitted *= self._template
         return BackgroundFit(
-            fitted,
+            self._evaluate(solution.coefficients),
             solution.scale_error,
             solution.scale,
             solution.coefficients[0, -2:],
             solution.steps,
+            state=FitState(cells, solution.coefficients),
         )
+
+    def _evaluate(self, coefficients: FloatArray) -> NDArray[np.float32]:
+        """Return the background of each pixel."""
+        by_term = coefficients.astype(np.float32)
+        template = self._template.reshape(len(by_term), -1)
+        counts = np.empty_like(template)
+        for first in range(0, counts.shape[1], _IN_CACHE):
+            some = slice(first, first + _IN_CACHE)
+            part = np.matmul(by_term, self._terms[:, some], out=counts[:, some])
+            np.exp(part, out=part)
+            part *= template[:, some]
+        return counts.reshape(self._template.shape)
 
 
 def _membership(n: int, cell: int) -> NDArray[np.float32]:
@@ -221,8 +259,24 @@ def _membership(n: int, cell: int) -> NDArray[np.float32]:
 
 
 @dataclass(frozen=True, slots=True)
+class _Terms:
+    """What the logarithm of a background is made of, in each cell.
+
+    The last two terms are common to all bands.
+    """
+
+    values: FloatArray  # (n_terms, n_cells)
+    products: FloatArray  # (n_cells, n_terms^2): of each with each
+
+    @classmethod
+    def of(cls, values: FloatArray) -> "_Terms":
+        products = (values[:, None] * values[None]).reshape(len(values) ** 2, -1)
+        return cls(values, np.ascontiguousarray(products.T))
+
+
+@dataclass(frozen=True, slots=True)
 class _Solution:
-    coefficients: FloatArray  # (n_bands, 5)
+    coefficients: FloatArray  # (n_bands, n_terms)
     scale: FloatArray
     scale_error: FloatArray
     steps: int
@@ -231,65 +285,70 @@ class _Solution:
 def _poisson_regression(
     observed: FloatArray,
     expected: FloatArray,
-    terms: FloatArray,
+    terms: _Terms,
     prior: BackgroundPrior,
+    start: FloatArray | None,
 ) -> _Solution:
-    """Maximise the posterior by Newton steps; the two gradient terms are common to all bands.
-
-    The normal equations are arrow-shaped: three unknowns per band, tied by the two of the gradient,
-    which are found from the Schur complement.
-    """
-    n_bands, n_terms = len(observed), len(terms)
+    """Maximise the posterior by Newton steps; the two gradient terms are common to all bands."""
+    n_bands, n_terms = len(observed), len(terms.values)
     n_own = n_terms - 2
-    start = np.log((observed.sum(1) + _LEAST_COUNTS) / (expected.sum(1) + _RIDGE))
-    centre = np.zeros((n_bands, n_own))
-    centre[:, 0] = start
-    own, common = centre, np.zeros(2)
-    own_precision = np.full(n_own, prior.shape) ** -2.0
-    own_precision[0] = prior.scale**-2.0
-    common_precision = np.full(2, prior.gradient**-2.0)
-    products = (terms[:, None] * terms[None]).reshape(n_terms**2, -1).T
-    a, g = terms[:n_own], terms[n_own:]
+    seen = expected.sum(axis=1)
+    centre = np.zeros((n_bands, n_terms))
+    centre[:, 0] = np.log((observed.sum(axis=1) + _LEAST_COUNTS) / (seen + _RIDGE))
+    precision = np.full(n_terms, prior.shape**-2.0)
+    precision[0], precision[n_own:] = prior.scale**-2.0, prior.gradient**-2.0 / n_bands
+    diagonal = np.diag(precision)
 
-    def state(own: FloatArray, common: FloatArray) -> tuple[FloatArray, float]:
+    def state(coefficients: FloatArray) -> tuple[FloatArray, float]:
         """Return the expected counts and the logarithm of the posterior."""
-        exponent = np.minimum(own @ a + common @ g, _LARGEST_EXPONENT)
-        mean = np.asarray(expected * np.exp(exponent))
-        fit = float(np.vdot(observed, exponent) - mean.sum())
-        penalty = float(((own - centre) ** 2 @ own_precision).sum())
-        return mean, fit - (penalty + float(common**2 @ common_precision)) / 2
+        exponent = coefficients @ terms.values
+        np.minimum(exponent, _LARGEST_EXPONENT, out=exponent)
+        mean = expected * np.exp(exponent)
+        penalty = float(((coefficients - centre) ** 2 @ precision).sum())
+        return mean, float(np.vdot(observed, exponent) - mean.sum()) - penalty / 2
 
-    mean, height = state(own, common)
+    coefficients = centre if start is None else start
+    mean, height = state(coefficients)
     steps, largest = 0, np.inf
     inverse = np.zeros((n_bands, n_own, n_own))
     while steps < _MOST_STEPS and largest > _CONVERGED:
         steps += 1
-        residual = observed - mean
-        own_gradient = residual @ a.T - (own - centre) * own_precision
-        common_gradient = g @ residual.sum(0) - common * common_precision
-        hessian = (mean @ products).reshape(n_bands, n_terms, n_terms)
-        inverse = np.asarray(np.linalg.inv(hessian[:, :n_own, :n_own] + np.diag(own_precision)))
-        cross = hessian[:, :n_own, n_own:]
-        folded = inverse @ cross
-        schur = hessian[:, n_own:, n_own:].sum(0) + np.diag(common_precision)
-        schur -= (cross.transpose(0, 2, 1) @ folded).sum(0)
-        shared = (folded.transpose(0, 2, 1) @ own_gradient[..., None])[..., 0].sum(0)
-        common_step = np.linalg.solve(schur, common_gradient - shared)
-        own_step = (inverse @ own_gradient[..., None])[..., 0] - folded @ common_step
-        largest = float(max(np.abs(own_step).max(), np.abs(common_step).max()))
+        gradient = (observed - mean) @ terms.values.T - (coefficients - centre) * precision
+        hessian = (mean @ terms.products).reshape(n_bands, n_terms, n_terms) + diagonal
+        inverse = np.asarray(np.linalg.inv(hessian[:, :n_own, :n_own]))
+        step = _newton_step(gradient, hessian, inverse)
+        largest = float(np.abs(step).max())
         length = 1.0
         for _ in range(_HALVINGS):  # a full step may overshoot where the map is far from its start
-            new_mean, new_height = state(own + length * own_step, common + length * common_step)
+            new_mean, new_height = state(coefficients + length * step)
             if new_height >= height - _ROUNDING * abs(height):
                 break
             length /= 3
         else:
             break  # no part of the step leads up: this is the top, to rounding
-        own, common = own + length * own_step, common + length * common_step
+        coefficients = coefficients + length * step
         mean, height = new_mean, new_height
-    coefficients = np.concatenate([own, np.tile(common, (n_bands, 1))], axis=1)
-    scale = mean.sum(1) / np.maximum(expected.sum(1), _RIDGE)
-    return _Solution(coefficients, scale, _level_error(mean, a, inverse), steps)
+    scale = mean.sum(axis=1) / np.maximum(seen, _RIDGE)
+    return _Solution(coefficients, scale, _level_error(mean, terms.values[:n_own], inverse), steps)
+
+
+def _newton_step(gradient: FloatArray, hessian: FloatArray, inverse: FloatArray) -> FloatArray:
+    """Solve normal equations in the shape of an arrow, shape (n_bands, n_terms).
+
+    Each band has unknowns of its own, tied by the last two, which all share: these are found from
+    the Schur complement. `inverse` is that of the bands' own blocks.
+    """
+    n_own = inverse.shape[1]
+    cross = hessian[:, :n_own, n_own:]
+    folded = inverse @ cross
+    turned = folded.transpose(0, 2, 1)
+    own = gradient[:, :n_own, None]
+    schur = (hessian[:, n_own:, n_own:] - turned @ cross).sum(axis=0)
+    right = gradient[:, n_own:].sum(axis=0) - (turned @ own).sum(axis=0)[:, 0]
+    step = np.empty_like(gradient)
+    step[:, n_own:] = np.linalg.solve(schur, right)
+    step[:, :n_own] = (inverse @ own)[:, :, 0] - folded @ step[0, n_own:]
+    return step
 
 
 def _level_error(mean: FloatArray, terms: FloatArray, inverse: FloatArray) -> FloatArray:

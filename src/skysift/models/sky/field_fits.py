@@ -28,14 +28,16 @@ from skysift.models.sky.refine import Refined, refine
 from skysift.preprocess.folding import PointSourceModel
 from skysift.preprocess.sky_background import BackgroundFit, BackgroundModel
 
-__all__ = ["WIDE", "FieldFits", "Found", "places_of", "start_of"]
+__all__ = ["MASKED_RADIUS", "WIDE", "FieldFits", "Found", "places_of", "start_of"]
 
 FloatArray = NDArray[np.float64]
 
 WIDE = 1.25
 """Width over that of the point spread function from where a source is an extended one."""
 
-_MASKED_RADIUS = 0.4  # deg about a source that the background does not see
+MASKED_RADIUS = 0.4
+"""Radius [deg] about a source that the background does not see."""
+
 _EXTENDED_RADIUS = 0.8  # the same where a source may be an extended one
 _MASKED_SIGMAS = 2.5  # of an extended source
 _OF_A_POINT = 3  # free parameters
@@ -105,13 +107,21 @@ class FieldFits:
         """Return the distance [deg] of a place on the plane from the pointing."""
         return float(np.hypot(xi - self.pointing[0], eta - self.pointing[1]))
 
-    def _away_from(self, places: FloatArray, radii: Sequence[float] = ()) -> NDArray[np.float32]:
-        """Return 0 near places on the plane [deg] and 1 elsewhere."""
+    def _background_away_from(
+        self,
+        places: FloatArray,
+        radii: Sequence[float],
+        counts: NDArray[np.float32],
+        before: BackgroundFit,
+    ) -> BackgroundFit:
+        """Fit the background again, without what lies near places on the plane [deg]."""
         weight = np.ones(self.grid.shape, dtype=np.float32)
-        for (xi, eta), radius in zip(places, radii or [_MASKED_RADIUS] * len(places), strict=True):
+        for (xi, eta), radius in zip(places, radii, strict=True):
             rows, columns, distance = self.places.window(xi, eta, radius)
             weight[rows, columns] *= distance > radius
-        return weight
+        if before.state is None:  # a model that begins anew with each fit
+            return self.background.fit(counts, weight)
+        return self.background.fit(counts, weight, start=before.state)
 
     def _image(self, source: LocalSource) -> SourceImage:
         """Return what a source sends to the filtered map; sources are made once, so are these."""
@@ -127,13 +137,8 @@ class FieldFits:
         background: BackgroundFit,
     ) -> tuple[list[Found], BackgroundFit]:
         """Fit the background beside all candidates, and each of these beside the others."""
-        background = self.background.fit(
-            counts,
-            self._away_from(
-                places_of(found),
-                [max(_MASKED_RADIUS, _MASKED_SIGMAS * one.extension) for one in found],
-            ),
-        )
+        radii = [max(MASKED_RADIUS, _MASKED_SIGMAS * one.extension) for one in found]
+        background = self._background_away_from(places_of(found), radii, counts, background)
         return self._refitted(found, [], photons, background), background
 
     def _refitted(
@@ -187,7 +192,11 @@ class FieldFits:
         return needed
 
     def _merged(
-        self, found: Sequence[Found], counts: NDArray[np.float32], photons: Photons
+        self,
+        found: Sequence[Found],
+        counts: NDArray[np.float32],
+        photons: Photons,
+        background: BackgroundFit,
     ) -> list[Found]:
         """Put one extended source in the place of candidates that it explains better."""
         merged = list(found)
@@ -196,8 +205,8 @@ class FieldFits:
         for group in (*groups, *wide):
             pieces = [found[i] for i in group]
             # The outskirts of an extended source must not raise the background.
-            radii = [_EXTENDED_RADIUS if one in pieces else _MASKED_RADIUS for one in found]
-            background = self.background.fit(counts, self._away_from(places_of(found), radii))
+            radii = [_EXTENDED_RADIUS if one in pieces else MASKED_RADIUS for one in found]
+            background = self._background_away_from(places_of(found), radii, counts, background)
             near, density = self._around(pieces, merged, photons, background)
             fits = [one.fit for one in pieces]
             xi, eta = centre_of(fits)

@@ -45,7 +45,7 @@ class FilterBank:
     sums: FloatArray = field(init=False, repr=False)
     squares: FloatArray = field(init=False, repr=False)
     slopes: FloatArray = field(init=False, repr=False)
-    _transform: NDArray[np.complex64] = field(init=False, repr=False)
+    _transform: NDArray[np.float32] = field(init=False, repr=False)
     _padded: tuple[int, int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -58,10 +58,12 @@ class FilterBank:
         padded = tuple(fft.next_fast_len(length + half, real=True) for length in self.shape)
         image = np.zeros((n_bands, *padded), dtype=np.float32)
         image[:, :size, :size] = self.kernels
-        # A kernel is symmetric: convolution and correlation are the same.
+        # A kernel is symmetric: convolution and correlation are the same, and its transform about
+        # its middle is real. Written twice, it multiplies real and imaginary parts in one sweep.
         image = np.roll(image, (-half, -half), axis=(1, 2))
+        transform = np.repeat(fft.rfft2(image).real, 2, axis=2)
         slopes = np.gradient(self.kernels, self.pixel_size, axis=2)
-        object.__setattr__(self, "_transform", fft.rfft2(image))
+        object.__setattr__(self, "_transform", transform)
         object.__setattr__(self, "_padded", padded)
         object.__setattr__(self, "cumulants", CumulantTable.of(self.kernels))
         object.__setattr__(self, "sums", self.kernels.sum(axis=(1, 2)))
@@ -106,12 +108,18 @@ class FilterBank:
         array of float32, shape (n_y, n_x)
         """
         n_y, n_x = self.shape
+        high, wide = self._padded
         total = None
-        for band, kernel in zip(counts, self._transform, strict=True):
-            part = fft.rfft2(band, s=self._padded)
-            part *= kernel
+        for band, kernel in zip(
+            counts.astype(np.float32, copy=False), self._transform, strict=True
+        ):
+            rows = fft.rfft(band, n=wide, axis=1)  # those that padding adds have no transform
+            part = fft.fft(rows, n=high, axis=0, overwrite_x=True)
+            both = part.view(np.float32)
+            both *= kernel
             total = part if total is None else np.add(total, part, out=total)
-        return np.asarray(fft.irfft2(total, s=self._padded, overwrite_x=True)[:n_y, :n_x])
+        rows = fft.ifft(total, axis=0, overwrite_x=True)[:n_y]
+        return np.asarray(fft.irfft(rows, n=wide, axis=1, overwrite_x=True)[:, :n_x])
 
     def overlap(self, source: LocalSource) -> FloatArray:
         """Return the mean weight of a source's photons for a place at a distance from it.

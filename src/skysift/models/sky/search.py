@@ -19,7 +19,7 @@ from scipy.special import log_ndtr
 from skysift.core.errors import UsageError
 from skysift.data.sky.tangent import TangentGrid
 from skysift.models.sky.candidate import Candidate
-from skysift.models.sky.field_fits import WIDE, FieldFits, Found, start_of
+from skysift.models.sky.field_fits import MASKED_RADIUS, WIDE, FieldFits, Found, start_of
 from skysift.models.sky.filter import FilterBank
 from skysift.models.sky.filtered import FilteredMap, Peak, SourceImage
 from skysift.models.sky.local_source import LocalSource, Photons
@@ -200,7 +200,8 @@ class SkySearch(FieldFits):
         level, roughness = self._level(background)
         first, peak, found = seen, seen.peak(), list[Found]()
         if peak is not None and peak.significance >= level:
-            background = self.background.fit(counts, self._away_from(np.array([seen.summit(peak)])))
+            place = np.array([seen.summit(peak)])
+            background = self._background_away_from(place, [MASKED_RADIUS], counts, background)
             seen = self._filtered(sums, background)
             again = seen.at(peak.row, peak.column)
             peak = replace(again, significance=max(again.significance, peak.significance))
@@ -208,7 +209,7 @@ class SkySearch(FieldFits):
         if photons is not None and (len(found) > 1 or any(one.width > WIDE for one in found)):
             found, background = self._settled(self._simplified(found), counts, photons, background)
             needed = self._needed(found, level**2, photons, background)
-            merged = self._merged(needed, counts, photons)
+            merged = self._merged(needed, counts, photons, background)
             if merged != found:
                 found, background = self._settled(merged, counts, photons, background)
             if any(one.extension > 0 for one in found):  # its parts may have hidden another source
