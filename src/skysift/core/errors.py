@@ -8,6 +8,7 @@ SkysiftError
 │   ├── ReadError             a file that is missing, truncated or of another format
 │   └── ContractError         a readable table that breaks the input contract of its task
 ├── DataUnavailableError  exit code 1: a data set could not be had from any mirror
+│   └── AuthenticationError   the archive wants another user, or a user at all
 ├── BundleError           exit code 1: a model bundle that is damaged or not allowed
 ├── OutputError           exit code 1: a place that cannot be written
 └── MissingExtraError     exit code 1: an optional part that is not installed
@@ -21,6 +22,7 @@ from pathlib import Path
 from skysift.core.suggest import did_you_mean
 
 __all__ = [
+    "AuthenticationError",
     "BundleError",
     "ConfigError",
     "ContractError",
@@ -120,6 +122,10 @@ class ContractError(InputError):
 
 class DataUnavailableError(SkysiftError):
     """A registered data set could not be had, intact, from any mirror."""
+
+
+class AuthenticationError(DataUnavailableError):
+    """An archive does not let this user see what was asked for; the data may well exist."""
 
 
 class BundleError(SkysiftError):

@@ -27,7 +27,15 @@ from skysift.data.fetch_patience import Patience
 from skysift.data.fetch_progress import progress_bar
 from skysift.data.registry import DataFile, DatasetInfo, dataset
 
-__all__ = ["FetchResult", "FetchedFile", "Patience", "cache_folder", "fetch"]
+__all__ = [
+    "FetchResult",
+    "FetchedFile",
+    "Patience",
+    "cache_folder",
+    "cache_writable",
+    "fetch",
+    "offline",
+]
 
 _PATIENCE = Patience()
 
@@ -167,9 +175,9 @@ def _fetch_file(info: DatasetInfo, file: DataFile, options: _Options) -> Fetched
     here = _from_local_mirror(file, notes) or _from_cache(file, target, notes)
     if here is not None:
         return here
-    if _offline():
+    if offline():
         raise _unavailable(info, file, target, [*notes, "the network: SKYSIFT_OFFLINE forbids it"])
-    with _writable(options.folder):
+    with cache_writable(options.folder):
         options.folder.mkdir(parents=True, exist_ok=True)
         with exclusive(options.folder / f".{file.name}.lock") as alone:
             # Whoever held the lock before may have fetched this very file. What the first look
@@ -255,7 +263,8 @@ def _fetched(
     return FetchedFile(file.name, path, kind, source, file.bytes, file.sha256, tuple(notes))
 
 
-def _offline() -> bool:
+def offline() -> bool:
+    """Tell whether SKYSIFT_OFFLINE forbids the network."""
     return os.environ.get("SKYSIFT_OFFLINE", "").lower() not in {"", "0", "false", "no", "off"}
 
 
@@ -272,7 +281,7 @@ def _unavailable(
 
 
 @contextmanager
-def _writable(folder: Path) -> Iterator[None]:
+def cache_writable(folder: Path) -> Iterator[None]:
     """Turn what the file system refuses into an error with a remedy."""
     try:
         yield

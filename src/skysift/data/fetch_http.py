@@ -4,6 +4,7 @@ import random
 import re
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -48,6 +49,8 @@ def download(
     exact: bool,
     patience: Patience,
     report: Callable[[int], None],
+    session: requests.Session | None = None,
+    judge: Callable[[requests.Response], None] | None = None,
 ) -> None:
     """Download to `part`, going on from what an earlier try left there.
 
@@ -67,6 +70,11 @@ def download(
         Timeouts and retries.
     report : callable
         Called with the number of bytes that are there.
+    session : requests.Session, optional
+        Carries cookies and credentials; it is the caller's and stays open.
+    judge : callable, optional
+        Called with the head of each answer, before anything else is made of it; it raises to
+        refuse the answer.
 
     Raises
     ------
@@ -74,8 +82,8 @@ def download(
         If the whole could not be had; its problem is one line.
     """
     reason = ""
-    with requests.Session() as session:
-        one = _Download(session, url, part, size, exact, patience, report)
+    with requests.Session() if session is None else nullcontext(session) as used:
+        one = _Download(used, url, part, size, exact, patience, report, judge)
         for attempt in range(1, patience.attempts + 1):
             try:
                 one.try_once()
@@ -99,6 +107,7 @@ class _Download:
     exact: bool
     patience: Patience
     report: Callable[[int], None]
+    judge: Callable[[requests.Response], None] | None
 
     def try_once(self) -> None:
         start = self.part.stat().st_size if self.part.exists() else 0
@@ -124,6 +133,8 @@ class _Download:
 
     def _accepted_start(self, response: requests.Response, start: int) -> int:
         """Judge the head of the answer; return the position at which its body begins."""
+        if self.judge is not None:
+            self.judge(response)
         status = response.status_code
         if status in _PASSING:
             wait = response.headers.get("Retry-After", "")
