@@ -20,6 +20,7 @@ from skysift.evaluate.aperture import (
     significance_map,
 )
 from skysift.evaluate.aperture.sphere import offset_by
+from skysift.tasks.gamma_sky.gammapy_method import GammapyMethod
 from skysift.tasks.gamma_sky.reference import GammapySearch, gammapy_on_off, gammapy_search
 
 CRAB = (83.633083, 22.0145)
@@ -78,6 +79,22 @@ def test_its_significance_is_that_of_our_map_with_the_same_acceptance(field):
 def test_an_empty_field_has_no_candidates(field):
     nothing = gammapy_search(field.take(np.arange(len(field)) % 60 == 0), RING)
     assert nothing.candidates == ()
+
+
+def test_as_a_method_it_finds_in_counts_what_it_finds_in_photons(field):
+    counts = CountsMap.from_events(field, GRID, EDGES)
+    method = GammapyMethod(counts, None)
+    direct = gammapy_search(field, GammapySearch(GRID, EDGES, background="ring"))
+    found = method(counts.counts)
+    places = [(one.xi, one.eta, one.ts) for one in found.candidates]
+    assert places == [(one.xi, one.eta, one.ts) for one in direct.candidates]
+    assert len(places) >= 2
+    np.testing.assert_array_equal(found.filtered, direct.significance.astype(np.float32))
+    inner = GammapyMethod(counts, None, radius=0.65)(counts.counts).candidates
+    assert [(one.xi, one.eta) for one in inner] == [
+        (xi, eta) for xi, eta, _ in places if np.hypot(xi, eta) <= 0.65
+    ]
+    assert 0 < len(inner) < len(places)
 
 
 def test_reflected_regions_of_gammapy_count_as_ours(field):

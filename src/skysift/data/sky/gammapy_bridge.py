@@ -4,7 +4,6 @@ gammapy is an optional part: it is imported when a function is called, and a mis
 :class:`~skysift.core.errors.MissingExtraError` that says how to install it.
 """
 
-import importlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,8 @@ from astropy.table import Table
 from astropy.time import Time
 from numpy.typing import NDArray
 
-from skysift.core.errors import InputError, MissingExtraError
+from skysift.core.errors import InputError
+from skysift.core.extras import import_extra
 from skysift.data.sky.counts_map import CountsMap
 from skysift.data.sky.event_list import GADF_REFERENCE_MJD, EventList, Pointing
 from skysift.data.sky.gti import GoodTimeIntervals
@@ -214,12 +214,7 @@ def dataset_from_gammapy(dataset: "gammapy.datasets.MapDataset") -> CountsMap:
 
 
 def _gammapy(module: str) -> Any:
-    try:
-        return importlib.import_module(f"gammapy.{module}")
-    except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] != "gammapy":
-            raise  # gammapy is there and lacks a part of its own
-        raise MissingExtraError("gammapy", extra="gamma") from error
+    return import_extra(f"gammapy.{module}", extra="gamma")
 
 
 def _reference(mjd: float) -> Time:

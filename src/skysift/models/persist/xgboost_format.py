@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skysift.core.errors import BundleError, MissingExtraError
+from skysift.core.errors import BundleError
+from skysift.core.extras import import_extra
 from skysift.models.persist.archive import malformed
 
 __all__ = ["XgboostClassifier", "load_xgboost", "save_xgboost"]
@@ -104,11 +105,7 @@ def load_xgboost(data: bytes, *, threads: int | None = None) -> XgboostClassifie
     MissingExtraError
         If XGBoost is not installed.
     """
-    try:
-        import xgboost  # noqa: PLC0415  # an optional part
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("xgboost", extra="boost") from error
-
+    xgboost = import_extra("xgboost", extra="boost")
     try:
         document = json.loads(data)
         n_classes = _check(document)

@@ -21,7 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import QuantileTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from skysift.core.errors import MissingExtraError
+from skysift.core.extras import import_extra
 from skysift.models.log_odds_mean import LogOddsMean
 from skysift.models.periodic_mlp import PeriodicMlpClassifier
 from skysift.models.scaled_parameters import ScaledParameters
@@ -76,10 +76,6 @@ def _neural_network(_: Sequence[str]) -> Any:
 
 
 def _xgboost(**parameters: Any) -> Any:
-    try:
-        from xgboost import XGBClassifier  # noqa: PLC0415 an extra: imported when it is asked for
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("xgboost", extra="boost") from error
     best = {
         "n_estimators": 500,
         "learning_rate": 0.035,
@@ -92,15 +88,11 @@ def _xgboost(**parameters: Any) -> Any:
         "reg_lambda": 3.0,
         "n_jobs": 2,
     }
-    return XGBClassifier(**{**best, **parameters})
+    return import_extra("xgboost", extra="boost").XGBClassifier(**{**best, **parameters})
 
 
 def _lightgbm() -> Any:
-    try:
-        from lightgbm import LGBMClassifier  # noqa: PLC0415 an extra: imported when asked for
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("lightgbm", extra="train") from error
-    return LGBMClassifier(
+    return import_extra("lightgbm", extra="train").LGBMClassifier(
         n_estimators=320,
         learning_rate=0.05,
         num_leaves=18,

@@ -17,7 +17,6 @@ from skysift.models.sky.local_source import Photons
 from skysift.models.sky.search import SearchResult, SearchSettings
 from skysift.models.sky.trials import TrialsTable
 from skysift.preprocess.folding import energy_bands
-from skysift.preprocess.sky_background import BackgroundFit
 from skysift.tasks.gamma_sky.candidates import (
     CandidateTable,
     FalseAlarmSetting,
@@ -162,7 +161,10 @@ def search_events(
     )
     method: Method
     if options.method == "gammapy":
-        method = _Gammapy(chosen, grid, edges, response)
+        # An extra, and slow to import.
+        from skysift.tasks.gamma_sky.gammapy_method import GammapyMethod  # noqa: PLC0415
+
+        method = GammapyMethod(counts, getattr(response, "path", None))
     else:
         method = _method(
             _Conditions(
@@ -255,30 +257,3 @@ def _method(conditions: _Conditions) -> Method:
     level, factor = conditions.trials
     trials = TrialsTable(np.array(level), np.array(factor))
     return make_method(conditions.name, setup, trials, conditions.settings)
-
-
-@dataclass(frozen=True)
-class _Gammapy:
-    """gammapy's blind search, as a reference: it has the photons from the start."""
-
-    events: EventList
-    grid: TangentGrid
-    edges: FloatArray
-    response: InstrumentResponse | None
-
-    def __call__(self, counts: NDArray[np.float32], photons: Photons | None = None) -> SearchResult:
-        """Search with the background of the response's file, or of rings without one."""
-        from skysift.tasks.gamma_sky.reference import (  # noqa: PLC0415 an extra, slow to import
-            GammapySearch,
-            gammapy_search,
-        )
-
-        del photons
-        path = getattr(self.response, "path", None)
-        search = GammapySearch(self.grid, self.edges, background="irf" if path else "ring")
-        found = gammapy_search(self.events, search, path)
-        unknown = np.full(len(counts), np.nan)
-        nothing = BackgroundFit(np.zeros_like(counts), unknown, unknown, np.zeros(2), 0)
-        return SearchResult(
-            found.candidates, nothing, search.threshold, found.significance.astype(np.float32)
-        )

@@ -9,7 +9,6 @@ References
 .. [1] Donath et al. 2023, A&A 678, A157, doi:10.1051/0004-6361/202346488
 """
 
-import importlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +21,8 @@ from astropy.coordinates import SkyCoord
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from skysift.core.errors import MissingExtraError, ReadError, UsageError
+from skysift.core.errors import ReadError, UsageError
+from skysift.core.extras import import_extra
 from skysift.data.sky.counts_map import CountsMap
 from skysift.data.sky.event_list import EventList
 from skysift.data.sky.gammapy_bridge import (
@@ -290,7 +290,7 @@ def gammapy_on_off(
     OnOff or None
         None if gammapy finds no off region.
     """
-    maps, regions = _gammapy("maps"), _imported("regions")
+    maps, regions = _gammapy("maps"), import_extra("regions", extra="gamma")
     pointing = SkyCoord(events.pointing.ra, events.pointing.dec, unit="deg")
     region = regions.CircleSkyRegion(SkyCoord(on.ra, on.dec, unit="deg"), on.radius * u.deg)
     mask = None
@@ -354,14 +354,4 @@ def _observation(
 
 
 def _gammapy(module: str) -> Any:
-    return _imported(f"gammapy.{module}")
-
-
-def _imported(name: str) -> Any:
-    package = name.split(".", maxsplit=1)[0]
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] != package:
-            raise  # it is there and lacks a part of its own
-        raise MissingExtraError(package, extra="gamma") from error
+    return import_extra(f"gammapy.{module}", extra="gamma")

@@ -13,17 +13,15 @@ from skysift.data.sky.gti import GoodTimeIntervals
 from skysift.models.sky.local_source import Photons
 from skysift.models.sky.search import SearchResult, SearchSettings
 from skysift.models.sky.trials import TrialsTable
-from skysift.preprocess.sky_background import BackgroundFit
 from skysift.tasks.gamma_sky.evaluation.study import Contestant
+from skysift.tasks.gamma_sky.gammapy_method import GammapyMethod
 from skysift.tasks.gamma_sky.methods import CLASSICAL, FieldSetup, Method, make_method
-from skysift.tasks.gamma_sky.reference import GammapySearch, read_response
 
 __all__ = [
     "FREE",
     "GAMMAPY",
     "KNOWN",
     "NO_TRIALS",
-    "GammapyMethod",
     "classical_contestants",
     "gammapy_contestant",
     "main_contestants",
@@ -103,44 +101,13 @@ def gammapy_contestant(
     """Return gammapy's blind search, None where it is not installed or there is no file."""
     if response is None or find_spec("gammapy") is None:
         return None
-    return Contestant(GAMMAPY, GammapyMethod(setup, response, radius), states_errors=False)
-
-
-class GammapyMethod:
-    """gammapy's excess map and peaks, its response reduced once.
-
-    Parameters
-    ----------
-    setup : FieldSetup
-        Field centred on its pointing.
-    response : path-like
-        GADF file with a background.
-    radius : float [deg]
-        Offset from the pointing up to which its peaks count, as for the other methods.
-    """
-
-    def __init__(self, setup: FieldSetup, response: Path, radius: float) -> None:
-        self._setup, self._radius = setup, radius
-        self._search = GammapySearch(setup.grid, setup.energy_edges, threshold=_LOW_PEAK)
-        nothing = np.zeros((len(setup.energy_edges) - 1, *setup.grid.shape), dtype=np.float32)
-        self._reduced = self._search.reduce(self._map(nothing), read_response(response))
-
-    def __call__(self, counts: NDArray[np.float32], photons: Photons | None = None) -> SearchResult:
-        """Search a map; gammapy bins photons itself, into the same pixels."""
-        del photons
-        candidates, significance = self._search.search(self._reduced, self._map(counts))
-        near = tuple(one for one in candidates if np.hypot(one.xi, one.eta) <= self._radius)
-        unknown = np.full(len(counts), np.nan)
-        background = BackgroundFit(np.zeros_like(counts), unknown, unknown, np.zeros(2), 0)
-        return SearchResult(near, background, _LOW_PEAK, significance.astype(np.float32))
-
-    def _map(self, counts: NDArray[np.float32]) -> CountsMap:
-        setup = self._setup
-        return CountsMap(
-            counts,
-            setup.energy_edges,
-            setup.grid,
-            GoodTimeIntervals.of([(0.0, setup.livetime)]),
-            setup.livetime,
-            setup.pointing,
-        )
+    frame = CountsMap(
+        np.zeros((len(setup.energy_edges) - 1, *setup.grid.shape), dtype=np.float32),
+        setup.energy_edges,
+        setup.grid,
+        GoodTimeIntervals.of([(0.0, setup.livetime)]),
+        setup.livetime,
+        setup.pointing,
+    )
+    method = GammapyMethod(frame, response, threshold=_LOW_PEAK, radius=radius)
+    return Contestant(GAMMAPY, method, states_errors=False)
