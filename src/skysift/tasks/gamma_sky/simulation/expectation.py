@@ -10,7 +10,7 @@ from skysift.data.irf.response import InstrumentResponse
 from skysift.data.sky.tangent import TangentGrid
 from skysift.tasks.gamma_sky.simulation.field import Field
 from skysift.tasks.gamma_sky.simulation.folded import FoldedResponse, folded
-from skysift.tasks.gamma_sky.simulation.stamps import Stamp, source_stamp
+from skysift.tasks.gamma_sky.simulation.stamps import Stamp, integrate_source
 
 __all__ = ["Expectation", "default_grid", "expect"]
 
@@ -121,6 +121,8 @@ def _stamps(
         x, y = grid.to_pixel(source.ra, source.dec)
         position = (float(x), float(y))
         stamps.append(
-            source_stamp(photons[number], image * field.exposure, position, source.extension, grid)
+            integrate_source(
+                photons[number], image * field.exposure, position, source.extension, grid
+            )
         )
     return stamps, photons

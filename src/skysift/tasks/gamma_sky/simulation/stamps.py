@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 from skysift.data.sky.tangent import TangentGrid
 from skysift.tasks.gamma_sky.simulation.folded import RADII
 
-__all__ = ["Stamp", "source_stamp"]
+__all__ = ["Stamp", "integrate_source"]
 
 FloatArray = NDArray[np.float64]
 # Gauss-Legendre nodes and weights of three points, in units of a pixel.
@@ -42,7 +42,7 @@ class Stamp:
         window += self.image.astype(target.dtype)
 
 
-def source_stamp(
+def integrate_source(
     rate: FloatArray,
     image: FloatArray,
     position: tuple[float, float],
@@ -73,6 +73,10 @@ def source_stamp(
     All of a band's photons but 0.1 % lie within the stamp, which is normalised to the photons that
     the image holds inside its radius. Distances on the plane stand for angles on the sky: the
     difference is 0.1 % at 2.5 deg from the centre.
+
+    The stamps that a search fits (:func:`skysift.models.sky.stamps.source_stamp`) are coarser, and
+    made by other code on purpose: a search that is tested on simulations would not notice an error
+    that both share.
     """
     if not np.isfinite(position).all() or not np.any(rate > 0):
         return None
