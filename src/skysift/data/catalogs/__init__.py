@@ -1,0 +1,1 @@
+"""Catalogues of sources from services of the Virtual Observatory."""
