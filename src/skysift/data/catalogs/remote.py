@@ -266,17 +266,22 @@ def _outward(low: float, high: float) -> tuple[float, float]:
 
 
 class _PatientSession(requests.Session):
-    """A session that waits as long as it is told; pyvo's own waits for ever."""
+    """A session that waits as long as it is told, and leaves no connection open behind it.
+
+    pyvo's own waits for ever, and does not close an answer that it could not read.
+    """
 
     def __init__(self, patience: Patience) -> None:
         super().__init__()
         self.patience = patience
+        self.answers: list[requests.Response] = []
         for scheme in ("http://", "https://"):
             self.mount(scheme, requests.adapters.HTTPAdapter(max_retries=patience.attempts - 1))
 
     def request(self, *arguments: Any, **options: Any) -> requests.Response:
         options.setdefault("timeout", (self.patience.connect, self.patience.read))
         answer = super().request(*arguments, **options)
+        self.answers.append(answer)
         if answer.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
             raise AuthenticationError(
                 f"{answer.url} does not let this user ask: HTTP {answer.status_code}; this does "
@@ -288,6 +293,11 @@ class _PatientSession(requests.Session):
                 f"{answer.url} offers {answer.headers['Content-Length']} bytes.", "Ask for less."
             )
         return answer
+
+    def close(self) -> None:
+        for answer in self.answers:
+            answer.close()
+        super().close()
 
 
 def _ask(tap: Any, service: str, adql: str, maxrec: int, patience: Patience) -> "Table":
