@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skysift.core.errors import InputError, ReadError, UsageError
-from skysift.data.sky.counts_map import CountsMap, cell_index
+from skysift.data.sky.counts_map import CountsMap, bin_events, cell_index
 from skysift.data.sky.event_list import EventList, Pointing
 from skysift.data.sky.gti import GoodTimeIntervals
 from skysift.data.sky.sliding import SlidingCounts
@@ -36,6 +36,25 @@ def test_counts_are_conserved_and_edges_belong_to_the_upper_band() -> None:
     assert counts_map.livetime == 3.0
     assert counts_map.offset()[1, 1] == pytest.approx(0, abs=1e-12)
     assert cell_index(events, grid, EDGES).tolist() == [4, 15, 11, 22, -1, -1]
+
+
+def test_binned_events_lie_in_the_cells_that_count_them(rng) -> None:
+    n = 500
+    ra, dec = 83.63 + rng.uniform(-3, 3, n), 22.01 + rng.uniform(-2, 2, n)
+    ra[:5] += 180.0  # behind the plane
+    events = EventList(
+        np.sort(rng.uniform(0, 9, n)), ra, dec, rng.uniform(0.05, 12.0, n),
+        GoodTimeIntervals.of([(0, 9)]), Pointing(83.63, 22.01),
+    )  # fmt: skip
+    binned = bin_events(events, GRID, EDGES)
+    cells = cell_index(events, GRID, EDGES)
+    counted = cells >= 0
+    assert 100 < counted.sum() < n
+    expected = np.bincount(cells[counted], minlength=binned.counts.size)
+    np.testing.assert_array_equal(binned.counts.ravel(), expected)
+    np.testing.assert_array_equal(binned.band, cells[counted] // (30 * 20))
+    sky = GRID.from_plane(binned.xi, binned.eta)
+    np.testing.assert_allclose(sky, (ra[counted], dec[counted]), atol=1e-9)
 
 
 def test_counts_of_another_shape_are_refused() -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import gammapy.data
     import gammapy.maps
 
-__all__ = ["CountsMap", "cell_index"]
+__all__ = ["BinnedEvents", "CountsMap", "bin_events", "cell_index"]
 
 
 def cell_index(
@@ -37,6 +37,53 @@ def cell_index(
     band = np.searchsorted(energy_edges, events.energy, side="right") - 1
     inside = (pixel >= 0) & (band >= 0) & (band < len(energy_edges) - 1)
     return np.where(inside, band * (grid.n_x * grid.n_y) + pixel, -1)
+
+
+class BinnedEvents(NamedTuple):
+    """Events on a grid: the counts, and where on the plane each of those counted lies.
+
+    Parameters
+    ----------
+    counts : array of float32, shape (n_bands, n_y, n_x)
+        Events per cell.
+    xi, eta : array, shape (n,) [deg]
+        Plane coordinates of the events that are counted, in the order of the list.
+    band : array of int, shape (n,)
+        Their energy bands.
+    """
+
+    counts: NDArray[np.float32]
+    xi: NDArray[np.float64]
+    eta: NDArray[np.float64]
+    band: NDArray[np.int64]
+
+
+def bin_events(
+    events: EventList, grid: TangentGrid, energy_edges: NDArray[np.float64]
+) -> BinnedEvents:
+    """Count events in the cells of a grid, and project them, in one go.
+
+    Parameters are those of `cell_index`.
+
+    Examples
+    --------
+    >>> events = EventList(
+    ...     np.zeros(3), np.array([83.6, 83.6, 90.0]), np.array([22.0, 22.1, 22.0]), np.ones(3),
+    ...     GoodTimeIntervals.of([(0.0, 10.0)]), Pointing(83.6, 22.0),
+    ... )
+    >>> binned = bin_events(events, TangentGrid(83.6, 22.0, 10, 10, 0.1), np.array([0.1, 10.0]))
+    >>> float(binned.counts.sum()), binned.eta.round(3).tolist()
+    (2.0, [0.0, 0.1])
+    """
+    n_bands, n_pixels = len(energy_edges) - 1, grid.n_x * grid.n_y
+    xi, eta = grid.to_plane(events.ra, events.dec)
+    pixel = grid.plane_index(xi, eta)
+    band = np.searchsorted(energy_edges, events.energy, side="right") - 1
+    seen = np.flatnonzero((pixel >= 0) & (band >= 0) & (band < n_bands))
+    band = band[seen]
+    counts = np.zeros(n_bands * n_pixels, dtype=np.float32)
+    np.add.at(counts, band * n_pixels + pixel[seen], np.float32(1))
+    return BinnedEvents(counts.reshape(n_bands, *grid.shape), xi[seen], eta[seen], band)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +129,8 @@ class CountsMap:
         cls, events: EventList, grid: TangentGrid, energy_edges: NDArray[np.float64]
     ) -> Self:
         """Bin the events of a list."""
-        n_bands = len(energy_edges) - 1
-        cells = cell_index(events, grid, energy_edges)
-        counts = np.bincount(cells[cells >= 0], minlength=n_bands * grid.n_x * grid.n_y)
         return cls(
-            counts.reshape(n_bands, *grid.shape).astype(np.float32),
+            bin_events(events, grid, energy_edges).counts,
             np.asarray(energy_edges, dtype=np.float64),
             grid,
             events.gti,

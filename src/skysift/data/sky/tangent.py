@@ -167,13 +167,15 @@ class TangentGrid:
 
     def pixel_index(self, ra: ArrayLike, dec: ArrayLike) -> NDArray[np.int64]:
         """Return the flat index ``y * n_x + x`` of the pixel of each direction, -1 outside."""
-        x, y = self.to_pixel(ra, dec)
+        return self.plane_index(*self.to_plane(ra, dec))
+
+    def plane_index(self, xi: ArrayLike, eta: ArrayLike) -> NDArray[np.int64]:
+        """Return the flat index of the pixel of points of the plane, -1 outside and for NaN."""
+        x, y = self.plane_to_pixel(xi, eta)
         with np.errstate(invalid="ignore"):
             column, row = np.floor(x + 0.5), np.floor(y + 0.5)
             inside = (column >= 0) & (column < self.n_x) & (row >= 0) & (row < self.n_y)
-        return np.where(inside, np.nan_to_num(row) * self.n_x + np.nan_to_num(column), -1).astype(
-            np.int64
-        )
+        return np.where(inside, row * self.n_x + column, -1).astype(np.int64)
 
     def wcs(self) -> "WCS":
         """Return the grid as an astropy WCS."""

@@ -147,7 +147,7 @@ class FilteredMap:
         if len(best) > _PIXELS_JUDGED:
             best = best[np.argpartition(flat[best], -_PIXELS_JUDGED)[-_PIXELS_JUDGED:]]
         row, column = np.divmod(best, ratio.shape[1])
-        value = self.sums.ravel()[best].astype(np.float64)
+        value = self.sums[row, column].astype(np.float64)
         expected = self._expected(row, column, known)
         star = self.bank.cumulants.significance(value, expected)
         top = int(np.argmax(star))
@@ -175,15 +175,18 @@ class FilteredMap:
 
     def _beside(self, known: Sequence[Shining], separation: float) -> NDArray[np.float32]:
         """Return the ratio of signal to noise with known sources expected."""
-        mean, variance = self.mean.copy(), self.variance.copy()
+        mean, variance, ratio = self.mean.copy(), self.variance.copy(), self.ratio.copy()
         pixel_size = self.places.grid.pixel_size
+        changed = []
         for one in known:
             reach = one.image.reach_of(one.counts, _FAINT * self._noise_at(one)) * pixel_size
             rows, columns, distance = self.places.window(one.xi, one.eta, reach)
             sent = one.counts * one.image.at(distance / pixel_size)
             mean[rows, columns] += sent[0]
             variance[rows, columns] += sent[1]
-        ratio = _ratio(self.sums, mean, variance, self.searched)
+            changed.append((rows, columns))
+        for here in changed:
+            ratio[here] = _ratio(self.sums[here], mean[here], variance[here], self.searched[here])
         for one in known:
             rows, columns, distance = self.places.window(one.xi, one.eta, separation)
             ratio[rows, columns][distance <= separation] = NOWHERE
@@ -226,6 +229,8 @@ def _ratio(
     searched: NDArray[np.bool_],
 ) -> NDArray[np.float32]:
     """Return excess over noise, `NOWHERE` where nothing is looked for."""
+    noise = np.maximum(variance, _SMALL)
+    np.sqrt(noise, out=noise)
     ratio = sums - mean
-    ratio /= np.sqrt(np.maximum(variance, _SMALL))
+    ratio /= noise
     return np.where(searched, ratio, NOWHERE)

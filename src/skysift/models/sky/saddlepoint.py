@@ -82,7 +82,8 @@ class CumulantTable:
         """
         value = np.asarray(value, dtype=np.float64)
         k_1 = background @ self.order_1
-        upper = np.clip((k_1 < value[:, None]).sum(axis=1), 1, len(self.tilt) - 1)
+        below = np.count_nonzero(k_1 < value[:, None], axis=1)
+        upper = np.clip(below, 1, len(self.tilt) - 1)
         bracket = np.stack([upper - 1, upper])
         star = self._star(bracket, background)
         low, high = np.take_along_axis(k_1.T, bracket, axis=0)

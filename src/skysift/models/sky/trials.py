@@ -10,6 +10,7 @@ departs from it by a factor that depends weakly on z and is measured on empty ma
 these factors belongs to a bundle.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,10 +78,11 @@ class TrialsTable:
 
         Between 1.5, below which the formula does not hold, and 40, which no chance reaches.
         """
+        factor = np.log(self.factor)
+        peaks = math.log(area * roughness * (2 * math.pi) ** -1.5 / false_alarms)
 
         def excess(z: float) -> float:
-            found = self._log_false_alarms(z, area=area, roughness=roughness)
-            return float(found - np.log(false_alarms))
+            return float(np.interp(z, self.level, factor)) + peaks + math.log(z) - z**2 / 2
 
         if excess(_LOWEST) <= 0:
             return _LOWEST
