@@ -1,0 +1,1 @@
+"""Cutouts of survey images: readers of stamps and alerts, cutting by WCS, selection, groups."""

@@ -1,0 +1,255 @@
+"""Cutouts out of the bytes of a FITS file: a single image, a multi-extension file, an alert stamp.
+
+FITS Standard 4.0, doi:10.1051/0004-6361/201015362, sections 4.4, 5 and 7.1.
+"""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import suppress
+from io import BytesIO
+from math import cos, isfinite, radians, sin
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+from numpy.typing import NDArray
+
+from skysift.core.errors import ReadError
+from skysift.data.images.facts import FactValues, facts_of_cards
+from skysift.data.images.fits_bytes import FitsBytes
+from skysift.data.images.flags import StampFlag
+from skysift.data.images.limits import DEFAULT_LIMITS, Limits
+from skysift.data.images.stamp import Rejected, Stamp, StampError, require_sound
+from skysift.data.sky.fits_table import Cards, FitsHdu, walk_hdus
+
+__all__ = ["decode_image", "read_alert_stamp", "read_fits_stamps"]
+
+_TYPES = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
+_PLANE = 2
+_AUXILIARY = {"UNCERT", "VARIANCE", "MASK", "WEIGHT", "PSFIMAGE", "PSF", "DQ", "ERR"}
+_PSF_NAMES = {"PSFIMAGE", "PSF"}
+_SCALE_RANGE = (1e-3, 100.0)  # arcsec per pixel of anything that is called a survey
+_SCALE_TOLERANCE = 0.05
+_POLE = 90.0
+_FULL_CIRCLE = 360.0
+_ARCSEC_PER_DEG = 3600.0
+
+
+def read_fits_stamps(
+    data: bytes, identifier: str, source: str, *, limits: Limits = DEFAULT_LIMITS
+) -> Iterator[Stamp | Rejected]:
+    """Yield the cutouts of a FITS file in memory.
+
+    A file with an image in its primary part is one cutout, and images behind it are its
+    uncertainty, mask or point-spread function. Without one, each image extension is a cutout.
+
+    Parameters
+    ----------
+    data : bytes
+        The file, not compressed.
+    identifier : str
+        Name of the cutout; those of extensions get the number, or their EXTNAME, behind it.
+    source : str
+        Where the data came from.
+    limits : Limits
+        Bounds of what is read.
+    """
+    named: dict[str, Any] = {"identifier": identifier, "source": source, "limits": limits}
+    try:
+        with FitsBytes(data, source) as stream:
+            hdus = walk_hdus(stream)
+            primary = next(hdus)
+            if _axes(primary):
+                yield _primary_stamp(primary, hdus, stream, **named)
+                return
+            yield from _extension_stamps(primary, hdus, stream, **named)
+    except StampError as error:
+        yield Rejected(identifier, source, error.code, error.problem)
+    except ReadError as error:
+        yield Rejected(identifier, source, "damaged-fits", error.problem)
+
+
+def read_alert_stamp(
+    data: bytes, identifier: str, source: str, *, limits: Limits = DEFAULT_LIMITS
+) -> Stamp:
+    """Return the cutout of an alert, from the bytes of its FITS file.
+
+    Raises
+    ------
+    ReadError
+        If it is damaged, or no model can use it.
+    """
+    with FitsBytes(data, source) as stream:
+        hdus = walk_hdus(stream)
+        primary = next(hdus)
+        if not _axes(primary):
+            raise StampError("no-image", "The FITS file has no image in its primary part.")
+        return _primary_stamp(
+            primary, hdus, stream, identifier=identifier, source=source, limits=limits
+        )
+
+
+def decode_image(hdu: FitsHdu, stream: FitsBytes, limits: Limits) -> NDArray[np.float32]:
+    """Return the pixels of an image, shape (ny, nx), scaled as BSCALE, BZERO and BLANK say.
+
+    Raises
+    ------
+    ReadError
+        If the header makes no sense, the image is too large, or the data end too early.
+    """
+    cards = hdu.cards
+    shape = [cards.integer(f"NAXIS{axis}") for axis in range(cards.integer("NAXIS"), 0, -1)]
+    while len(shape) > _PLANE and shape[0] == 1:
+        shape.pop(0)
+    if len(shape) != _PLANE:
+        raise StampError("not-an-image", f"The data have {len(shape)} axes, an image has 2.")
+    if 0 in shape:
+        raise StampError("empty-image", "The image has no pixels.")
+    if max(shape) > limits.side:
+        raise StampError(
+            "too-large",
+            f"The image has {shape[0]} x {shape[1]} pixels, more than {limits.side} on a side.",
+            "Cut out its objects first, with skysift cutouts.",
+        )
+    bits = cards.number("BITPIX")
+    if bits not in _TYPES:
+        raise StampError("damaged-fits", f"BITPIX = {cards.get('BITPIX')} is not allowed.")
+    kind = np.dtype(_TYPES[int(bits)])
+    raw = stream.read(hdu.data_start, kind.itemsize * shape[0] * shape[1])
+    return _scaled(np.frombuffer(raw, dtype=kind).reshape(shape), cards)
+
+
+def _scaled(raw: NDArray[Any], cards: Cards) -> NDArray[np.float32]:
+    scale, zero, blank = (cards.number(name) for name in ("BSCALE", "BZERO", "BLANK"))
+    scale = scale if isfinite(scale) else 1.0
+    zero = zero if isfinite(zero) else 0.0
+    if raw.dtype.kind == "f" and scale == 1 and zero == 0:
+        with np.errstate(over="ignore", invalid="ignore"):  # a float64 beyond float32 is no value
+            return raw.astype(np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = raw.astype(np.float64) * scale + zero
+        if raw.dtype.kind in "iu" and isfinite(blank):
+            values[raw == blank] = np.nan
+        return values.astype(np.float32)
+
+
+def _axes(hdu: FitsHdu) -> int:
+    return hdu.cards.integer("NAXIS")
+
+
+def _primary_stamp(
+    primary: FitsHdu,
+    others: Iterator[FitsHdu],
+    stream: FitsBytes,
+    *,
+    identifier: str,
+    source: str,
+    limits: Limits,
+) -> Stamp:
+    pixels = decode_image(primary, stream, limits)
+    require_sound(pixels, limits)
+    facts, flags = _facts(primary.cards, None)
+    psf = None
+    if not stream.is_end(primary.end):
+        for hdu in others:
+            if hdu.name in _PSF_NAMES and not hdu.is_table:
+                psf = decode_image(hdu, stream, limits)
+                break
+    return Stamp(identifier, source, pixels, facts, flags, psf=psf)
+
+
+def _extension_stamps(
+    primary: FitsHdu,
+    others: Iterator[FitsHdu],
+    stream: FitsBytes,
+    *,
+    identifier: str,
+    source: str,
+    limits: Limits,
+) -> Iterator[Stamp | Rejected]:
+    found = False
+    for hdu in others:
+        compressed = hdu.is_table and hdu.cards.get("ZIMAGE") is True
+        if not compressed and (hdu.is_table or hdu.name in _AUXILIARY or not _axes(hdu)):
+            continue
+        found = True
+        name = f"{identifier}#{hdu.name or hdu.number}"
+        where = f"{source}#{hdu.number}"
+        try:
+            pixels = (
+                _uncompressed(hdu, stream, limits)
+                if compressed
+                else decode_image(hdu, stream, limits)
+            )
+            require_sound(pixels, limits)
+            facts, flags = _facts(hdu.cards, primary.cards)
+            own_name = hdu.cards.text("OBJNAME") or name
+            yield Stamp(own_name, where, pixels, facts, flags, _center(hdu.cards))
+        except StampError as error:
+            yield Rejected(name, where, error.code, error.problem)
+    if not found:
+        raise StampError("no-image", "The FITS file has no image.")
+
+
+def _uncompressed(hdu: FitsHdu, stream: FitsBytes, limits: Limits) -> NDArray[np.float32]:
+    """Return a tile-compressed image, which astropy unpacks."""
+    shape = [hdu.cards.integer(f"ZNAXIS{axis}") for axis in (2, 1)]
+    if max(shape) > limits.side:
+        raise StampError("too-large", f"The image has {shape[0]} x {shape[1]} pixels.")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with fits.open(BytesIO(stream.read_all()), memmap=False) as opened:
+                return np.asarray(opened[hdu.number].data, dtype=np.float32)
+        except Exception as error:  # a damaged file can make the codecs raise anything
+            raise StampError("damaged-fits", f"The compressed image is damaged: {error}") from error
+
+
+def _center(cards: Cards) -> tuple[float, float] | None:
+    """Return where the target lies, if the cutout says so, as ours do."""
+    y, x = cards.number("TARGY"), cards.number("TARGX")
+    return (y - 1, x - 1) if isfinite(y) and isfinite(x) else None
+
+
+def _facts(cards: Cards, primary: Cards | None) -> tuple[FactValues, StampFlag]:
+    facts, sound = facts_of_cards(cards, primary)
+    flags = StampFlag.NONE if sound else StampFlag.BAD_CARD
+    with suppress(ReadError):  # a card that cannot be read is no coordinate
+        return facts, flags | _wcs_flags(cards, facts)
+    return facts, flags | StampFlag.WRONG_WCS
+
+
+def _wcs_flags(cards: Cards, facts: FactValues) -> StampFlag:
+    """Check the linear part of the celestial coordinates, and fill in the pixel scale."""
+    if not cards.text("CTYPE1") or not cards.text("CTYPE2"):
+        return StampFlag.NO_WCS
+    values = [cards.number(name) for name in ("CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2")]
+    matrix = _matrix(cards)
+    determinant = matrix[0][0] * matrix[1][1] - matrix[0][1] * matrix[1][0]
+    if not all(map(isfinite, [*values, determinant])):
+        return StampFlag.WRONG_WCS
+    if abs(values[3]) > _POLE or not -_FULL_CIRCLE <= values[2] <= _FULL_CIRCLE:
+        return StampFlag.WRONG_WCS
+    scale = abs(determinant) ** 0.5 * _ARCSEC_PER_DEG
+    if not _SCALE_RANGE[0] < scale < _SCALE_RANGE[1]:
+        return StampFlag.WRONG_WCS
+    stated = facts.setdefault("pixel_scale", scale)
+    agrees = isinstance(stated, float) and abs(stated / scale - 1) < _SCALE_TOLERANCE
+    return StampFlag.NONE if agrees else StampFlag.WRONG_WCS
+
+
+def _matrix(cards: Cards) -> list[list[float]]:
+    """Return the matrix from pixels to degrees: CDi_j, or CDELTi times PCi_j or CROTA2."""
+    if any(cards.get(f"CD{i}_{j}") is not None for i in (1, 2) for j in (1, 2)):
+        return [[_or(cards, f"CD{i}_{j}", 0.0) for j in (1, 2)] for i in (1, 2)]
+    step = [_or(cards, f"CDELT{i}", 1.0) for i in (1, 2)]
+    turned = radians(_or(cards, "CROTA2", 0.0))
+    default = [[cos(turned), -sin(turned)], [sin(turned), cos(turned)]]
+    return [
+        [step[i - 1] * _or(cards, f"PC{i}_{j}", default[i - 1][j - 1]) for j in (1, 2)]
+        for i in (1, 2)
+    ]
+
+
+def _or(cards: Cards, keyword: str, default: float) -> float:
+    return default if cards.get(keyword) is None else cards.number(keyword)

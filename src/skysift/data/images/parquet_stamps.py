@@ -1,0 +1,116 @@
+"""Cutouts out of Parquet: alerts with their stamps, or what ``skysift cutouts`` writes."""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from skysift.core.errors import ReadError
+from skysift.data.images.alerts import Cutout, stamp_of_fields, unpacked_stamp
+from skysift.data.images.limits import DEFAULT_LIMITS, Limits
+from skysift.data.images.stamp import Rejected, Stamp, StampError
+
+__all__ = ["PARQUET_MAGIC", "STAMP_COLUMN", "read_parquet_stamps"]
+
+PARQUET_MAGIC = b"PAR1"
+STAMP_COLUMN = "cutout"
+"""Column of the FITS bytes in a table that skysift writes."""
+
+_ROWS = 256  # in memory at a time; a row of three stamps has 40 kB
+_NAMES = ("candid", "diaSourceId", "identifier", "id")
+_PREFIXES = ("", "candidate.", "candidate_", "dia_", "diaSource.", "diaSource_")
+_MOST_ROW_GROUP_BYTES = 4 << 30
+
+
+def read_parquet_stamps(
+    data: bytes | str,
+    identifier: str,
+    source: str,
+    *,
+    cutout: Cutout = Cutout.SCIENCE,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Iterator[Stamp | Rejected]:
+    """Yield the cutouts of a Parquet table with a column of FITS bytes, gzipped or not.
+
+    The column is ``cutout``, or for alerts ``cutoutScience``, ``cutoutTemplate`` or
+    ``cutoutDifference``; fields of an alert may stand under their own names or behind
+    ``candidate.`` or ``dia_``.
+
+    Parameters
+    ----------
+    data : bytes or str
+        The file in memory, or its path.
+    identifier : str
+        Name of the file, for rows without one.
+    source : str
+        Where it came from.
+    cutout : Cutout
+        Which cutout of an alert.
+    limits : Limits
+        Bounds of what is read.
+    """
+    number = 0
+    try:
+        opened = pa.BufferReader(data) if isinstance(data, bytes) else data
+        with pq.ParquetFile(opened) as file:
+            names = file.schema_arrow.names
+            column = _stamp_column(names, cutout)
+            _require_small_groups(file)
+            wanted = [n for n in names if n == column or not n.startswith("cutout")]
+            for batch in file.iter_batches(batch_size=_ROWS, columns=wanted):
+                for row in batch.to_pylist():
+                    named = f"{identifier}#{number}"
+                    yield _of_row(row, column, named, f"{source}#{number}", limits)
+                    number += 1
+    except StampError as error:
+        yield Rejected(identifier, source, error.code, error.problem)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = f"The Parquet file is damaged: {str(error).splitlines()[0]}"
+        yield Rejected(f"{identifier}#{number}", source, "damaged-parquet", reason)
+
+
+def _stamp_column(names: list[str], cutout: Cutout) -> str:
+    for name in (STAMP_COLUMN, cutout.value, f"{cutout.value}_stampData"):
+        if name in names:
+            return name
+    raise StampError("no-image", f"The Parquet table has no column {STAMP_COLUMN} or {cutout}.")
+
+
+def _require_small_groups(file: pq.ParquetFile) -> None:
+    for group in range(file.num_row_groups):
+        if file.metadata.row_group(group).total_byte_size > _MOST_ROW_GROUP_BYTES:
+            raise StampError(
+                "too-many-bytes", "A row group of the Parquet table is larger than 4 GiB."
+            )
+
+
+def _of_row(
+    row: Mapping[str, Any], column: str, default: str, source: str, limits: Limits
+) -> Stamp | Rejected:
+    number = next((row[name] for name in _NAMES if row.get(name) is not None), None)
+    identifier = default if number is None else str(number)
+    blob = row[column]
+    if isinstance(blob, Mapping):
+        blob = blob.get("stampData")
+    if column != STAMP_COLUMN:
+        is_rubin = any(name in row for name in ("diaSourceId", "diaSource.ra"))
+        get = partial(_field, row)
+        return stamp_of_fields(blob, get, identifier, source, is_rubin=is_rubin, limits=limits)
+    if not isinstance(blob, bytes) or not blob:
+        return Rejected(identifier, source, "no-image", "The row has no cutout.")
+    return _own(blob, identifier, source, limits)
+
+
+def _own(blob: bytes, identifier: str, source: str, limits: Limits) -> Stamp | Rejected:
+    try:
+        return unpacked_stamp(blob, identifier, source, limits=limits)
+    except StampError as error:
+        return Rejected(identifier, source, error.code, error.problem)
+    except ReadError as error:
+        return Rejected(identifier, source, "damaged-stamp", error.problem)
+
+
+def _field(row: Mapping[str, Any], name: str) -> Any:
+    return next((row[p + name] for p in _PREFIXES if row.get(p + name) is not None), None)

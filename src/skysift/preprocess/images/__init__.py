@@ -1,0 +1,1 @@
+"""Representations of cutouts: normalisations, seeing-matched scales, shapes."""
