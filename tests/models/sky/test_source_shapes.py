@@ -150,4 +150,35 @@ def test_the_width_of_a_bright_source_is_told(true, low, high, rng):
     level = np.array([20.0, 5.0])
     background = level[photons.band]
     fit = refine(photons, background, SOURCE, level, (0.0, 0.0, 1500.0))
-    assert low <= best_width(photons, background, SOURCE, fit) <= high
+    assert low <= best_width(photons, background, SOURCE, fit).factor <= high
+
+
+def drawn_about_the_centre(n, true, level, rng):
+    band = rng.choice(2, n, p=SOURCE.share)
+    xi, eta = rng.normal(size=(2, n)) * WIDTH[band] * true
+    n_behind = rng.poisson(level * np.pi * SOURCE.reach**2)
+    radius = SOURCE.reach * np.sqrt(rng.random(n_behind.sum()))
+    angle = rng.uniform(0, 2 * np.pi, n_behind.sum())
+    photons = Photons(
+        np.r_[xi, radius * np.cos(angle)],
+        np.r_[eta, radius * np.sin(angle)],
+        np.r_[band, np.repeat([0, 1], n_behind)],
+        np.ones(n + n_behind.sum()),
+    )
+    return photons.near(0, 0, SOURCE.reach)
+
+
+def test_a_supposed_width_is_moved_as_far_as_the_photons_tell(rng):
+    level, true = np.array([200.0, 50.0]), 1.3
+    factors = []
+    for n in (15, 100, 3000):
+        photons = drawn_about_the_centre(n, true, level, rng)
+        background = level[photons.band]
+        fit = refine(photons, background, SOURCE, level, (0.0, 0.0, float(n)))
+        width = best_width(photons, background, SOURCE, fit, supposed_within=0.2)
+        factors.append(width)
+    assert factors[0].error == pytest.approx(0.2, rel=0.4)
+    assert factors[2].factor == pytest.approx(true, rel=0.08)
+    assert factors[2].error < factors[1].error < 0.2
+    known = best_width(photons, background, SOURCE, fit)
+    assert known.error == 0.0

@@ -27,7 +27,7 @@ from skysift.models.sky.places import Places
 from skysift.models.sky.refine import Refined, from_peak
 from skysift.models.sky.stamps import PlacedStamp
 from skysift.models.sky.trials import TrialsTable
-from skysift.models.sky.width import best_width
+from skysift.models.sky.width import SUPPOSED_WITHIN, best_width
 from skysift.preprocess.folding import PointSourceModel
 from skysift.preprocess.sky_background import BackgroundFit, BackgroundModel
 
@@ -303,7 +303,8 @@ class SkySearch(FieldFits):
             near, density, _ = self._beside_others(
                 others, source, (fit.xi, fit.eta), photons, background
             )
-            width = best_width(near, density, source, fit)
+            within = None if self.settings.psf_known else SUPPOSED_WITHIN
+            width = best_width(near, density, source, fit, supposed_within=within).factor
             if width != 1.0:
                 source = source.widened(width)
                 fit = self._fit(others, source, start_of(fit), photons, background)

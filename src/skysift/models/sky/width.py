@@ -1,5 +1,6 @@
 """How wide a bright source is beside its point spread function."""
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -8,19 +9,41 @@ from numpy.typing import NDArray
 from skysift.models.sky.local_source import LocalSource, Photons
 from skysift.models.sky.refine import Refined
 
-__all__ = ["best_width"]
+__all__ = ["SUPPOSED_WITHIN", "Width", "best_width"]
 
 FloatArray = NDArray[np.float64]
 
-_WIDTHS: Final = (0.6, 0.7, 0.8, 0.9, 1.0, 1.12, 1.25, 1.4, 1.6, 1.8, 2.1, 2.5, 3.0)
-_GAIN = 6.0  # in twice the log-likelihood: less is no reason to leave the given width
+SUPPOSED_WITHIN: Final = 0.2
+"""Standard deviation of the logarithm of the width of a point spread function that is supposed."""
+
+_STEP: Final = 0.07  # of the logarithm
+_WIDTHS: Final = tuple(round(float(np.exp(_STEP * step)), 4) for step in range(-8, 17))
+_GAIN = 6.0  # in twice the log-likelihood: less is no reason to leave a width that is known
 _STEPS = 4
 
 
+@dataclass(frozen=True, slots=True)
+class Width:
+    """A factor of the point spread function, and the standard deviation of its logarithm."""
+
+    factor: float
+    error: float
+
+
 def best_width(
-    photons: Photons, background: FloatArray, source: LocalSource, fit: Refined
-) -> float:
+    photons: Photons,
+    background: FloatArray,
+    source: LocalSource,
+    fit: Refined,
+    *,
+    supposed_within: float | None = None,
+) -> Width:
     """Return the factor by which the point spread function has to be widened to fit best.
+
+    A width that is known is left only for one that is clearly better. One that is supposed is the
+    mode of the posterior, so that a faint source, which cannot tell, keeps it with the error that
+    the supposition has: where the background dominates, counts fitted with a Gaussian of width w
+    for one of width 1 are wrong by the factor 2 w^2 / (1 + w^2).
 
     Parameters
     ----------
@@ -32,27 +55,36 @@ def best_width(
         With the given point spread function.
     fit : Refined
         Position and counts, which are held and started from.
+    supposed_within : float, optional
+        Standard deviation of the logarithm of the width before it is measured; if left out, the
+        width is known.
 
     Returns
     -------
-    float
-        Of a fixed set, so that widened sources can be kept; 1 unless another one is clearly better.
+    Width
+        The factor is of a fixed set, so that widened sources can be kept.
     """
     radius = np.hypot(photons.xi - fit.xi, photons.eta - fit.eta)
-    known: dict[int, float] = {}
+    precision = 0.0 if supposed_within is None else supposed_within**-2
+    height: dict[int, float] = {}
 
     def gain(index: int) -> float:
-        if index not in known:
+        if index not in height:
             wide = source.widened(_WIDTHS[index])
-            known[index] = _gain(photons, background, wide, radius, max(fit.counts, 1.0))
-        return known[index]
+            height[index] = _gain(photons, background, wide, radius, max(fit.counts, 1.0))
+            height[index] -= precision * np.log(_WIDTHS[index]) ** 2
+        return height[index]
 
     start = _WIDTHS.index(1.0)
     best = start
     for step in (1, -1):
         while 0 <= best + step < len(_WIDTHS) and gain(best + step) > gain(best):
             best += step
-    return _WIDTHS[best] if gain(best) - gain(start) > _GAIN else 1.0
+    if supposed_within is None:
+        return Width(_WIDTHS[best] if gain(best) - gain(start) > _GAIN else 1.0, 0.0)
+    inner = min(max(best, 1), len(_WIDTHS) - 2)
+    bend = (2 * gain(inner) - gain(inner - 1) - gain(inner + 1)) / (2 * _STEP**2)
+    return Width(_WIDTHS[best], float(max(bend, precision) ** -0.5))
 
 
 def _gain(
