@@ -10,12 +10,16 @@
     The same without the fit.
 ``network``
     As the first, on a background that a network has corrected: for dead sectors and star holes.
+``cnn-regressor``, ``cnn-cleaner``
+    One place from the published networks, counts and significance there as the first has them.
 ``smoothed-maximum``
     The highest pixel of smoothed counts: always one candidate, no significance.
 """
 
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +48,10 @@ from skysift.preprocess.sky_background import (
     BackgroundFit,
     BackgroundModel,
 )
-from skysift.tasks.gamma_sky.options import CLASSICAL, NETWORK
+from skysift.tasks.gamma_sky.options import CLASSICAL, NETWORK, PUBLISHED
+
+if TYPE_CHECKING:
+    from skysift.models.sky.baseline.search import PublishedSearch
 
 __all__ = ["CLASSICAL", "NETWORK_POWERS", "FieldSetup", "Method", "make_method"]
 
@@ -96,7 +103,7 @@ class FieldSetup:
     spectrum: Spectrum = field(default_factory=crab_power_law)
 
     def folded(self) -> "FoldedField":
-        """Fold the response with the field.
+        """Return the response folded with the field, which is done once.
 
         Bands that the response does not see at the low or the high end are left out.
 
@@ -105,6 +112,10 @@ class FieldSetup:
         InputError
             If no band is left.
         """
+        return self._folded
+
+    @cached_property
+    def _folded(self) -> "FoldedField":
         response = self.response or AnalyticResponse(zenith=_zenith(self.pointing))
         source = fold_point_source(response, self.spectrum, self.energy_edges, _OFFSETS, _RADII)
         rate, own = _background(response, self.energy_edges, self.grid, self.pointing)
@@ -196,29 +207,38 @@ def make_method(
     setup: FieldSetup,
     trials: TrialsTable,
     settings: SearchSettings | None = None,
+    *,
+    networks: Path | None = None,
 ) -> Method:
     """Return a method, ready for maps of one field.
 
     Parameters
     ----------
     name : str
-        One of `CLASSICAL`, or `NETWORK`, which brings its own calibration.
+        One of `CLASSICAL`, one of `PUBLISHED`, or `NETWORK`, which brings its own calibration.
     setup : FieldSetup
         The field.
     trials : TrialsTable
         Calibration of the false alarms.
     settings : SearchSettings, optional
         How to search.
+    networks : Path, optional
+        Bundle of published networks; the one that ships if left out.
 
     Raises
     ------
     UnknownNameError
         If there is no such method.
+    BundleError
+        If the bundle holds no published networks.
+    UsageError
+        If the networks are made for another grid or other energies.
     InputError
         If the response sees nothing in the bands.
     """
-    if name not in (*CLASSICAL, NETWORK):
-        raise UnknownNameError("method", name, (*CLASSICAL, NETWORK))
+    known = (*CLASSICAL, NETWORK, *PUBLISHED)
+    if name not in known:
+        raise UnknownNameError("method", name, known)
     if name == "smoothed-maximum":
         return SmoothedMaximum(setup)
     chosen = replace(
@@ -236,6 +256,16 @@ def make_method(
         return _Bands(
             NetworkSearch(classical, bundle.network, livetime=setup.livetime), folded.bands
         )
+    if name in PUBLISHED:  # few need them, and their runtime is slow to import
+        from skysift.models.sky.baseline.search import PublishedSearch  # noqa: PLC0415
+        from skysift.tasks.gamma_sky.baseline.bundle import load_published  # noqa: PLC0415
+
+        published = load_published(networks or bundle_folder("gamma-sky", "cnn")).networks
+        place: Literal["regressor", "cleaner"] = (
+            "regressor" if name == "cnn-regressor" else "cleaner"
+        )
+        search = PublishedSearch(folded.search(trials, chosen), published, place=place)
+        return _Published(search, folded.bands)
     if name.startswith("matched-filter"):
         return _OneBand(folded.in_one_band().search(trials, chosen), folded.bands)
     return _Bands(folded.search(trials, chosen), folded.bands)
@@ -264,6 +294,22 @@ class _OneBand:
         if chosen is not None:
             chosen = replace(chosen, band=np.zeros(len(chosen), dtype=np.int64))
         return self.search(counts[self.bands].sum(axis=0, keepdims=True), chosen)
+
+
+@dataclass(frozen=True)
+class _Published:
+    """Published networks on some of the bands of a map."""
+
+    published: "PublishedSearch"
+    bands: slice
+
+    @property
+    def search(self) -> SkySearch:
+        """The search that counts are measured with."""
+        return self.published.search
+
+    def __call__(self, counts: NDArray[np.float32], photons: Photons | None = None) -> SearchResult:
+        return self.published(counts[self.bands], _within(photons, self.bands))
 
 
 @dataclass(frozen=True)

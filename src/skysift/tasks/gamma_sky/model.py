@@ -16,14 +16,17 @@ from skysift.core.bundle_schema import (
 )
 from skysift.core.errors import BundleError
 from skysift.core.provenance import package_versions
+from skysift.core.registry import bundle_folder
 from skysift.core.results import Metric
 from skysift.models.persist import load_arrays, save_arrays
 from skysift.models.sky.trials import TrialsTable
 
-__all__ = ["GammaSkyModel", "load_bundle", "save_bundle"]
+__all__ = ["REGRESSOR_FILE", "GammaSkyModel", "is_published", "load_bundle", "save_bundle"]
 
 TASK = "gamma-sky"
 _FILE = "calibration.safetensors"
+REGRESSOR_FILE = "regressor.onnx"
+"""The model of a bundle of published networks."""
 _INPUTS = (
     InputColumn(name="TIME", unit="s", description="arrival"),
     InputColumn(name="RA", unit="deg", description="reconstructed ICRS right ascension"),
@@ -59,6 +62,13 @@ class GammaSkyModel:
     operating_points: tuple[OperatingPoint, ...] = ()
     metrics: tuple[Metric, ...] = ()
     bundle: Bundle | None = field(default=None, compare=False)
+
+    @property
+    def networks(self) -> Path | None:
+        """The folder of published networks, where the bundle holds such."""
+        if self.bundle is None or not is_published(self.bundle):
+            return None
+        return self.bundle.folder
 
 
 def save_bundle(model: GammaSkyModel, folder: Path) -> Bundle:
@@ -97,8 +107,13 @@ def save_bundle(model: GammaSkyModel, folder: Path) -> Bundle:
     return write_bundle(folder, spec, {_FILE: data}, card)
 
 
+def is_published(bundle: Bundle) -> bool:
+    """Say whether a bundle holds published networks, which bring no calibration of their own."""
+    return bundle.manifest.model.file == REGRESSOR_FILE
+
+
 def load_bundle(folder: Path) -> GammaSkyModel:
-    """Load a bundle.
+    """Load a bundle; for published networks, with the calibration of the default search.
 
     Raises
     ------
@@ -107,6 +122,11 @@ def load_bundle(folder: Path) -> GammaSkyModel:
     """
     bundle = Bundle.load(folder, task=TASK)
     manifest = bundle.manifest
+    if is_published(bundle):
+        calibrated = load_bundle(bundle_folder(TASK))
+        return GammaSkyModel(
+            manifest.name, calibrated.trials, manifest.training, (), manifest.metrics, bundle
+        )
     if manifest.model.file != _FILE:
         raise BundleError(
             "The bundle holds no calibration of a search.", "Train it again.", path=folder

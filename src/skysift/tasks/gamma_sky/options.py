@@ -14,6 +14,7 @@ __all__ = [
     "FITTED",
     "METHODS",
     "NETWORK",
+    "PUBLISHED",
     "CompareOptions",
     "EvaluateOptions",
     "PredictOptions",
@@ -30,7 +31,9 @@ CLASSICAL = (
     "smoothed-maximum",
 )
 NETWORK = "network"
-METHODS = (*CLASSICAL, NETWORK, "gammapy")
+PUBLISHED = ("cnn-cleaner", "cnn-regressor")
+"""The published networks: the place is theirs, all else the likelihood's."""
+METHODS = (*CLASSICAL, NETWORK, *PUBLISHED, "gammapy")
 FITTED = ("likelihood-ratio", "matched-filter", NETWORK)
 """Methods that fit what they find, and so say what they expect of each pixel."""
 

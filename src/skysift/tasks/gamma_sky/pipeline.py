@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,10 +118,14 @@ def search_observation(
     reading: ReadOptions,
     options: PredictOptions,
     trials: TrialsTable,
+    *,
+    networks: Path | None = None,
 ) -> Iterator[Searched]:
-    """Search an observation window by window."""
+    """Search an observation window by window; see `search_events`."""
     for window in windows_of(observation.events, options):
-        yield search_events(window, observation.response, reading, options, trials)
+        yield search_events(
+            window, observation.response, reading, options, trials, networks=networks
+        )
 
 
 def search_events(
@@ -129,6 +134,8 @@ def search_events(
     reading: ReadOptions,
     options: PredictOptions,
     trials: TrialsTable,
+    *,
+    networks: Path | None = None,
 ) -> Searched:
     """Search the photons of one window.
 
@@ -144,6 +151,8 @@ def search_events(
         Method and threshold.
     trials : TrialsTable
         Calibration of the false alarms.
+    networks : Path, optional
+        Bundle of published networks for methods that ask them; the one that ships if left out.
     """
     duration = events.gti.duration
     setting = FalseAlarmSetting(options.false_alarms, options.per)
@@ -176,6 +185,9 @@ def search_events(
                 response,
                 (tuple(trials.level.tolist()), tuple(trials.factor.tolist())),
                 settings,
+                networks,
+                # Published maps are bins of right ascension: they do depend on where that is.
+                (grid.ra, grid.dec) if networks is not None else (0.0, 0.0),
             )
         )
     result = method(counts.counts, _photons(chosen, grid, edges))
@@ -241,19 +253,23 @@ class _Conditions:
     response: InstrumentResponse | None
     trials: tuple[tuple[float, ...], tuple[float, ...]]
     settings: SearchSettings
+    networks: Path | None
+    pointing: tuple[float, float]
 
 
 @lru_cache(maxsize=16)
 def _method(conditions: _Conditions) -> Method:
-    """Return a method for fields centred on their pointing; it does not depend on where that is."""
+    """Return a method for fields centred on their pointing."""
     n_pixels, pixel_size = conditions.pixels
     setup = FieldSetup(
-        TangentGrid(0.0, 0.0, n_pixels, n_pixels, pixel_size),
-        Pointing(0.0, 0.0, np.nan if conditions.zenith is None else conditions.zenith),
+        TangentGrid(*conditions.pointing, n_pixels, n_pixels, pixel_size),
+        Pointing(*conditions.pointing, np.nan if conditions.zenith is None else conditions.zenith),
         np.array(conditions.edges),
         conditions.livetime,
         conditions.response,
     )
     level, factor = conditions.trials
     trials = TrialsTable(np.array(level), np.array(factor))
-    return make_method(conditions.name, setup, trials, conditions.settings)
+    return make_method(
+        conditions.name, setup, trials, conditions.settings, networks=conditions.networks
+    )

@@ -10,7 +10,7 @@ from skysift.data.io import check_target, check_writable
 from skysift.tasks.gamma_sky.candidates import CandidateTable, FalseAlarmSetting
 from skysift.tasks.gamma_sky.model import GammaSkyModel
 from skysift.tasks.gamma_sky.observations import files_of, iter_observations
-from skysift.tasks.gamma_sky.options import FITTED, PredictOptions, ReadOptions
+from skysift.tasks.gamma_sky.options import FITTED, PUBLISHED, PredictOptions, ReadOptions
 from skysift.tasks.gamma_sky.pipeline import search_observation
 
 __all__ = ["predict_files"]
@@ -43,6 +43,12 @@ def predict_files(
             f"The method '{options.method}' does not say what it expects of each pixel.",
             f"Clean with --method {' or '.join(FITTED)}.",
         )
+    if model.networks is not None and options.method not in PUBLISHED:
+        raise UsageError(
+            f"The bundle {model.name} holds published networks, which '{options.method}' does not "
+            "ask.",
+            f"Use --method {' or '.join(PUBLISHED)}, or leave out --bundle.",
+        )
     counts = {"accepted": 0, "repaired": 0, "rejected": 0, "windows": 0, "candidates": 0}
     setting = FalseAlarmSetting(options.false_alarms, options.per)
     tables = [CandidateTable.empty(setting)]
@@ -55,7 +61,9 @@ def predict_files(
         counts["repaired"] += repaired
         counts["rejected"] += item.n_rows - len(item.events)
         findings += [{"file": str(item.path), **finding.to_dict()} for finding in item.findings]
-        for searched in search_observation(item, reading, options, model.trials):
+        for searched in search_observation(
+            item, reading, options, model.trials, networks=model.networks
+        ):
             tables.append(searched.table)
             if options.clean is not None:
                 target = _numbered(Path(options.clean), counts["windows"])

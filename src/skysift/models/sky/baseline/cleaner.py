@@ -21,7 +21,7 @@ from skysift.models.sky.baseline.torch_network import (
     import_torch,
 )
 from skysift.models.sky.baseline.training import Samples, TrainingOptions, train
-from skysift.models.sky.baseline.variants import ORIGINAL, Variant, stretch_back, stretch_to_unit
+from skysift.models.sky.baseline.variants import ORIGINAL, Variant, stretch_to_unit
 
 __all__ = ["CnnCleaner"]
 
@@ -124,7 +124,7 @@ class CnnCleaner(BaseEstimator):  # type: ignore[misc]
         for start in range(0, len(raw), _CHUNK):
             part = slice(start, start + _CHUNK)
             smoothed = self.variant.smooth(raw[part])
-            cleaned[part] = self.to_counts(
+            cleaned[part] = self.variant.to_counts(
                 self.run_network(self.variant.network_input(smoothed)), smoothed
             )
         return cleaned
@@ -143,12 +143,6 @@ class CnnCleaner(BaseEstimator):  # type: ignore[misc]
                 output = forward(self.layers, weights, torch.from_numpy(part))
                 result[start : start + _CHUNK] = output[:, 0].numpy()
         return result
-
-    def to_counts(self, output: Floats, smoothed: Floats) -> Floats:
-        """Return counts, given the network's output and the smoothed noisy maps."""
-        if self.variant.intensity == "counts":
-            return output
-        return stretch_back(output, smoothed)
 
     def _samples(self, noisy: ArrayLike, clean: ArrayLike) -> Samples:
         raw, wanted = check_maps(noisy, "noisy maps"), check_maps(clean, "clean maps")

@@ -1,4 +1,4 @@
-"""Running the cleaner fast: ONNX Runtime, a map or a few at a time, a thread for each share.
+"""Running cleaner and regressor: ONNX Runtime, a map or a few at a time, threads side by side.
 
 What limits this network on a processor is memory, not arithmetic: 17 million multiplications a
 map are little, but its first layer alone writes 2 MB. So each call holds one map, whose layers
@@ -20,7 +20,7 @@ from skysift.models.persist.archive import malformed
 from skysift.models.persist.onnx_graph import check_onnx_graph
 from skysift.models.sky.baseline.maps import check_maps
 
-__all__ = ["CleanerRuntime"]
+__all__ = ["CleanerRuntime", "RegressorRuntime"]
 
 Floats = NDArray[np.float32]
 
@@ -148,6 +148,62 @@ class CleanerRuntime:
             binding.bind_input(self._input, "cpu", 0, np.float32, shape, source)
             binding.bind_output(self._output, "cpu", 0, np.float32, shape, target)
             self._session.run_with_iobinding(binding)
+
+
+class RegressorRuntime:
+    """A regressor in an ONNX graph, for maps of one size.
+
+    Parameters
+    ----------
+    data : bytes
+        The model: ``skysift.models.sky.baseline.export.export_layers`` makes it.
+
+    Raises
+    ------
+    BundleError
+        If the model is damaged, refers to other files, asks for operators beyond ONNX, or does not
+        take maps and give positions.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        check_onnx_graph(data)
+        self._session = _session(data, "cpu")
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        if len(inputs) != 1 or len(outputs) != 1:
+            raise malformed("a regressor has one input and one output")
+        shape = inputs[0].shape
+        takes_maps = len(shape) == _RANK and shape[1] == 1
+        if not takes_maps or not all(isinstance(length, int) for length in shape[2:]):
+            raise malformed("it does not take maps of one size")
+        if list(outputs[0].shape[1:]) != [2]:
+            raise malformed("it does not give positions")
+        self._input, self.shape = inputs[0].name, (int(shape[2]), int(shape[3]))
+
+    def predict(self, inputs: ArrayLike) -> NDArray[np.float64]:
+        """Return x and y over the number of pixels, shape (n, 2).
+
+        Parameters
+        ----------
+        inputs : array, shape (n, n_y, n_x)
+            As the network was trained on them: ``Variant.network_input``.
+
+        Raises
+        ------
+        UsageError
+            If a shape does not fit.
+        """
+        maps = check_maps(inputs)
+        if maps.shape[1:] != self.shape:
+            raise UsageError(
+                f"Maps of {maps.shape[1]} x {maps.shape[2]} pixels do not fit a model of "
+                f"{self.shape[0]} x {self.shape[1]}.",
+                "Give maps of that size.",
+            )
+        found = np.empty((len(maps), 2))
+        for number in range(len(maps)):
+            one = np.ascontiguousarray(maps[number][None, None], dtype=np.float32)
+            (found[number : number + 1],) = self._session.run(None, {self._input: one})
+        return found
 
 
 def _session(data: bytes, device: str) -> Any:

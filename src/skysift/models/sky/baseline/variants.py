@@ -92,6 +92,10 @@ class Variant:
         # Cleaned maps may lie a little below zero.
         return np.sqrt(np.maximum(smoothed, 0) + np.float32(_ANSCOMBE))
 
+    def to_counts(self, output: Floats, smoothed: Floats) -> Floats:
+        """Return a cleaner's output in counts, given the smoothed noisy maps."""
+        return output if self.intensity == "counts" else stretch_back(output, smoothed)
+
 
 ORIGINAL = Variant("original")
 CORRECTED = Variant("corrected", grid="fixed", kernel=3, intensity="counts", smoothing=0.0)

@@ -150,4 +150,6 @@ def _is_there(target: Path, settings: MapSettings) -> bool:
         found = MapSettings.model_validate_json((target / _SETTINGS).read_bytes())
     except (OSError, ValidationError):
         return False
-    return found == settings
+    # The first maps of a larger part are those of a smaller one.
+    enough = found.maps >= settings.maps
+    return enough and found.model_copy(update={"maps": settings.maps}) == settings

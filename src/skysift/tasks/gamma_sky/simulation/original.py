@@ -19,7 +19,6 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from astropy.wcs import WCS
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
@@ -28,6 +27,7 @@ from skysift.data.irf.response import InstrumentResponse
 from skysift.data.irf.spectra import crab_power_law
 from skysift.data.sky.event_list import EventList
 from skysift.data.sky.tangent import TangentGrid
+from skysift.models.sky.baseline.edges import bin_between_extremes, plate_carree
 from skysift.preprocess.folding import pixel_solid_angle
 from skysift.tasks.gamma_sky.simulation.distribution import FieldDistribution, draw_field
 from skysift.tasks.gamma_sky.simulation.expectation import default_grid
@@ -292,34 +292,28 @@ def _pair(
         position = grid.to_pixel(field.sources[0].ra, field.sources[0].dec)
         return fixed, rate * seen, np.array(position, dtype=np.float64)
     counts, background = _between_extremes(events, rate, grid)
-    return counts, background, _plate_carree(field, grid)
+    return counts, background, _label(field, grid)
 
 
 def _between_extremes(
     events: EventList, rate: NDArray[np.float32], grid: TangentGrid
 ) -> tuple[FloatArray, FloatArray]:
-    """Bin right ascension and declination between their extremes, east to the left."""
-    counts, ra_edges, dec_edges = np.histogram2d(events.ra, events.dec, bins=grid.n_x)
-    ra, dec = ((edges[1:] + edges[:-1]) / 2 for edges in (ra_edges, dec_edges))
-    index = grid.pixel_index(ra[None, :], dec[:, None])
+    """Return counts and expected background in bins between the extremes of the photons."""
+    seen = bin_between_extremes(events.ra, events.dec, grid.n_x)
+    index = grid.pixel_index(seen.ra[None, :], seen.dec[:, None])
     per_area = (rate / pixel_solid_angle(grid)).ravel()
-    height = np.diff(dec_edges) * np.cos(np.radians(dec))
-    area = height[:, None] * np.diff(ra_edges)[None, :]
-    away = np.hypot(*grid.to_plane(ra[None, :], dec[:, None]))
-    background = np.where((index >= 0) & (away < _RADIUS), per_area[index], 0.0) * area
-    return counts.T[:, ::-1], background[:, ::-1]
+    height = seen.dec_step * np.cos(np.radians(seen.dec))
+    area = height[:, None] * seen.ra_step
+    away = np.hypot(*grid.to_plane(seen.ra[None, :], seen.dec[:, None]))
+    inside = (index >= 0) & (away < _RADIUS)
+    return seen.counts, np.where(inside, per_area[index], 0.0) * area
 
 
-def _plate_carree(field: Field, grid: TangentGrid) -> FloatArray:
-    """Return the label: the source's pixel in a plate carree about the pointing."""
-    wcs = WCS(naxis=2)
-    wcs.wcs.ctype = ["RA---CAR", "DEC--CAR"]
-    wcs.wcs.cunit = ["deg", "deg"]
-    wcs.wcs.crpix = [(grid.n_x + 1) / 2, (grid.n_y + 1) / 2]
-    wcs.wcs.crval = [grid.ra, grid.dec]
-    wcs.wcs.cdelt = [-grid.pixel_size, grid.pixel_size]
+def _label(field: Field, grid: TangentGrid) -> FloatArray:
+    """Return the source's pixel in a plate carree about the pointing."""
     source = field.sources[0]
-    return np.array(wcs.wcs_world2pix(source.ra, source.dec, 0), dtype=np.float64)
+    position = plate_carree(grid).wcs_world2pix(source.ra, source.dec, 0)
+    return np.array(position, dtype=np.float64)
 
 
 def _finish(image: FloatArray, recipe: OriginalRecipe) -> tuple[FloatArray, tuple[float, float]]:

@@ -1,0 +1,260 @@
+"""The published networks, trained, as a bundle: two ONNX graphs and what they are for.
+
+``python -m skysift.tasks.gamma_sky.baseline.bundle NETWORKS FOLDER --variant "corrected, small"``
+makes a bundle of networks that :mod:`skysift.tasks.gamma_sky.baseline.training` left in a folder.
+"""
+
+import argparse
+import hashlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from skysift.core.bundle import Bundle, render_card, write_bundle
+from skysift.core.bundle_schema import BundleSpec, DataLicence, InputColumn, ModelEntry, Training
+from skysift.core.config import Config
+from skysift.core.errors import BundleError, UsageError
+from skysift.core.provenance import package_versions
+from skysift.core.results import Metric
+from skysift.models.sky.baseline.cleaner import CnnCleaner
+from skysift.models.sky.baseline.export import export_folded_cleaner, export_layers
+from skysift.models.sky.baseline.layers import parameter_count
+from skysift.models.sky.baseline.networks import PublishedNetworks
+from skysift.models.sky.baseline.regressor import CnnRegressor
+from skysift.models.sky.baseline.runtime import CleanerRuntime, RegressorRuntime
+from skysift.models.sky.baseline.store import load_baseline
+from skysift.models.sky.baseline.variants import COMPACT, CORRECTED, Variant, find_variant
+from skysift.tasks.gamma_sky.baseline.training import (
+    CLEANER,
+    REGRESSOR,
+    Budget,
+    budget_of,
+    folder_of,
+)
+from skysift.tasks.gamma_sky.model import REGRESSOR_FILE, is_published
+
+__all__ = [
+    "MODULE",
+    "PublishedBundle",
+    "load_published",
+    "read_networks",
+    "save_published",
+]
+
+TASK = "gamma-sky"
+MODULE = "skysift.tasks.gamma_sky.baseline"
+_CLEANER, _REGRESSOR, _SETTINGS = "cleaner.onnx", REGRESSOR_FILE, "networks.json"
+_EXPOSURE = 100.0  # s
+
+
+class _Settings(Config):
+    """What ``networks.json`` holds."""
+
+    variant: Variant
+    pixel_size: float = 0.025
+    energies: tuple[float, float] = (0.04, 1.0)
+    radius: float = 2.5
+    exposure: float = _EXPOSURE
+
+
+@dataclass(frozen=True)
+class PublishedBundle:
+    """Published networks that were loaded.
+
+    Parameters
+    ----------
+    networks : PublishedNetworks
+        Ready to run.
+    bundle : Bundle
+        Where they came from.
+    """
+
+    networks: PublishedNetworks
+    bundle: Bundle
+
+
+def read_networks(out: Path, variant: Variant) -> tuple[CnnCleaner, CnnRegressor]:
+    """Return the trained cleaner and regressor of a variant.
+
+    Raises
+    ------
+    ReadError
+        If one is not there.
+    UsageError
+        If a folder holds another network.
+    """
+    owner = CORRECTED if variant == COMPACT else variant
+    cleaner = load_baseline(folder_of(out, CLEANER, owner))
+    regressor = load_baseline(folder_of(out, REGRESSOR, variant))
+    if not (isinstance(cleaner, CnnCleaner) and isinstance(regressor, CnnRegressor)):
+        raise UsageError(f"The folder {out} holds networks under wrong names.", "Train them again.")
+    return cleaner, regressor
+
+
+def running(cleaner: CnnCleaner, regressor: CnnRegressor, settings: _Settings) -> PublishedNetworks:
+    """Return trained networks, ready to run."""
+    graphs = _graphs(cleaner, regressor)
+    return _networks(graphs[_CLEANER], graphs[_REGRESSOR], settings)
+
+
+def save_published(
+    out: Path,
+    variant: Variant,
+    folder: Path,
+    *,
+    metrics: Sequence[Metric] = (),
+    overwrite: bool = False,
+) -> Bundle:
+    """Write the trained networks of a variant as a bundle.
+
+    Parameters
+    ----------
+    out : Path
+        Where the training left its networks.
+    variant : Variant
+        Which of them.
+    folder : Path
+        The bundle to make.
+    metrics : sequence of Metric
+        What was measured.
+    overwrite : bool
+        Replace a bundle that is there.
+
+    Raises
+    ------
+    ReadError
+        If a network is not there.
+    OutputError
+        If the folder exists or cannot be written.
+    """
+    cleaner, regressor = read_networks(out, variant)
+    budget = budget_of(out)
+    settings = _Settings(variant=variant)
+    members: dict[str, bytes | Path] = {
+        **_graphs(cleaner, regressor),
+        _SETTINGS: (settings.model_dump_json(indent=2) + "\n").encode(),
+    }
+    spec = BundleSpec(
+        name=f"gamma-sky-cnn-{variant.name.replace(',', '').replace(' ', '-')}",
+        task=TASK,
+        created=datetime.now(UTC).replace(microsecond=0),
+        summary=f"CNN-cleaner and CNN-regressor of astroAI, variant '{variant.name}'",
+        model=_entry(cleaner, regressor),
+        inputs=tuple(
+            InputColumn(name=name, unit=unit, description=text)
+            for name, unit, text in (
+                ("RA", "deg", "reconstructed ICRS right ascension"),
+                ("DEC", "deg", "reconstructed ICRS declination"),
+                ("ENERGY", "TeV", "reconstructed energy, 0.04 to 1 TeV"),
+            )
+        ),
+        classes=("background", "source"),
+        positive_class="source",
+        metrics=tuple(metrics),
+        training=_training(budget, settings),
+        packages=package_versions(),
+        data_licence=DataLicence(
+            licence="BSD-3-Clause", citation="simulated by skysift from analytic formulas"
+        ),
+    )
+    body = Path(str(files(MODULE))) / "card.md"
+    card = render_card(spec, body.read_text(encoding="utf-8"))
+    return write_bundle(folder, spec, members, card, overwrite=overwrite)
+
+
+def load_published(folder: str | Path) -> PublishedBundle:
+    """Load published networks.
+
+    Raises
+    ------
+    BundleError
+        If the bundle is damaged, holds what is not allowed, or holds no such networks.
+    """
+    bundle = Bundle.load(folder, task=TASK)
+    if not is_published(bundle):
+        raise BundleError(
+            "The bundle holds no CNN-cleaner and CNN-regressor.",
+            f"Train some with: python -m {MODULE}.training NETWORKS; then make a bundle with: "
+            f"python -m {MODULE}.bundle NETWORKS FOLDER --variant original",
+            path=bundle.folder,
+        )
+    try:
+        settings = _Settings.model_validate_json(bundle.read_bytes(_SETTINGS))
+    except ValidationError as error:
+        raise BundleError(
+            f"The settings of the networks are not sound: {error.errors()[0]['msg']}.",
+            "Make the bundle again.",
+            path=bundle.folder,
+        ) from error
+    cleaner, regressor = bundle.read_bytes(_CLEANER), bundle.read_bytes(_REGRESSOR)
+    return PublishedBundle(_networks(cleaner, regressor, settings), bundle)
+
+
+def _networks(cleaner: bytes, regressor: bytes, settings: _Settings) -> PublishedNetworks:
+    return PublishedNetworks(
+        settings.variant,
+        CleanerRuntime(cleaner),
+        RegressorRuntime(regressor),
+        settings.pixel_size,
+        settings.energies,
+        settings.radius,
+    )
+
+
+def _graphs(cleaner: CnnCleaner, regressor: CnnRegressor) -> dict[str, bytes]:
+    shape = regressor.shape
+    return {
+        _CLEANER: export_folded_cleaner(cleaner.variant, cleaner.weights_, shape),
+        _REGRESSOR: export_layers(regressor.layers, regressor.weights_, shape),
+    }
+
+
+def _entry(cleaner: CnnCleaner, regressor: CnnRegressor) -> ModelEntry:
+    return ModelEntry(
+        format="onnx",
+        file=_REGRESSOR,
+        family="convolutional autoencoder and regressor",
+        parameters={
+            "cleaner_parameters": parameter_count(cleaner.layers),
+            "regressor_parameters": parameter_count(regressor.layers),
+            "cleaner_validation_loss": list(cleaner.history_.validation_loss),
+            "regressor_validation_loss": list(regressor.history_.validation_loss),
+        },
+        outputs=("x", "y"),
+    )
+
+
+def _training(budget: Budget, settings: _Settings) -> Training:
+    digest = hashlib.sha256(budget.model_dump_json().encode()).hexdigest()
+    return Training(
+        data="the published recipe, simulated; the digest is that of the settings of training",
+        sha256=digest,
+        n_rows=budget.maps,
+        split=f"{budget.validation_maps} maps drawn apart decide when to stop",
+        seed=budget.seed,
+        command=f"python -m {MODULE}.training NETWORKS && python -m {MODULE}.bundle NETWORKS "
+        f'FOLDER --variant "{settings.variant.name}"',
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Make a bundle of trained networks."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("networks", type=Path, help="folder that the training filled")
+    parser.add_argument("folder", type=Path, help="the bundle to make")
+    parser.add_argument("--variant", default=COMPACT.name, help="name of a variant")
+    parser.add_argument("--overwrite", action="store_true", help="replace a bundle that is there")
+    given = parser.parse_args(arguments)
+    variant = find_variant(given.variant)
+    bundle = save_published(given.networks, variant, given.folder, overwrite=given.overwrite)
+    size = sum(one.bytes for one in bundle.manifest.files.values())
+    sys.stdout.write(f"{bundle.folder}: {size / 1e6:.2f} MB\n")
+
+
+if __name__ == "__main__":
+    main()
