@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from skysift.core.errors import ContractError
 from skysift.core.suggest import did_you_mean
 
-__all__ = ["FeatureTable"]
+__all__ = ["FeatureTable", "described_field"]
 
 _UNIT = b"unit"
 _DESCRIPTION = b"description"
@@ -54,7 +54,9 @@ class FeatureTable:
         """Build a table from arrays of equal length, shape (n_rows,) each."""
         arrays = [_to_arrow(values) for values in columns.values()]
         fields = [
-            _field(name, array.type, (units or {}).get(name), (descriptions or {}).get(name))
+            described_field(
+                name, array.type, (units or {}).get(name), (descriptions or {}).get(name)
+            )
             for name, array in zip(columns, arrays, strict=True)
         ]
         return cls(pa.Table.from_arrays(arrays, schema=pa.schema(fields)), meta)
@@ -106,7 +108,7 @@ class FeatureTable:
         arrow = self.arrow
         for name, values in columns.items():
             array = _to_arrow(values)
-            field = _field(
+            field = described_field(
                 name, array.type, (units or {}).get(name), (descriptions or {}).get(name)
             )
             where = arrow.schema.get_field_index(name)
@@ -154,10 +156,10 @@ def _to_arrow(values: ArrayLike) -> pa.Array:
     return pa.array(array)
 
 
-def _field(name: str, kind: pa.DataType, unit: str | None, description: str | None) -> pa.Field:
-    metadata = {}
-    if unit:
-        metadata[_UNIT] = unit.encode()
-    if description:
-        metadata[_DESCRIPTION] = description.encode()
+def described_field(
+    name: str, kind: pa.DataType, unit: str | None = None, description: str | None = None
+) -> pa.Field:
+    """Return a field that carries its unit and description."""
+    about = {_UNIT: unit, _DESCRIPTION: description}
+    metadata = {key: text.encode() for key, text in about.items() if text}
     return pa.field(name, kind, metadata=metadata or None)

@@ -20,9 +20,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from skysift.data.io.batches import sliced
-from skysift.data.io.schema import described_field, description_of, plain_types, to_arrow, unit_of
+from skysift.data.io.schema import description_of, plain_types, to_arrow, unit_of
 from skysift.data.io.source import Source, chosen_columns
-from skysift.data.table import FeatureTable
+from skysift.data.table import FeatureTable, described_field
 
 if TYPE_CHECKING:
     from astropy.table import Column, Table

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from skysift.core.errors import OutputError
 from skysift.data.io.fits import PROVENANCE_EXTENSION
 from skysift.data.io.schema import description_of, plain_types, unit_of
-from skysift.data.io.spool import Spool
+from skysift.data.io.spool import Spool, SpooledSink
 
 __all__ = ["FitsSink", "provenance_hdu"]
 
@@ -78,17 +77,12 @@ class _Column:
         return values.astype(self.stored)
 
 
-class FitsSink:
+class FitsSink(SpooledSink):
     """A FITS file with the table first and the provenance in an extension behind it.
 
     Unsigned integers are stored with TZERO as the standard says, missing integers as TNULL,
     missing texts as empty ones.
     """
-
-    def __init__(self, temporary: Path, _final: Path, provenance: str) -> None:
-        self._temporary = temporary
-        self._provenance = provenance
-        self._spool = Spool(temporary.with_suffix(".spool"))
 
     def write(self, table: pa.Table) -> None:
         """Add rows."""
@@ -114,10 +108,6 @@ class FitsSink:
             if self._provenance:
                 extension = provenance_hdu(self._provenance)
                 _write_hdu(out, extension.header, extension.data.tobytes())
-
-    def close(self) -> None:
-        """Remove the spool."""
-        self._spool.close()
 
     def _write_table(self, out: BinaryIO, columns: list[_Column]) -> None:
         layout = np.dtype(

@@ -12,9 +12,9 @@ import pyarrow as pa
 from skysift.core.errors import ReadError
 from skysift.core.suggest import did_you_mean
 from skysift.data.io.pytables import CompoundTable, is_compound_table
-from skysift.data.io.schema import described_field, to_arrow
+from skysift.data.io.schema import to_arrow
 from skysift.data.io.source import Source, chosen_columns
-from skysift.data.table import FeatureTable
+from skysift.data.table import FeatureTable, described_field
 
 __all__ = ["PROVENANCE_DATASET", "read_hdf5"]
 

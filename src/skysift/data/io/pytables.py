@@ -14,7 +14,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from skysift.data.io.schema import described_field, to_arrow
+from skysift.data.io.schema import to_arrow
+from skysift.data.table import described_field
 
 __all__ = ["UNKNOWN_UNIT", "CompoundTable", "is_compound_table"]
 

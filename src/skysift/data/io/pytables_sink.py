@@ -10,7 +10,6 @@ References
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import h5py
@@ -21,8 +20,8 @@ from numpy.typing import NDArray
 
 from skysift.data.io.hdf5 import PROVENANCE_DATASET
 from skysift.data.io.pytables import UNKNOWN_UNIT
-from skysift.data.io.schema import description_of, plain_types, unit_of
-from skysift.data.io.spool import Spool
+from skysift.data.io.schema import description_of, unit_of
+from skysift.data.io.spool import Spool, SpooledSink
 
 __all__ = ["GrowingTable", "PyTablesSink", "TableColumn", "ensure_root", "write_provenance"]
 
@@ -124,21 +123,12 @@ class GrowingTable:
                     _set_text(self._dataset, full, value)
 
 
-class PyTablesSink:
+class PyTablesSink(SpooledSink):
     """An HDF5 file with one table, ``/events``.
 
     Texts have a fixed width, in UTF-8; integers and booleans of which some are missing become
     float64 with NaN, missing texts become empty ones.
     """
-
-    def __init__(self, temporary: Path, _final: Path, provenance: str) -> None:
-        self._temporary = temporary
-        self._provenance = provenance
-        self._spool = Spool(temporary.with_suffix(".spool"))
-
-    def write(self, table: pa.Table) -> None:
-        """Add rows."""
-        self._spool.write(plain_types(table))
 
     def finish(self) -> None:
         """Write the file from the spool."""
@@ -150,10 +140,6 @@ class PyTablesSink:
                 arrays = {c.name: _values(part.column(c.name), c) for c in columns}
                 table.append(arrays)
             write_provenance(file, self._provenance)
-
-    def close(self) -> None:
-        """Remove the spool."""
-        self._spool.close()
 
 
 def ensure_root(file: h5py.File) -> None:

@@ -8,19 +8,7 @@ from numpy.typing import NDArray
 
 from skysift.core.errors import OutputError
 
-__all__ = ["described_field", "description_of", "plain_types", "to_arrow", "unit_of"]
-
-
-def described_field(
-    name: str, kind: pa.DataType, unit: str | None = None, description: str | None = None
-) -> pa.Field:
-    """Return a field that carries its unit and description."""
-    metadata = {}
-    if unit:
-        metadata["unit"] = unit
-    if description:
-        metadata["description"] = description
-    return pa.field(name, kind, metadata=metadata or None)
+__all__ = ["description_of", "plain_types", "to_arrow", "unit_of"]
 
 
 def unit_of(field: pa.Field) -> str:

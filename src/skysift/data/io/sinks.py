@@ -14,7 +14,7 @@ from skysift.core.files import write_atomic
 from skysift.data.io.astronomy import PROVENANCE_NAME, to_astropy
 from skysift.data.io.parquet import PROVENANCE_KEY
 from skysift.data.io.schema import description_of, plain_types, unit_of
-from skysift.data.io.spool import Spool
+from skysift.data.io.spool import SpooledSink
 from skysift.data.io.text import SIDE_FILE_SUFFIX
 
 __all__ = ["CsvSink", "EcsvSink", "ParquetSink", "Sink", "VotableSink"]
@@ -118,24 +118,11 @@ class CsvSink:
             self._writer = self._file = None
 
 
-class _WholeTableSink:
-    """Formats that are written at once: the rows wait in a spool."""
-
-    def __init__(self, temporary: Path, _final: Path, provenance: str) -> None:
-        self._temporary = temporary
-        self._provenance = provenance
-        self._spool = Spool(temporary.with_suffix(".spool"))
-
-    def write(self, table: pa.Table) -> None:
-        """Add rows."""
-        self._spool.write(plain_types(table))
+class _WholeTableSink(SpooledSink):
+    """Formats that are written at once."""
 
     def _whole(self) -> pa.Table:
         return pa.concat_tables(list(self._spool.tables()) or [self._spool.schema.empty_table()])
-
-    def close(self) -> None:
-        """Remove the spool."""
-        self._spool.close()
 
 
 class EcsvSink(_WholeTableSink):

@@ -9,7 +9,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["Spool"]
+from skysift.data.io.schema import plain_types
+
+__all__ = ["Spool", "SpooledSink"]
 
 
 class Spool:
@@ -72,3 +74,28 @@ class Spool:
             self._writer.close()
             self._file.close()
             self._writer = self._file = None
+
+
+class SpooledSink:
+    """Base of the formats that are written at the end: the rows wait in a spool.
+
+    Parameters
+    ----------
+    temporary : Path
+        The file to write.
+    provenance : str
+        JSON, empty if there is none.
+    """
+
+    def __init__(self, temporary: Path, _final: Path, provenance: str) -> None:
+        self._temporary = temporary
+        self._provenance = provenance
+        self._spool = Spool(temporary.with_suffix(".spool"))
+
+    def write(self, table: pa.Table) -> None:
+        """Add rows."""
+        self._spool.write(plain_types(table))
+
+    def close(self) -> None:
+        """Remove the spool."""
+        self._spool.close()

@@ -20,9 +20,8 @@ import pyarrow.csv as pacsv
 
 from skysift.core.errors import ReadError
 from skysift.data.io.batches import rebatch
-from skysift.data.io.schema import described_field
 from skysift.data.io.source import Source, chosen_columns
-from skysift.data.table import FeatureTable
+from skysift.data.table import FeatureTable, described_field
 
 __all__ = ["SIDE_FILE_SUFFIX", "read_csv", "read_keel"]
 
