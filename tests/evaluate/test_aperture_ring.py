@@ -17,9 +17,9 @@ from skysift.evaluate.aperture import (
     significance_map,
     template_background,
 )
-from skysift.evaluate.aperture.acceptance import pixel_solid_angle
 from skysift.evaluate.aperture.sphere import offset_by, solid_angle
 from skysift.evaluate.counts import li_ma_significance
+from skysift.preprocess.folding import pixel_solid_angle
 
 POINTING = Pointing(0.1, 89.0)  # where RA tells nothing of distance
 EDGES = np.array([0.1, 1.0, 10.0])

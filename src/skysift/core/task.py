@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from skysift.core.provenance import Provenance
 
-__all__ = ["Progress", "Run", "Task"]
+__all__ = ["Progress", "Run", "Task", "silent"]
 
 DataT = TypeVar("DataT")
 ModelT = TypeVar("ModelT")

@@ -15,6 +15,7 @@ from skysift.evaluate.inputs import FloatArray
 
 __all__ = [
     "asimov_significance",
+    "check_on_off",
     "detection_probability",
     "expected_significance",
     "in_unit",
@@ -60,7 +61,7 @@ def li_ma_significance(n_on: ArrayLike, n_off: ArrayLike, alpha: ArrayLike) -> F
     >>> round(float(li_ma_significance(120, 160, alpha=1 / 2)), 3)
     3.315
     """
-    on, off, ratio = _checked(n_on, n_off, alpha)
+    on, off, ratio = check_on_off(n_on, n_off, alpha)
     total = on + off
     excess = on - ratio * off
     some = np.where(total > 0, total, 1.0)
@@ -75,7 +76,7 @@ def significance_eq5(n_on: ArrayLike, n_off: ArrayLike, alpha: ArrayLike) -> Flo
 
     Parameters, shapes and errors are those of :func:`li_ma_significance`; no counts give 0.
     """
-    on, off, ratio = _checked(n_on, n_off, alpha)
+    on, off, ratio = check_on_off(n_on, n_off, alpha)
     return _over_root(on - ratio * off, on + ratio**2 * off)
 
 
@@ -84,7 +85,7 @@ def significance_eq9(n_on: ArrayLike, n_off: ArrayLike, alpha: ArrayLike) -> Flo
 
     Parameters, shapes and errors are those of :func:`li_ma_significance`; no counts give 0.
     """
-    on, off, ratio = _checked(n_on, n_off, alpha)
+    on, off, ratio = check_on_off(n_on, n_off, alpha)
     return _over_root(on - ratio * off, ratio * (on + off))
 
 
@@ -225,9 +226,16 @@ def _require_positive_alpha(alpha: FloatArray) -> None:
         )
 
 
-def _checked(
+def check_on_off(
     n_on: ArrayLike, n_off: ArrayLike, alpha: ArrayLike
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return counts on and off and the ratio of exposures as floats.
+
+    Raises
+    ------
+    InputError
+        If a count is negative or not finite, or a ratio is not positive.
+    """
     on, off, ratio = (np.asarray(values, dtype=np.float64) for values in (n_on, n_off, alpha))
     for name, counts in (("n_on", on), ("n_off", off)):
         if not np.all(np.isfinite(counts) & (counts >= 0)):

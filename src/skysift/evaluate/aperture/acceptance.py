@@ -14,8 +14,9 @@ from skysift.data.sky.tangent import TangentGrid, separation
 from skysift.evaluate.aperture.exclusion import Exclusion
 from skysift.evaluate.aperture.sphere import annulus_points, solid_angle
 from skysift.evaluate.inputs import FloatArray
+from skysift.preprocess.folding import pixel_solid_angle
 
-__all__ = ["RadialAcceptance", "pixel_solid_angle"]
+__all__ = ["RadialAcceptance"]
 
 _POINTS = 500
 _COUNTS_PER_ANNULUS = 100
@@ -136,16 +137,6 @@ class RadialAcceptance:
         area = np.histogram(offset[allowed], edges, weights=pixel_solid_angle(grid)[allowed])[0]
         pointing = counts.pointing
         return cls(pointing.ra, pointing.dec, edges, _filled(found, area))
-
-
-def pixel_solid_angle(grid: TangentGrid) -> FloatArray:
-    """Return the solid angle [deg2] of each pixel, shape (n_y, n_x).
-
-    On the tangent plane a solid angle is stretched by the cube of the secant of its distance.
-    """
-    xi, eta = (np.radians(axis) for axis in grid.pixel_centres())
-    secant_square = 1 + xi[None, :] ** 2 + eta[:, None] ** 2
-    return np.asarray(grid.pixel_size**2 * secant_square**-1.5)
 
 
 def _pixel_directions(grid: TangentGrid) -> tuple[FloatArray, FloatArray]:

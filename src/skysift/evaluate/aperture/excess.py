@@ -5,6 +5,7 @@ from numpy.typing import ArrayLike
 from scipy.special import xlogy
 
 from skysift.core.errors import InputError
+from skysift.evaluate.counts import check_on_off
 from skysift.evaluate.inputs import FloatArray
 from skysift.evaluate.intervals import z_score
 
@@ -60,7 +61,7 @@ def excess_interval(
     >>> round(float(low), 2), round(float(high), 2)
     (27.55, 52.87)
     """
-    on, off, ratio = _checked(n_on, n_off, alpha)
+    on, off, ratio = np.broadcast_arrays(*check_on_off(n_on, n_off, alpha))
     rise = z_score(confidence) ** 2
     best = on - ratio * off
     reference = np.maximum(best, 0.0) if physical else best
@@ -127,20 +128,3 @@ def _statistic(
             - xlogy(off, np.maximum(background / alpha, tiny))
         )
     )
-
-
-def _checked(
-    n_on: ArrayLike, n_off: ArrayLike, alpha: ArrayLike
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    on, off, ratio = np.broadcast_arrays(
-        *(np.asarray(values, dtype=np.float64) for values in (n_on, n_off, alpha))
-    )
-    for name, counts in (("n_on", on), ("n_off", off)):
-        if not np.all(np.isfinite(counts) & (counts >= 0)):
-            raise InputError(f"{name} holds a negative or undefined count.", "Give counts >= 0.")
-    if not np.all(np.isfinite(ratio) & (ratio > 0)):
-        raise InputError(
-            f"alpha = {ratio} is not a positive number.",
-            "Give the exposure of the on region over that of the off region.",
-        )
-    return on, off, ratio

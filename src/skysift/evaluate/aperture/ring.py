@@ -8,11 +8,12 @@ from skysift.core.errors import UsageError
 from skysift.data.sky.counts_map import CountsMap
 from skysift.data.sky.event_list import EventList
 from skysift.data.sky.tangent import separation
-from skysift.evaluate.aperture.acceptance import RadialAcceptance, pixel_solid_angle
+from skysift.evaluate.aperture.acceptance import RadialAcceptance
 from skysift.evaluate.aperture.exclusion import Circle, Exclusion
 from skysift.evaluate.aperture.on_off import OnOff
 from skysift.evaluate.aperture.sphere import annulus_points, solid_angle
 from skysift.evaluate.inputs import BoolArray, FloatArray
+from skysift.preprocess.folding import pixel_solid_angle
 
 __all__ = ["ring_background"]
 

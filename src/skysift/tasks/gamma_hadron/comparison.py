@@ -1,7 +1,7 @@
 """Train several models and score them, with shipped bundles, on the same rows."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from skysift.core.bundle_schema import DataLicence
 from skysift.core.registry import bundle_folder
+from skysift.core.task import Progress
 from skysift.data.splits import hold_out, stratified_group_folds
 from skysift.evaluate.delong import auc_interval
 from skysift.tasks.gamma_hadron.catalogue import (
@@ -32,7 +33,6 @@ from skysift.tasks.gamma_hadron.training import train
 
 __all__ = ["compare_models", "cross_validate", "learning_curve", "split_events"]
 
-Progress = Callable[[float, str], None]
 
 FOLDS = 5
 TEST_SHARE = 0.2

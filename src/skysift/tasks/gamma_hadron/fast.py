@@ -8,7 +8,7 @@ a network of its own, from rows outside the fold and rows made between these, an
 scores the fold.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from skysift.core.bundle_schema import DataLicence, Training
 from skysift.core.errors import UsageError
+from skysift.core.task import Progress, silent
 from skysift.data.table import FeatureTable
 from skysift.evaluate.delong import auc_interval
 from skysift.models.cross_fitting import CrossFitted
@@ -59,8 +60,6 @@ _LOGS: tuple[dict[str, float], ...] = (
 )
 _RATIOS = (("width", "length"), ("asymmetry", "length"), ("m3_long", "length"))
 
-Progress = Callable[[float, str], None]
-
 
 def distil(
     teacher: GammaHadronModel,
@@ -72,7 +71,7 @@ def distil(
     licence: DataLicence,
     synthetic_rows: int = _SYNTHETIC_ROWS,
     epochs: int = 40,
-    progress: Progress = lambda _fraction, _what: None,
+    progress: Progress = silent,
 ) -> GammaHadronModel:
     """Teach a small network to answer as a model does, some hundred times as fast.
 

@@ -1,6 +1,6 @@
 """Train one model on labelled events: search its grid, cross-fit it, set its operating points."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
 from skysift.core.bundle_schema import DataLicence, OperatingPoint, Training
 from skysift.core.errors import InputError, UnknownNameError
 from skysift.core.results import Metric
+from skysift.core.task import Progress, silent
 from skysift.evaluate.delong import auc_interval
 from skysift.evaluate.operating import by_acceptance
 from skysift.models.cross_fitting import CrossFitted
@@ -99,7 +100,7 @@ def train(
     seed: int,
     command: str,
     licence: DataLicence,
-    progress: Callable[[float, str], None] = lambda _fraction, _what: None,
+    progress: Progress = silent,
 ) -> GammaHadronModel:
     """Train a model of the catalogue.
 

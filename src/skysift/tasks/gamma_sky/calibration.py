@@ -1,11 +1,11 @@
 """Calibrate a search on simulations: false alarms on empty fields, efficiency on one source."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from skysift.core.task import Progress, silent
 from skysift.data.irf.analytic import AnalyticResponse
 from skysift.data.irf.response import InstrumentResponse
 from skysift.data.irf.spectra import crab_power_law
@@ -21,14 +21,15 @@ from skysift.tasks.gamma_sky.simulation.expectation import expect
 from skysift.tasks.gamma_sky.simulation.field import Field, Source
 from skysift.tasks.gamma_sky.simulation.folded import FoldedResponse
 
-__all__ = ["Calibration", "calibrate", "measure_trials"]
+__all__ = ["NO_TRIALS", "Calibration", "calibrate", "measure_trials"]
 
 FloatArray = NDArray[np.float64]
-Progress = Callable[[float, str], None]
+
+NO_TRIALS = TrialsTable(np.array([3.0]), np.array([1.0]))
+"""The formula of the trials as it is."""
 
 _LEVELS = np.array([2.5, 3.0, 3.5, 4.0])
 _FEWEST = 10  # maps above a level, or its factor is too uncertain to be used
-_UNCALIBRATED = TrialsTable(np.array([3.0]), np.array([1.0]))
 _THRESHOLD_FLUX = 0.1  # Crab
 _FOUND = 0.2  # deg
 
@@ -82,11 +83,11 @@ def measure_trials(highest: FloatArray, search: SkySearch, roughness: float) -> 
         if above < _FEWEST or above == len(highest):
             continue
         measured = -np.log1p(-above / len(highest))
-        expected = _UNCALIBRATED.false_alarms(level, area=search.area, roughness=roughness)
+        expected = NO_TRIALS.false_alarms(level, area=search.area, roughness=roughness)
         levels.append(float(level))
         factors.append(measured / float(expected))
     if not levels:
-        return _UNCALIBRATED
+        return NO_TRIALS
     return TrialsTable(np.array(levels), np.array(factors))
 
 
@@ -98,7 +99,7 @@ def calibrate(
     source_maps: int,
     exposure: float,
     response: InstrumentResponse | None = None,
-    progress: Progress = lambda _fraction, _what: None,
+    progress: Progress = silent,
 ) -> Calibration:
     """Simulate fields without and with a source, and search them without a response.
 
@@ -121,14 +122,14 @@ def calibrate(
     grid = TangentGrid(0.0, 0.0)
     instrument = FoldedResponse(response or AnalyticResponse(), energy_edges)
     folded = FieldSetup(grid, pointing, energy_edges, exposure).folded()
-    search = folded.search(_UNCALIBRATED, SearchSettings())
+    search = folded.search(NO_TRIALS, SearchSettings())
     empty = expect(Field(pointing, exposure), instrument, grid, energy_edges).background
     highest = np.empty(empty_maps)
     for number in range(empty_maps):
         progress(0.8 * number / empty_maps, "fields without sources")
         scale = np.float32(rng.uniform(0.6, 1.4))
         highest[number] = search.highest(draw_counts(empty * scale, rng)[folded.bands])
-    mean = (empty * 1.0)[folded.bands][:, search.searched].mean(axis=1).astype(np.float64)
+    mean = empty[folded.bands][:, search.searched].mean(axis=1).astype(np.float64)
     trials = measure_trials(highest, search, search.filter.roughness(mean))
     calibrated = folded.search(trials, SearchSettings(false_alarms=0.01))
     errors = []

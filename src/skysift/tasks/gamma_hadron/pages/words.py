@@ -1,10 +1,10 @@
 """Numbers as the report writes them."""
 
 from collections.abc import Sequence
-from typing import Protocol
+
+from skysift.report.plots.series import Estimate
 
 __all__ = [
-    "Estimate",
     "PValue",
     "joined",
     "minus",
@@ -16,22 +16,6 @@ __all__ = [
 ]
 
 _SMALLEST_P = 0.001
-
-
-class Estimate(Protocol):
-    """A number with its limits, such as a metric or an interval."""
-
-    @property
-    def value(self) -> float:
-        """The estimate."""
-
-    @property
-    def low(self) -> float | None:
-        """Lower limit."""
-
-    @property
-    def high(self) -> float | None:
-        """Upper limit."""
 
 
 class PValue(float):

@@ -1,4 +1,8 @@
-"""The methods that are compared: ours with and without a response, and gammapy's."""
+"""The methods that are compared: ours with and without a response, and gammapy's.
+
+Thresholds of the studies come from empty maps: the methods get the formula of the trials as it is,
+`NO_TRIALS`.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +17,7 @@ from skysift.data.sky.gti import GoodTimeIntervals
 from skysift.models.sky.local_source import Photons
 from skysift.models.sky.search import SearchResult, SearchSettings
 from skysift.models.sky.trials import TrialsTable
+from skysift.tasks.gamma_sky.calibration import NO_TRIALS
 from skysift.tasks.gamma_sky.evaluation.study import Contestant
 from skysift.tasks.gamma_sky.gammapy_method import GammapyMethod
 from skysift.tasks.gamma_sky.methods import CLASSICAL, FieldSetup, Method, make_method
@@ -32,8 +37,6 @@ KNOWN = "likelihood-ratio"
 FREE = "likelihood-ratio, IRF-free"
 """The same without a response."""
 GAMMAPY = "gammapy"
-NO_TRIALS = TrialsTable(np.array([3.0]), np.array([1.0]))
-"""The formula of the trials as it is: thresholds of the studies come from empty maps."""
 
 _LOOSE = SearchSettings(false_alarms=0.5, most=3)
 _LOW_PEAK = 3.0
