@@ -9,8 +9,6 @@ in memory, as a user has them, and from a ready matrix of features, as the peers
 
 import argparse
 import json
-import multiprocessing
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,6 +20,7 @@ from rich.table import Table
 from sklearn.metrics import roc_auc_score
 
 import measure
+from page import markdown, replace_between
 from peers import PEERS
 from skysift.core.files import write_atomic
 from skysift.core.provenance import Provenance
@@ -52,7 +51,7 @@ SECONDS_PER_CALL = 10.0
 SECONDS_OF_LATENCY = 2.0
 CALLS_OF_LATENCY = 3000
 
-FIRST_MARK, LAST_MARK = "<!-- tables -->", "<!-- end of tables -->"
+MARKS = ("<!-- tables -->", "<!-- end of tables -->")
 
 Call = Callable[[int], Any]
 """Predicts the first so many rows."""
@@ -119,7 +118,9 @@ def main() -> None:
     for threads in arguments.threads:
         for model in _models(arguments.bundles, console):
             console.print(f"measure {model}, {threads} thread(s) ...", style="dim")
-            result = _in_own_process(Job(model, threads, arguments.rows, arguments.repeats))
+            result = measure.in_own_process(
+                _measure, Job(model, threads, arguments.rows, arguments.repeats), threads=threads
+            )
             if isinstance(result, str):
                 console.print(f"{model} is skipped: {result}", style="yellow")
             else:
@@ -133,7 +134,7 @@ def main() -> None:
         console.print(f"written to {arguments.out}")
     if arguments.docs is not None:
         machine = f"{provenance.cpu}, {provenance.cores} cores, Python {provenance.python}."
-        _replace_tables(arguments.docs, [machine, *map(_markdown, tables)])
+        replace_between(arguments.docs, MARKS, [machine, *map(markdown, tables)])
 
 
 def _models(bundles: Sequence[str], console: Console) -> list[str]:
@@ -152,14 +153,6 @@ def _folder(bundle: str) -> Path | None:
     if bundle not in shipped and (Path(bundle) / "bundle.json").is_file():
         return Path(bundle)
     return shipped.get(bundle)
-
-
-def _in_own_process(job: Job) -> Result | str:
-    """Measure with the threads of all libraries limited from the start."""
-    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[variable] = str(job.threads)
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_measure, (job,))
 
 
 def _measure(job: Job) -> Result | str:
@@ -270,25 +263,6 @@ def _ratio_table(results: Sequence[Result], threads: int) -> Table:
         ratios = [p.microseconds["median"] / result.microseconds["median"] for p in peers]
         table.add_row(result.model, "one row", *map(_times, ratios))
     return table
-
-
-def _markdown(table: Table) -> str:
-    """Return a table as Markdown, its title as a line above it."""
-    rows = [[str(column.header) for column in table.columns]]
-    rows.append(["---" if column.justify == "left" else "---:" for column in table.columns])
-    rows += [list(cells) for cells in zip(*(column.cells for column in table.columns), strict=True)]
-    lines = (f"| {' | '.join(str(cell) for cell in row)} |" for row in rows)
-    return "\n".join([f"**{table.title}**", "", *lines])
-
-
-def _replace_tables(page: Path, parts: Sequence[str]) -> None:
-    """Put what was measured between the two marks of a page."""
-    before, mark, rest = page.read_text(encoding="utf-8").partition(FIRST_MARK)
-    _, end, after = rest.partition(LAST_MARK)
-    if not mark or not end:
-        raise SystemExit(f"{page} lacks the lines {FIRST_MARK} and {LAST_MARK}")
-    text = "\n\n".join(parts)
-    write_atomic(page, f"{before}{mark}\n\n{text}\n\n{end}{after}")
 
 
 def _rate(rate: dict[str, float]) -> str:

@@ -11,7 +11,6 @@ thread suffers less, and is given beside it.
 
 import argparse
 import json
-import multiprocessing
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -24,6 +23,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+import measure
+from page import markdown, replace_between
 from skysift.core.files import write_atomic
 from skysift.core.provenance import Provenance
 from skysift.core.registry import bundle_folder
@@ -52,7 +53,7 @@ TABLE = "fit, no response, as a table"
 SEARCH, BACKGROUND, REDUCTION = "gammapy", "gammapy + background", "gammapy + full reduction"
 OURS = (FILTER, FITTED, KNOWN, TABLE)
 TARGETS = {FILTER: 5.0, FITTED: 10.0, KNOWN: 10.0}
-FIRST_MARK, LAST_MARK = "<!-- sky tables -->", "<!-- end of sky tables -->"
+MARKS = ("<!-- sky tables -->", "<!-- end of sky tables -->")
 SECTION = f"""
 ## Search of a field of gamma rays
 
@@ -62,9 +63,9 @@ thread: with its response maps already there, with the background reduced for ea
 all that `MapDatasetMaker` makes. *Wall* times hold what else the machine did meanwhile; *processor*
 times are those of the thread alone.
 
-{FIRST_MARK}
+{MARKS[0]}
 
-{LAST_MARK}
+{MARKS[1]}
 """
 
 Position = tuple[float, float]
@@ -117,7 +118,9 @@ def main() -> None:
     provenance = Provenance.start(command="benchmarks/gamma_sky.py")
     machine = f"{provenance.cpu}, {provenance.cores} cores, Python {provenance.python}"
     console.print(machine)
-    found = _in_own_process(arguments.fields, arguments.reductions, arguments.seed)
+    found = measure.in_own_process(
+        _measure, arguments.fields, arguments.reductions, arguments.seed, threads=1
+    )
     console.print(found["instrument"], style="dim")
     tables = [_table(found["methods"]), _ratio_table(found["methods"])]
     console.print(*tables)
@@ -127,17 +130,8 @@ def main() -> None:
         write_atomic(arguments.out, json.dumps(facts, indent=1) + "\n")
         console.print(f"written to {arguments.out}")
     if arguments.docs is not None:
-        _replace_section(
-            arguments.docs, [f"{machine}. {found['instrument']}", *map(_markdown, tables)]
-        )
-
-
-def _in_own_process(fields: int, reductions: int, seed: int) -> dict[str, Any]:
-    """Measure with the threads of all libraries limited from the start."""
-    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[variable] = "1"
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_measure, (fields, reductions, seed))
+        parts = [f"{machine}. {found['instrument']}", *map(markdown, tables)]
+        replace_between(arguments.docs, MARKS, parts, section=SECTION)
 
 
 def _measure(n_fields: int, reductions: int, seed: int) -> dict[str, Any]:
@@ -278,26 +272,6 @@ def _ratio_table(methods: dict[str, dict[str, float]]) -> Table:
         ratios = (methods[peer]["processor_ms"] / methods[name]["processor_ms"] for peer in peers)
         table.add_row(name, *(f"{ratio:,.1f}" for ratio in ratios))
     return table
-
-
-def _markdown(table: Table) -> str:
-    """Return a table as Markdown, its title as a line above it."""
-    rows = [[str(column.header) for column in table.columns]]
-    rows.append(["---" if column.justify == "left" else "---:" for column in table.columns])
-    rows += [list(cells) for cells in zip(*(column.cells for column in table.columns), strict=True)]
-    lines = (f"| {' | '.join(str(cell) for cell in row)} |" for row in rows)
-    return "\n".join([f"**{table.title}**", "", *lines])
-
-
-def _replace_section(page: Path, parts: Sequence[str]) -> None:
-    """Put what was measured between the two marks of a page; append the section if it is new."""
-    text = page.read_text(encoding="utf-8")
-    if FIRST_MARK not in text:
-        text += SECTION
-    before, _, rest = text.partition(FIRST_MARK)
-    _, _, after = rest.partition(LAST_MARK)
-    measured = "\n\n".join(parts)
-    write_atomic(page, f"{before}{FIRST_MARK}\n\n{measured}\n\n{LAST_MARK}{after}")
 
 
 if __name__ == "__main__":

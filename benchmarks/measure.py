@@ -1,6 +1,8 @@
-"""How the benchmarks measure: repeated calls, latency of one row, peak memory of a process."""
+"""How the benchmarks measure: own processes, repeated calls, latency of one row, peak memory."""
 
 import gc
+import multiprocessing
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +12,22 @@ import numpy as np
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
+
+
+def in_own_process(job: Callable[..., Any], *arguments: Any, threads: int) -> Any:
+    """Call a job with the threads of all libraries limited from the start.
+
+    Parameters
+    ----------
+    job : callable
+        A function of a module, with arguments and an answer that can be sent to a process.
+    threads : int
+        Of its libraries.
+    """
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[variable] = str(threads)
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(job, arguments)
 
 
 def seconds_per_call(call: Callable[[], Any], repeats: int) -> list[float]:

@@ -1,8 +1,7 @@
 """What the bundles are compared with: tree ensembles, trained on the same rows, at their fastest.
 
 The peers see the nine measured columns as a ready matrix of float32, so that nothing but their
-prediction is timed. Their parameters are close to the best
-for the MAGIC table.
+prediction is timed. Their parameters are close to the best for the MAGIC table.
 """
 
 from collections.abc import Callable
@@ -14,6 +13,17 @@ from numpy.typing import NDArray
 # Each library is imported by the peer that needs it, so that a missing one is only left out.
 # ruff: noqa: PLC0415
 
+BOOSTING: dict[str, Any] = {
+    "n_estimators": 500,
+    "learning_rate": 0.035,
+    "subsample": 0.8,
+    "colsample_bytree": 0.6,
+    "reg_lambda": 3.0,
+    "random_state": 0,
+}
+"""Of XGBoost and LightGBM alike, for these nine columns; the catalogue of gamma-hadron has others,
+for its many features."""
+
 Predict = Callable[[NDArray[np.float32]], NDArray[Any]]
 
 
@@ -22,16 +32,7 @@ def xgboost(features: NDArray[np.float32], y: NDArray[np.bool_], threads: int) -
     from xgboost import XGBClassifier
 
     model = XGBClassifier(
-        n_estimators=500,
-        learning_rate=0.035,
-        grow_policy="lossguide",
-        max_depth=0,
-        max_leaves=20,
-        subsample=0.8,
-        colsample_bytree=0.6,
-        reg_lambda=3.0,
-        n_jobs=threads,
-        random_state=0,
+        grow_policy="lossguide", max_depth=0, max_leaves=20, n_jobs=threads, **BOOSTING
     ).fit(features, y)
     booster = model.get_booster()
     return lambda rows: np.asarray(booster.inplace_predict(rows))
@@ -42,16 +43,7 @@ def lightgbm(features: NDArray[np.float32], y: NDArray[np.bool_], threads: int) 
     from lightgbm import LGBMClassifier
 
     model = LGBMClassifier(
-        n_estimators=500,
-        learning_rate=0.035,
-        num_leaves=20,
-        subsample=0.8,
-        subsample_freq=1,
-        colsample_bytree=0.6,
-        reg_lambda=3.0,
-        n_jobs=threads,
-        random_state=0,
-        verbose=-1,
+        num_leaves=20, subsample_freq=1, n_jobs=threads, verbose=-1, **BOOSTING
     ).fit(features, y)
     booster = model.booster_
     return lambda rows: np.asarray(booster.predict(rows, num_threads=threads))
