@@ -24,7 +24,7 @@ __all__ = ["BackgroundFit", "BackgroundModel", "BackgroundPrior"]
 FloatArray = NDArray[np.float64]
 
 _RIDGE = 1e-9
-_CONVERGED = 1e-2  # Newton's error after such a step is about its square
+_CONVERGED = 3e-2  # a step that gains less leaves an error of its square
 _MOST_STEPS = 20
 _HALVINGS = 6
 _LARGEST_EXPONENT = 40.0
@@ -157,7 +157,7 @@ class BackgroundModel:
         object.__setattr__(self, "_cell_template", self._in_cells(self._template))
         cells = self._in_cells(terms) / self._in_cells(np.ones((1, n_y, n_x)))
         object.__setattr__(self, "_terms", terms.reshape(len(terms), -1).astype(np.float32))
-        object.__setattr__(self, "_cell_terms", _Terms.of(cells))
+        object.__setattr__(self, "_cell_terms", _Terms.of(cells, len(self.template)))
 
     def _in_cells(self, values: NDArray[np.floating]) -> FloatArray:
         """Sum layers over cells, shape (n, n_cells); those at the upper edges may be smaller."""
@@ -267,11 +267,33 @@ class _Terms:
 
     values: FloatArray  # (n_terms, n_cells)
     products: FloatArray  # (n_cells, n_terms^2): of each with each
+    unknown: NDArray[np.int64]  # (n_bands, n_terms): number of each coefficient among all
+    pair: NDArray[np.int64]  # (n_bands * n_terms^2,): the same for two of a band, as one number
 
     @classmethod
-    def of(cls, values: FloatArray) -> "_Terms":
-        products = (values[:, None] * values[None]).reshape(len(values) ** 2, -1)
-        return cls(values, np.ascontiguousarray(products.T))
+    def of(cls, values: FloatArray, n_bands: int) -> "_Terms":
+        n_terms = len(values)
+        products = (values[:, None] * values[None]).reshape(n_terms**2, -1)
+        own = n_bands * (n_terms - 2)
+        unknown = np.empty((n_bands, n_terms), dtype=np.int64)
+        unknown[:, :-2] = np.arange(own).reshape(n_bands, -1)
+        unknown[:, -2:] = own, own + 1
+        pair = unknown[:, :, None] * (own + 2) + unknown[:, None, :]
+        return cls(values, np.ascontiguousarray(products.T), unknown, pair.ravel())
+
+    def newton_step(self, gradient: FloatArray, hessian: FloatArray) -> FloatArray:
+        """Solve the normal equations, from what each band adds to them, shape (n_bands, n_terms).
+
+        Parameters
+        ----------
+        gradient : array, shape (n_bands, n_terms)
+        hessian : array, shape (n_bands, n_terms, n_terms)
+            Negative, of the logarithm of the posterior.
+        """
+        n = int(self.unknown[-1, -1]) + 1
+        matrix = np.bincount(self.pair, hessian.ravel(), n * n).reshape(n, n)
+        right = np.bincount(self.unknown.ravel(), gradient.ravel(), n)
+        return np.asarray(np.linalg.solve(matrix, right)[self.unknown])
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +311,7 @@ def _poisson_regression(
     prior: BackgroundPrior,
     start: FloatArray | None,
 ) -> _Solution:
-    """Maximise the posterior by Newton steps; the two gradient terms are common to all bands."""
+    """Maximise the posterior by Newton steps."""
     n_bands, n_terms = len(observed), len(terms.values)
     n_own = n_terms - 2
     seen = expected.sum(axis=1)
@@ -309,15 +331,14 @@ def _poisson_regression(
 
     coefficients = centre if start is None else start
     mean, height = state(coefficients)
-    steps, largest = 0, np.inf
-    inverse = np.zeros((n_bands, n_own, n_own))
-    while steps < _MOST_STEPS and largest > _CONVERGED:
+    hessian = np.tile(diagonal, (n_bands, 1, 1))
+    steps, gain = 0, np.inf
+    while steps < _MOST_STEPS and gain > _CONVERGED:
         steps += 1
         gradient = (observed - mean) @ terms.values.T - (coefficients - centre) * precision
         hessian = (mean @ terms.products).reshape(n_bands, n_terms, n_terms) + diagonal
-        inverse = np.asarray(np.linalg.inv(hessian[:, :n_own, :n_own]))
-        step = _newton_step(gradient, hessian, inverse)
-        largest = float(np.abs(step).max())
+        step = terms.newton_step(gradient, hessian)
+        gain = float(np.vdot(gradient, step)) / 2  # in the logarithm of the posterior
         length = 1.0
         for _ in range(_HALVINGS):  # a full step may overshoot where the map is far from its start
             new_mean, new_height = state(coefficients + length * step)
@@ -329,31 +350,12 @@ def _poisson_regression(
         coefficients = coefficients + length * step
         mean, height = new_mean, new_height
     scale = mean.sum(axis=1) / np.maximum(seen, _RIDGE)
-    return _Solution(coefficients, scale, _level_error(mean, terms.values[:n_own], inverse), steps)
+    error = _level_error(mean, terms.values[:n_own], hessian[:, :n_own, :n_own])
+    return _Solution(coefficients, scale, error, steps)
 
 
-def _newton_step(gradient: FloatArray, hessian: FloatArray, inverse: FloatArray) -> FloatArray:
-    """Solve normal equations in the shape of an arrow, shape (n_bands, n_terms).
-
-    Each band has unknowns of its own, tied by the last two, which all share: these are found from
-    the Schur complement. `inverse` is that of the bands' own blocks.
-    """
-    n_own = inverse.shape[1]
-    cross = hessian[:, :n_own, n_own:]
-    folded = inverse @ cross
-    turned = folded.transpose(0, 2, 1)
-    own = gradient[:, :n_own, None]
-    schur = (hessian[:, n_own:, n_own:] - turned @ cross).sum(axis=0)
-    right = gradient[:, n_own:].sum(axis=0) - (turned @ own).sum(axis=0)[:, 0]
-    step = np.empty_like(gradient)
-    step[:, n_own:] = np.linalg.solve(schur, right)
-    step[:, :n_own] = (inverse @ own)[:, :, 0] - folded @ step[0, n_own:]
-    return step
-
-
-def _level_error(mean: FloatArray, terms: FloatArray, inverse: FloatArray) -> FloatArray:
-    """Return the relative error of each band's mean level, from the covariance of its terms."""
-    weight = mean / np.maximum(mean.sum(1, keepdims=True), _RIDGE)
-    average = weight @ terms.T
-    variance = average[:, None, :] @ inverse @ average[:, :, None]
-    return np.asarray(np.sqrt(variance[:, 0, 0]))
+def _level_error(mean: FloatArray, terms: FloatArray, hessian: FloatArray) -> FloatArray:
+    """Return the relative error of each band's mean level, from the information on its terms."""
+    average = (mean @ terms.T) / np.maximum(mean.sum(axis=1, keepdims=True), _RIDGE)
+    solved = np.linalg.solve(hessian, average[:, :, None])[:, :, 0]
+    return np.asarray(np.sqrt((average * solved).sum(axis=1)))
