@@ -83,7 +83,7 @@ def asymmetry(signal: FloatArray, centers: FloatArray, *, half: int = 5) -> Floa
     half : int
         Half side of the window [pixel].
     """
-    n, ny, nx = signal.shape
+    n = len(signal)
     twice = np.rint(2 * centers).astype(np.int64)
     offsets = np.arange(-half, half + 1)
     rows, columns = twice[:, :1] // 2 + offsets, twice[:, 1:] // 2 + offsets
