@@ -207,10 +207,10 @@ class _Problem:
         diagonal = math.hypot(nx, ny)
         low = np.array([-nx, -ny, -np.inf, -diagonal, -diagonal, _NARROWEST, -np.inf])
         high = np.array([2 * nx, 2 * ny, np.inf, diagonal, diagonal, _WIDEST, np.inf])
-        parameters = np.clip(parameters, low, high)
+        parameters = np.asarray(np.clip(parameters, low, high))
 
         def full(some: NDArray[np.float64]) -> NDArray[np.float64]:
-            whole = parameters.copy()
+            whole = np.array(parameters)
             whole[free] = some
             return whole
 

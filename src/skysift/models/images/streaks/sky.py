@@ -39,10 +39,10 @@ def trail_on_sky(trail: Trail, pixel_matrix: ArrayLike) -> tuple[Angle, Angle]:
     --------
     >>> arcsecond = 1.0 / 3600.0
     >>> length, angle = trail_on_sky(
-    ...     Trail(0.0, 0.0, 1.0, 10.0, 90.0), [[-0.2 * arcsecond, 0.0], [0.0, 0.2 * arcsecond]]
+    ...     Trail(0.0, 0.0, 1.0, 10.0, 45.0), [[-0.2 * arcsecond, 0.0], [0.0, 0.2 * arcsecond]]
     ... )
-    >>> round(length.arcsec, 6), round(angle.deg, 6)
-    (2.0, 0.0)
+    >>> round(float(length.arcsec), 6), round(float(angle.deg), 6)
+    (2.0, 135.0)
     """
     matrix = np.asarray(pixel_matrix, dtype=np.float64)
     if matrix.shape != (2, 2) or not np.isfinite(matrix).all() or np.linalg.det(matrix) == 0.0:
