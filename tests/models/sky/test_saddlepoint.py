@@ -49,6 +49,15 @@ def test_sums_of_many_weights_have_the_stated_tail(level, rng):
         assert abs((star > sigma).sum() - wanted) < 0.2 * wanted + 4 * np.sqrt(wanted)
 
 
+@given(ratio=st.floats(2.0, 12.0), level=st.floats(1e-3, 1e3))
+def test_a_skew_sum_is_never_more_significant_than_its_ratio_to_the_noise(ratio, level):
+    background = level * np.array([1.0, 0.3, 0.05])
+    mean, variance = (background @ (KERNELS**order).sum(axis=(1, 2)) for order in (1, 2))
+    value = np.array([mean + ratio * np.sqrt(variance)])
+    star = CumulantTable.of(KERNELS).significance(value, background[None])
+    assert star[0] < ratio + 0.005
+
+
 def test_the_middle_is_no_singularity():
     background = np.array([[0.5, 0.2, 0.1]])
     mean = float(background[0] @ KERNELS.sum(axis=(1, 2)))

@@ -19,6 +19,7 @@ NOWHERE = np.float32(-100.0)
 
 _PIXELS_JUDGED = 192  # those with the highest ratio of signal to noise get the exact significance
 _WORTH_JUDGING = 2.0  # ratio of signal to noise
+_PRECISION = 0.01  # of the significance
 _FAINT = 0.02  # of the noise: what a known source sends beyond is left out
 _SMALL = np.float32(1e-12)
 _TINY = 1e-12
@@ -129,7 +130,12 @@ class FilteredMap:
         self.mean, self.variance = flat.reshape(2, *sums.shape)
         self.ratio = _ratio(sums, self.mean, self.variance, searched)
 
-    def peak(self, known: Sequence[Shining] = (), separation: float = 0.0) -> Peak | None:
+    def peak(
+        self,
+        known: Sequence[Shining] = (),
+        separation: float = 0.0,
+        least: float = 0.0,
+    ) -> Peak | None:
         """Return the most significant pixel beside known sources, None where nothing stands out.
 
         Parameters
@@ -138,10 +144,14 @@ class FilteredMap:
             Part of what is expected.
         separation : float [deg]
             About each of them nothing is looked for.
+        least : float
+            Significance that a peak must have to be of use. As the sum of positive weights is
+            skew, a significance is not above the ratio of signal to noise: pixels where this is
+            lower are not judged.
         """
         ratio = self._beside(known, separation) if known else self.ratio
         flat = ratio.ravel()
-        best = np.flatnonzero(flat > _WORTH_JUDGING)
+        best = np.flatnonzero(flat > max(least - _PRECISION, _WORTH_JUDGING))
         if len(best) == 0:
             return None
         if len(best) > _PIXELS_JUDGED:

@@ -198,7 +198,7 @@ class SkySearch(FieldFits):
         sums = self.filter(counts)
         seen = self._filtered(sums, background)
         level, roughness = self._level(background)
-        first, peak, found = seen, seen.peak(), list[Found]()
+        first, peak, found = seen, seen.peak(least=level), list[Found]()
         if peak is not None and peak.significance >= level:
             place = np.array([seen.summit(peak)])
             background = self._background_away_from(place, [MASKED_RADIUS], counts, background)
@@ -268,7 +268,7 @@ class SkySearch(FieldFits):
         while len(found) < settings.most:
             if peak is None:
                 known = [one.shining(settings.mismatch) for one in found]
-                peak = seen.peak(known, settings.separation)
+                peak = seen.peak(known, settings.separation, level)
             if peak is None or peak.significance < level:
                 break
             found = [*found, self._found(seen, peak, found, photons, background)]
