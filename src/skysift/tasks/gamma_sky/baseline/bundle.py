@@ -42,6 +42,7 @@ __all__ = [
     "MODULE",
     "PublishedBundle",
     "load_published",
+    "networks_of",
     "read_networks",
     "save_published",
 ]
@@ -96,10 +97,10 @@ def read_networks(out: Path, variant: Variant) -> tuple[CnnCleaner, CnnRegressor
     return cleaner, regressor
 
 
-def running(cleaner: CnnCleaner, regressor: CnnRegressor, settings: _Settings) -> PublishedNetworks:
-    """Return trained networks, ready to run."""
-    graphs = _graphs(cleaner, regressor)
-    return _networks(graphs[_CLEANER], graphs[_REGRESSOR], settings)
+def networks_of(out: Path, variant: Variant) -> PublishedNetworks:
+    """Return the trained networks of a variant, ready to run; errors as of `read_networks`."""
+    graphs = _graphs(*read_networks(out, variant))
+    return _networks(graphs[_CLEANER], graphs[_REGRESSOR], _Settings(variant=variant))
 
 
 def save_published(

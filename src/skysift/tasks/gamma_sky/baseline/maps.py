@@ -39,7 +39,7 @@ class MapSettings(Config):
     part: Literal["train", "validation", "test"]
     maps: int = Field(ge=1)
     seed: int = 1
-    array: str = "north-large"
+    array: str = "north"
     irf: str | None = None
     pixels: int = 200
 

@@ -59,7 +59,7 @@ class Budget(Config):
     batch_size: int = Field(32, ge=1, description="Maps per step.")
     patience: int = Field(3, ge=1)
     seed: int = 1
-    array: str = "north-large"
+    array: str = "north"
     irf: str | None = None
     pixels: int = 200
 
