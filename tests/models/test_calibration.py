@@ -72,7 +72,13 @@ def test_scores_against_the_truth_are_flattened_not_turned_round(rng):
 def test_scores_of_zero_and_one_do_not_break_it(rng):
     score = np.repeat([0.0, 1.0, 0.3, 0.7], 50)
     y = labels_of(np.clip(score, 0.1, 0.9), rng)
-    assert np.isfinite(BetaCalibration.fit(score, y)(score)).all()
+    found = BetaCalibration.fit(score, y)(score)
+    assert np.all((found > 0) & (found < 1))
+    assert found.mean() == pytest.approx(y.mean(), abs=1e-3)  # as any fit of maximum likelihood
+    levels = [found[score == level][0] for level in (0.0, 0.3, 0.7, 1.0)]
+    assert levels == sorted(levels)
+    assert levels[0] < 0.3
+    assert levels[-1] > 0.7
 
 
 def test_the_shape_of_the_scores_is_kept():

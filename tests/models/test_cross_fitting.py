@@ -64,6 +64,7 @@ def test_rows_of_a_group_stay_together(rows):
     for member in model.members:
         seen = np.array([value in member.seen_ for value in features[:, 0]]).reshape(-1, 3)
         assert np.all(seen.all(axis=1) | ~seen.any(axis=1))
+        assert 0.5 < seen.mean() < 1  # it has seen most, and not all
 
 
 def test_the_answer_is_the_mean_of_the_members_and_its_error_their_standard_deviation(rows):

@@ -106,8 +106,10 @@ def test_a_column_with_few_values_or_one_has_fewer_knots_and_stays_finite(rng):
 
 def test_fewer_rows_than_a_batch_will_do(rng):
     x = rng.normal(size=(40, 2))
-    p = PeriodicMlpClassifier(**QUICK).fit(x, x[:, 0] > 0).predict_proba(x)
+    y = x[:, 0] > 0
+    p = PeriodicMlpClassifier(**QUICK).fit(x, y).predict_proba(x)
     assert np.isfinite(logit(p)).all()
+    assert p[y, 1].mean() > p[~y, 1].mean()  # and something is learnt
 
 
 def test_rows_are_independent_of_the_chunks_they_come_in(board, monkeypatch):

@@ -178,13 +178,16 @@ def test_both_modes_define_every_colour_that_the_figures_use(html):
     light = re.search(r":root \{ (--plot.*?)\}", html)[1]
     dark = re.findall(r"\{ (--plot-[^{}]*) color-scheme: dark", html)
     assert len(dark) == 2  # by preference and by choice
+    assert used >= {"ink", "muted", "grid", "signal", "background"}
     for name in used:
         assert f"--plot-{name}:" in light
         assert all(f"--plot-{name}:" in block for block in dark)
 
 
 def test_paper_is_always_light(html):
-    for rule in re.findall(r"(@media[^{]*)\{ :root[^{]*\{ --plot", html):
+    rules = re.findall(r"(@media[^{]*)\{ :root[^{]*\{ --plot", html)
+    assert len(rules) == 2  # by preference and by choice
+    for rule in rules:
         assert rule.startswith("@media screen")
 
 

@@ -92,9 +92,18 @@ def test_an_audit_finds_what_was_planted(tmp_path):
     with open_writer(tmp_path / "leaky.parquet") as writer:
         writer.write(table.take(rows))
     run = TASK.audit([tmp_path / "leaky.parquet"], ReadOptions(), rng())
-    text = " ".join(f"{row['finding']} {row['advice']}" for row in run.rows).lower()
-    assert "duplicate" in text or "twice" in text
-    assert "concentration" in text
+    region, copies = run.rows
+    assert region["severity"] == "high"
+    assert region["finding"].startswith("concentration_one_pixel/concentration_two_pixel < 0.50")
+    assert region["hadrons"] >= 180  # those that were spoilt, 30 of them twice
+    assert region["gammas"] < 10
+    assert copies["finding"] == "30 duplicate rows"
+    assert (copies["gammas"], copies["hadrons"]) == (0, 60)
+
+
+def test_an_audit_of_a_clean_table_finds_nothing(tmp_path):
+    path = TASK.write_synth(TASK.synth(1500, rng()), tmp_path / "clean.parquet")
+    assert TASK.audit([path], ReadOptions(), rng()).rows == []
 
 
 def test_explore_leaves_a_report(fresh_file, tmp_path):

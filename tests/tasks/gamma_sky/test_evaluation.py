@@ -1,5 +1,6 @@
 """The studies: do they find what is put into them?"""
 
+import itertools
 import json
 from dataclasses import replace
 
@@ -17,6 +18,7 @@ from skysift.models.sky.forced import forced_counts
 from skysift.models.sky.search import SearchResult, SearchSettings
 from skysift.preprocess.folding import energy_bands
 from skysift.preprocess.sky_background import BackgroundFit
+from skysift.tasks.gamma_sky.evaluation import timing
 from skysift.tasks.gamma_sky.evaluation.contestants import (
     FREE,
     KNOWN,
@@ -300,7 +302,7 @@ def test_a_blurred_response_keeps_its_photons_and_widens_their_circle(rng):
     assert ratio == pytest.approx(1.4, rel=0.06)
 
 
-def test_a_search_that_supposes_too_narrow_an_image_is_caught_by_its_ellipses(setup, rng):
+def test_each_departure_is_measured_with_the_response_and_without(setup, rng):
     cases = {one.name: one for one in scenarios(setup)}
     assert "as supposed" in cases
     assert not any("another array" in name for name in cases)
@@ -308,22 +310,42 @@ def test_a_search_that_supposes_too_narrow_an_image_is_caught_by_its_ellipses(se
     chosen = [cases["as supposed"], cases["dead sector of 40 deg"]]
     result = study_robustness(chosen, 10, rng, n_empty=5, fluxes=(3.0,))
     json.dumps(result.facts, allow_nan=False)
-    plain = next(row for row in result.facts["scenarios"] if row["method"] == KNOWN)
+    rows = {(row["scenario"], row["method"]): row for row in result.facts["scenarios"]}
+    assert set(rows) == {(case.name, method) for case in chosen for method in (KNOWN, FREE)}
+    plain = rows["as supposed", KNOWN]
     assert plain["found"]["value"] == 1.0
+    assert 0.5 < plain["error68"]["value"] / plain["bound68"] < 2.0
     assert plain["empty"]["n"] == 5
-    assert len(result.facts["scenarios"]) == 4
 
 
-def test_the_stages_add_up_to_about_the_whole(setup, contestants, rng):
-    result = time_stages(setup, 5, rng)
+@pytest.fixture
+def clock(monkeypatch):
+    """Calls are made as ever, and are said to take 1, 2, 3, ... milliseconds in turns."""
+
+    def run(turns):
+        spent = itertools.cycle(turns)
+        monkeypatch.setattr(timing, "_timed", lambda call: (call(), next(spent) / 1e3))
+
+    return run
+
+
+def test_the_stages_add_up_to_the_whole(setup, clock, rng):
+    clock([1, 2, 3, 9, 16])  # to bin, fit, filter, judge by all of these, and search with all
+    result = time_stages(setup, 2, rng)
     for name in (KNOWN, FREE):
         rows = {r["stage"]: r["value"] for r in result.facts["stages"] if r["method"] == name}
-        assert set(rows) == {*STAGES, "all"}
-        assert all(value >= 0 for value in rows.values())
-        assert rows["all"] > rows["filter"]
-    timed = time_methods(setup, [*contestants, Contestant("none", Stub())], 5, rng)
+        assert rows == pytest.approx(
+            dict(zip(STAGES, (1, 2, 3, 9 - 2 - 3, 16 - 9), strict=True)) | {"all": 1 + 16}
+        )
+        assert sum(rows[stage] for stage in STAGES) == pytest.approx(rows["all"])
+
+
+def test_every_method_is_timed_on_every_field(setup, contestants, clock, rng):
+    clock([4, 6, 8])
+    timed = time_methods(setup, [*contestants, Contestant("none", Stub())], 3, rng)
     found = {row["method"]: row["value"] for row in timed.facts["methods"]}
-    assert found["none"] < found[KNOWN]
+    assert found == pytest.approx({KNOWN: 4, FREE: 6, "none": 8})
+    assert [row["n"] for row in timed.facts["methods"]] == [3, 3, 3]
 
 
 def test_the_night_finds_its_bright_source_and_keeps_its_maps(setup, rng):
