@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from skysift.core.errors import InputError
 from skysift.models.images.streaks.measurement import TrailFit, fit_trail
 from skysift.models.images.streaks.point_spread import PointSpread
+from skysift.models.images.streaks.segments import Place
 from skysift.models.images.streaks.stamp import Stamp, prepare_stamp
 from skysift.models.images.streaks.trail import Trail, trail_image
 
@@ -81,6 +82,7 @@ def streak_features(
     *,
     variance: ArrayLike | None = None,
     mask: ArrayLike | None = None,
+    near: Place | None = None,
     fit: TrailFit | None = None,
 ) -> NDArray[np.float64]:
     """Return the features of one stamp, shape (16,), in the order of `STREAK_FEATURES`.
@@ -91,14 +93,16 @@ def streak_features(
         The stamp, of a difference image or of a sky without much else.
     point_spread : PointSpread
         The image of a point.
-    variance, mask
+    variance, mask, near
         As :func:`~skysift.models.images.streaks.measurement.fit_trail`.
     fit : TrailFit, optional
         A fit with free width, if there is one already.
     """
     stamp = prepare_stamp(pixels, variance=variance, mask=mask)
     if fit is None:
-        fit = fit_trail(pixels, point_spread, variance=variance, mask=mask, free_width=True)
+        fit = fit_trail(
+            pixels, point_spread, variance=variance, mask=mask, near=near, free_width=True
+        )
     pieces = _profile(stamp, fit, point_spread)
     trail = fit.trail
     peak, sharpness = _peak(stamp)
@@ -133,9 +137,11 @@ def streak_table(
     point_spreads: PointSpread | Sequence[PointSpread],
     *,
     variances: Sequence[ArrayLike | None] | None = None,
+    reach: float | None = None,
 ) -> NDArray[np.float64]:
     """Return the features of many stamps, shape (n, 16).
 
+    With a `reach`, only what comes that near to the middle of a stamp is looked at [pixel].
     A stamp that cannot be measured, because it is blank or masked, has a row of NaN.
     """
     rows = []
@@ -143,10 +149,19 @@ def streak_table(
         spread = point_spreads if isinstance(point_spreads, PointSpread) else point_spreads[number]
         variance = None if variances is None else variances[number]
         try:
-            rows.append(streak_features(pixels, spread, variance=variance))
+            rows.append(
+                streak_features(pixels, spread, variance=variance, near=_middle(pixels, reach))
+            )
         except InputError:
             rows.append(np.full(len(STREAK_FEATURES), np.nan))
     return np.array(rows).reshape(len(rows), len(STREAK_FEATURES))
+
+
+def _middle(pixels: ArrayLike, reach: float | None) -> Place | None:
+    if reach is None:
+        return None
+    ny, nx = np.shape(pixels)
+    return Place(0.5 * (nx - 1), 0.5 * (ny - 1), reach)
 
 
 def _profile(stamp: Stamp, fit: TrailFit, point_spread: PointSpread) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import least_squares
 
 from skysift.models.images.streaks.point_spread import PointSpread
-from skysift.models.images.streaks.segments import Segment, find_segment
+from skysift.models.images.streaks.segments import Place, Segment, find_segment
 from skysift.models.images.streaks.stamp import Stamp, prepare_stamp
 from skysift.models.images.streaks.trail import Trail, trail_model
 
@@ -103,6 +103,7 @@ def fit_trail(
     variance: ArrayLike | None = None,
     mask: ArrayLike | None = None,
     gain: float | None = None,
+    near: Place | None = None,
     free_width: bool = False,
 ) -> TrailFit:
     """Fit a trail to the source of a stamp that stands out most.
@@ -115,6 +116,8 @@ def fit_trail(
         The image of a point.
     variance, mask, gain
         As :func:`~skysift.models.images.streaks.stamp.prepare_stamp`.
+    near : Place, optional
+        Where the detection is; without it, the whole stamp is searched.
     free_width : bool
         Also fit a factor on the width of the point-spread function: below 1 for cosmic rays,
         above for galaxies and for satellites out of focus.
@@ -135,7 +138,7 @@ def fit_trail(
     True
     """
     stamp = prepare_stamp(pixels, variance=variance, mask=mask, gain=gain)
-    segment = find_segment(stamp, point_spread.fwhm)
+    segment = find_segment(stamp, point_spread.fwhm, near=near)
     problem = _Problem(stamp, point_spread, free_width)
     guess = segment.trail
     for _ in range(_ROUNDS):

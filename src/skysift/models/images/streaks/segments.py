@@ -14,10 +14,19 @@ from numpy.typing import NDArray
 from skysift.models.images.streaks.stamp import Stamp
 from skysift.models.images.streaks.trail import Trail
 
-__all__ = ["Segment", "find_segment"]
+__all__ = ["Place", "Segment", "find_segment"]
 
 _DIRECTIONS = 36
 _GROWTH = 1.4  # from one length to the next
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in a stamp to look: only at what passes within `reach` of x, y [pixel]."""
+
+    x: float
+    y: float
+    reach: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +45,7 @@ class Segment:
     snr: float
 
 
-def find_segment(stamp: Stamp, fwhm: float) -> Segment:
+def find_segment(stamp: Stamp, fwhm: float, *, near: Place | None = None) -> Segment:
     """Return the segment of a stamp that stands out most above its background.
 
     Parameters
@@ -45,6 +54,8 @@ def find_segment(stamp: Stamp, fwhm: float) -> Segment:
         From :func:`~skysift.models.images.streaks.stamp.prepare_stamp`.
     fwhm : float
         Width of the strip [pixel].
+    near : Place, optional
+        Only segments that come near this place; all without it.
     """
     ny, nx = stamp.pixels.shape
     y, x = np.indices((ny, nx))
@@ -64,6 +75,8 @@ def find_segment(stamp: Stamp, fwhm: float) -> Segment:
             strip = sums[:, :, length:] - sums[:, :, :-length]
             with np.errstate(divide="ignore", invalid="ignore"):
                 snr = np.where(strip[1] > 0.0, strip[0] / np.sqrt(strip[1]), -np.inf)
+            if near is not None:
+                snr[~_passing(near, (c, s), snr.shape, (nx, ny, radius, width, length))] = -np.inf
             row, start = np.unravel_index(int(np.argmax(snr)), snr.shape)
             if snr[row, start] > best.snr:
                 v0 = float(row) - radius + 0.5 * (width - 1)
@@ -77,6 +90,24 @@ def find_segment(stamp: Stamp, fwhm: float) -> Segment:
                 )
                 best = Segment(trail, float(snr[row, start]))
     return best
+
+
+def _passing(
+    near: Place,
+    direction: tuple[float, float],
+    shape: tuple[int, ...],
+    geometry: tuple[int, int, int, int, int],
+) -> NDArray[np.bool_]:
+    """Tell which strips, rows of v by starts in u, come near a place."""
+    nx, ny, radius, width, length = geometry
+    c, s = direction
+    dx, dy = near.x - 0.5 * (nx - 1), near.y - 0.5 * (ny - 1)
+    u, v = c * dx + s * dy, -s * dx + c * dy
+    v_middle = np.arange(shape[0]) - radius + 0.5 * (width - 1)
+    u_middle = np.arange(shape[1]) - radius + 0.5 * (length - 1)
+    aside = np.abs(v_middle - v) <= near.reach
+    along = np.abs(u_middle - u) <= 0.5 * length + near.reach
+    return np.asarray(aside[:, None] & along[None, :])
 
 
 def _lengths(shortest: int, longest: int) -> list[int]:
