@@ -1,4 +1,4 @@
-"""From answers on test maps to a table of what each fault costs, with paired bootstrap intervals."""
+"""From answers on test maps to what each fault costs, with intervals from paired resampling."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -54,11 +54,19 @@ class Answers:
     @classmethod
     def of(cls, answers: Sequence[Answer], clean: FloatArray) -> "Answers":
         """Gather answers map by map."""
-        columns = (
-            np.array([getattr(one, name) for one in answers], dtype=np.float64)
-            for name in ("across", "along", "counts", "peak")
+        table = [(one.across, one.along, one.counts, one.peak) for one in answers]
+        across, along, counts, peak = np.array(table, dtype=np.float64).T
+        return cls(across, along, counts, peak, clean)
+
+    def of_maps(self, rows: NDArray[np.int64]) -> "Answers":
+        """Return the answers on some of the maps."""
+        return Answers(
+            self.across[rows],
+            self.along[rows],
+            self.counts[rows],
+            self.peak[rows],
+            self.clean[rows],
         )
-        return cls(*columns, clean)
 
     @property
     def error(self) -> FloatArray:
@@ -95,13 +103,9 @@ def cost_rows(
     """
     n = len(zenith)
     draws = rng.integers(0, n, (_DRAWS, n))
-    base = _drawn_quantile(answers[reference].error, draws)
-    return [
-        _row(
-            name, one, zenith, draws, base=(np.quantile(answers[reference].error, _QUANTILE), base)
-        )
-        for name, one in answers.items()
-    ]
+    error = answers[reference].error
+    base = float(np.quantile(error, _QUANTILE)), _drawn_quantile(error, draws)
+    return [_row(name, one, zenith, draws, base=base) for name, one in answers.items()]
 
 
 def _row(
@@ -130,7 +134,7 @@ def _row(
         else None,
         "kept": _kept(one, draws) if has_counts else None,
         "spread": _spread(one) if has_counts else None,
-        "by_zenith": _by_zenith(one, zenith, draws, has_counts=bool(has_counts)),
+        "by_zenith": _by_zenith(one, zenith, has_counts=bool(has_counts)),
         "residuals": _residuals(one),
     }
 
@@ -158,11 +162,8 @@ def _spread(one: Answers) -> dict[str, float]:
     return {"mean": float(difference.mean()), "deviation": float(difference.std())}
 
 
-def _by_zenith(
-    one: Answers, zenith: FloatArray, draws: NDArray[np.int64], *, has_counts: bool
-) -> list[dict[str, Any]]:
-    """Return error and kept counts in bands of zenith angle."""
-    del draws  # bands are resampled by themselves
+def _by_zenith(one: Answers, zenith: FloatArray, *, has_counts: bool) -> list[dict[str, Any]]:
+    """Return error and kept counts in bands of zenith angle, each resampled by itself."""
     rng = np.random.default_rng(len(zenith))
     rows = []
     for low, high in pairwise(_ZENITH_EDGES):
@@ -170,9 +171,7 @@ def _by_zenith(
         if len(chosen) == 0:
             continue
         again = rng.integers(0, len(chosen), (_DRAWS // 4, len(chosen)))
-        part = Answers(
-            *(getattr(one, name)[chosen] for name in ("across", "along", "counts", "peak", "clean"))
-        )
+        part = one.of_maps(chosen)
         error = part.error
         value = float(np.quantile(error, _QUANTILE))
         rows.append(

@@ -1,7 +1,7 @@
 """What each fault of the published networks costs, on the test maps of their own data set.
 
-``python -m skysift.tasks.gamma_sky.baseline.study NETWORKS OUT.json`` asks all trained networks of a
-folder, and the methods that they are held against, for the source of each of 2,000 test maps.
+``python -m skysift.tasks.gamma_sky.baseline.study NETWORKS OUT.json`` asks the trained networks of
+a folder, and the methods that they are held against, for the source of each of 2,000 test maps.
 """
 
 import argparse
@@ -203,10 +203,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     facts = fault_costs(given.networks, given.maps, command=command, seed=given.seed, progress=show)
     write_atomic(given.out, json.dumps(facts, indent=1) + "\n")
     for row in facts["rows"]:
-        error = row["error68"]
+        error, kept = row["error68"], row["kept"]
+        told = "" if kept is None else f", counts kept {kept['value']:.3f}"
         sys.stdout.write(
-            f"{row['method']:36s} {error['value']} [{error['low']}, {error['high']}] deg, "
-            f"outliers {row['outliers']['value']:.3f}, kept {row['kept'] and row['kept']['value']}\n"
+            f"{row['method']:36s} {error['value']:.4f} [{error['low']:.4f}, {error['high']:.4f}] "
+            f"deg, outliers {row['outliers']['value']:.3f}{told}\n"
         )
 
 

@@ -25,7 +25,7 @@ from skysift.models.sky.baseline.recipe import BaselineMaps, train_baseline
 from skysift.models.sky.baseline.store import DESCRIPTION, KINDS, load_baseline
 from skysift.models.sky.baseline.torch_network import import_torch
 from skysift.models.sky.baseline.training import TrainingOptions
-from skysift.models.sky.baseline.variants import COMPACT, CORRECTED, Variant, ablation
+from skysift.models.sky.baseline.variants import COMPACT, CORRECTED, Variant, ablation, find_variant
 from skysift.tasks.gamma_sky.baseline.maps import MapSettings, make_maps, read_maps
 
 __all__ = [
@@ -228,6 +228,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("folder", type=Path, help="gets a folder for each network")
     parser.add_argument("--full", action="store_true", help="as many maps and epochs as published")
     parser.add_argument("--maps", type=Path, help="folder of the data set, made there if missing")
+    parser.add_argument(
+        "--variant", action="append", help="train this one only; repeatable, all if left out"
+    )
     parser.add_argument("--irf", help="GADF response to simulate with; formulas if left out")
     parser.add_argument("--seed", type=int, default=FULL.seed)
     parser.add_argument("--threads", type=int, default=1)
@@ -246,7 +249,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             sys.stderr.flush()
             last = line
 
-    train_all(given.folder, budget, maps=given.maps, progress=show)
+    variants = [find_variant(name) for name in given.variant] if given.variant else None
+    train_all(given.folder, budget, variants=variants, maps=given.maps, progress=show)
 
 
 if __name__ == "__main__":
