@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 
+from skysift.core.errors import InputError
 from skysift.data.irf.analytic import AnalyticResponse
 from skysift.data.sky.event_list import Pointing
 from skysift.data.sky.tangent import TangentGrid
@@ -14,10 +15,13 @@ from skysift.preprocess.folding import energy_bands
 from skysift.report.run_folder import read_run
 from skysift.tasks.gamma_sky.evaluation import run
 from skysift.tasks.gamma_sky.evaluation.contestants import FREE, GAMMAPY, KNOWN, gammapy_contestant
+from skysift.tasks.gamma_sky.evaluation.flare import LOWEST
 from skysift.tasks.gamma_sky.evaluation.hess import ATTRIBUTION, evaluate_hess
+from skysift.tasks.gamma_sky.evaluation.pointing import pointing_error
 from skysift.tasks.gamma_sky.evaluation.study import observe, place_source
 from skysift.tasks.gamma_sky.methods import FieldSetup
 from skysift.tasks.gamma_sky.options import EvaluateOptions
+from skysift.tasks.gamma_sky.pages.reading import only
 
 HESS = "gamma/hess-dl3-dr1"
 NORTH = "gamma/cta-caldb/Prod5-North-20deg-AverageAz-4LSTs09MSTs.180000s-v0.1.fits.gz"
@@ -143,7 +147,31 @@ def test_real_runs_show_their_sources_and_empty_ones_none(mirror):
     assert crab["known_significance"] > 15
     assert crab["free_distance"] < 0.05
     assert crab["li_ma"] == pytest.approx(crab["gammapy_li_ma"], rel=0.15)
+    assert {(row["lowest"], row["runs"]) for row in facts["flare"]} == {
+        (lowest, runs) for lowest in LOWEST for runs in ("brighter than the Crab", "whole night")
+    }
     for row in facts["flare"]:
         assert row["windows"] >= 10
-        assert row["found"]["value"] > 0.7
+        assert row["found"]["value"] > 0.9
+        assert row["error68"]["high"] > row["bound68"] > 0.005
+    low, high = (only(facts["flare"], lowest=one)[0] for one in LOWEST)
+    assert low["bound68"] < high["bound68"]
     assert [row["runs"] for row in facts["off"]] == [2, 2]
+
+
+@pytest.mark.parametrize("pointing", [0.0, 0.01])
+def test_errors_of_the_pointing_are_told_from_those_of_the_photons(pointing):
+    rng = np.random.default_rng(8)
+    run = np.repeat(np.arange(40), 16)
+    sigma = rng.uniform(0.005, 0.015, len(run))
+    shared = pointing * rng.normal(size=(40, 2))
+    away = shared[run] + 1.2 * sigma[:, None] * rng.normal(size=(len(run), 2))
+    told = pointing_error(away, sigma**2, run)
+    assert told.within == pytest.approx(1.44, rel=0.15)
+    if pointing:
+        assert told.between.low < pointing < told.between.high
+        assert told.between.low > 0.005
+    else:
+        assert told.between.high < 0.003
+    with pytest.raises(InputError, match="two runs"):
+        pointing_error(away[:16], sigma[:16] ** 2, run[:16])
