@@ -164,7 +164,8 @@ def _missed(row: Facts) -> str:
     runs = ", ".join(map(str, row["missed_in"]))
     return (
         f"In the {len(missed)} windows without it, of runs {runs}, Li & Ma at the known place "
-        f"gives {min(missed):.1f} to {max(missed):.1f} standard deviations, {np.median(missed):.1f} in the middle."
+        f"gives {min(missed):.1f} to {max(missed):.1f} standard deviations, "
+        f"{np.median(missed):.1f} in the middle."
     )
 
 
