@@ -12,10 +12,9 @@ def test_a_package_that_is_there_is_imported():
     assert import_extra("json.decoder", extra="train") is sys.modules["json.decoder"]
 
 
-def test_a_package_that_misses_is_named_with_its_remedy(monkeypatch):
-    monkeypatch.setitem(sys.modules, "gammapy", None)
-    with pytest.raises(MissingExtraError, match=r"'gammapy'.*skysift\[gamma\]"):
-        import_extra("gammapy.maps", extra="gamma")
+def test_a_package_that_misses_is_named_with_its_remedy():
+    with pytest.raises(MissingExtraError, match=r"'not_there'.*skysift\[gamma\]"):
+        import_extra("not_there.at_all", extra="gamma")
 
 
 def test_a_package_that_lacks_a_part_of_its_own_is_another_error(monkeypatch, tmp_path):
