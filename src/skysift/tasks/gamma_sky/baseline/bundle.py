@@ -29,6 +29,7 @@ from skysift.models.sky.baseline.regressor import CnnRegressor
 from skysift.models.sky.baseline.runtime import CleanerRuntime, RegressorRuntime
 from skysift.models.sky.baseline.store import load_baseline
 from skysift.models.sky.baseline.variants import COMPACT, CORRECTED, Variant, find_variant
+from skysift.tasks.gamma_sky.baseline.maps import pixel_size_of
 from skysift.tasks.gamma_sky.baseline.training import (
     CLEANER,
     REGRESSOR,
@@ -61,6 +62,11 @@ class _Settings(Config):
     energies: tuple[float, float] = (0.04, 1.0)
     radius: float = 2.5
     exposure: float = _EXPOSURE
+
+    @classmethod
+    def of(cls, variant: Variant, budget: Budget) -> "_Settings":
+        """Return the settings of networks that were trained on a budget."""
+        return cls(variant=variant, pixel_size=pixel_size_of(budget.pixels))
 
 
 @dataclass(frozen=True)
@@ -100,7 +106,8 @@ def read_networks(out: Path, variant: Variant) -> tuple[CnnCleaner, CnnRegressor
 def networks_of(out: Path, variant: Variant) -> PublishedNetworks:
     """Return the trained networks of a variant, ready to run; errors as of `read_networks`."""
     graphs = _graphs(*read_networks(out, variant))
-    return _networks(graphs[_CLEANER], graphs[_REGRESSOR], _Settings(variant=variant))
+    settings = _Settings.of(variant, budget_of(out))
+    return _networks(graphs[_CLEANER], graphs[_REGRESSOR], settings)
 
 
 def save_published(
@@ -135,7 +142,7 @@ def save_published(
     """
     cleaner, regressor = read_networks(out, variant)
     budget = budget_of(out)
-    settings = _Settings(variant=variant)
+    settings = _Settings.of(variant, budget)
     members: dict[str, bytes | Path] = {
         **_graphs(cleaner, regressor),
         _SETTINGS: (settings.model_dump_json(indent=2) + "\n").encode(),

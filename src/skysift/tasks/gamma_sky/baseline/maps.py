@@ -20,7 +20,15 @@ from skysift.data.irf.response import InstrumentResponse
 from skysift.models.sky.baseline.recipe import BaselineMaps
 from skysift.tasks.gamma_sky.simulation.original import SIZES, OriginalRecipe, original_datasets
 
-__all__ = ["GRIDS", "MapSettings", "make_maps", "part_generator", "plain_recipes", "read_maps"]
+__all__ = [
+    "GRIDS",
+    "MapSettings",
+    "make_maps",
+    "part_generator",
+    "pixel_size_of",
+    "plain_recipes",
+    "read_maps",
+]
 
 Grid = Literal["data-edges", "fixed"]
 Progress = Callable[[float, str], None]
@@ -30,6 +38,7 @@ GRIDS: tuple[Grid, Grid] = ("data-edges", "fixed")
 
 _SETTINGS = "settings.json"
 _BATCH = 50
+_WIDTH = 5.0  # deg
 _NAMES = ("noisy", "clean")
 
 
@@ -48,6 +57,11 @@ class MapSettings(Config):
         if self.irf is not None:
             return GadfResponse.read(self.irf)
         return AnalyticResponse(array=self.array)
+
+
+def pixel_size_of(pixels: int) -> float:
+    """Return the size [deg] of one of so many pixels of a side."""
+    return _WIDTH / pixels
 
 
 def plain_recipes(pixels: int = 200) -> list[OriginalRecipe]:

@@ -31,6 +31,7 @@ from skysift.tasks.gamma_sky.baseline.maps import (
     GRIDS,
     MapSettings,
     part_generator,
+    pixel_size_of,
     plain_recipes,
 )
 from skysift.tasks.gamma_sky.baseline.training import (
@@ -47,7 +48,6 @@ __all__ = ["fault_costs", "main", "scenes"]
 Progress = Callable[[float, str], None]
 
 _BATCH = 50
-_PIXEL_SIZE = 0.025  # deg
 
 
 def fault_costs(
@@ -144,7 +144,7 @@ def scenes(settings: MapSettings) -> Iterator[Scene]:
                 {grid: one.noisy[number] for grid, one in pairs.items()},
                 {grid: one.clean[number] for grid, one in pairs.items()},
                 {grid: one.positions[number] for grid, one in pairs.items()},
-                2 * 2.5 / settings.pixels,
+                pixel_size_of(settings.pixels),
             )
 
 
