@@ -20,7 +20,6 @@ NOWHERE = np.float32(-100.0)
 _PIXELS_JUDGED = 192  # those with the highest ratio of signal to noise get the exact significance
 _WORTH_JUDGING = 2.0  # ratio of signal to noise
 _PRECISION = 0.01  # of the significance
-_FAINT = 0.02  # of the noise: what a known source sends beyond is left out
 _SMALL = np.float32(1e-12)
 _TINY = 1e-12
 
@@ -72,11 +71,6 @@ class SourceImage:
     def reach(self) -> int:
         """Largest distance [pixel]."""
         return len(self.mean) - 1
-
-    def reach_of(self, counts: float, least: float) -> int:
-        """Return the distance [pixel] from where a source of some counts sends less than that."""
-        visible = np.flatnonzero(counts * self.mean > least)
-        return int(visible[-1]) + 1 if len(visible) and visible[-1] < self.reach else self.reach
 
     def at(self, distance: NDArray[np.floating]) -> NDArray[np.float32]:
         """Return mean and variance at distances [pixel], shape (2, ...); 0 beyond the reach."""
@@ -149,14 +143,16 @@ class FilteredMap:
             skew, a significance is not above the ratio of signal to noise: pixels where this is
             lower are not judged.
         """
-        ratio = self._beside(known, separation) if known else self.ratio
-        flat = ratio.ravel()
-        best = np.flatnonzero(flat > max(least - _PRECISION, _WORTH_JUDGING))
+        worth = max(least - _PRECISION, _WORTH_JUDGING)
+        # A known source lowers the ratio wherever it shines: what is low without it stays so.
+        row, column = np.divmod(np.flatnonzero(self.ratio.ravel() > worth), self.ratio.shape[1])
+        ratio = self._beside(row, column, known, separation) if known else self.ratio[row, column]
+        best = np.flatnonzero(ratio > worth)
         if len(best) == 0:
             return None
         if len(best) > _PIXELS_JUDGED:
-            best = best[np.argpartition(flat[best], -_PIXELS_JUDGED)[-_PIXELS_JUDGED:]]
-        row, column = np.divmod(best, ratio.shape[1])
+            best = best[np.argpartition(ratio[best], -_PIXELS_JUDGED)[-_PIXELS_JUDGED:]]
+        row, column = row[best], column[best]
         value = self.sums[row, column].astype(np.float64)
         expected = self._expected(row, column, known)
         star = self.bank.cumulants.significance(value, expected)
@@ -183,28 +179,25 @@ class FilteredMap:
         xi, eta = self.places.grid.pixel_to_plane(x, y)
         return float(xi), float(eta)
 
-    def _beside(self, known: Sequence[Shining], separation: float) -> NDArray[np.float32]:
-        """Return the ratio of signal to noise with known sources expected."""
-        mean, variance, ratio = self.mean.copy(), self.variance.copy(), self.ratio.copy()
-        pixel_size = self.places.grid.pixel_size
-        changed = []
+    def _beside(
+        self,
+        row: NDArray[np.int64],
+        column: NDArray[np.int64],
+        known: Sequence[Shining],
+        separation: float,
+    ) -> NDArray[np.float32]:
+        """Return the ratio of signal to noise at some pixels, with known sources expected."""
+        mean, variance = self.mean[row, column], self.variance[row, column]
+        near = np.zeros(len(row), dtype=bool)
+        xi, eta = self.places.axes
         for one in known:
-            reach = one.image.reach_of(one.counts, _FAINT * self._noise_at(one)) * pixel_size
-            rows, columns, distance = self.places.window(one.xi, one.eta, reach)
-            sent = one.counts * one.image.at(distance / pixel_size)
-            mean[rows, columns] += sent[0]
-            variance[rows, columns] += sent[1]
-            changed.append((rows, columns))
-        for here in changed:
-            ratio[here] = _ratio(self.sums[here], mean[here], variance[here], self.searched[here])
-        for one in known:
-            rows, columns, distance = self.places.window(one.xi, one.eta, separation)
-            ratio[rows, columns][distance <= separation] = NOWHERE
-        return ratio
-
-    def _noise_at(self, one: Shining) -> float:
-        row, column = self.places.pixel(np.array([one.xi]), np.array([one.eta]))
-        return float(np.sqrt(self.variance[row[0], column[0]]))
+            distance = np.hypot(xi[column] - one.xi, eta[row] - one.eta)
+            sent = one.counts * one.image.at(distance / self.places.grid.pixel_size)
+            mean += sent[0]
+            variance += sent[1]
+            near |= distance <= separation
+        ratio = (self.sums[row, column] - mean) / np.sqrt(np.maximum(variance, _SMALL))
+        return np.where(near, NOWHERE, ratio)
 
     def _expected(
         self, row: NDArray[np.int64], column: NDArray[np.int64], known: Sequence[Shining]
