@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,24 +49,42 @@ class Peak:
 class SourceImage:
     """What a source sends to the filtered map, by the distance [pixel] of a place from it.
 
+    It is made when it is asked for: the last source of a field often is not.
+
     Parameters
     ----------
-    mean, variance : array, shape (k,)
-        Of the sum of the weights, per count of the source, at distances of 0, 1, 2... pixels.
-    counts : array, shape (n_bands, k)
-        Background per pixel that would weigh as much.
+    bank : FilterBank
+        The filter.
+    source : LocalSource
+        What shines.
     """
 
-    mean: FloatArray
-    variance: FloatArray
-    counts: FloatArray
+    bank: FilterBank
+    source: LocalSource
 
     @classmethod
     def of(cls, bank: FilterBank, source: LocalSource) -> "SourceImage":
-        """Convolve the source with the kernels."""
-        weights = bank.overlap(source)
-        counts = weights / np.maximum(bank.sums[:, None], _TINY)
-        return cls(weights.sum(axis=0), bank.squares @ counts, counts)
+        """Return the image of a source; the convolution with the kernels is put off."""
+        return cls(bank, source)
+
+    @cached_property
+    def _weights(self) -> FloatArray:
+        return self.bank.overlap(self.source)
+
+    @cached_property
+    def mean(self) -> FloatArray:
+        """Mean of the sum of the weights per count of the source, at 0, 1, 2... pixels."""
+        return np.asarray(self._weights.sum(axis=0))
+
+    @cached_property
+    def counts(self) -> FloatArray:
+        """Background per pixel that would weigh as much, shape (n_bands, k)."""
+        return np.asarray(self._weights / np.maximum(self.bank.sums[:, None], _TINY))
+
+    @cached_property
+    def variance(self) -> FloatArray:
+        """Variance of the sum of the weights per count, shape (k,)."""
+        return np.asarray(self.bank.squares @ self.counts)
 
     @property
     def reach(self) -> int:
@@ -187,17 +206,20 @@ class FilteredMap:
         separation: float,
     ) -> NDArray[np.float32]:
         """Return the ratio of signal to noise at some pixels, with known sources expected."""
-        mean, variance = self.mean[row, column], self.variance[row, column]
-        near = np.zeros(len(row), dtype=bool)
+        ratio = self.ratio[row, column]
         xi, eta = self.places.axes
-        for one in known:
-            distance = np.hypot(xi[column] - one.xi, eta[row] - one.eta)
+        distances = [np.hypot(xi[column] - one.xi, eta[row] - one.eta) for one in known]
+        near = np.any([distance <= separation for distance in distances], axis=0)
+        ratio[near] = NOWHERE
+        if near.all():
+            return ratio
+        mean, variance = self.mean[row, column], self.variance[row, column]
+        for one, distance in zip(known, distances, strict=True):
             sent = one.counts * one.image.at(distance / self.places.grid.pixel_size)
             mean += sent[0]
             variance += sent[1]
-            near |= distance <= separation
-        ratio = (self.sums[row, column] - mean) / np.sqrt(np.maximum(variance, _SMALL))
-        return np.where(near, NOWHERE, ratio)
+        beside = (self.sums[row, column] - mean) / np.sqrt(np.maximum(variance, _SMALL))
+        return np.where(near, NOWHERE, beside)
 
     def _expected(
         self, row: NDArray[np.int64], column: NDArray[np.int64], known: Sequence[Shining]
