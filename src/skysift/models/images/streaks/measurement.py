@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import least_squares
 
+from skysift.models.images.streaks.descent import descend
 from skysift.models.images.streaks.point_spread import PointSpread
 from skysift.models.images.streaks.segments import Place, Segment, find_segment
 from skysift.models.images.streaks.stamp import Stamp, prepare_stamp
@@ -24,7 +24,7 @@ _ROUNDS = 3
 _WIDEST = math.log(6.0)
 _NARROWEST = math.log(0.15)
 _POINT_LENGTH = 0.3  # of the width: where the derivative by length is not yet zero
-_EVALUATIONS = 60
+_UNTOLD = 1e-12  # of the largest information
 _FEWEST_PIXELS = 28  # four for each parameter
 
 
@@ -144,11 +144,15 @@ def fit_trail(
     for _ in range(_ROUNDS):
         points = problem.window(guess)
         best = problem.best(points, guess)
-        trail = _trail(best)
+        trail = _trail(best[0])
         if _covers(guess, trail, point_spread.fwhm):
             break
         guess = trail
     return problem.summary(points, best, segment)
+
+
+_Found = tuple[NDArray[np.float64], float]
+"""Parameters x, y, flux, hx, hy, logarithm of the width, background; and their chi-square."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +184,7 @@ class _Problem:
         full = np.column_stack([jacobian, np.ones(len(data))])
         return root * (model + parameters[6] - data), root[:, None] * full
 
-    def best(self, points: NDArray[np.int64], guess: Trail) -> NDArray[np.float64]:
+    def best(self, points: NDArray[np.int64], guess: Trail) -> _Found:
         """Return the better of two descents: from the segment, and from a point on it."""
         short = _POINT_LENGTH * self.point_spread.fwhm
         starts = [guess]
@@ -188,20 +192,14 @@ class _Problem:
             x, y = self._brightest(points)
             starts.append(Trail(x, y, guess.flux, short, guess.angle))
         ends = [self._descend(points, start, trailed=True) for start in starts]
-        return min(ends, key=lambda end: self.chi2(end, points))
-
-    def chi2(self, parameters: NDArray[np.float64], points: NDArray[np.int64]) -> float:
-        """Return chi-square."""
-        return float(np.sum(self.residuals(parameters, points)[0] ** 2))
+        return min(ends, key=lambda end: end[1])
 
     def _brightest(self, points: NDArray[np.int64]) -> tuple[float, float]:
         values = self.stamp.pixels[points[1], points[0]]
         peak = int(np.argmax(values))
         return float(points[0, peak]), float(points[1, peak])
 
-    def _descend(
-        self, points: NDArray[np.int64], start: Trail, *, trailed: bool
-    ) -> NDArray[np.float64]:
+    def _descend(self, points: NDArray[np.int64], start: Trail, *, trailed: bool) -> _Found:
         parameters = np.array([start.x, start.y, start.flux, *start.half, 0.0, 0.0])
         free = [0, 1, 2, *([3, 4] if trailed else []), *([5] if self.free_width else []), 6]
         if not trailed:
@@ -217,25 +215,23 @@ class _Problem:
             whole[free] = some
             return whole
 
-        found = least_squares(
-            lambda some: self.residuals(full(some), points)[0],
-            parameters[free],
-            jac=lambda some: self.residuals(full(some), points)[1][:, free],
-            bounds=(low[free], high[free]),
-            x_scale="jac",
-            max_nfev=_EVALUATIONS,
-        )
-        return full(np.asarray(found.x))
+        def evaluate(
+            some: NDArray[np.float64],
+        ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+            residuals, jacobian = self.residuals(full(some), points)
+            return residuals, jacobian[:, free]
 
-    def summary(
-        self, points: NDArray[np.int64], best: NDArray[np.float64], segment: Segment
-    ) -> TrailFit:
+        found, chi2 = descend(evaluate, parameters[free], low[free], high[free])
+        return full(found), chi2
+
+    def summary(self, points: NDArray[np.int64], found: _Found, segment: Segment) -> TrailFit:
         """Return the fit with its errors."""
-        trail, chi2 = _trail(best), self.chi2(best, points)
-        point = self._descend(points, trail, trailed=False)
+        best, chi2 = found
+        trail = _trail(best)
         brightest = Trail(*self._brightest(points), trail.flux, 0.0, 0.0)
-        again = self._descend(points, brightest, trailed=False)
-        point_chi2 = min(self.chi2(point, points), self.chi2(again, points))
+        point_chi2 = min(
+            self._descend(points, start, trailed=False)[1] for start in (trail, brightest)
+        )
         dof = points.shape[1] - (7 if self.free_width else 6)
         inflation = max(1.0, chi2 / max(dof, 1))
         covariance = inflation * self._covariance(best, points)
@@ -275,7 +271,10 @@ class _Problem:
         # Flux and length differ by orders of magnitude: scale before inverting.
         scale = np.sqrt((jacobian**2).sum(axis=0))
         scale[scale == 0.0] = 1.0
-        inverse = np.linalg.pinv((jacobian / scale).T @ (jacobian / scale), hermitian=True)
+        values, vectors = np.linalg.eigh((jacobian / scale).T @ (jacobian / scale))
+        # What the pixels do not tell, such as the length of a line that leaves the stamp, has an
+        # error that is huge but finite.
+        inverse = (vectors / np.maximum(values, _UNTOLD)) @ vectors.T
         covariance = np.zeros((7, 7))
         covariance[np.ix_(free, free)] = inverse / np.outer(scale, scale)
         return covariance

@@ -7,6 +7,7 @@ bins). The strip is one full width at half maximum wide.
 
 import math
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ _GROWTH = 1.4  # from one length to the next
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where in a stamp to look: only at what passes within `reach` of x, y [pixel]."""
+    """Where in a stamp to look: at what has its middle within `reach` of x, y [pixel]."""
 
     x: float
     y: float
@@ -55,59 +56,80 @@ def find_segment(stamp: Stamp, fwhm: float, *, near: Place | None = None) -> Seg
     fwhm : float
         Width of the strip [pixel].
     near : Place, optional
-        Only segments that come near this place; all without it.
+        Only segments with their middle near this place; all without it.
     """
-    ny, nx = stamp.pixels.shape
-    y, x = np.indices((ny, nx))
-    used = stamp.weights > 0.0
-    place = np.stack([x[used] - 0.5 * (nx - 1), y[used] - 0.5 * (ny - 1)])
-    signal = (stamp.pixels * stamp.weights)[used]
-    weight = stamp.weights[used]
-    radius = math.ceil(0.5 * math.hypot(nx, ny)) + 1
-    width = max(1, round(fwhm))
-    lengths = _lengths(width, 2 * radius)
+    bins = _Bins.of(stamp, max(1, round(fwhm)), near)
     best = Segment(Trail(0.0, 0.0, 0.0, 0.0, 0.0), -math.inf)
     for angle in np.arange(_DIRECTIONS) * (180.0 / _DIRECTIONS):
-        c, s = math.cos(math.radians(angle)), math.sin(math.radians(angle))
-        u, v = c * place[0] + s * place[1], -s * place[0] + c * place[1]
-        sums = _binned(u, v, np.stack([signal, weight]), radius, width)
-        for length in lengths:
-            strip = sums[:, :, length:] - sums[:, :, :-length]
-            with np.errstate(divide="ignore", invalid="ignore"):
-                snr = np.where(strip[1] > 0.0, strip[0] / np.sqrt(strip[1]), -np.inf)
-            if near is not None:
-                snr[~_passing(near, (c, s), snr.shape, (nx, ny, radius, width, length))] = -np.inf
-            row, start = np.unravel_index(int(np.argmax(snr)), snr.shape)
-            if snr[row, start] > best.snr:
-                v0 = float(row) - radius + 0.5 * (width - 1)
-                u0 = float(start) - radius + 0.5 * (length - 1)
-                trail = Trail(
-                    x=c * u0 - s * v0 + 0.5 * (nx - 1),
-                    y=s * u0 + c * v0 + 0.5 * (ny - 1),
-                    flux=float(strip[0, row, start] / strip[1, row, start]) * length * width,
-                    length=float(length),
-                    angle=float(angle),
-                )
-                best = Segment(trail, float(snr[row, start]))
+        found = bins.best(float(angle))
+        if found.snr > best.snr:
+            best = found
     return best
 
 
-def _passing(
-    near: Place,
-    direction: tuple[float, float],
-    shape: tuple[int, ...],
-    geometry: tuple[int, int, int, int, int],
-) -> NDArray[np.bool_]:
-    """Tell which strips, rows of v by starts in u, come near a place."""
-    nx, ny, radius, width, length = geometry
-    c, s = direction
-    dx, dy = near.x - 0.5 * (nx - 1), near.y - 0.5 * (ny - 1)
-    u, v = c * dx + s * dy, -s * dx + c * dy
-    v_middle = np.arange(shape[0]) - radius + 0.5 * (width - 1)
-    u_middle = np.arange(shape[1]) - radius + 0.5 * (length - 1)
-    aside = np.abs(v_middle - v) <= near.reach
-    along = np.abs(u_middle - u) <= 0.5 * length + near.reach
-    return np.asarray(aside[:, None] & along[None, :])
+@dataclass(frozen=True, slots=True)
+class _Bins:
+    """The pixels of a stamp, and bins of one pixel in coordinates along and across a direction.
+
+    Places count from the middle of the stamp; the bins reach `radius` to either side.
+    """
+
+    places: NDArray[np.float64]
+    values: NDArray[np.float64]
+    middle: tuple[float, float]
+    radius: int
+    width: int
+    lengths: list[int]
+    near: Place | None
+
+    @classmethod
+    def of(cls, stamp: Stamp, width: int, near: Place | None) -> Self:
+        ny, nx = stamp.pixels.shape
+        y, x = np.nonzero(stamp.weights)
+        weight = stamp.weights[y, x]
+        middle = 0.5 * (nx - 1), 0.5 * (ny - 1)
+        radius = math.ceil(0.5 * math.hypot(nx, ny)) + 1
+        return cls(
+            places=np.stack([x - middle[0], y - middle[1]]),
+            values=np.stack([stamp.pixels[y, x] * weight, weight]),
+            middle=middle,
+            radius=radius,
+            width=width,
+            lengths=_lengths(width, 2 * radius),
+            near=near,
+        )
+
+    def best(self, angle: float) -> Segment:
+        """Return the best segment of one direction [deg]."""
+        c, s = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+        turned = np.array([[c, s], [-s, c]])
+        sums = _strips(turned @ self.places, self.values, self.radius, self.width)
+        v = np.arange(sums.shape[1]) - self.radius + 0.5 * (self.width - 1)
+        best = Segment(Trail(0.0, 0.0, 0.0, 0.0, 0.0), -math.inf)
+        for length in self.lengths:
+            signal, weight = sums[:, :, length:] - sums[:, :, :-length]
+            u = np.arange(signal.shape[1]) - self.radius + 0.5 * (length - 1)
+            allowed = (weight > 0.0) & self._near(turned, u, v)
+            snr = np.full(signal.shape, -np.inf)
+            snr[allowed] = signal[allowed] / np.sqrt(weight[allowed])
+            row, start = np.unravel_index(int(np.argmax(snr)), snr.shape)
+            if snr[row, start] > best.snr:
+                x, y = turned.T @ np.array([u[start], v[row]]) + self.middle
+                flux = float(signal[row, start] / weight[row, start]) * length * self.width
+                trail = Trail(float(x), float(y), flux, float(length), angle)
+                best = Segment(trail, float(snr[row, start]))
+        return best
+
+    def _near(
+        self, turned: NDArray[np.float64], u: NDArray[Any], v: NDArray[Any]
+    ) -> NDArray[np.bool_]:
+        if self.near is None:
+            return np.ones((len(v), len(u)), dtype=bool)
+        offset = np.array([self.near.x - self.middle[0], self.near.y - self.middle[1]])
+        along, across = turned @ offset
+        distance = np.hypot(u[None, :] - along, v[:, None] - across)
+        # Bins are a pixel wide: one of them is always near enough.
+        return np.asarray(distance <= max(self.near.reach, 1.0))
 
 
 def _lengths(shortest: int, longest: int) -> list[int]:
@@ -118,17 +140,14 @@ def _lengths(shortest: int, longest: int) -> list[int]:
     return lengths
 
 
-def _binned(
-    u: NDArray[np.float64],
-    v: NDArray[np.float64],
-    values: NDArray[np.float64],
-    radius: int,
-    width: int,
+def _strips(
+    turned: NDArray[np.float64], values: NDArray[np.float64], radius: int, width: int
 ) -> NDArray[np.float64]:
     """Return sums over strips of `width` in v, cumulated in u, shape (2, rows, columns + 1)."""
     size = 2 * radius + 1
-    index = (np.rint(v).astype(np.int64) + radius) * size + np.rint(u).astype(np.int64) + radius
-    grid = np.stack([np.bincount(index, row, size * size).reshape(size, size) for row in values])
+    column, row = np.rint(turned).astype(np.int64) + radius
+    index = row * size + column
+    grid = np.stack([np.bincount(index, one, size * size).reshape(size, size) for one in values])
     summed = np.zeros((2, size + 1, size + 1))
     summed[:, 1:, 1:] = grid.cumsum(axis=1).cumsum(axis=2)
     strips: NDArray[np.float64] = summed[:, width:, :] - summed[:, :-width, :]

@@ -22,7 +22,7 @@ from skysift.models.images.streaks.point_spread import PointSpread
 
 __all__ = ["Trail", "trail_image", "trail_model"]
 
-_SHORTEST = 1e-2  # of sigma: half-lengths below cannot be told from a point, and divide by zero
+_SHORTEST = 1e-3  # of sigma: half-lengths below cannot be told from a point, and divide by zero
 _ROOT_TWO_PI = math.sqrt(2.0 * math.pi)
 _HALF_TURN = 180.0
 
