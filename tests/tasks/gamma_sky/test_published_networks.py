@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from skysift.core.errors import BundleError, ReadError, UsageError
+from skysift.core.errors import BundleError, InputError, ReadError, UsageError
 from skysift.core.provenance import Provenance
 from skysift.core.registry import bundle_folder, load_task
 from skysift.data.irf.analytic import AnalyticResponse
@@ -16,6 +16,8 @@ from skysift.models.sky.baseline.search import PublishedSearch, place_of_maximum
 from skysift.models.sky.baseline.variants import COMPACT, CORRECTED, ORIGINAL
 from skysift.models.sky.search import SearchSettings
 from skysift.preprocess.folding import energy_bands
+from skysift.report import Page
+from skysift.report.plots.residuals import plot_residuals
 from skysift.tasks.gamma_sky.baseline import study
 from skysift.tasks.gamma_sky.baseline.bundle import (
     load_published,
@@ -32,6 +34,7 @@ from skysift.tasks.gamma_sky.calibration import NO_TRIALS
 from skysift.tasks.gamma_sky.evaluation.study import Observed, place_source
 from skysift.tasks.gamma_sky.methods import FieldSetup
 from skysift.tasks.gamma_sky.options import PredictOptions, ReadOptions
+from skysift.tasks.gamma_sky.pages.published import add_published
 from skysift.tasks.gamma_sky.prediction import predict_files
 from skysift.tasks.gamma_sky.simulation.field import Field
 from skysift.tasks.gamma_sky.simulation.photons import simulate_events
@@ -263,3 +266,22 @@ def test_the_top_of_a_cleaned_map():
     image[30, 40] = 6.0
     image[30:33, 10:13] = 2.0  # less in a pixel, more in all
     assert place_of_maximum(image) == (11.0, 31.0)
+
+
+def test_the_page_tells_the_study(networks, tmp_path):
+    facts = study.fault_costs(networks, 10, command="python -m study", seed=4)
+    page = Page(title="Networks", subtitle="", provenance={})
+    add_published(page, facts)
+    text = page.write(tmp_path / "page.html").read_text(encoding="utf-8")
+    for words in ("What the published networks cost", "corrected, small", "python -m study"):
+        assert words in text
+    assert text.count("<svg") >= 3
+
+
+def test_residuals_of_a_method_are_drawn_where_they_are():
+    axes = plot_residuals({"shifted": [0, 1, 5, 0]}, [-2, -1, 0, 1, 2], label="Residual [deg]")
+    outline = axes.patches[-1].get_data()
+    np.testing.assert_array_equal(outline.values, [0, 1, 5, 0])
+    np.testing.assert_array_equal(outline.edges, [-2, -1, 0, 1, 2])
+    with pytest.raises(InputError):
+        plot_residuals({}, [0, 1], label="Residual [deg]")

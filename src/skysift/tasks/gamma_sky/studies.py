@@ -17,6 +17,7 @@ from skysift.report import Page
 from skysift.report.closing import add_how_to_repeat, provenance_facts
 from skysift.report.run_folder import RunRecord, check_run_folder, read_run, write_run
 from skysift.tasks.gamma_sky.evaluation.contestants import (
+    GAMMAPY,
     classical_contestants,
     gammapy_contestant,
 )
@@ -24,7 +25,7 @@ from skysift.tasks.gamma_sky.evaluation.localisation import locate_sources
 from skysift.tasks.gamma_sky.evaluation.run import evaluate_sky, render_sky, truth_setup
 from skysift.tasks.gamma_sky.evaluation.timing import time_methods
 from skysift.tasks.gamma_sky.model import GammaSkyModel, load_bundle
-from skysift.tasks.gamma_sky.options import CLASSICAL, CompareOptions, EvaluateOptions
+from skysift.tasks.gamma_sky.options import CompareOptions, EvaluateOptions
 from skysift.tasks.gamma_sky.pages import result_rows
 from skysift.tasks.gamma_sky.pages.precision import add_comparison, add_efficiency
 
@@ -65,10 +66,10 @@ def compare(
     rng = np.random.default_rng(seed)
     setup = truth_setup(options.irf)
     trials = load_bundle(bundle_folder(_TASK)).trials
-    names = [name for name in options.methods if name in CLASSICAL]
+    names = [name for name in options.methods if name != GAMMAPY]
     loose = classical_contestants(setup, trials, names=names)
     usual = classical_contestants(setup, trials, SearchSettings(), names)
-    if "gammapy" in options.methods:
+    if GAMMAPY in options.methods:
         reference = gammapy_contestant(setup, Path(options.irf) if options.irf else None)
         if reference is None:
             raise UsageError(

@@ -21,6 +21,7 @@ from skysift.tasks.gamma_sky.calibration import NO_TRIALS
 from skysift.tasks.gamma_sky.evaluation.study import Contestant
 from skysift.tasks.gamma_sky.gammapy_method import GammapyMethod
 from skysift.tasks.gamma_sky.methods import CLASSICAL, FieldSetup, Method, make_method
+from skysift.tasks.gamma_sky.options import PUBLISHED
 
 __all__ = [
     "FREE",
@@ -49,7 +50,7 @@ def classical_contestants(
     settings: SearchSettings = _LOOSE,
     names: Sequence[str] = CLASSICAL,
 ) -> list[Contestant]:
-    """Return the classical methods, with the response of a setup and without it.
+    """Return methods with the response of a setup and without it.
 
     Those that answer with a peak get no photons, which would be fitted.
 
@@ -63,11 +64,15 @@ def classical_contestants(
         With a threshold that is low enough for most maps to have a candidate, for studies that
         set their own.
     names : sequence of str
-        Which of `CLASSICAL`.
+        Which of `CLASSICAL`, of `PUBLISHED`, or `NETWORK`.
     """
     free = replace(setup, response=None)
     found = []
     for name in names:
+        if name in PUBLISHED:  # a network is told no response
+            placed = make_method(name, free, trials, settings)
+            found.append(Contestant(name, placed, states_errors=False))
+            continue
         known = _as_told(name, make_method(name, setup, trials, settings))
         found.append(Contestant(name, known, name != _SMOOTHED))
         if name != _SMOOTHED:  # which needs no response anyway

@@ -7,6 +7,7 @@ from skysift.tasks.gamma_sky.pages.counts import add_counts
 from skysift.tasks.gamma_sky.pages.hess import add_hess
 from skysift.tasks.gamma_sky.pages.night import add_night
 from skysift.tasks.gamma_sky.pages.precision import add_comparison, add_efficiency, add_precision
+from skysift.tasks.gamma_sky.pages.published import add_published, stored_costs
 from skysift.tasks.gamma_sky.pages.reading import (
     FREE,
     GAMMAPY,
@@ -52,6 +53,9 @@ def evaluate_page(record: RunRecord) -> Page:
     if "hess" in facts:
         windows = record.table("hess") if record.has_table("hess") else None
         add_hess(page, facts, windows)
+    costs = stored_costs()
+    if costs is not None:
+        add_published(page, costs)
     add_how_to_repeat(page, record)
     return page
 
