@@ -67,10 +67,12 @@ class Sample:
 
 
 def alerts(mirror: Path) -> list[dict[str, Any]]:
+    """Return the ZTF alert packets."""
     return pq.read_table(mirror / "ztf_alerts" / "ztf_alerts.parquet").to_pylist()
 
 
 def image(packed: bytes) -> NDArray[np.float64]:
+    """Return the pixels of a packed stamp."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # ZTF writes SIMPLE cards of its own
         with fits.open(io.BytesIO(gzip.decompress(packed))) as units:
@@ -78,6 +80,7 @@ def image(packed: bytes) -> NDArray[np.float64]:
 
 
 def middle(pixels: NDArray[np.float64], side: int) -> NDArray[np.float64]:
+    """Return the middle of a stamp, a square."""
     y, x = (pixels.shape[0] - side) // 2, (pixels.shape[1] - side) // 2
     return pixels[y : y + side, x : x + side]
 
@@ -85,7 +88,7 @@ def middle(pixels: NDArray[np.float64], side: int) -> NDArray[np.float64]:
 def injected(
     packets: Sequence[dict[str, Any]], corners: int, rng: np.random.Generator
 ) -> Iterator[Sample]:
-    """Streaks on the corners of difference stamps, which the alert's own source leaves empty."""
+    """Put streaks on the corners of difference stamps, which the alert's own source leaves empty."""
     kinds, shares = list(KINDS), list(KINDS.values())
     for packet in packets:
         stamp = image(packet["cutoutDifference"])
@@ -104,7 +107,7 @@ def injected(
 
 
 def still(packets: Sequence[dict[str, Any]]) -> Iterator[Sample]:
-    """The alerts' own sources, which are points."""
+    """Give the alerts' own sources, which are points."""
     for packet in packets:
         stamp = middle(image(packet["cutoutDifference"]), LARGE)
         if packet["label_solar_system"]:
@@ -116,7 +119,7 @@ def still(packets: Sequence[dict[str, Any]]) -> Iterator[Sample]:
 
 
 def cutouts(mirror: Path, limit: int, rng: np.random.Generator) -> Iterator[Sample]:
-    """Stars and galaxies of science images, with the seeing of their exposure."""
+    """Give stars and galaxies of science images, with the seeing of their exposure."""
     with tarfile.open(mirror / "ztf" / "cutouts.tar.gz") as archive:
         members = [m for m in archive.getmembers() if m.name.endswith(".fits")]
         chosen = {members[k].name for k in rng.permutation(len(members))[:limit]}
@@ -131,10 +134,12 @@ def cutouts(mirror: Path, limit: int, rng: np.random.Generator) -> Iterator[Samp
 
 
 def measured(samples: Sequence[Sample]) -> NDArray[np.float64]:
+    """Return the features of the samples."""
     return streak_table([s.pixels for s in samples], [s.point_spread for s in samples], reach=REACH)
 
 
 def out_of_fold(samples: Sequence[Sample], table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return probabilities by models that did not see the group of each sample."""
     labels = np.array([s.label for s in samples])
     groups = np.array([s.group for s in samples])
     scores = np.zeros((len(samples), len(STREAK_CLASSES)))
@@ -150,7 +155,7 @@ def out_of_fold(samples: Sequence[Sample], table: NDArray[np.float64]) -> NDArra
 def class_metrics(
     samples: Sequence[Sample], predicted: NDArray[np.str_], rng: np.random.Generator
 ) -> dict[str, Any]:
-    """Recall and precision of each class, intervals from whole objects drawn again."""
+    """Return recall and precision of each class, intervals from whole objects drawn again."""
     labels = np.array([s.label for s in samples])
     groups = np.array([s.group for s in samples])
 
@@ -172,6 +177,7 @@ def class_metrics(
 
 
 def by_kind(samples: Sequence[Sample], predicted: NDArray[np.str_]) -> dict[str, Any]:
+    """Return the share that is right, and all answers, for each kind of stamp."""
     found = {}
     for kind in sorted({s.kind for s in samples}):
         rows = np.array([s.kind == kind for s in samples])
@@ -185,11 +191,12 @@ def by_kind(samples: Sequence[Sample], predicted: NDArray[np.str_]) -> dict[str,
 
 
 def turn(difference: float) -> float:
+    """Return the difference of two directions, -90 to 90 degrees."""
     return (difference + 90.0) % 180.0 - 90.0
 
 
 def length_and_angle(samples: Sequence[Sample], rng: np.random.Generator) -> dict[str, Any]:
-    """Bias, scatter and coverage of injected asteroid trails, by signal-to-noise and length."""
+    """Return bias, scatter and coverage of injected asteroid trails, by signal-to-noise and length."""
     rows = []
     for sample in samples:
         if sample.kind != "asteroid" or sample.pixels.shape[0] != LARGE:
@@ -244,7 +251,7 @@ def _median(values: NDArray[np.float64], rng: np.random.Generator) -> str:
 
 
 def rubin(mirror: Path, model: Any) -> dict[str, Any]:
-    """Fits of Rubin's stamps, with their own point-spread function and variance."""
+    """Fit Rubin's stamps, with their own point-spread function and variance."""
     rows: list[dict[str, Any]] = []
     table = []
     packets = pq.read_table(mirror / "rubin_alerts" / "rubin_alerts.parquet").to_pylist()
@@ -300,7 +307,7 @@ def _counts(values: NDArray[np.str_]) -> dict[str, int]:
 
 
 def unmoving(samples: Sequence[Sample]) -> list[dict[str, float]]:
-    """ZTF's asteroids: what a fit makes of sources that do not trail visibly."""
+    """Say of ZTF's asteroids what a fit makes of sources that do not trail visibly."""
     rows = []
     for sample in samples:
         fit = fit_trail(sample.pixels, NOMINAL, near=Place(15.0, 15.0, REACH), free_width=True)
@@ -315,6 +322,7 @@ def unmoving(samples: Sequence[Sample]) -> list[dict[str, float]]:
 
 
 def main() -> None:
+    """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("streaks.json"))
     parser.add_argument("--corners", type=int, default=3)
