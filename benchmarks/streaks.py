@@ -88,7 +88,7 @@ def middle(pixels: NDArray[np.float64], side: int) -> NDArray[np.float64]:
 def injected(
     packets: Sequence[dict[str, Any]], corners: int, rng: np.random.Generator
 ) -> Iterator[Sample]:
-    """Put streaks on the corners of difference stamps, which the alert's own source leaves empty."""
+    """Put streaks on the corners of difference stamps, away from the alert's own source."""
     kinds, shares = list(KINDS), list(KINDS.values())
     for packet in packets:
         stamp = image(packet["cutoutDifference"])
@@ -196,7 +196,7 @@ def turn(difference: float) -> float:
 
 
 def length_and_angle(samples: Sequence[Sample], rng: np.random.Generator) -> dict[str, Any]:
-    """Return bias, scatter and coverage of injected asteroid trails, by signal-to-noise and length."""
+    """Return bias, scatter and coverage for injected asteroids, by brightness and length."""
     rows = []
     for sample in samples:
         if sample.kind != "asteroid" or sample.pixels.shape[0] != LARGE:
