@@ -21,7 +21,7 @@ BETA = 2.5
 
 _HALF = 5  # of the window that is fitted [pixel]
 _STEPS = 10
-_WIDTH_RANGE = (0.25, 6.0)  # of a [pixel]
+_WIDTH_RANGE = (0.5, 6.0)  # of a [pixel]; nothing is sharper than a pixel
 _FREE = 5
 _FWHM_OVER_A = 2 * np.sqrt(2 ** (1 / BETA) - 1)
 _FURTHEST = 3.0  # from the first guess [pixel]
@@ -44,6 +44,8 @@ class MoffatFit:
         Full width at half maximum [pixel].
     residual : array
         Root of the mean squared residual, in units of the noise.
+    width_error : array
+        Standard deviation of the logarithm of the width, from the noise of the sky.
     """
 
     amplitude: FloatArray
@@ -52,6 +54,7 @@ class MoffatFit:
     x: FloatArray
     fwhm: FloatArray
     residual: FloatArray
+    width_error: FloatArray
 
 
 def fit_moffat(
@@ -96,6 +99,7 @@ def fit_moffat(
         x=theta[:, 3] + nearest[:, 1],
         fwhm=np.exp(theta[:, 4]) * _FWHM_OVER_A,
         residual=np.sqrt(cost / free) * scale / noise,
+        width_error=_width_error(jacobian) * noise / scale,
     )
 
 
@@ -165,6 +169,13 @@ def _step(residual: FloatArray, jacobian: FloatArray, damping: FloatArray) -> Fl
     diagonal *= 1 + damping[:, np.newaxis]
     diagonal += 1e-12
     return np.asarray(np.linalg.solve(normal, gradient[:, :, np.newaxis])[:, :, 0])
+
+
+def _width_error(jacobian: FloatArray) -> FloatArray:
+    """Return the standard deviation of ln a for pixels of unit noise."""
+    normal = jacobian @ jacobian.transpose(0, 2, 1)
+    np.einsum("nii->ni", normal)[:] += 1e-12
+    return np.asarray(np.sqrt(np.linalg.inv(normal)[:, -1, -1]))
 
 
 def _clipped(theta: FloatArray) -> FloatArray:

@@ -33,6 +33,7 @@ SHAPE_FEATURES: Mapping[str, str] = MappingProxyType(
     {
         "fwhm_excess": "ln(FWHM of the Moffat fit / FWHM of the PSF) (Moffat 1969, A&A 3, 455)",
         "fwhm": "FWHM of the Moffat fit [pix]",
+        "extension": "fwhm_excess over its standard deviation from the noise of the sky, as arsinh",
         "fit_residual": "ln of the rms residual of the Moffat fit in units of the noise",
         "fit_residual_part": "rms residual of the Moffat fit over its amplitude",
         **{
@@ -63,6 +64,7 @@ SHAPE_FEATURES: Mapping[str, str] = MappingProxyType(
         "asymmetry": "rotational asymmetry (Conselice 2003, ApJS 147, 1, eq. 1)",
         "seeing": "FWHM of the PSF of the exposure [pix]",
         "log_snr": "log10 of the flux in 6 pix over its noise",
+        "saturation_part": "brightest pixel over the saturation level of the image",
     }
 )
 """The features and their definitions, in the order of their columns."""
@@ -89,7 +91,7 @@ class ShapeFeatures:
     Notes
     -----
     There is nothing to fit: each cutout is measured by itself, so that no statistics leak from one
-    to another. Twenty thousand a minute and more on one core.
+    to another. Some five thousand cutouts of 20 x 20 pixels a second on one core.
     """
 
     def __init__(self, names: Sequence[str] | None = None, *, side: int = 21) -> None:
@@ -132,6 +134,7 @@ def _measured(images: ImageSet) -> dict[str, FloatArray]:
     fluxes = aperture_fluxes(signal, centers, _RADII)
     return {
         "seeing": seeing,
+        "saturation_part": _brightest(images) / images.facts["saturation"],
         **_profile(fit, fluxes, seeing, noise),
         **_growth(fluxes[:, -len(APERTURE_DIAMETERS) :], corrections),
         **_radii(fluxes, seeing),
@@ -145,6 +148,11 @@ def _without_sky(images: ImageSet) -> tuple[FloatArray, NDArray[np.bool_], Float
     with np.errstate(invalid="ignore"):
         signal = images.pixels.astype(np.float64) - sky[:, np.newaxis, np.newaxis]
     return np.where(valid, signal, 0.0), valid, noise
+
+
+def _brightest(images: ImageSet) -> FloatArray:
+    brightest = np.max(images.pixels, axis=(1, 2), where=images.valid, initial=0.0)
+    return np.asarray(brightest, dtype=np.float64)
 
 
 def _of_point_sources(images: ImageSet) -> tuple[FloatArray, FloatArray]:
@@ -184,6 +192,7 @@ def _profile(
         return {
             "fwhm": fit.fwhm,
             "fwhm_excess": np.log(fit.fwhm / seeing),
+            "extension": np.arcsinh(np.log(fit.fwhm / seeing) / fit.width_error),
             "fit_residual": np.log(fit.residual),
             "fit_residual_part": fit.residual * noise / np.abs(fit.amplitude),
             "peak_part": fit.amplitude / reference,
