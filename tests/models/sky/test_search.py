@@ -55,6 +55,21 @@ def test_two_sources_near_each_other_are_two(sky, search, rng):
         assert all("blended" in one.flags for one in result.candidates)
 
 
+def test_two_points_that_blend_are_told_from_one_that_is_wide(sky, search, rng):
+    two, wide, n = 0, 0, 8
+    for _ in range(n):
+        angle = rng.uniform(0, 2 * np.pi)
+        step = 0.1 * np.array([np.cos(angle), np.sin(angle)])
+        result = search(*sky.draw(rng, (tuple(step), 1.5), (tuple(-step), 1.5)))
+        near = [distances(result, tuple(place)).min() < 0.05 for place in (step, -step)]
+        two += len(result.candidates) == 2 and all(near)
+        counts, photons = sky.draw(rng, ((0.0, 0.0), 3.0), sigma=0.11)
+        (first, *others) = search(counts, photons).candidates
+        wide += not others and "extended" in first.flags
+    assert two >= n - 1
+    assert wide >= n - 1
+
+
 def test_an_extended_source_is_one(long_exposure, rng):
     search = long_exposure.search()
     counts, photons = long_exposure.draw(rng, ((0.1, -0.1), 1.0), sigma=0.3)

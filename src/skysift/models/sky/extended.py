@@ -1,9 +1,10 @@
-"""Whether candidates near each other are one extended source.
+"""Whether candidates near each other are one extended source, or a wide one is two points.
 
-A source much wider than the point spread function is found as several candidates. Those that lie
-near each other are held against one round Gaussian, convolved with the point spread function, by
-the likelihood and the number of free parameters (Akaike 1974, IEEE Trans. Autom. Control 19, 716):
-a point has three, one that is wider than a point four, like the Gaussian.
+A source much wider than the point spread function is found as several candidates, and two points
+that the point spread function hardly separates as a wide one. Both are held against one round
+Gaussian, convolved with the point spread function, and a wide one also against two points, by the
+likelihood and the number of free parameters (Akaike 1974, IEEE Trans. Autom. Control 19, 716): a
+point has three, one that is wider than a point four, like the Gaussian.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ __all__ = [
     "EXTENSIONS",
     "Extended",
     "Rival",
+    "best_pair",
     "centre_of",
     "groups_within",
     "one_instead",
@@ -30,9 +32,12 @@ FloatArray = NDArray[np.float64]
 EXTENSIONS = (0.08, 0.11, 0.16, 0.22, 0.3, 0.4, 0.55)
 """Standard deviations [deg] that are tried."""
 
+_APART = (0.1, 0.15, 0.2, 0.27, 0.36)  # deg, between two points
+_DIRECTIONS = 8
 _PER_PARAMETER = 2.0  # in twice the log-likelihood
 _OF_A_GAUSSIAN = 4
 _ROUNDS = 40
+_FEW_ROUNDS = 10  # to tell pairs from each other
 _LEAST = 1e-3  # counts
 
 
@@ -54,6 +59,11 @@ class Extended:
     counts: float
     gain: float
 
+    @property
+    def merit(self) -> float:
+        """The gain less what the parameters bring without being true."""
+        return self.gain - _PER_PARAMETER * _OF_A_GAUSSIAN
+
 
 @dataclass(frozen=True, slots=True)
 class Rival:
@@ -61,6 +71,11 @@ class Rival:
 
     gain: float
     parameters: int
+
+    @property
+    def merit(self) -> float:
+        """The gain less what the parameters bring without being true."""
+        return self.gain - _PER_PARAMETER * self.parameters
 
 
 def groups_within(places: FloatArray, linking: float) -> list[list[int]]:
@@ -143,8 +158,40 @@ def one_instead(
         gain, best = _best_counts(photons, background, [(source_of(sigma), place)], total)
         tried.append(Extended(sigma, float(best[0]), gain))
     widest = max(tried, key=lambda one: one.gain)
-    saved = rival.parameters - _OF_A_GAUSSIAN
-    return widest if widest.gain + _PER_PARAMETER * saved > rival.gain else None
+    return widest if widest.merit > rival.merit else None
+
+
+def best_pair(
+    photons: Photons, background: FloatArray, source: LocalSource, fit: Refined
+) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Return where two points in the place of a wide candidate are to be fitted from.
+
+    Parameters
+    ----------
+    photons, background
+        As for `pieces_gain`.
+    source : LocalSource
+        A point at the place of the candidate.
+    fit : Refined
+        The candidate: the points lie opposite each other about its place.
+
+    Returns
+    -------
+    pair of tuple of float
+        Plane position xi, eta [deg] and counts of each.
+    """
+    best, start = -np.inf, np.full(2, max(fit.counts, 2.0) / 2)
+    pair = ((fit.xi, fit.eta, start[0]), (fit.xi, fit.eta, start[1]))
+    for apart in _APART:
+        for angle in np.arange(_DIRECTIONS) * np.pi / _DIRECTIONS:
+            x, y = apart / 2 * np.cos(angle), apart / 2 * np.sin(angle)
+            places = ((fit.xi + x, fit.eta + y), (fit.xi - x, fit.eta - y))
+            sources = [(source, place) for place in places]
+            gain, counts = _best_counts(photons, background, sources, start, _FEW_ROUNDS)
+            if gain > best:
+                best = gain
+                pair = ((*places[0], float(counts[0])), (*places[1], float(counts[1])))
+    return pair
 
 
 def _best_counts(
@@ -152,6 +199,7 @@ def _best_counts(
     background: FloatArray,
     sources: Sequence[tuple[LocalSource, tuple[float, float]]],
     counts: FloatArray,
+    rounds: int = _ROUNDS,
 ) -> tuple[float, FloatArray]:
     """Maximise over the counts by expectation and maximisation; each round raises ln L."""
     density = np.stack(
@@ -161,7 +209,7 @@ def _best_counts(
         ]
     )
     contained = np.array([source.contained for source, _ in sources])
-    for _ in range(_ROUNDS):
+    for _ in range(rounds):
         share = photons.weight / (background + counts @ density)
         counts = np.maximum(counts * (density @ share) / contained, _LEAST)
     logarithm = photons.weight @ np.log1p(counts @ density / background)

@@ -15,6 +15,7 @@ from skysift.data.sky.tangent import TangentGrid
 from skysift.models.sky.extended import (
     EXTENSIONS,
     Rival,
+    best_pair,
     centre_of,
     groups_within,
     one_instead,
@@ -197,8 +198,12 @@ class FieldFits:
         counts: NDArray[np.float32],
         photons: Photons,
         background: BackgroundFit,
+        least: float,
     ) -> list[Found]:
-        """Put one extended source in the place of candidates that it explains better."""
+        """Put one extended source in the place of several, or two points in that of a wide one.
+
+        The second of two points has to gain `least` over one alone.
+        """
         merged = list(found)
         groups = groups_within(places_of(found), _LINKING)
         wide = [[i] for i, one in enumerate(found) if one.width > WIDE]
@@ -208,21 +213,53 @@ class FieldFits:
             radii = [_EXTENDED_RADIUS if one in pieces else MASKED_RADIUS for one in found]
             background = self._background_away_from(places_of(found), radii, counts, background)
             near, density = self._around(pieces, merged, photons, background)
+            rest = [one for one in merged if one not in pieces]
+            parameters = sum(_OF_A_POINT + (one.width != 1.0) for one in pieces)
+            rival = Rival(_gain(near, density, pieces), parameters)
             fits = [one.fit for one in pieces]
             xi, eta = centre_of(fits)
             point = self.local_source(self.offset_of(xi, eta))
-            parameters = sum(_OF_A_POINT + (one.width != 1.0) for one in pieces)
-            rival = Rival(_gain(near, density, pieces), parameters)
             best = one_instead(near, density, point.spread, fits, rival)
+            if len(pieces) == 1:
+                pair = self._pair(pieces[0], rest, photons, background, least)
+                merit = Rival(_gain(near, density, pair), _OF_A_POINT * len(pair)).merit
+                if merit > max(rival.merit, -np.inf if best is None else best.merit):
+                    merged = [*rest, *pair]
+                    continue
             if best is None:
                 continue
             source = point.spread(best.sigma)
-            merged = [one for one in merged if one not in pieces]
-            fit = self._fit(merged, source, (xi, eta, best.counts), photons, background)
+            fit = self._fit(rest, source, (xi, eta, best.counts), photons, background)
             image = SourceImage.of(self.filter, source)
             significance = max(one.significance for one in pieces)
-            merged.append(Found(fit, source, image, significance, 1.0, best.sigma))
+            merged = [*rest, Found(fit, source, image, significance, 1.0, best.sigma)]
         return merged
+
+    def _pair(
+        self,
+        one: Found,
+        rest: Sequence[Found],
+        photons: Photons,
+        background: BackgroundFit,
+        least: float,
+    ) -> list[Found]:
+        """Return two points in the place of a wide one; one where a second gains too little."""
+        near, density = self._around([one], rest, photons, background)
+        source = self.local_source(self.offset_of(one.fit.xi, one.fit.eta))
+        image = self._image(source)
+        single = replace(one, source=source, image=image, width=1.0)
+        [single] = self._refitted([single], rest, photons, background)
+        pair = list[Found]()
+        for start in best_pair(near, density, source, one.fit):
+            beside = [*rest, *pair]
+            pair.append(replace(single, fit=self._fit(beside, source, start, photons, background)))
+        pair = self._refitted(pair, rest, photons, background)
+        gained = _gain(near, density, pair) - _gain(near, density, [single])
+        if gained < least:
+            return [single]
+        pair.sort(key=lambda point: -point.fit.counts)
+        weaker = min(one.significance, float(np.sqrt(gained)))
+        return [pair[0], replace(pair[1], significance=weaker)]
 
     def _around(
         self,
