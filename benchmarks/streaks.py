@@ -41,16 +41,20 @@ from skysift.models.images.streaks.measurement import TrailFit, fit_trail
 from skysift.models.images.streaks.point_spread import PointSpread
 from skysift.models.images.streaks.segments import Place
 from skysift.models.images.streaks.sky import trail_on_sky
+from skysift.models.images.streaks.stamp import prepare_stamp
+from skysift.models.images.streaks.trail import Trail, trail_image
 
 NOMINAL = PointSpread.moffat(fwhm=2.0)  # ZTF alerts do not bring their seeing
 REACH = 4.5  # pixels from the middle of a stamp
 SMALL, LARGE = 20, 31
+STILL = "simulated-star"
 KINDS = {
-    StreakKind.ASTEROID: 0.36,
-    StreakKind.SATELLITE: 0.22,
-    StreakKind.GLINTS: 0.10,
-    StreakKind.COSMIC_RAY: 0.20,
-    StreakKind.HOT_PIXELS: 0.12,
+    StreakKind.ASTEROID: 0.32,
+    StreakKind.SATELLITE: 0.20,
+    StreakKind.GLINTS: 0.08,
+    StreakKind.COSMIC_RAY: 0.18,
+    StreakKind.HOT_PIXELS: 0.10,
+    STILL: 0.12,
 }
 
 
@@ -100,10 +104,30 @@ def injected(
             sky = middle(stamp[y : y + LARGE, x : x + LARGE], side)
             if np.isfinite(sky).mean() < 0.8:
                 continue
-            seeing = PointSpread.moffat(2.0 * math.exp(rng.normal(0.0, 0.15)), rng.uniform(3, 4.5))
+            # Half the stamps are as ZTF samples its seeing, half as finer pixels would.
+            width = 2.0 if rng.random() < 0.5 else float(rng.uniform(2.0, 4.0))
+            assumed = PointSpread.moffat(width)
+            seeing = PointSpread.moffat(
+                width * math.exp(rng.normal(0.0, 0.12)), float(rng.uniform(3.0, 4.5))
+            )
             kind = kinds[int(rng.choice(len(kinds), p=shares))]
-            pixels, truth = inject(sky, kind, seeing, Survey.ztf(), rng=rng)
-            yield Sample(pixels, class_of(kind), str(kind), packet["objectId"], NOMINAL, truth)
+            if kind == STILL:
+                label, pixels, truth = "source", with_point(sky, seeing, rng), None
+            else:
+                label = class_of(kind)
+                pixels, truth = inject(sky, kind, seeing, Survey.ztf(), rng=rng)
+            yield Sample(pixels, label, str(kind), packet["objectId"], assumed, truth)
+
+
+def with_point(
+    sky: NDArray[np.float64], seeing: PointSpread, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Add a point source, near the middle, as bright as streaks are."""
+    y, x = 0.5 * (np.array(sky.shape) - 1.0) + rng.uniform(-2.0, 2.0, 2)
+    point = trail_image(Trail(float(x), float(y), 1.0, 0.0, 0.0), sky.shape, seeing)
+    low, high = Survey.ztf().snr
+    wanted = math.exp(rng.uniform(math.log(low), math.log(high)))
+    return sky + point * wanted * prepare_stamp(sky).noise / math.sqrt(float(np.sum(point**2)))
 
 
 def still(packets: Sequence[dict[str, Any]]) -> Iterator[Sample]:
@@ -190,6 +214,24 @@ def by_kind(samples: Sequence[Sample], predicted: NDArray[np.str_]) -> dict[str,
     return found
 
 
+def asteroids_found(samples: Sequence[Sample], predicted: NDArray[np.str_]) -> dict[str, str]:
+    """Return the share of injected asteroids that is found, by length and brightness."""
+    found = {}
+    rows = [(s, p) for s, p in zip(samples, predicted, strict=True) if s.kind == "asteroid"]
+    for short, long in ((0.0, 2.0), (2.0, 4.0), (4.0, 99.0)):
+        for faint, bright in ((6, 12), (12, 30), (30, 200)):
+            inside = [
+                p == "asteroid"
+                for s, p in rows
+                if short <= s.injection.trail.length / s.point_spread.fwhm < long
+                and faint <= s.injection.snr < bright
+            ]
+            if inside:
+                name = f"{short:g}-{long:g} FWHM, snr {faint}-{bright}"
+                found[name] = f"{wilson_interval(sum(inside), len(inside))} of {len(inside)}"
+    return found
+
+
 def turn(difference: float) -> float:
     """Return the difference of two directions, -90 to 90 degrees."""
     return (difference + 90.0) % 180.0 - 90.0
@@ -221,8 +263,8 @@ def length_and_angle(samples: Sequence[Sample], rng: np.random.Generator) -> dic
         )
     table = np.array(rows)
     found = {}
-    for name, low, high in (("2-4 px", 0, 4), ("4-10 px", 4, 10), ("10-25 px", 10, 99)):
-        for tag, faint, bright in (("snr 6-15", 0, 15), ("snr 15-60", 15, 99)):
+    for name, low, high in (("3-6 px", 0, 6), ("6-12 px", 6, 12), ("12-22 px", 12, 99)):
+        for tag, faint, bright in (("snr 6-20", 0, 20), ("snr 20-200", 20, 999)):
             inside = (table[:, 0] >= low) & (table[:, 0] < high)
             inside &= (table[:, 1] >= faint) & (table[:, 1] < bright)
             part = table[inside]
@@ -358,6 +400,8 @@ def main() -> None:
         "cuts": class_metrics(samples, cuts, rng),
         "model by kind": by_kind(samples, learned),
         "cuts by kind": by_kind(samples, cuts),
+        "asteroids found by the model": asteroids_found(samples, learned),
+        "asteroids found by the cuts": asteroids_found(samples, cuts),
         "length and angle of injected asteroids": length_and_angle(samples, rng),
         "not in training, model": by_kind(held_out, clean.predict(strange_table)),
         "not in training, cuts": by_kind(held_out, streaks_by_cuts(strange_table)),

@@ -25,8 +25,10 @@ _CLASS_OF_KIND = {
     StreakKind.HOT_PIXELS: "artefact",
 }
 _UNBLURRED = 0.65  # of the width of a point: half-way to what a single pixel measures
+_CLEAR = 7.0  # noise alone reaches 4 to 5
 _TRAILED = 5.0  # standard deviations
-_NEGATIVE = 0.4
+_SHORTEST = 0.8  # of the full width: an ellipticity of a tenth looks like 0.6 of it
+_NEGATIVE = 0.3
 _GAPS = 0.7
 
 
@@ -46,12 +48,13 @@ def streaks_by_cuts(features: ArrayLike) -> NDArray[np.str_]:
 
     An artefact is narrower than the seeing or has a negative side; of the rest, a trail that
     leaves the stamp, or has gaps, is a satellite's; one that is better than a point by five
-    standard deviations is an asteroid's; all else is a source. A stamp that could not be
+    standard deviations, and longer than an oval point-spread function looks, is an asteroid's;
+    all else is a source. A stamp that could not be
     measured, a row of NaN, is an artefact.
 
     Parameters
     ----------
-    features : array, shape (n, 16)
+    features : array, shape (n, 18)
         From :func:`~skysift.models.images.streaks.features.streak_table`.
 
     Raises
@@ -66,11 +69,12 @@ def streaks_by_cuts(features: ArrayLike) -> NDArray[np.str_]:
         )
     column = dict(zip(STREAK_FEATURES, table.T, strict=True))
     labels = np.full(len(table), "source", dtype="<U9")
-    trailed = column["trail_significance"] > _TRAILED
+    trailed = (column["trail_significance"] > _TRAILED) & (column["length"] > _SHORTEST)
     labels[trailed] = "asteroid"
     leaves = column["ends_inside"] < 2.0  # noqa: PLR2004 - both ends
     labels[trailed & (leaves | (column["coverage"] < _GAPS))] = "satellite"
-    narrow = column["width"] < _UNBLURRED
+    # The width of what hardly stands out of the noise is itself noise.
+    narrow = (column["width"] < _UNBLURRED) & (column["segment_snr"] > _CLEAR)
     labels[narrow | (column["negative_share"] > _NEGATIVE)] = "artefact"
     labels[np.isnan(table).any(axis=1)] = "artefact"
     return labels

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from skysift.core.errors import InputError
 from skysift.models.images.streaks.measurement import TrailFit, fit_trail
 from skysift.models.images.streaks.point_spread import PointSpread
-from skysift.models.images.streaks.segments import Place
+from skysift.models.images.streaks.segments import Place, find_segment
 from skysift.models.images.streaks.stamp import Stamp, prepare_stamp
 from skysift.models.images.streaks.trail import Trail, trail_image
 
@@ -21,6 +21,8 @@ __all__ = ["STREAK_FEATURES", "streak_features", "streak_table"]
 
 STREAK_FEATURES = (
     "segment_snr",
+    "segment_length",
+    "residual_snr",
     "peak_snr",
     "fit_snr",
     "length",
@@ -41,6 +43,11 @@ STREAK_FEATURES = (
 
 segment_snr
     Signal-to-noise ratio of the segment that stands out most.
+segment_length
+    Its length, in full widths at half maximum of a point.
+residual_snr
+    Signal-to-noise ratio of the segment that stands out most once the fit is subtracted: other
+    flashes of a glinting satellite, or neighbours.
 peak_snr
     Of the brightest pixel.
 fit_snr
@@ -67,13 +74,16 @@ unevenness
 coverage
     Share of those pieces that are above the noise: gaps mean glints.
 negative_share
-    Flux in pixels below -3 sigma over that above 3 sigma: dipoles of a bad subtraction.
+    Flux in pixels below -4 sigma over that in all beyond 4 sigma, plus 10: near a half for dipoles
+    of a bad subtraction, and near zero for noise.
 axis_alignment
     How near the trail runs to a row or column, 1 to 0: bad columns and bleeding do.
 """
 
 _SIGMAS = 3.0
+_OUTSTANDING, _NEGLIGIBLE = 4.0, 10.0  # sigma: of a pixel, and of several together
 _TINY = 1e-9
+_MISFIT = 0.1  # of the model
 
 
 def streak_features(
@@ -85,7 +95,7 @@ def streak_features(
     near: Place | None = None,
     fit: TrailFit | None = None,
 ) -> NDArray[np.float64]:
-    """Return the features of one stamp, shape (16,), in the order of `STREAK_FEATURES`.
+    """Return the features of one stamp, shape (18,), in the order of `STREAK_FEATURES`.
 
     Parameters
     ----------
@@ -108,11 +118,13 @@ def streak_features(
     peak, sharpness = _peak(stamp)
     point_peak, point_sharpness = _point_peak(point_spread)
     bright = stamp.pixels * np.sqrt(stamp.weights)
-    positive = float(bright[bright > _SIGMAS].sum())
-    negative = float(-bright[bright < -_SIGMAS].sum())
+    beyond = bright[np.abs(bright) > _OUTSTANDING]
+    negative = float(np.abs(beyond[beyond < 0.0]).sum())
     off_axis = abs((trail.angle + 45.0) % 90.0 - 45.0)
     values = {
         "segment_snr": fit.segment.snr,
+        "segment_length": fit.segment.trail.length / point_spread.fwhm,
+        "residual_snr": _residual_snr(stamp, fit, point_spread),
         "peak_snr": float(bright.max()),
         "fit_snr": fit.snr,
         "length": trail.length / point_spread.fwhm,
@@ -126,7 +138,7 @@ def streak_features(
         "sharpness": sharpness - point_sharpness,
         "unevenness": float(np.std(pieces) / max(abs(float(np.mean(pieces))), _TINY)),
         "coverage": float(np.mean(pieces > _SIGMAS)),
-        "negative_share": negative / max(positive + negative, _TINY),
+        "negative_share": negative / (float(np.abs(beyond).sum()) + _NEGLIGIBLE),
         "axis_alignment": 1.0 - off_axis / 45.0,
     }
     return np.array([min(max(values[name], -1e6), 1e6) for name in STREAK_FEATURES])
@@ -139,7 +151,7 @@ def streak_table(
     variances: Sequence[ArrayLike | None] | None = None,
     reach: float | None = None,
 ) -> NDArray[np.float64]:
-    """Return the features of many stamps, shape (n, 16).
+    """Return the features of many stamps, shape (n, 18).
 
     With a `reach`, only what comes that near to the middle of a stamp is looked at [pixel].
     A stamp that cannot be measured, because it is blank or masked, has a row of NaN.
@@ -162,6 +174,17 @@ def _middle(pixels: ArrayLike, reach: float | None) -> Place | None:
         return None
     ny, nx = np.shape(pixels)
     return Place(0.5 * (nx - 1), 0.5 * (ny - 1), reach)
+
+
+def _residual_snr(stamp: Stamp, fit: TrailFit, point_spread: PointSpread) -> float:
+    model = trail_image(fit.trail, stamp.pixels.shape, point_spread.scaled(fit.width))
+    left = np.where(stamp.weights > 0.0, stamp.pixels - model, 0.0)
+    # The core of a bright source is never subtracted to the noise: a share of it is let pass.
+    variance = np.divide(
+        1.0, stamp.weights, out=np.full_like(left, np.inf), where=stamp.weights > 0.0
+    )
+    weights = 1.0 / (variance + (_MISFIT * model) ** 2)
+    return find_segment(Stamp(left, weights, stamp.background, stamp.noise), point_spread.fwhm).snr
 
 
 def _profile(stamp: Stamp, fit: TrailFit, point_spread: PointSpread) -> NDArray[np.float64]:

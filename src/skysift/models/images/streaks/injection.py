@@ -107,8 +107,8 @@ class Survey:
 
     optics: Optics
     exposure: float
-    rates: tuple[float, float] = (1.5, 18.0)
-    snr: tuple[float, float] = (6.0, 60.0)
+    rates: tuple[float, float] = (2.5, 18.0)
+    snr: tuple[float, float] = (6.0, 200.0)
     altitudes: tuple[float, float] = (4.0e5, 2.0e6)
     sizes: tuple[float, float] = (0.5, 5.0)
     tumbling: float = 0.3
@@ -122,7 +122,7 @@ class Survey:
     @classmethod
     def rubin(cls) -> "Survey":
         """Return the LSST camera of Rubin: 8.4 m, 0.2 arcsec pixels, 30 s."""
-        return cls(Optics(aperture=8.4, pixel_scale=0.2), exposure=30.0)
+        return cls(Optics(aperture=8.4, pixel_scale=0.2), exposure=30.0, rates=(0.8, 8.0))
 
     def trail_length(self, rate: float) -> float:
         """Return the length of a trail from its rate in degrees per day [pixel]."""
