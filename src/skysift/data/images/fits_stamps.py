@@ -22,7 +22,13 @@ from skysift.data.images.limits import DEFAULT_LIMITS, Limits
 from skysift.data.images.stamp import Rejected, Stamp, StampError, require_sound
 from skysift.data.sky.fits_table import Cards, FitsHdu, walk_hdus
 
-__all__ = ["decode_image", "read_alert_stamp", "read_fits_stamps"]
+__all__ = ["FLAG_KEYWORD", "NAME_KEYWORD", "decode_image", "read_alert_stamp", "read_fits_stamps"]
+
+FLAG_KEYWORD = "STAMPFLG"
+"""Card of the flags of a cutout that skysift made."""
+
+NAME_KEYWORD = "OBJNAME"
+"""Card of its name."""
 
 _TYPES = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 _PLANE = 2
@@ -155,7 +161,7 @@ def _primary_stamp(
             if hdu.name in _PSF_NAMES and not hdu.is_table:
                 psf = decode_image(hdu, stream, limits)
                 break
-    return Stamp(identifier, source, pixels, facts, flags, psf=psf)
+    return Stamp(identifier, source, pixels, facts, flags, _center(primary.cards), psf)
 
 
 def _extension_stamps(
@@ -183,7 +189,7 @@ def _extension_stamps(
             )
             require_sound(pixels, limits)
             facts, flags = _facts(hdu.cards, primary.cards)
-            own_name = hdu.cards.text("OBJNAME") or name
+            own_name = hdu.cards.text(NAME_KEYWORD) or name
             yield Stamp(own_name, where, pixels, facts, flags, _center(hdu.cards))
         except StampError as error:
             yield Rejected(name, where, error.code, error.problem)
@@ -214,6 +220,9 @@ def _center(cards: Cards) -> tuple[float, float] | None:
 def _facts(cards: Cards, primary: Cards | None) -> tuple[FactValues, StampFlag]:
     facts, sound = facts_of_cards(cards, primary)
     flags = StampFlag.NONE if sound else StampFlag.BAD_CARD
+    noted = cards.number(FLAG_KEYWORD)
+    if isfinite(noted):  # of a cutout that we made
+        flags |= StampFlag(int(noted)) & (StampFlag.PADDED | StampFlag.BLENDED)
     with suppress(ReadError):  # a card that cannot be read is no coordinate
         return facts, flags | _wcs_flags(cards, facts)
     return facts, flags | StampFlag.WRONG_WCS

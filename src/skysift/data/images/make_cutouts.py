@@ -1,0 +1,257 @@
+"""Cutouts of a catalogue from many science images: each image read once, several at a time."""
+
+import multiprocessing
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skysift.core.errors import ContractError, ReadError, SkysiftError, UsageError
+from skysift.core.suggest import did_you_mean
+from skysift.data.images.cutout_files import (
+    CutoutSink,
+    Piece,
+    check_cutout_target,
+    open_cutout_file,
+)
+from skysift.data.images.cutting import (
+    Parity,
+    Positions,
+    cut_out,
+    is_blended,
+    side_in_pixels,
+    stamp_bytes,
+)
+from skysift.data.images.science_image import read_science_image
+from skysift.data.io import check_target, read_table
+from skysift.data.table import FeatureTable
+
+__all__ = ["CutoutReport", "make_cutouts", "positions_of"]
+
+_RA = ("ra", "RA", "RAJ2000", "_RAJ2000", "ra_deg", "ALPHA_J2000", "raMean", "coord_ra")
+_DEC = ("dec", "DEC", "DEJ2000", "_DEJ2000", "dec_deg", "DELTA_J2000", "decMean", "coord_dec")
+_NAME = ("identifier", "id", "ID", "name", "object", "objectId", "source_id", "ls_id", "objID")
+_PREFETCHED = 2  # images per worker that may wait to be written
+
+
+@dataclass(frozen=True, slots=True)
+class CutoutReport:
+    """What became of a catalogue.
+
+    Parameters
+    ----------
+    objects : int
+        Objects of the catalogue.
+    cutouts : int
+        Cutouts written; an object on several images has several.
+    outside : int
+        Objects on none of the images.
+    flags : mapping of str to int
+        Number of cutouts with each flag.
+    rejected : mapping of str to str
+        Images that could not be used, each with its reason.
+    """
+
+    objects: int
+    cutouts: int
+    outside: int
+    flags: Mapping[str, int]
+    rejected: Mapping[str, str]
+
+
+def make_cutouts(
+    catalog: str | Path | FeatureTable,
+    images: Sequence[str | Path],
+    size: float,
+    out: str | Path,
+    *,
+    parity: Parity = "nearest",
+    side: int | None = None,
+    ra: str | None = None,
+    dec: str | None = None,
+    name: str | None = None,
+    blend_radius: float | None = None,
+    neighbours: str | Path | FeatureTable | None = None,
+    workers: int = 1,
+) -> CutoutReport:
+    """Cut the objects of a catalogue out of science images, into one file.
+
+    Parameters
+    ----------
+    catalog : path-like or FeatureTable
+        A table of any format that :func:`skysift.data.io.read_table` knows.
+    images : sequence of path-like
+        FITS images with celestial coordinates (TPV, SIP or none of these distortions).
+    size : float
+        Side of the cutouts [arcsec].
+    out : path-like
+        ``.fits``: an extension for each cutout and a table CUTOUTS; ``.parquet``: a row for each.
+    parity : {"nearest", "odd", "even"}
+        Which number of pixels to choose for `size`.
+    side : int, optional
+        Exact side, in place of `size` [pixel].
+    ra, dec, name : str, optional
+        Columns of position [deg] and identifier; common names are found.
+    blend_radius : float, optional
+        Flag objects with a neighbour as near as this [arcsec]; half of `size` if not given.
+    neighbours : path-like or FeatureTable, optional
+        All objects that there are, if `catalog` is a selection of them.
+    workers : int
+        Processes.
+
+    Raises
+    ------
+    UsageError
+        If a number is out of range.
+    InputError
+        If the catalogue cannot be used, or none of the images.
+    OutputError
+        If the file cannot be written.
+    """
+    if not size > 0 or workers < 1 or not images:
+        raise UsageError(
+            f"size = {size}, workers = {workers}, {len(images)} images.", "Each must be positive."
+        )
+    check_cutout_target(out)
+    paths = [Path(path) for path in images]
+    check_target(out, inputs=paths)
+    radius = size / 2 if blend_radius is None else blend_radius
+    positions = positions_of(
+        catalog, ra=ra, dec=dec, name=name, blend_radius=radius, neighbours=neighbours
+    )
+    work = _Work(positions, size, side, parity, len(paths) > 1)
+    with open_cutout_file(out) as sink:
+        return _written(sink, paths, work, workers)
+
+
+def positions_of(
+    catalog: str | Path | FeatureTable,
+    *,
+    ra: str | None = None,
+    dec: str | None = None,
+    name: str | None = None,
+    blend_radius: float = 0.0,
+    neighbours: str | Path | FeatureTable | None = None,
+) -> Positions:
+    """Return the objects of a catalogue; the parameters are those of :func:`make_cutouts`.
+
+    Raises
+    ------
+    InputError
+        If a column is missing or a position is not on the sky.
+    """
+    table = catalog if isinstance(catalog, FeatureTable) else read_table(catalog)
+    right_ascension, declination = _sky(table, ra, dec)
+    column = name or next((known for known in _NAME if known in table), None)
+    names = np.arange(len(table)) if column is None else table[column]
+    others = None
+    if neighbours is not None:
+        all_of_them = neighbours if isinstance(neighbours, FeatureTable) else read_table(neighbours)
+        others = _sky(all_of_them, None, None)
+    positions = Positions(
+        np.array([str(value) for value in names], dtype=np.str_),
+        right_ascension,
+        declination,
+        np.zeros(len(table), dtype=bool),
+    )
+    if blend_radius > 0 and len(table):
+        blended = is_blended(positions.ra, positions.dec, blend_radius, neighbours=others)
+        return replace(positions, blended=blended)
+    return positions
+
+
+def _sky(
+    table: FeatureTable, ra: str | None, dec: str | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    columns = []
+    for given, known, what in ((ra, _RA, "right ascension"), (dec, _DEC, "declination")):
+        column = given or next((name for name in known if name in table), None)
+        if column is None or column not in table:
+            hint = did_you_mean(given or known[0], table.columns)
+            raise ContractError(
+                f"The catalogue has no column of {what}.",
+                f"{hint}Name it; it has: {', '.join(table.columns[:20])}.",
+                path=table.meta.get("path"),
+            )
+        columns.append(np.asarray(table[column], dtype=np.float64))
+    return columns[0], columns[1]
+
+
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """What a process needs to know besides the image."""
+
+    positions: Positions
+    size: float
+    side: int | None
+    parity: Parity
+    name_the_image: bool
+
+    def of_image(self, path: Path, *, is_extension: bool) -> Piece:
+        """Read an image and cut all objects out of it."""
+        image = read_science_image(path)
+        side = self.side or side_in_pixels(self.size, image.pixel_scale, self.parity)
+        cutouts = cut_out(image, self.positions, side)
+        if self.name_the_image:
+            stem = path.name.removesuffix(".gz").removesuffix(".fits")
+            names = [f"{name}@{stem}" for name in cutouts.identifiers]
+            cutouts = replace(cutouts, identifiers=np.array(names, dtype=np.str_))
+        stamps = [
+            stamp_bytes(image, cutouts, row, is_extension=is_extension)
+            for row in range(len(cutouts))
+        ]
+        return Piece(cutouts, stamps)
+
+
+def _of_image(work: _Work, path: Path, is_extension: bool) -> Piece | str:  # noqa: FBT001 - pickled
+    """Return the cutouts, or why there are none: errors of an image must not stop the others."""
+    try:
+        return work.of_image(path, is_extension=is_extension)
+    except SkysiftError as error:
+        return f"{error.problem} {error.remedy}".strip()
+
+
+def _written(sink: CutoutSink, paths: Sequence[Path], work: _Work, workers: int) -> CutoutReport:
+    flags: Counter[str] = Counter()
+    found = np.zeros(len(work.positions), dtype=bool)
+    rejected: dict[str, str] = {}
+    n_cutouts = 0
+    for path, piece in _pieces(paths, work, workers, is_extension=sink.is_extension):
+        if isinstance(piece, str):
+            rejected[str(path)] = piece
+            continue
+        if not len(piece.cutouts):
+            continue
+        sink.write(piece)
+        n_cutouts += len(piece.cutouts)
+        found[piece.cutouts.facts["row"]] = True
+        for text in piece.cutouts.flag_texts():
+            flags.update(filter(None, text.split(",")))
+    if len(rejected) == len(paths):
+        first, reason = next(iter(rejected.items()))
+        raise ReadError(f"None of the images can be used: {reason}", path=first)
+    return CutoutReport(len(work.positions), n_cutouts, int((~found).sum()), dict(flags), rejected)
+
+
+def _pieces(
+    paths: Sequence[Path], work: _Work, workers: int, *, is_extension: bool
+) -> Iterator[tuple[Path, Piece | str]]:
+    """Yield the cutouts of each image, in the order of the images."""
+    if workers == 1 or len(paths) == 1:
+        for path in paths:
+            yield path, _of_image(work, path, is_extension)
+        return
+    context = multiprocessing.get_context("spawn")  # a fork copies the locks of other threads
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        waiting: deque[tuple[Path, Future[Piece | str]]] = deque()
+        for path in paths:
+            waiting.append((path, pool.submit(_of_image, work, path, is_extension)))
+            if len(waiting) > workers * _PREFETCHED:
+                done, future = waiting.popleft()
+                yield done, future.result()
+        for done, future in waiting:
+            yield done, future.result()
