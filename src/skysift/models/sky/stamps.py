@@ -28,15 +28,20 @@ def source_stamp(source: LocalSource, pixel_size: float, containment: float) -> 
     wanted = containment * inside[:, -1:]
     last = int(np.argmax(inside >= wanted, axis=1).max())
     half = max(int(np.ceil(source.radii[last] / pixel_size)), 2)
-    size = 2 * half + 1
-    fine = (np.arange(size * _SUBPIXELS) - (size * _SUBPIXELS - 1) / 2) / _SUBPIXELS * pixel_size
+    # A quarter tells the rest. Its first pixels are the middle row and column, as a whole.
+    fine = (np.arange((half + 1) * _SUBPIXELS) - (_SUBPIXELS - 1) / 2) / _SUBPIXELS * pixel_size
     radius = np.hypot(fine[:, None], fine[None, :])
-    stamp = np.empty((len(source.share), size, size))
+    place = np.minimum(radius / source.step, source.density.shape[1] - 1)
+    low = np.minimum(place.astype(np.intp), source.density.shape[1] - 2)
+    part = place - low
+    within = radius <= source.reach
+    quarter = np.empty((len(source.share), half + 1, half + 1))
     for band, density in enumerate(source.density):
-        value = np.interp(radius, source.radii, density, right=0.0)
-        blocks = value.reshape(size, _SUBPIXELS, size, _SUBPIXELS).mean(axis=(1, 3))
-        stamp[band] = source.share[band] * blocks * pixel_size**2
-    return stamp
+        value = (density[low] * (1 - part) + density[low + 1] * part) * within
+        blocks = value.reshape(half + 1, _SUBPIXELS, half + 1, _SUBPIXELS).mean(axis=(1, 3))
+        quarter[band] = source.share[band] * blocks * pixel_size**2
+    rows = np.concatenate([quarter[:, :0:-1], quarter], axis=1)
+    return np.concatenate([rows[:, :, :0:-1], rows], axis=2)
 
 
 @dataclass(frozen=True)
