@@ -204,6 +204,58 @@ def test_an_empty_psf_profile_takes_the_nearest_in_energy(tmp_path):
     np.testing.assert_allclose(response.psf([0.2, 5.0], 0.5, 0.05), 1 / inside)
 
 
+KING_SIGMA = np.array([[0.12, 0.08, 0.05], [0.15, 0.0, 0.07]])  # offset, energy; one left out
+KING_GAMMA = np.array([[1.6, 2.0, 2.5], [1.4, 0.0, 2.2]])
+
+
+def write_king_response(path):
+    """Append a PSF_KING of 3 energies and 2 offsets to a made-up response."""
+    write_small_response(path, psf=False)
+    columns = [
+        fits.Column("ENERG_LO", "3E", "TeV", array=[[0.1, 1.0, 10.0]]),
+        fits.Column("ENERG_HI", "3E", "TeV", array=[[1.0, 10.0, 100.0]]),
+        fits.Column("THETA_LO", "2E", "deg", array=[[0.0, 1.0]]),
+        fits.Column("THETA_HI", "2E", "deg", array=[[1.0, 2.0]]),
+        fits.Column("GAMMA", "6E", "", dim="(3,2)", array=KING_GAMMA[None]),
+        fits.Column("SIGMA", "6E", "deg", dim="(3,2)", array=KING_SIGMA[None]),
+    ]
+    hdu = fits.BinTableHDU.from_columns(columns, name="PSF")
+    kind = {"HDUCLAS1": "RESPONSE", "HDUCLAS2": "PSF", "HDUCLAS3": "FULL-ENCLOSURE"}
+    hdu.header.update(HDUDOC="gadf", HDUCLASS="GADF", HDUCLAS4="PSF_KING", **kind)
+    with fits.open(path, mode="append") as file:
+        file.append(hdu)
+    return path
+
+
+def test_a_king_profile_is_that_of_gammapy(tmp_path, oracle):
+    path = write_king_response(tmp_path / "king.fits")
+    energy = np.array([0.35, 2.0, 25.0])[:, None]
+    radius = np.linspace(0.0, 0.6, 13)[None, :]
+    ours = GadfResponse.read(path).psf(energy, 0.5, radius)
+    expected = oracle(path).psf.evaluate(
+        energy_true=energy * u.TeV, offset=0.5 * u.deg, rad=radius * u.deg
+    )
+    np.testing.assert_allclose(ours, expected.to_value("deg-2"), rtol=1e-5)
+
+
+def test_a_king_profile_holds_all_photons_and_draws_them(tmp_path, rng):
+    response = GadfResponse.read(write_king_response(tmp_path / "king.fits"))
+    radius = np.geomspace(1e-5, 1e5, 20001)
+    share = np.trapezoid(2 * np.pi * radius * response.psf(3.0, 0.5, radius), radius)
+    assert share == pytest.approx(1.0, abs=1e-3)
+    drawn = response.sample_radius(np.full(20000, 3.0), 0.5, rng)
+    for limit in (0.05, 0.1, 0.3):
+        inner = np.linspace(0.0, limit, 2001)
+        expected = np.trapezoid(2 * np.pi * inner * response.psf(3.0, 0.5, inner), inner)
+        assert np.mean(drawn < limit) == pytest.approx(expected, abs=0.015)
+
+
+def test_a_king_profile_that_is_left_out_takes_the_nearest_in_energy(tmp_path):
+    response = GadfResponse.read(write_king_response(tmp_path / "king.fits"))
+    first, second = response.psf([np.sqrt(0.1), np.sqrt(10.0)], 1.5, 0.05)
+    assert second == pytest.approx(first)
+
+
 def test_files_that_are_no_response(tmp_path):
     with pytest.raises(ReadError, match=r"absent\.fits"):
         GadfResponse.read(tmp_path / "absent.fits")

@@ -1,8 +1,8 @@
 """Instrument responses from files: Data formats for gamma-ray astronomy (GADF) 0.3.
 
 Effective area (AEFF_2D), energy dispersion (EDISP_2D), point-spread function (PSF_3GAUSS,
-PSF_TABLE) and background (BKG_3D, BKG_2D), as the CTA Observatory and H.E.S.S. publish them [1]_.
-Between the nodes of a table the same is done as in gammapy [2]_: linear in the logarithm of energy
+PSF_KING, PSF_TABLE) and background (BKG_3D, BKG_2D), as the CTA Observatory and H.E.S.S. publish
+them [1]_. Between the nodes of a table the same is done as in gammapy [2]_: linear in the logarithm of energy
 and in the angle; the background linear in its logarithm; within half a bin beyond the outermost
 nodes a table is continued, farther out it is zero.
 
@@ -25,6 +25,7 @@ from skysift.data.irf.gadf_tables import ResponseTable, response_tables
 from skysift.data.irf.lattice import Axis, Lattice
 from skysift.data.irf.point_spread import (
     GaussianSum,
+    KingProfile,
     PointSpread,
     RadialTable,
     pick_node,
@@ -308,10 +309,13 @@ def _read_spread(table: ResponseTable) -> PointSpread:
         radius = Axis.from_bounds(lower, upper, logarithmic=False)
         density = table.values("RPSF", (name, "THETA", "RAD"), "deg-2", "sr-1")
         return RadialTable.from_density((*axes, radius), density, np.append(lower, upper[-1]))
+    if {"GAMMA", "SIGMA"} <= set(table.names):
+        sigma = table.values("SIGMA", (name, "THETA"), "deg", "deg")
+        return KingProfile.from_tables(axes, sigma, table.values("GAMMA", (name, "THETA"), "", ""))
     if "SIGMA_1" not in table.names:
         raise InputError(
             f"The point-spread function is of the kind {table.header.get('HDUCLAS4')}.",
-            "Known are PSF_3GAUSS and PSF_TABLE.",
+            "Known are PSF_3GAUSS, PSF_KING and PSF_TABLE.",
             path=table.path,
         )
     sigmas, amplitudes = [], []
