@@ -38,11 +38,11 @@ def sample() -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(4)
     stamps, labels = [], []
     for kind in ("asteroid", "satellite", "cosmic-ray"):
-        for _ in range(16):
+        for _ in range(12):
             stamps.append(inject(sky(rng), kind, SEEING, BRIGHT, rng=rng)[0])
             labels.append(class_of(kind))
-    stamps += [star(rng) for _ in range(16)]
-    labels += ["source"] * 16
+    stamps += [star(rng) for _ in range(12)]
+    labels += ["source"] * 12
     return streak_table(stamps, SEEING, reach=4.5), np.array(labels)
 
 

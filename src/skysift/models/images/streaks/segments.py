@@ -7,7 +7,7 @@ bins). The strip is one full width at half maximum wide.
 
 import math
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,15 @@ from skysift.models.images.streaks.trail import Trail
 __all__ = ["Place", "Segment", "find_segment"]
 
 _DIRECTIONS = 36
-_GROWTH = 1.4  # from one length to the next
+_GROWTH = 1.5  # from one length to the next
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where in a stamp to look: at what has its middle within `reach` of x, y [pixel]."""
+    """Where in a stamp to look: at what has its middle within `reach` of x, y [pixel].
+
+    The distance is that along or across the direction of what is found, whichever is larger.
+    """
 
     x: float
     y: float
@@ -105,31 +108,38 @@ class _Bins:
         turned = np.array([[c, s], [-s, c]])
         sums = _strips(turned @ self.places, self.values, self.radius, self.width)
         v = np.arange(sums.shape[1]) - self.radius + 0.5 * (self.width - 1)
+        along, across, reach = self._place(turned)
+        rows = np.abs(v - across) <= reach
+        sums, v = sums[:, rows], v[rows]
+        least = 1e-6 * float(self.values[1].max())
         best = Segment(Trail(0.0, 0.0, 0.0, 0.0, 0.0), -math.inf)
         for length in self.lengths:
-            signal, weight = sums[:, :, length:] - sums[:, :, :-length]
-            u = np.arange(signal.shape[1]) - self.radius + 0.5 * (length - 1)
-            allowed = (weight > 0.0) & self._near(turned, u, v)
+            u = np.arange(sums.shape[2] - length) - self.radius + 0.5 * (length - 1)
+            columns = np.flatnonzero(np.abs(u - along) <= reach)
+            if len(columns) == 0:
+                continue
+            first, end = columns[0], columns[-1] + 1
+            signal, weight = sums[:, :, first + length : end + length] - sums[:, :, first:end]
             snr = np.full(signal.shape, -np.inf)
-            snr[allowed] = signal[allowed] / np.sqrt(weight[allowed])
-            row, start = np.unravel_index(int(np.argmax(snr)), snr.shape)
-            if snr[row, start] > best.snr:
-                x, y = turned.T @ np.array([u[start], v[row]]) + self.middle
-                flux = float(signal[row, start] / weight[row, start]) * length * self.width
+            # Differences of sums leave a rounding error where there is no pixel.
+            root = np.sqrt(np.maximum(weight, least))
+            np.divide(signal, root, out=snr, where=weight > least)
+            row, column = np.unravel_index(int(np.argmax(snr)), snr.shape)
+            if snr[row, column] > best.snr:
+                x, y = turned.T @ np.array([u[first + column], v[row]]) + self.middle
+                flux = float(signal[row, column] / weight[row, column]) * length * self.width
                 trail = Trail(float(x), float(y), flux, float(length), angle)
-                best = Segment(trail, float(snr[row, start]))
+                best = Segment(trail, float(snr[row, column]))
         return best
 
-    def _near(
-        self, turned: NDArray[np.float64], u: NDArray[Any], v: NDArray[Any]
-    ) -> NDArray[np.bool_]:
+    def _place(self, turned: NDArray[np.float64]) -> tuple[float, float, float]:
+        """Return where to look, along and across, and how far around."""
         if self.near is None:
-            return np.ones((len(v), len(u)), dtype=bool)
+            return 0.0, 0.0, math.inf
         offset = np.array([self.near.x - self.middle[0], self.near.y - self.middle[1]])
         along, across = turned @ offset
-        distance = np.hypot(u[None, :] - along, v[:, None] - across)
         # Bins are a pixel wide: one of them is always near enough.
-        return np.asarray(distance <= max(self.near.reach, 1.0))
+        return float(along), float(across), max(self.near.reach, 1.0)
 
 
 def _lengths(shortest: int, longest: int) -> list[int]:
