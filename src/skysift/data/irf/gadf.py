@@ -2,9 +2,9 @@
 
 Effective area (AEFF_2D), energy dispersion (EDISP_2D), point-spread function (PSF_3GAUSS,
 PSF_KING, PSF_TABLE) and background (BKG_3D, BKG_2D), as the CTA Observatory and H.E.S.S. publish
-them [1]_. Between the nodes of a table the same is done as in gammapy [2]_: linear in the logarithm of energy
-and in the angle; the background linear in its logarithm; within half a bin beyond the outermost
-nodes a table is continued, farther out it is zero.
+them [1]_. Between the nodes of a table the same is done as in gammapy [2]_: linear in the logarithm
+of energy and in the angle; the background linear in its logarithm; within half a bin beyond the
+outermost nodes a table is continued, farther out it is zero.
 
 References
 ----------

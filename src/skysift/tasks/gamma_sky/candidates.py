@@ -16,6 +16,7 @@ from skysift.data.sky.gti import GoodTimeIntervals
 from skysift.data.sky.tangent import TangentGrid
 from skysift.data.table import FeatureTable
 from skysift.evaluate.aperture import OnOff
+from skysift.evaluate.count_bounds import count_bounds, count_upper_limit, equal_background
 from skysift.evaluate.ellipse import ErrorEllipse
 from skysift.models.sky.candidate import Candidate
 
@@ -48,8 +49,9 @@ _NUMBERS = {
     "li_ma_reflected": ("", "Li & Ma eq. 17, reflected regions"),
     "li_ma_ring": ("", "Li & Ma eq. 17, ring"),
     "flux": ("", "flux in units of the Crab nebula, where the exposure is known"),
-    "flux_low": ("", "flux less its standard deviation, not below 0"),
-    "flux_high": ("", "flux plus its standard deviation"),
+    "flux_low": ("", "lower bound of the flux at one standard deviation, not below 0"),
+    "flux_high": ("", "upper bound of the flux at one standard deviation"),
+    "flux_ul": ("", "what the flux is below with 95 % confidence, one-sided"),
     "t_start": ("d", "start of the window, MJD, TT"),
     "t_stop": ("d", "end of the window, MJD, TT"),
 }
@@ -193,8 +195,10 @@ class CandidateTable:
         Notes
         -----
         The chance after trials is that of at least one false alarm as strong in the field,
-        ``1 - exp(-false_alarms)``; far is false_alarms over the duration. Where a chance is too
-        small for a float, sqrt(TS) stands in for its normal deviate.
+        ``1 - exp(-false_alarms)``; far is false_alarms over the duration. Bounds of the flux are
+        those of a counting experiment with the same excess and error (see
+        :mod:`skysift.evaluate.count_bounds`): asymmetric where there are few counts. Where a chance
+        is too small for a float, sqrt(TS) stands in for its normal deviate.
         """
         positions = [(one.xi, one.eta) for one in candidates]
         xi, eta = np.asarray(positions, dtype=np.float64).reshape(-1, 2).T
@@ -352,8 +356,11 @@ def _flux(candidates: Sequence[Candidate], crab_counts: ArrayLike | None) -> dic
     crab = np.where(crab > 0, crab, np.nan)
     excess = np.array([one.excess for one in candidates], dtype=np.float64)
     error = np.array([one.excess_error for one in candidates], dtype=np.float64)
+    behind = equal_background(excess, error)
+    low, high = count_bounds(excess, behind)
     return {
         "flux": excess / crab,
-        "flux_low": np.maximum(excess - error, 0.0) / crab,
-        "flux_high": (excess + error) / crab,
+        "flux_low": low / crab,
+        "flux_high": high / crab,
+        "flux_ul": count_upper_limit(excess, behind, confidence=_WIDE) / crab,
     }
