@@ -13,6 +13,7 @@ from skysift.data.images.fits_stamps import FLAG_KEYWORD, NAME_KEYWORD
 from skysift.data.images.flags import StampFlag
 from skysift.data.images.image_set import ImageSet
 from skysift.data.images.science_image import ScienceImage
+from skysift.data.images.sphere import chord_of, unit_vectors
 from skysift.data.images.stamp import common_flags
 
 __all__ = ["Positions", "cut_out", "is_blended", "side_in_pixels", "stamp_bytes"]
@@ -22,6 +23,7 @@ Parity = Literal["nearest", "odd", "even"]
 _BLOCK, _CARD = 2880, 80
 _LONGEST_TEXT = 66
 _EDGE = 0.5
+_ITSELF = 0.01  # arcsec within which a neighbour is the object
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,12 +86,11 @@ def is_blended(
     >>> is_blended([10.0, 10.001, 20.0], [0.0, 0.0, 0.0], 5.0, neighbours=None).tolist()
     [True, True, False]
     """
-    own = _unit_vectors(ra, dec)
-    others = own if neighbours is None else _unit_vectors(*neighbours)
+    own = unit_vectors(ra, dec)
+    others = own if neighbours is None else unit_vectors(*neighbours)
     tree = cKDTree(others)
-    chord = 2 * np.sin(np.radians([radius, 0.01]) / 3600 / 2)
-    within = tree.query_ball_point(own, chord[0], return_length=True)
-    itself = tree.query_ball_point(own, chord[1], return_length=True)
+    within = tree.query_ball_point(own, chord_of(radius), return_length=True)
+    itself = tree.query_ball_point(own, chord_of(_ITSELF), return_length=True)
     if neighbours is None:
         itself = np.ones(len(own), dtype=np.int64)
     return np.asarray(within > itself)
@@ -262,14 +263,6 @@ def _inside(start: NDArray[np.int64], side: int, shape: tuple[int, int]) -> NDAr
     y, x = start[:, :1] + steps, start[:, 1:] + steps
     inside_y, inside_x = (y >= 0) & (y < shape[0]), (x >= 0) & (x < shape[1])
     return np.asarray(inside_y[:, :, np.newaxis] & inside_x[:, np.newaxis, :])
-
-
-def _unit_vectors(ra: ArrayLike, dec: ArrayLike) -> NDArray[np.float64]:
-    longitude, latitude = np.radians(np.asarray(ra)), np.radians(np.asarray(dec))
-    across = np.cos(latitude)
-    return np.stack(
-        [across * np.cos(longitude), across * np.sin(longitude), np.sin(latitude)], axis=-1
-    )
 
 
 def _card(keyword: str, value: str, comment: str) -> bytes:

@@ -18,6 +18,7 @@ from skysift.data.images.facts import FactValues, facts_of_cards
 from skysift.data.images.fits_bytes import FitsBytes
 from skysift.data.sky.fits_stream import MAX_BYTES, read_bounded
 from skysift.data.sky.fits_table import walk_hdus
+from skysift.data.sky.tangent import separation
 
 __all__ = ["ScienceImage", "read_science_image"]
 
@@ -77,7 +78,7 @@ class ScienceImage:
         middle = self.wcs.all_pix2world([[(nx - 1) / 2, (ny - 1) / 2]], 0)[0]
         # Far off the image a distortion polynomial means nothing, and inverting it may fail.
         reach = np.hypot(ny, nx) * self.pixel_scale / _ARCSEC_PER_DEG
-        near = np.flatnonzero(_separation(ra, dec, middle[0], middle[1]) < reach)
+        near = np.flatnonzero(separation(ra, dec, middle[0], middle[1]) < reach)
         out = np.full((len(ra), 2), np.nan)
         if len(near):
             sky = np.stack([ra[near], dec[near]], axis=1)
@@ -186,14 +187,3 @@ def _kept_cards(header: fits.Header, facts: FactValues) -> bytes:
     if not any(card.keyword == "FILENAME" for card in kept):
         kept.append(fits.Card("FILENAME", str(facts["image"])))
     return b"".join(card.image.encode("ascii", "replace") for card in kept)
-
-
-def _separation(
-    ra: NDArray[np.float64], dec: NDArray[np.float64], ra0: float, dec0: float
-) -> NDArray[np.float64]:
-    """Return the distance from a position [deg], by the haversine formula."""
-    half_ra, half_dec = np.radians(ra - ra0) / 2, np.radians(dec - dec0) / 2
-    chord = np.sin(half_dec) ** 2 + np.cos(np.radians(dec)) * np.cos(np.radians(dec0)) * (
-        np.sin(half_ra) ** 2
-    )
-    return np.asarray(np.degrees(2 * np.arcsin(np.sqrt(np.clip(chord, 0.0, 1.0)))))
