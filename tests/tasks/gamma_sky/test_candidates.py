@@ -114,6 +114,19 @@ def test_trials_never_make_a_candidate_stronger():
     assert np.isnan(table["significance_post_trial"][1])  # not calibrated
 
 
+def test_an_error_of_the_pointing_widens_the_ellipse_and_is_named():
+    round_one = a_candidate(covariance=np.eye(2) * 3e-3**2)
+    tables = [
+        CandidateTable.of_window([round_one], WINDOW, SETTING, systematic=one) for one in (0, 4e-3)
+    ]
+    assert tables[1]["err_systematic"][0] == 4e-3
+    for name in ("err68", "err95", "err_major", "err_minor"):
+        ratio = tables[1][name][0] / tables[0][name][0]
+        assert ratio == pytest.approx(5 / 3, rel=1e-3)
+    with pytest.raises(UsageError, match="pointing"):
+        CandidateTable.of_window([round_one], WINDOW, SETTING, systematic=-1.0)
+
+
 def test_without_exposure_or_covariance_the_columns_are_there_and_undefined():
     table = CandidateTable.of_window(
         [a_candidate(covariance=np.full((2, 2), np.nan))], WINDOW, SETTING

@@ -39,6 +39,7 @@ _NUMBERS = {
     "err_major": ("deg", "semi-major axis of the 68 % error ellipse"),
     "err_minor": ("deg", "semi-minor axis of the 68 % error ellipse"),
     "err_angle": ("deg", "position angle of the major axis, from north through east"),
+    "err_systematic": ("deg", "standard deviation of a coordinate by the pointing, in the above"),
     "excess": ("", "counts of the source in the window"),
     "excess_error": ("", "standard deviation of the excess"),
     "background": ("", "counts of background within the 68 % radius of the point spread function"),
@@ -175,6 +176,7 @@ class CandidateTable:
         *,
         photometry: Sequence[Photometry] | None = None,
         crab_counts: ArrayLike | None = None,
+        systematic: float = 0.0,
     ) -> Self:
         """Return the table of the candidates of one window.
 
@@ -191,6 +193,15 @@ class CandidateTable:
         crab_counts : array_like, shape (n,), optional
             Counts that a source as bright as the Crab nebula would have had at each place, for the
             flux, else NaN.
+        systematic : float [deg]
+            Standard deviation of a coordinate by the pointing, added in quadrature to what the
+            photons leave open. It is of the instrument and the same for all candidates of a window;
+            H.E.S.S. states 20 arcsec.
+
+        Raises
+        ------
+        UsageError
+            If `systematic` is negative or not finite.
 
         Notes
         -----
@@ -200,9 +211,14 @@ class CandidateTable:
         :mod:`skysift.evaluate.count_bounds`): asymmetric where there are few counts. Where a chance
         is too small for a float, sqrt(TS) stands in for its normal deviate.
         """
+        if not (np.isfinite(systematic) and systematic >= 0):
+            raise UsageError(
+                f"A pointing cannot be known to {systematic} deg.", "Give 0 or more, in degrees."
+            )
         positions = [(one.xi, one.eta) for one in candidates]
         xi, eta = np.asarray(positions, dtype=np.float64).reshape(-1, 2).T
         covariance = np.asarray([one.covariance for one in candidates]).reshape(-1, 2, 2)
+        covariance = covariance + systematic**2 * np.eye(2)
         ellipse = ErrorEllipse.on_sky(window.grid, xi, eta, covariance)
         ra, dec = window.grid.from_plane(xi, eta)
         major, minor = ellipse.axes(_ELLIPSE)
@@ -214,6 +230,7 @@ class CandidateTable:
             "err_major": major,
             "err_minor": minor,
             "err_angle": ellipse.angle,
+            "err_systematic": np.full(len(candidates), systematic),
             **_strength(candidates, window),
             **_li_ma(candidates, photometry),
             **_flux(candidates, crab_counts),
