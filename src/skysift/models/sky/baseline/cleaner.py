@@ -28,7 +28,7 @@ __all__ = ["CnnCleaner"]
 Floats = NDArray[np.float32]
 
 _FAINTEST = 1e-6  # counts per pixel that a Poisson likelihood may expect at least
-_DARK_START = -4.0  # bias of the last layer: an untrained map of counts is nearly empty
+_DARK_START = -6.0  # bias of the last layer: 100 counts on an untrained map, as a source has
 _CHUNK = 32
 
 
