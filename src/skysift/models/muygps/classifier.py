@@ -194,7 +194,8 @@ class MuyGPsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:  # noqa: N803
         """Return the most probable class of each row, shape (n,)."""
-        return np.asarray(self.classes_[np.argmax(self.predict_proba(X), axis=1)])
+        likeliest = np.argmax(self.predict_proba(X), axis=1)
+        return np.asarray(self.classes_[likeliest])
 
     def predict_with_error(self, X: ArrayLike) -> tuple[Floats, Floats]:  # noqa: N803
         """Return calibrated probabilities and their errors, each of shape (n, n_classes).

@@ -80,7 +80,7 @@ class Matern:
 
     k(r) = 2^(1 - nu) / Gamma(nu) x^nu K_nu(x) with x = sqrt(2 nu) r (Rasmussen & Williams 2006,
     eq. 4.14). At nu = 1/2, 3/2, 5/2 and infinity the closed forms are used, elsewhere a table of
-    relative accuracy 1e-13.
+    accuracy 1e-12.
 
     Parameters
     ----------

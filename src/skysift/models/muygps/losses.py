@@ -1,6 +1,8 @@
 """Leave-one-out losses: how well each row of a batch is predicted from its neighbours.
 
-All are means over rows and outputs, so that they do not grow with the batch.
+All are means over rows and outputs, so that they do not grow with the batch. As in the papers, the
+variance is that of the function, without the noise of the row's own target: errors that are fitted
+by lool or looph come out ample where the noise is large.
 """
 
 from collections.abc import Callable

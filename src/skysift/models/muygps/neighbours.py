@@ -7,6 +7,7 @@ double precision. What single precision can have missed is known, so the answer 
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from typing import Any, Protocol
 
 import numpy as np
@@ -174,10 +175,11 @@ class ApproximateNeighbours:
         self, points: Floats, *, threads: int = 1, links: int = 16, breadth: int = 128
     ) -> None:
         try:
-            import faiss  # noqa: PLC0415  # an extra
+            # An extra, by name: types are then checked in the same way where it is not installed.
+            faiss: Any = import_module("faiss")
         except ModuleNotFoundError as error:
             raise MissingExtraError("faiss", extra="fast") from error
-        self._faiss: Any = faiss
+        self._faiss = faiss
         self._threads = threads
         self._breadth = breadth
         self._centre = points.mean(axis=0)

@@ -77,7 +77,7 @@ class SmoothnessTable:
 def smoothness_table(nu: float) -> SmoothnessTable:
     """Return the table for a smoothness, 0 < nu <= 30."""
     # 1 - k is about x^2 / (4 nu - 4) or, below nu = 1, x^(2 nu): here it drops below rounding.
-    first_octave = -math.ceil(max(30.0, 30.0 / nu))
+    first_octave = -math.ceil(max(27.0 + 3.0 / nu, 30.0 / nu))
     octaves = np.arange(max(first_octave, 1 - BIAS), _LAST_OCTAVE)
     starts = (
         2.0 ** octaves[:, None] * (1.0 + np.arange(1 << PIECE_BITS) / (1 << PIECE_BITS))

@@ -80,7 +80,7 @@ class AmbiguityCutoff:
             of_alpha, of_beta = float(weight), 1.0
         # Between two neighbouring distances, nothing changes.
         levels = np.unique(distance[np.isfinite(distance)])
-        cuts = np.concatenate([[0.0], 0.5 * (levels[1:] + levels[:-1]), 2.0 * levels[-1:]])
+        cuts = np.concatenate([[0.0], 0.5 * (levels[1:] + levels[:-1]), levels[-1:] + 1.0])
         wrong = np.sort(distance[~correct])
         right = np.sort(distance[correct])
         alpha = 1.0 - np.searchsorted(wrong, cuts, side="left") / max(n_wrong, 1)
