@@ -88,7 +88,7 @@ def _of_file(path: Path, limits: Limits) -> Iterator[Member | Rejected]:
             head = file.read(_TAR_BLOCK)
             file.seek(0)
             packed = head.startswith(GZIP_MAGIC)
-            if packed and _is_tar(GunzipStream(file, path, limits.archive_bytes).read(_TAR_BLOCK)):
+            if packed and _holds_tar(file, path, limits):
                 file.seek(0)
                 stream = cast("BinaryIO", GunzipStream(file, path, limits.archive_bytes))
                 yield from _of_tar(stream, path, limits)
@@ -197,6 +197,14 @@ def _too_large(name: str, source: str, limits: Limits) -> Rejected:
 
 def _read(file: BinaryIO, most: int) -> bytes:
     return file.read(most + 1)
+
+
+def _holds_tar(file: BinaryIO, path: Path, limits: Limits) -> bool:
+    """Tell whether a gzipped file is an archive; a damaged one is told apart later."""
+    try:
+        return _is_tar(GunzipStream(file, path, limits.archive_bytes).read(_TAR_BLOCK))
+    except ReadError:
+        return False
 
 
 def _is_tar(head: bytes) -> bool:
