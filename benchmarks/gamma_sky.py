@@ -47,7 +47,12 @@ from skysift.tasks.gamma_sky.methods import FieldSetup, Method, make_method
 from skysift.tasks.gamma_sky.model import load_bundle
 from skysift.tasks.gamma_sky.options import PredictOptions, ReadOptions
 from skysift.tasks.gamma_sky.pipeline import search_events
-from skysift.tasks.gamma_sky.reference import GammapySearch, read_response
+from skysift.tasks.gamma_sky.reference import (
+    Background,
+    GammapySearch,
+    ReducedPart,
+    read_response,
+)
 from skysift.tasks.gamma_sky.simulation.field import Field, Source
 from skysift.tasks.gamma_sky.simulation.photons import simulate_events
 
@@ -197,9 +202,9 @@ class Bench:
             started = time.thread_time()
             self.methods[label] = make_method(name, setup, self.trials, SearchSettings())
             self._setup_ms[label] = 1e3 * (time.thread_time() - started)
-        kind = "ring" if path is None else "irf"
+        kind: Background = "ring" if path is None else "irf"
         self.reference = GammapySearch(self.grid, self.edges, background=kind)
-        every = ("background", "exposure", "edisp", "psf")
+        every: tuple[ReducedPart, ...] = ("background", "exposure", "edisp", "psf")
         self.full = GammapySearch(self.grid, self.edges, background=kind, reduced=every)
         self.parts = None if path is None else read_response(path)
         self.all_parts = None if path is None else read_response(path, every)

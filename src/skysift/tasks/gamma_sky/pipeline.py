@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from skysift.core.errors import UsageError
 from skysift.data.irf.response import InstrumentResponse
-from skysift.data.sky.counts_map import CountsMap
+from skysift.data.sky.counts_map import CountsMap, bin_events
 from skysift.data.sky.event_list import EventList, Pointing
 from skysift.data.sky.tangent import TangentGrid
 from skysift.models.sky.candidate import Candidate
@@ -161,7 +161,16 @@ def search_events(
         events.pointing.ra, events.pointing.dec, reading.pixels, reading.pixels, reading.pixel_size
     )
     edges = energy_bands(reading.emin, reading.emax, reading.bands)
-    counts = CountsMap.from_events(chosen, grid, edges)
+    binned = bin_events(chosen, grid, edges)
+    counts = CountsMap(
+        binned.counts,
+        edges,
+        grid,
+        chosen.gti,
+        chosen.livetime,
+        chosen.pointing,
+        chosen.reference_mjd,
+    )
     settings = SearchSettings(
         false_alarms=_rounded(
             setting.per_field(duration) if duration > 0 else options.false_alarms, digits=4
@@ -190,7 +199,8 @@ def search_events(
                 (grid.ra, grid.dec) if networks is not None else (0.0, 0.0),
             )
         )
-    result = method(counts.counts, _photons(chosen, grid, edges))
+    photons = Photons(binned.xi, binned.eta, binned.band, np.ones(len(binned.band)))
+    result = method(counts.counts, photons)
     photometry = (
         measure(chosen, result.candidates, grid)
         if options.photometry and result.candidates and len(chosen)
@@ -204,15 +214,6 @@ def search_events(
         crab_counts=_crab_counts(method, result.candidates, events.livetime, response),
     )
     return Searched(chosen, counts, result, table, method)
-
-
-def _photons(events: EventList, grid: TangentGrid, edges: FloatArray) -> Photons:
-    """Return the photons on the map, on the plane of the grid."""
-    xi, eta = grid.to_plane(events.ra, events.dec)
-    band = np.searchsorted(edges, events.energy, side="right") - 1
-    half = np.array([grid.n_x, grid.n_y]) * grid.pixel_size / 2
-    on_map = np.flatnonzero((np.abs(xi) < half[0]) & (np.abs(eta) < half[1]))
-    return Photons(xi[on_map], eta[on_map], band[on_map], np.ones(len(on_map)))
 
 
 def _crab_counts(

@@ -39,7 +39,15 @@ if TYPE_CHECKING:
     import gammapy.datasets
     import gammapy.maps
 
-__all__ = ["GammapySearch", "ReferenceResult", "gammapy_on_off", "gammapy_search", "read_response"]
+__all__ = [
+    "Background",
+    "GammapySearch",
+    "ReducedPart",
+    "ReferenceResult",
+    "gammapy_on_off",
+    "gammapy_search",
+    "read_response",
+]
 
 FloatArray = NDArray[np.float64]
 Background = Literal["irf", "ring"]

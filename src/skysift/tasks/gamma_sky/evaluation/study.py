@@ -10,7 +10,7 @@ from scipy.special import ndtri_exp
 
 from skysift.core.errors import UsageError
 from skysift.data.irf.response import InstrumentResponse
-from skysift.data.sky.counts_map import cell_index
+from skysift.data.sky.counts_map import bin_events
 from skysift.data.sky.event_list import EventList, Pointing
 from skysift.data.sky.tangent import TangentGrid
 from skysift.data.table import FeatureTable
@@ -127,15 +127,8 @@ class Observed:
         shape = setup.grid
         pointing = field.pointing
         grid = TangentGrid(pointing.ra, pointing.dec, shape.n_x, shape.n_y, shape.pixel_size)
-        edges = setup.energy_edges
-        cells = cell_index(events, grid, edges)
-        n_bands = len(edges) - 1
-        seen = np.flatnonzero(cells >= 0)
-        binned = np.bincount(cells[seen], minlength=n_bands * grid.n_x * grid.n_y)
-        xi, eta = grid.to_plane(events.ra[seen], events.dec[seen])
-        band = cells[seen] // (grid.n_x * grid.n_y)
-        photons = Photons(xi, eta, band, np.ones(len(seen)))
-        counts = binned.reshape(n_bands, *grid.shape).astype(np.float32)
+        counts, xi, eta, band = bin_events(events, grid, setup.energy_edges)
+        photons = Photons(xi, eta, band, np.ones(len(band)))
         return cls(field, events, grid, counts, photons)
 
 
