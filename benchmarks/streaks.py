@@ -39,7 +39,7 @@ from skysift.models.images.streaks.features import streak_table
 from skysift.models.images.streaks.injection import Injection, StreakKind, Survey, inject
 from skysift.models.images.streaks.measurement import TrailFit, fit_trail
 from skysift.models.images.streaks.point_spread import PointSpread
-from skysift.models.images.streaks.segments import Place
+from skysift.models.images.streaks.segments import Place, find_segment
 from skysift.models.images.streaks.sky import trail_on_sky
 from skysift.models.images.streaks.stamp import prepare_stamp
 from skysift.models.images.streaks.trail import Trail, trail_image
@@ -336,6 +336,34 @@ def rubin(mirror: Path, model: Any) -> dict[str, Any]:
     }
 
 
+def real_streak(mirror: Path, model: Any) -> dict[str, Any]:
+    """Cut stamps along one real streak, of unknown origin, that crosses them all."""
+    with fits.open(mirror / "streaks" / "astride_long.fits.gz") as units:
+        pixels = np.asarray(units[0].data, dtype=np.float64)
+    coarse = pixels.reshape(128, 4, 128, 4).mean(axis=(1, 3))
+    sky = prepare_stamp(coarse)
+    # Stars are cut off, so that the faintest pixel of the line counts like the brightest star.
+    clipped = prepare_stamp(np.minimum(coarse, sky.background + 4.0 * sky.noise))
+    whole = find_segment(clipped, 2.0).trail
+    dx, dy = whole.half
+    seeing, stamps, angles, errors = PointSpread.moffat(3.0), [], [], []
+    for along in np.linspace(-0.9, 0.9, 13):
+        x, y = (round(4.0 * value + 1.5) for value in (whole.x + along * dx, whole.y + along * dy))
+        stamp = pixels[y - 15 : y + 16, x - 15 : x + 16]
+        fit = fit_trail(stamp, seeing, near=Place(15.0, 15.0, 6.0), free_width=True)
+        stamps.append(stamp)
+        angles.append(turn(fit.trail.angle - whole.angle))
+        errors.append(fit.angle_error)
+    table = streak_table(stamps, seeing, reach=6.0)
+    return {
+        "stamps": len(stamps),
+        "cuts": _counts(streaks_by_cuts(table)),
+        "model": _counts(model.predict(table)),
+        "angle less that of the whole [deg]": [round(a, 1) for a in angles],
+        "median stated error [deg]": round(float(np.median(errors)), 2),
+    }
+
+
 def _compared(row: dict[str, Any], cut: str, answer: str) -> dict[str, Any]:
     packet, fit = row["packet"], row["fit"]
     assert isinstance(fit, TrailFit)
@@ -419,6 +447,7 @@ def main() -> None:
         "not in training, cuts": by_kind(held_out, streaks_by_cuts(strange_table)),
         "ZTF asteroids": unmoving(moving),
         "Rubin": rubin(mirror, model),
+        "one real streak": real_streak(mirror, model),
     }
     text = json.dumps(result, indent=1)
     arguments.out.write_text(text, encoding="utf-8")

@@ -1,7 +1,10 @@
 """Features mean what they say; cuts and trees tell the classes apart on skies of plain noise."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from astropy.io import fits
 
 from skysift.core.errors import InputError
 from skysift.models.images.streaks.classifier import (
@@ -14,6 +17,8 @@ from skysift.models.images.streaks.features import STREAK_FEATURES, streak_featu
 from skysift.models.images.streaks.injection import Optics, StreakKind, Survey, inject
 from skysift.models.images.streaks.point_spread import PointSpread
 from skysift.models.images.streaks.trail import Trail, trail_image
+from skysift.models.persist import save_model
+from skysift.models.persist.skops_format import load_skops
 
 SEEING = PointSpread.gaussian(2.2)
 BRIGHT = Survey(Optics(1.2, 1.012), 30.0, rates=(5.0, 12.0), snr=(25.0, 60.0), tumbling=0.0)
@@ -57,6 +62,29 @@ def test_cuts_and_trees_tell_bright_streaks_apart(sample: tuple[np.ndarray, np.n
 def test_the_same_rows_give_the_same_model(sample: tuple[np.ndarray, np.ndarray]):
     first, second = (boosted_streaks().fit(*sample).predict_proba(sample[0]) for _ in range(2))
     np.testing.assert_array_equal(first, second)
+
+
+def test_a_saved_model_gives_the_same_probabilities(sample: tuple[np.ndarray, np.ndarray]):
+    model = boosted_streaks().set_params(max_iter=10).fit(*sample)
+    kind, members = save_model(model)
+    assert kind == "skops"
+    again = load_skops(members["model.skops"])
+    np.testing.assert_array_equal(again.predict_proba(sample[0]), model.predict_proba(sample[0]))
+
+
+@pytest.mark.mirror
+def test_a_real_streak_that_crosses_is_a_satellites(mirror: Path):
+    """Its origin is not recorded; that it leaves each of these stamps is plain to see."""
+    with fits.open(mirror / "streaks" / "astride_long.fits.gz") as units:
+        pixels = np.asarray(units[0].data, dtype=float)
+    start, end = (40, 338), (320, 312)
+    stamps = []
+    for share in np.linspace(0.0, 1.0, 8):
+        x = round(start[0] + share * (end[0] - start[0]))
+        y = round(start[1] + share * (end[1] - start[1]))
+        stamps.append(pixels[y - 15 : y + 16, x - 15 : x + 16])
+    labels = streaks_by_cuts(streak_table(stamps, PointSpread.moffat(3.0), reach=6.0))
+    assert np.sum(labels == "satellite") >= 6
 
 
 def test_features_do_not_depend_on_the_unit_of_the_image(rng: np.random.Generator):
