@@ -14,7 +14,7 @@ from skysift.data.images.gunzip import GZIP_MAGIC, gunzip
 from skysift.data.images.limits import DEFAULT_LIMITS, Limits
 from skysift.data.images.stamp import Rejected, Stamp, StampError
 
-__all__ = ["Cutout", "read_avro_stamps", "stamp_of_alert", "stamp_of_fields", "unpacked_stamp"]
+__all__ = ["Cutout", "read_avro_stamps", "stamp_of_alert", "stamp_of_fields"]
 
 _ZTF_FIELDS = frozenset(
     {"ra", "dec", "magzpsci", "jd", "pid", "fid", "pdiffimfilename", "xpos", "ypos"}
@@ -138,30 +138,17 @@ def stamp_of_fields(
     if not isinstance(blob, bytes) or not blob:
         return Rejected(identifier, source, "no-image", "The alert has no such cutout.")
     try:
-        stamp = unpacked_stamp(blob, identifier, source, limits=limits)
+        if blob.startswith(GZIP_MAGIC):
+            blob = gunzip(blob, max_bytes=limits.member_bytes)
+        stamp = read_alert_stamp(blob, identifier, source, limits=limits)
     except StampError as error:
         return Rejected(identifier, source, error.code, error.problem)
     except ReadError as error:
         return Rejected(identifier, source, "damaged-stamp", error.problem)
     if is_rubin:
-        return replace(stamp, facts={**stamp.facts, **facts_of_rubin(get)})
-    stamp = replace(stamp, facts={**stamp.facts, **facts_of_ztf(get)})
+        return replace(stamp, facts=facts_of_rubin(get))
+    stamp = replace(stamp, facts=facts_of_ztf(get))
     return _placed(stamp, get("ypos"), get("xpos"))
-
-
-def unpacked_stamp(
-    data: bytes, identifier: str, source: str, *, limits: Limits = DEFAULT_LIMITS
-) -> Stamp:
-    """Return the cutout in the bytes of a FITS file, gzipped or not.
-
-    Raises
-    ------
-    ReadError
-        If the data are damaged, or no model can use the cutout.
-    """
-    if data.startswith(GZIP_MAGIC):
-        data = gunzip(data, max_bytes=limits.member_bytes)
-    return read_alert_stamp(data, identifier, source, limits=limits)
 
 
 def _placed(stamp: Stamp, y: float | None, x: float | None) -> Stamp:

@@ -80,6 +80,8 @@ def read_alert_stamp(
 ) -> Stamp:
     """Return the cutout of an alert, from the bytes of its FITS file.
 
+    Its header is asked for coordinates only: the alert itself states all other facts.
+
     Raises
     ------
     ReadError
@@ -90,9 +92,14 @@ def read_alert_stamp(
         primary = next(hdus)
         if not _axes(primary):
             raise StampError("no-image", "The FITS file has no image in its primary part.")
-        return _primary_stamp(
-            primary, hdus, stream, identifier=identifier, source=source, limits=limits
-        )
+        pixels = decode_image(primary, stream, limits)
+        require_sound(pixels, limits)
+        try:
+            flags = _wcs_flags(primary.cards, {})
+        except ReadError:
+            flags = StampFlag.WRONG_WCS
+        psf = _psf(primary, hdus, stream, limits)
+        return Stamp(identifier, source, pixels, {}, flags, psf=psf)
 
 
 def decode_image(hdu: FitsHdu, stream: FitsBytes, limits: Limits) -> NDArray[np.float32]:
@@ -155,13 +162,20 @@ def _primary_stamp(
     pixels = decode_image(primary, stream, limits)
     require_sound(pixels, limits)
     facts, flags = _facts(primary.cards, None)
-    psf = None
-    if not stream.is_end(primary.end):
-        for hdu in others:
-            if hdu.name in _PSF_NAMES and not hdu.is_table:
-                psf = decode_image(hdu, stream, limits)
-                break
+    psf = _psf(primary, others, stream, limits)
     return Stamp(identifier, source, pixels, facts, flags, _center(primary.cards), psf)
+
+
+def _psf(
+    primary: FitsHdu, others: Iterator[FitsHdu], stream: FitsBytes, limits: Limits
+) -> NDArray[np.float32] | None:
+    """Return the point-spread function behind an image, if there is one."""
+    if stream.is_end(primary.end):
+        return None
+    for hdu in others:
+        if hdu.name in _PSF_NAMES and not hdu.is_table:
+            return decode_image(hdu, stream, limits)
+    return None
 
 
 def _extension_stamps(

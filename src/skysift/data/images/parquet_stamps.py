@@ -8,7 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from skysift.core.errors import ReadError
-from skysift.data.images.alerts import Cutout, stamp_of_fields, unpacked_stamp
+from skysift.data.images.alerts import Cutout, stamp_of_fields
+from skysift.data.images.fits_stamps import read_fits_stamps
+from skysift.data.images.gunzip import GZIP_MAGIC, gunzip
 from skysift.data.images.limits import DEFAULT_LIMITS, Limits
 from skysift.data.images.stamp import Rejected, Stamp, StampError
 
@@ -104,12 +106,13 @@ def _of_row(
 
 
 def _own(blob: bytes, identifier: str, source: str, limits: Limits) -> Stamp | Rejected:
+    """Return a cutout whose facts stand in its own header."""
     try:
-        return unpacked_stamp(blob, identifier, source, limits=limits)
-    except StampError as error:
-        return Rejected(identifier, source, error.code, error.problem)
+        if blob.startswith(GZIP_MAGIC):
+            blob = gunzip(blob, max_bytes=limits.member_bytes)
     except ReadError as error:
-        return Rejected(identifier, source, "damaged-stamp", error.problem)
+        return Rejected(identifier, source, "damaged-gzip", error.problem)
+    return next(read_fits_stamps(blob, identifier, source, limits=limits))
 
 
 def _field(row: Mapping[str, Any], name: str) -> Any:
