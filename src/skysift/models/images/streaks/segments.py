@@ -18,6 +18,7 @@ from skysift.models.images.streaks.trail import Trail
 __all__ = ["Place", "Segment", "find_segment"]
 
 _DIRECTIONS = 36
+_CELLS = 500_000  # of bins at a time
 _GROWTH = 1.5  # from one length to the next
 
 
@@ -62,12 +63,10 @@ def find_segment(stamp: Stamp, fwhm: float, *, near: Place | None = None) -> Seg
         Only segments with their middle near this place; all without it.
     """
     bins = _Bins.of(stamp, max(1, round(fwhm)), near)
-    best = Segment(Trail(0.0, 0.0, 0.0, 0.0, 0.0), -math.inf)
-    for angle in np.arange(_DIRECTIONS) * (180.0 / _DIRECTIONS):
-        found = bins.best(float(angle))
-        if found.snr > best.snr:
-            best = found
-    return best
+    angles = np.linspace(0.0, 180.0, _DIRECTIONS, endpoint=False)
+    together = max(1, _CELLS // (2 * bins.radius + 1) ** 2)
+    parts = [angles[k : k + together] for k in range(0, _DIRECTIONS, together)]
+    return max((bins.best(part) for part in parts), key=lambda segment: segment.snr)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,44 +101,59 @@ class _Bins:
             near=near,
         )
 
-    def best(self, angle: float) -> Segment:
-        """Return the best segment of one direction [deg]."""
-        c, s = math.cos(math.radians(angle)), math.sin(math.radians(angle))
-        turned = np.array([[c, s], [-s, c]])
-        sums = _strips(turned @ self.places, self.values, self.radius, self.width)
-        v = np.arange(sums.shape[1]) - self.radius + 0.5 * (self.width - 1)
+    def best(self, angles: NDArray[np.float64]) -> Segment:
+        """Return the best segment of several directions, shape (a,) [deg]."""
+        radians = np.radians(angles)
+        c, s = np.cos(radians), np.sin(radians)
+        turned = np.stack([np.stack([c, s], axis=1), np.stack([-s, c], axis=1)], axis=1)
+        sums = self._strips(turned @ self.places)
         along, across, reach = self._place(turned)
-        rows = np.abs(v - across) <= reach
-        sums, v = sums[:, rows], v[rows]
+        v = np.arange(sums.shape[2]) - self.radius + 0.5 * (self.width - 1)
+        rows = np.abs(v - across[:, None]) <= reach
         least = 1e-6 * float(self.values[1].max())
         best = Segment(Trail(0.0, 0.0, 0.0, 0.0, 0.0), -math.inf)
         for length in self.lengths:
-            u = np.arange(sums.shape[2] - length) - self.radius + 0.5 * (length - 1)
-            columns = np.flatnonzero(np.abs(u - along) <= reach)
-            if len(columns) == 0:
-                continue
-            first, end = columns[0], columns[-1] + 1
-            signal, weight = sums[:, :, first + length : end + length] - sums[:, :, first:end]
+            u = np.arange(sums.shape[3] - length) - self.radius + 0.5 * (length - 1)
+            columns = np.abs(u - along[:, None]) <= reach
+            signal, weight = sums[..., length:] - sums[..., :-length]
             snr = np.full(signal.shape, -np.inf)
             # Differences of sums leave a rounding error where there is no pixel.
-            root = np.sqrt(np.maximum(weight, least))
-            np.divide(signal, root, out=snr, where=weight > least)
-            row, column = np.unravel_index(int(np.argmax(snr)), snr.shape)
-            if snr[row, column] > best.snr:
-                x, y = turned.T @ np.array([u[first + column], v[row]]) + self.middle
-                flux = float(signal[row, column] / weight[row, column]) * length * self.width
-                trail = Trail(float(x), float(y), flux, float(length), angle)
-                best = Segment(trail, float(snr[row, column]))
+            allowed = (weight > least) & rows[:, :, None] & columns[:, None, :]
+            np.divide(signal, np.sqrt(np.maximum(weight, least)), out=snr, where=allowed)
+            a, j, i = np.unravel_index(int(np.argmax(snr)), snr.shape)
+            if snr[a, j, i] > best.snr:
+                x, y = turned[a].T @ np.array([u[i], v[j]]) + self.middle
+                flux = float(signal[a, j, i] / weight[a, j, i]) * length * self.width
+                trail = Trail(float(x), float(y), flux, float(length), float(angles[a]))
+                best = Segment(trail, float(snr[a, j, i]))
         return best
 
-    def _place(self, turned: NDArray[np.float64]) -> tuple[float, float, float]:
-        """Return where to look, along and across, and how far around."""
+    def _place(
+        self, turned: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+        """Return where to look in each direction, along and across, and how far around."""
         if self.near is None:
-            return 0.0, 0.0, math.inf
+            nowhere = np.zeros(len(turned))
+            return nowhere, nowhere, math.inf
         offset = np.array([self.near.x - self.middle[0], self.near.y - self.middle[1]])
-        along, across = turned @ offset
+        along, across = (turned @ offset).T
         # Bins are a pixel wide: one of them is always near enough.
-        return float(along), float(across), max(self.near.reach, 1.0)
+        return along, across, max(self.near.reach, 1.0)
+
+    def _strips(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return sums over strips in v, cumulated in u, shape (2, a, rows, columns + 1)."""
+        size = 2 * self.radius + 1
+        count = len(places)
+        cell = np.rint(places).astype(np.int64) + self.radius
+        index = cell[:, 1] * size + cell[:, 0] + size**2 * np.arange(count)[:, None]
+        grids = [
+            np.bincount(index.ravel(), np.tile(one, count), count * size**2) for one in self.values
+        ]
+        summed = np.zeros((2, count, size + 1, size + 1))
+        grid = np.stack(grids).reshape(2, count, size, size)
+        summed[:, :, 1:, 1:] = grid.cumsum(axis=2).cumsum(axis=3)
+        strips: NDArray[np.float64] = summed[:, :, self.width :] - summed[:, :, : -self.width]
+        return strips
 
 
 def _lengths(shortest: int, longest: int) -> list[int]:
@@ -148,17 +162,3 @@ def _lengths(shortest: int, longest: int) -> list[int]:
         lengths.append(round(length))
         length = max(length * _GROWTH, length + 1.0)
     return lengths
-
-
-def _strips(
-    turned: NDArray[np.float64], values: NDArray[np.float64], radius: int, width: int
-) -> NDArray[np.float64]:
-    """Return sums over strips of `width` in v, cumulated in u, shape (2, rows, columns + 1)."""
-    size = 2 * radius + 1
-    column, row = np.rint(turned).astype(np.int64) + radius
-    index = row * size + column
-    grid = np.stack([np.bincount(index, one, size * size).reshape(size, size) for one in values])
-    summed = np.zeros((2, size + 1, size + 1))
-    summed[:, 1:, 1:] = grid.cumsum(axis=1).cumsum(axis=2)
-    strips: NDArray[np.float64] = summed[:, width:, :] - summed[:, :-width, :]
-    return strips
