@@ -18,7 +18,7 @@ from skysift.models.muygps.kernels import (
     MATERN_TABLE,
     SQUARED_EXPONENTIAL,
 )
-from skysift.models.muygps.lanes import LANES, distance_tile, elimination_tile
+from skysift.models.muygps.lanes import LANES, distance_tile, elimination_tile, prefetch
 from skysift.models.muygps.smoothness import BIAS, COEFFICIENTS, PIECE_BITS, SHIFT
 
 __all__ = ["posterior_rows"]
@@ -33,6 +33,10 @@ _eliminate_1x4 = elimination_tile(1, 4)
 _eliminate_1x1 = elimination_tile(1, 1)
 _finish_4x1 = elimination_tile(4, 1, scale=True)
 _finish_1x1 = elimination_tile(1, 1, scale=True)
+_prefetch = prefetch()
+
+_AHEAD = 8  # neighbours that are on their way from memory
+_LINE = 8  # numbers of a line of the cache
 
 _LOG2_E = math.log2(math.e)
 _LN2_HIGH = 6.93147180369123816490e-01  # ln 2 in two parts, the first with 33 significant bits
@@ -116,6 +120,10 @@ def _gather(  # noqa: PLR0917  # numba takes no keyword-only arguments
     """Place one row's neighbours, relative to it, in a lane; their squared distances in row k."""
     k, n_features = x.shape[0], x.shape[1]
     for i in range(k):
+        # Rows of a large table lie far apart, and waiting for them would take a third of the time.
+        ahead = neighbours[min(i + _AHEAD, k - 1)]
+        for f in range(0, n_features, _LINE):
+            _prefetch(points, ahead, f)
         point = neighbours[i]
         total = 0.0
         for f in range(n_features):

@@ -15,7 +15,7 @@ from typing import Any
 
 from skysift.models.muygps.compiler import import_numba
 
-__all__ = ["LANES", "distance_tile", "elimination_tile"]
+__all__ = ["LANES", "distance_tile", "elimination_tile", "prefetch"]
 
 LANES = 8
 
@@ -151,6 +151,34 @@ def distance_tile(n_rows: int, n_columns: int) -> Any:
         return _types.void(a, x, i, j, n_features), generate
 
     return _extending.intrinsic(measure)
+
+
+def prefetch() -> Any:
+    """Return a compiled function that asks for a number to be fetched into the cache.
+
+    The function is ``f(x, row, column)`` for an array of shape (rows, columns); it changes nothing.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        x = context.make_array(signature.args[0])(context, builder, arguments[0])
+        row, column = _indices(context, builder, signature, arguments, skip=1)
+        strides = _cgutils.unpack_tuple(builder, x.strides)
+        offset = builder.add(builder.mul(row, strides[0]), builder.mul(column, strides[1]))
+        byte = _ir.IntType(8).as_pointer()
+        address = builder.inttoptr(
+            builder.add(builder.ptrtoint(x.data, _ir.IntType(64)), offset), byte
+        )
+        flag = _ir.IntType(32)
+        signature_of = _ir.FunctionType(_ir.VoidType(), [byte, flag, flag, flag])
+        function = _cgutils.get_or_insert_function(builder.module, signature_of, "llvm.prefetch.p0")
+        # To read; to be kept in all levels of the cache; data.
+        builder.call(function, [address, flag(0), flag(3), flag(1)])
+        return context.get_dummy_value()
+
+    def fetch(_context: Any, x: Any, row: Any, column: Any) -> Any:
+        return _types.void(x, row, column), generate
+
+    return _extending.intrinsic(fetch)
 
 
 def _index(value: int) -> Any:
