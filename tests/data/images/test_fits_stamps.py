@@ -7,6 +7,7 @@ from io import BytesIO
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.wcs import WCS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -115,6 +116,17 @@ def test_a_header_that_claims_a_terabyte_costs_nothing(make_stamp) -> None:
     assert only(data).code == "too-large"
 
 
+@pytest.mark.parametrize("kind", ["TPV", "SIP"])
+def test_the_middle_is_where_astropy_says(science_image, kind) -> None:
+    path = science_image(kind)
+    stamp = only(path.read_bytes())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        wcs = WCS(fits.getheader(path))
+    expected = wcs.all_pix2world([[149.5, 119.5]], 0)[0]
+    np.testing.assert_allclose([stamp.facts["ra"], stamp.facts["dec"]], expected, atol=1e-10)
+
+
 @settings(max_examples=150)
 @given(data=st.data())
 def test_damage_never_raises(make_stamp, data) -> None:
@@ -173,6 +185,8 @@ def test_real_cutouts_agree_with_astropy(mirror, tmp_path) -> None:
     order = [row[name] for name in read.images.identifiers]
     for ours, theirs in (("seeing", "seeing"), ("saturation", "saturate"), ("mjd", "obsmjd")):
         np.testing.assert_allclose(read.images.facts[ours], labels[theirs][order], rtol=1e-9)
+    for axis in ("ra", "dec"):  # TPV coordinates, to a thousandth of a pixel
+        np.testing.assert_allclose(read.images.facts[axis], labels[axis][order], atol=3e-7)
     np.testing.assert_allclose(read.images.pixels.max(axis=(1, 2)), labels["dmax"][order])
     np.testing.assert_allclose(read.images.facts["apcor1"], labels["apcor1"][order])
 

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from io import BytesIO
-from math import cos, isfinite, radians, sin
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from skysift.core.errors import ReadError
 from skysift.data.images.facts import FactValues, facts_of_cards
 from skysift.data.images.fits_bytes import FitsBytes
 from skysift.data.images.flags import StampFlag
+from skysift.data.images.header_position import linear_matrix, sky_position
 from skysift.data.images.limits import DEFAULT_LIMITS, Limits
 from skysift.data.images.stamp import Rejected, Stamp, StampError, require_sound
 from skysift.data.sky.fits_table import Cards, FitsHdu, walk_hdus
@@ -161,7 +162,7 @@ def _primary_stamp(
 ) -> Stamp:
     pixels = decode_image(primary, stream, limits)
     require_sound(pixels, limits)
-    facts, flags = _facts(primary.cards, None)
+    facts, flags = _facts(primary.cards, None, pixels.shape)
     psf = _psf(primary, others, stream, limits)
     return Stamp(identifier, source, pixels, facts, flags, _center(primary.cards), psf)
 
@@ -202,7 +203,7 @@ def _extension_stamps(
                 else decode_image(hdu, stream, limits)
             )
             require_sound(pixels, limits)
-            facts, flags = _facts(hdu.cards, primary.cards)
+            facts, flags = _facts(hdu.cards, primary.cards, pixels.shape)
             own_name = hdu.cards.text(NAME_KEYWORD) or name
             yield Stamp(own_name, where, pixels, facts, flags, _center(hdu.cards))
         except StampError as error:
@@ -231,14 +232,21 @@ def _center(cards: Cards) -> tuple[float, float] | None:
     return (y - 1, x - 1) if isfinite(y) and isfinite(x) else None
 
 
-def _facts(cards: Cards, primary: Cards | None) -> tuple[FactValues, StampFlag]:
+def _facts(
+    cards: Cards, primary: Cards | None, shape: tuple[int, ...]
+) -> tuple[FactValues, StampFlag]:
     facts, sound = facts_of_cards(cards, primary)
     flags = StampFlag.NONE if sound else StampFlag.BAD_CARD
     noted = cards.number(FLAG_KEYWORD)
     if isfinite(noted):  # of a cutout that we made
         flags |= StampFlag(int(noted)) & (StampFlag.PADDED | StampFlag.BLENDED)
     with suppress(ReadError):  # a card that cannot be read is no coordinate
-        return facts, flags | _wcs_flags(cards, facts)
+        of_wcs = _wcs_flags(cards, facts)
+        if not of_wcs and not ("ra" in facts and "dec" in facts):
+            middle = sky_position(cards, (shape[0] - 1) / 2, (shape[1] - 1) / 2)
+            if middle is not None:
+                facts["ra"], facts["dec"] = middle
+        return facts, flags | of_wcs
     return facts, flags | StampFlag.WRONG_WCS
 
 
@@ -247,7 +255,7 @@ def _wcs_flags(cards: Cards, facts: FactValues) -> StampFlag:
     if not cards.text("CTYPE1") or not cards.text("CTYPE2"):
         return StampFlag.NO_WCS
     values = [cards.number(name) for name in ("CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2")]
-    matrix = _matrix(cards)
+    matrix = linear_matrix(cards)
     determinant = matrix[0][0] * matrix[1][1] - matrix[0][1] * matrix[1][0]
     if not all(map(isfinite, [*values, determinant])):
         return StampFlag.WRONG_WCS
@@ -259,20 +267,3 @@ def _wcs_flags(cards: Cards, facts: FactValues) -> StampFlag:
     stated = facts.setdefault("pixel_scale", scale)
     agrees = isinstance(stated, float) and abs(stated / scale - 1) < _SCALE_TOLERANCE
     return StampFlag.NONE if agrees else StampFlag.WRONG_WCS
-
-
-def _matrix(cards: Cards) -> list[list[float]]:
-    """Return the matrix from pixels to degrees: CDi_j, or CDELTi times PCi_j or CROTA2."""
-    if any(cards.get(f"CD{i}_{j}") is not None for i in (1, 2) for j in (1, 2)):
-        return [[_or(cards, f"CD{i}_{j}", 0.0) for j in (1, 2)] for i in (1, 2)]
-    step = [_or(cards, f"CDELT{i}", 1.0) for i in (1, 2)]
-    turned = radians(_or(cards, "CROTA2", 0.0))
-    default = [[cos(turned), -sin(turned)], [sin(turned), cos(turned)]]
-    return [
-        [step[i - 1] * _or(cards, f"PC{i}_{j}", default[i - 1][j - 1]) for j in (1, 2)]
-        for i in (1, 2)
-    ]
-
-
-def _or(cards: Cards, keyword: str, default: float) -> float:
-    return default if cards.get(keyword) is None else cards.number(keyword)
