@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from skysift.core.errors import InputError
+from skysift.core.errors import InputError, UsageError
 from skysift.data.irf.analytic import AnalyticResponse
 from skysift.data.sky.event_list import Pointing
 from skysift.data.sky.tangent import TangentGrid
@@ -64,6 +64,7 @@ def test_the_report_tells_the_whole_story(finished):
         "Every method, the same photons",
         "Where is it?",
         "How faint may it be?",
+        "How wrong can it be?",
         "How many photons?",
         "Does it cry wolf?",
         "Two at once",
@@ -73,6 +74,28 @@ def test_the_report_tells_the_whole_story(finished):
         assert heading in text
     assert "On the real sky" not in text
     assert "nan" not in text.split("<main")[1].split("<svg")[0].lower()
+
+
+def test_only_the_studies_that_are_asked_for_are_made(tmp_path, monkeypatch):
+    truth, sizes = small_truth(), run.Sizes(10, 100, 12, 8, 4, 10, 5, 5, 5)
+    monkeypatch.setattr(run, "truth_setup", lambda _irf: truth)
+    monkeypatch.setattr(run.Sizes, "of", lambda _options: sizes)
+    options = EvaluateOptions(studies=("outliers",))
+    rng = np.random.default_rng(5)
+    result = run.evaluate_sky(options, tmp_path / "run", rng, command="skysift evaluate")
+    facts = read_run(tmp_path / "run").facts
+    assert facts["outliers"]["n"] == 8
+    assert not {"localisation", "counts", "pairs", "timing"} & set(facts)
+    assert list(result.rows) == []
+    text = result.page.read_text()
+    assert "How wrong can it be?" in text
+    assert "How faint may it be?" not in text
+
+
+def test_real_runs_cannot_be_studied_without_their_folder(tmp_path):
+    options = EvaluateOptions(studies=("hess",))
+    with pytest.raises(UsageError, match="none can be made"):
+        run.evaluate_sky(options, tmp_path / "run", np.random.default_rng(5), command="")
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ __all__ = [
     "METHODS",
     "NETWORK",
     "PUBLISHED",
+    "STUDIES",
     "CompareOptions",
     "EvaluateOptions",
     "PredictOptions",
@@ -34,6 +35,17 @@ NETWORK = "network"
 PUBLISHED = ("cnn-cleaner", "cnn-regressor")
 """The published networks: the place is theirs, all else the likelihood's."""
 METHODS = (*CLASSICAL, NETWORK, *PUBLISHED, "gammapy")
+STUDIES = (
+    "night",
+    "localisation",
+    "outliers",
+    "counts",
+    "pairs",
+    "false-alarms",
+    "robustness",
+    "timing",
+    "hess",
+)
 FITTED = ("likelihood-ratio", "matched-filter", NETWORK)
 """Methods that fit what they find, and so say what they expect of each pixel."""
 
@@ -148,7 +160,17 @@ class EvaluateOptions(Config):
     hess: str | None = Field(
         None, description="A folder with the H.E.S.S. test data release, to be searched as well."
     )
-    full: bool = Field(False, description="Sizes that settle percent-level questions: an hour.")
+    full: bool = Field(
+        False, description="Sizes that settle percent-level questions: hours; see --studies."
+    )
+    studies: tuple[str, ...] = Field(
+        STUDIES, description=f"Only these: {', '.join(STUDIES)}; repeatable."
+    )
+
+    @field_validator("studies")
+    @classmethod
+    def _known_studies(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(known_name("study", value, STUDIES) for value in values)
 
 
 class CompareOptions(Config):

@@ -50,8 +50,8 @@ def evaluate(
     """Evaluate the searches on simulated fields, and on real ones where they are given."""
     chosen = of_kind(EvaluateOptions, options)
     target = folder or _DEFAULT_FOLDER
-    evaluate_sky(chosen, target, rng, command=command, progress=progress, trials=model.trials)
-    return render(target)
+    run = evaluate_sky(chosen, target, rng, command=command, progress=progress, trials=model.trials)
+    return _terse(run)
 
 
 def compare(
@@ -111,9 +111,8 @@ def render(folder: Path) -> Run:
         If the run has no report.
     """
     record = read_run(folder)
-    if record.kind == "evaluate" and "localisation" in record.facts:
-        run = render_sky(folder)
-        return replace(run, rows=_narrow(run.rows))
+    if record.kind == "evaluate":
+        return _terse(render_sky(folder))
     if record.kind != "compare":
         raise UsageError(
             f"A run of the kind '{record.kind}' has no report.", "Its numbers are in run.json."
@@ -131,6 +130,10 @@ def render(folder: Path) -> Run:
     title = f"gamma-sky on simulated fields, {record.facts['truth']}"
     rows = _narrow(result_rows(record.facts))
     return Run(title, rows, (), page.write(folder / "report.html"))
+
+
+def _terse(run: Run) -> Run:
+    return replace(run, rows=_narrow(run.rows))
 
 
 def _narrow(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -161,5 +164,5 @@ def demo(folder: Path, *, seed: int, command: str, progress: Progress) -> Run:
     """Simulate a night with a new source, clean and locate it, and compare the methods."""
     trials = load_bundle(bundle_folder(_TASK)).trials
     rng = np.random.default_rng(seed)
-    evaluate_sky(_DEMO, folder, rng, command=command, progress=progress, trials=trials)
-    return render(folder)
+    run = evaluate_sky(_DEMO, folder, rng, command=command, progress=progress, trials=trials)
+    return _terse(run)

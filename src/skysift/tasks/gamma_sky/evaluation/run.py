@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from skysift.core.errors import UsageError
 from skysift.core.provenance import Provenance
 from skysift.core.task import Progress, Run, silent
 from skysift.data.irf.analytic import AnalyticResponse, ResponseParameters
@@ -155,6 +156,8 @@ def evaluate_sky(
     ------
     OutputError
         If the folder holds tables that no run wrote.
+    UsageError
+        If nothing can be studied.
     """
     check_run_folder(folder)
     inputs = [path for path in (options.irf,) if path is not None]
@@ -208,19 +211,26 @@ class _Studies:
 
     def plan(self) -> list[tuple[float, Callable[[Progress], StudyResult]]]:
         """Return the studies in order, each with its share of the time."""
-        plan: list[tuple[float, Callable[[Progress], StudyResult]]] = [
-            (1, self._night),
-            (40, self._localisation),
-            (3, self._outliers),
-            (15, self._counts),
-            (3, self._pairs),
-            (12, self._alarms),
-            (20, self._robustness),
-            (4, self._timing),
-            (4, self._method_timing),
+        wanted = self.options.studies
+        every: list[tuple[str, float, Callable[[Progress], StudyResult]]] = [
+            ("night", 1, self._night),
+            ("localisation", 40, self._localisation),
+            ("outliers", 3, self._outliers),
+            ("counts", 15, self._counts),
+            ("pairs", 3, self._pairs),
+            ("false-alarms", 12, self._alarms),
+            ("robustness", 20, self._robustness),
+            ("timing", 4, self._timing),
+            ("timing", 4, self._method_timing),
         ]
         if self.options.hess is not None:
-            plan.append((20, self._hess))
+            every.append(("hess", 20, self._hess))
+        plan = [(weight, study) for name, weight, study in every if name in wanted]
+        if not plan:
+            raise UsageError(
+                "Of the studies that were asked for none can be made.",
+                "Give the folder of the H.E.S.S. runs: --hess FOLDER.",
+            )
         return plan
 
     @property

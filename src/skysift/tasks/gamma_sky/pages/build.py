@@ -1,12 +1,19 @@
 """The report, put together from its sections."""
 
+from collections.abc import Callable
+
 from skysift.report import KeyNumber, Page
 from skysift.report.closing import add_how_to_repeat, provenance_facts
 from skysift.report.run_folder import RunRecord
 from skysift.tasks.gamma_sky.pages.counts import add_counts
 from skysift.tasks.gamma_sky.pages.hess import add_hess
 from skysift.tasks.gamma_sky.pages.night import add_night
-from skysift.tasks.gamma_sky.pages.precision import add_comparison, add_efficiency, add_precision
+from skysift.tasks.gamma_sky.pages.precision import (
+    add_comparison,
+    add_efficiency,
+    add_far,
+    add_precision,
+)
 from skysift.tasks.gamma_sky.pages.published import add_published, stored_costs
 from skysift.tasks.gamma_sky.pages.reading import (
     FREE,
@@ -22,6 +29,13 @@ from skysift.tasks.gamma_sky.pages.trust import add_false_alarms, add_pairs, add
 __all__ = ["evaluate_page"]
 
 _FAINT, _BRIGHT = 0.1, 1.0
+_SECTIONS: dict[str, Callable[[Page, Facts], None]] = {
+    "outliers": add_far,
+    "false_alarms": add_false_alarms,
+    "pairs": add_pairs,
+    "robustness": add_robustness,
+    "timing": add_speed,
+}
 
 
 def evaluate_page(record: RunRecord) -> Page:
@@ -30,7 +44,7 @@ def evaluate_page(record: RunRecord) -> Page:
     Parameters
     ----------
     record : RunRecord
-        Of `evaluate_sky`. The section on real runs is left out where there were none.
+        Of `evaluate_sky`. What was not studied has no section.
     """
     facts = record.facts
     low, high = facts["energies"]
@@ -40,16 +54,19 @@ def evaluate_page(record: RunRecord) -> Page:
         f"{facts['truth']}",
         provenance=provenance_facts(record),
     )
-    _add_opening(page, facts)
-    add_night(page, facts, record.table("night"))
-    add_comparison(page, facts)
-    add_precision(page, facts)
-    add_efficiency(page, facts)
-    add_counts(page, facts, record.table("counts"))
-    add_false_alarms(page, facts)
-    add_pairs(page, facts)
-    add_robustness(page, facts)
-    add_speed(page, facts)
+    if "localisation" in facts:
+        _add_opening(page, facts)
+    if "night" in facts:
+        add_night(page, facts, record.table("night"))
+    if "localisation" in facts:
+        add_comparison(page, facts)
+        add_precision(page, facts)
+        add_efficiency(page, facts)
+    if "counts" in facts:
+        add_counts(page, facts, record.table("counts"))
+    for study, add in _SECTIONS.items():
+        if study in facts:
+            add(page, facts)
     if "hess" in facts:
         windows = record.table("hess") if record.has_table("hess") else None
         add_hess(page, facts, windows)
@@ -92,7 +109,10 @@ def _add_opening(page: Page, facts: Facts) -> None:
                 "one false alarm in a hundred fields",
             )
         )
-    numbers += [_count_number(facts), _time_number(facts)]
+    if "counts" in facts:
+        numbers.append(_count_number(facts))
+    if "timing" in facts:
+        numbers.append(_time_number(facts))
     page.hero(" ".join(sentence for sentence in sentences if sentence), numbers)
 
 

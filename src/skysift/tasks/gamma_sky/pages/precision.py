@@ -21,7 +21,7 @@ from skysift.tasks.gamma_sky.pages.reading import (
 )
 from skysift.tasks.gamma_sky.pages.summary import methods_of, result_rows
 
-__all__ = ["add_comparison", "add_efficiency", "add_precision"]
+__all__ = ["add_comparison", "add_efficiency", "add_far", "add_precision"]
 
 _SHOWN = (KNOWN, FREE, "matched-filter, IRF-free", "smoothed-maximum", GAMMAPY)
 _FAINT = 0.1  # Crab
@@ -91,7 +91,6 @@ def add_precision(page: Page, facts: Facts) -> None:
     )
     _add_ellipses(section, rows, methods)
     _add_bound_table(section.details("Each method over the bound"), rows, [*methods, ORACLE])
-    _add_far(section, facts)
 
 
 def _curves(
@@ -173,7 +172,8 @@ def _add_bound_table(block: Block, rows: Sequence[Facts], methods: Sequence[str]
     )
 
 
-def _add_far(block: Block, facts: Facts) -> None:
+def add_far(page: Page, facts: Facts) -> None:
+    """Add the largest errors of bright sources anywhere on the sky."""
     study = facts["outliers"]
     worst = max(study["methods"], key=lambda row: row["outliers"])
     text = (
@@ -186,7 +186,8 @@ def _add_far(block: Block, facts: Facts) -> None:
         for row in study["methods"]
     )
     kind = "finding" if worst["outliers"] == 0 else "warning"
-    block.callout(kind, f"{text}{told}.", title="Far off")  # type: ignore[arg-type]
+    section = page.section("How wrong can it be?")
+    section.callout(kind, f"{text}{told}.", title="Far off")  # type: ignore[arg-type]
 
 
 def add_efficiency(page: Page, facts: Facts) -> None:

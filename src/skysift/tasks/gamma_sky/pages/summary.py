@@ -19,8 +19,10 @@ def result_rows(facts: Facts) -> list[dict[str, Any]]:
     Parameters
     ----------
     facts : mapping
-        Of a run.
+        Of a run. Without a comparison of methods there is no row.
     """
+    if "localisation" not in facts:
+        return []
     study = facts["localisation"]
     times = {row["method"]: row for row in facts.get("method_timing", {}).get("methods", [])}
     rows = []
