@@ -198,11 +198,14 @@ class FieldFits:
         counts: NDArray[np.float32],
         photons: Photons,
         background: BackgroundFit,
+        *,
         least: float,
+        margin: float,
     ) -> list[Found]:
         """Put one extended source in the place of several, or two points in that of a wide one.
 
-        The second of two points has to gain `least` over one alone.
+        The second of two points has to gain `least` over one alone, and both `margin` over a wide
+        one: where the point spread function is only supposed, its own tails look like a second.
         """
         merged = list(found)
         groups = groups_within(places_of(found), _LINKING)
@@ -222,7 +225,7 @@ class FieldFits:
             best = one_instead(near, density, point.spread, fits, rival)
             if len(pieces) == 1:
                 pair = self._pair(pieces[0], rest, photons, background, least)
-                merit = Rival(_gain(near, density, pair), _OF_A_POINT * len(pair)).merit
+                merit = Rival(_gain(near, density, pair), _OF_A_POINT * len(pair)).merit - margin
                 if merit > max(rival.merit, -np.inf if best is None else best.merit):
                     merged = [*rest, *pair]
                     continue

@@ -209,7 +209,9 @@ class SkySearch(FieldFits):
         if photons is not None and (len(found) > 1 or any(one.width > WIDE for one in found)):
             found, background = self._settled(self._simplified(found), counts, photons, background)
             needed = self._needed(found, level**2, photons, background)
-            merged = self._merged(needed, counts, photons, background, level**2)
+            least = level**2
+            margin = 0.0 if self.settings.psf_known else least
+            merged = self._merged(needed, counts, photons, background, least=least, margin=margin)
             if merged != found:
                 found, background = self._settled(merged, counts, photons, background)
             if any(one.extension > 0 for one in found):  # its parts may have hidden another source
