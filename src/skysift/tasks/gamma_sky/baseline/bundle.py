@@ -46,6 +46,7 @@ __all__ = [
     "networks_of",
     "read_networks",
     "save_published",
+    "weights_hash",
 ]
 
 TASK = "gamma-sky"
@@ -108,6 +109,11 @@ def networks_of(out: Path, variant: Variant) -> PublishedNetworks:
     graphs = _graphs(*read_networks(out, variant))
     settings = _Settings.of(variant, budget_of(out))
     return _networks(graphs[_CLEANER], graphs[_REGRESSOR], settings)
+
+
+def weights_hash(out: Path, variant: Variant) -> str:
+    """Return what tells the trained networks of a variant from others; errors as above."""
+    return hashlib.sha256(b"".join(_graphs(*read_networks(out, variant)).values())).hexdigest()
 
 
 def save_published(

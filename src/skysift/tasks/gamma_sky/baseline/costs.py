@@ -1,6 +1,6 @@
 """From answers on test maps to what each fault costs, with intervals from paired resampling."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysift.evaluate.intervals import Interval, wilson_interval
-from skysift.tasks.gamma_sky.baseline.contestants import Answer
 from skysift.tasks.gamma_sky.evaluation.study import as_facts
 
 __all__ = ["OUTLIER", "Answers", "cost_rows"]
@@ -50,13 +49,6 @@ class Answers:
     counts: FloatArray
     peak: FloatArray
     clean: FloatArray
-
-    @classmethod
-    def of(cls, answers: Sequence[Answer], clean: FloatArray) -> "Answers":
-        """Gather answers map by map."""
-        table = [(one.across, one.along, one.counts, one.peak) for one in answers]
-        across, along, counts, peak = np.array(table, dtype=np.float64).T
-        return cls(across, along, counts, peak, clean)
 
     def of_maps(self, rows: NDArray[np.int64]) -> "Answers":
         """Return the answers on some of the maps."""

@@ -7,47 +7,26 @@ a folder, and the methods that they are held against, for the source of each of 
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from skysift.core.files import write_atomic
 from skysift.models.sky.baseline.store import DESCRIPTION
-from skysift.models.sky.baseline.variants import Variant
-from skysift.tasks.gamma_sky.baseline.bundle import networks_of
-from skysift.tasks.gamma_sky.baseline.contestants import (
-    Answer,
-    Answering,
-    Network,
-    Scene,
-    classical,
-)
-from skysift.tasks.gamma_sky.baseline.costs import Answers, cost_rows
-from skysift.tasks.gamma_sky.baseline.maps import (
-    GRIDS,
-    MapSettings,
-    part_generator,
-    pixel_size_of,
-    plain_recipes,
-)
-from skysift.tasks.gamma_sky.baseline.training import (
-    FULL,
-    REGRESSOR,
-    budget_of,
-    folder_of,
-    trained_variants,
-)
-from skysift.tasks.gamma_sky.simulation.original import SIZES, original_datasets
+from skysift.models.sky.baseline.variants import COMPACT, Variant, ablation
+from skysift.tasks.gamma_sky.baseline.asking import ask
+from skysift.tasks.gamma_sky.baseline.bundle import networks_of, weights_hash
+from skysift.tasks.gamma_sky.baseline.contestants import Answering, Network, classical
+from skysift.tasks.gamma_sky.baseline.costs import cost_rows
+from skysift.tasks.gamma_sky.baseline.maps import MapSettings
+from skysift.tasks.gamma_sky.baseline.training import FULL, REGRESSOR, budget_of, folder_of
+from skysift.tasks.gamma_sky.simulation.original import SIZES
 
-__all__ = ["fault_costs", "main", "scenes"]
+__all__ = ["fault_costs", "main"]
 
 Progress = Callable[[float, str], None]
-
-_BATCH = 50
 
 
 def fault_costs(
@@ -56,6 +35,7 @@ def fault_costs(
     *,
     command: str,
     seed: int = 1,
+    keep: Path | None = None,
     progress: Progress = lambda _done, _what: None,
 ) -> dict[str, Any]:
     """Ask every method for the source of each test map, and say what each fault costs.
@@ -70,6 +50,8 @@ def fault_costs(
         For the record.
     seed : int
         Of the test maps and of the bootstrap; training has other random numbers of the same seed.
+    keep : Path, optional
+        Folder for the answers, so that a study that was stopped goes on; see `ask`.
     progress : callable
         Called with the share done and what is being done.
 
@@ -92,22 +74,15 @@ def fault_costs(
     settings = MapSettings(
         part="test", maps=n, seed=seed, array=budget.array, irf=budget.irf, pixels=budget.pixels
     )
-    kept: dict[str, list[Answer]] = {name: [] for name in methods}
-    truth = _Truth([], {grid: [] for grid in GRIDS})
-    for number, scene in enumerate(scenes(settings)):
-        for name, method in methods.items():
-            kept[name].append(method(scene))
-        truth.add(scene)
-        progress((number + 1) / n, "test maps")
-    rows = cost_rows(
-        {
-            name: Answers.of(answers, truth.counts(methods[name].grid))
-            for name, answers in kept.items()
-        },
-        np.array(truth.zenith),
-        np.random.default_rng([seed, n]),
-        reference=chosen[0].name,
+    answers, zenith = ask(
+        methods,
+        settings,
+        keep=keep,
+        identity={variant.name: weights_hash(networks, variant) for variant in chosen},
+        progress=progress,
     )
+    rows = cost_rows(answers, zenith, np.random.default_rng([seed, n]), reference=chosen[0].name)
+    names = {variant.name for variant in chosen}
     return {
         "command": command,
         "split": f"{n} test maps of the recipe, drawn apart from those of training and validation",
@@ -117,64 +92,17 @@ def fault_costs(
         "budget": budget.model_dump(mode="json"),
         "published": FULL.model_dump(mode="json"),
         "rows": [
-            {**row, "group": "network" if row["method"] in names_of(chosen) else "classical"}
-            for row in rows
+            {**row, "group": "network" if row["method"] in names else "classical"} for row in rows
         ],
     }
-
-
-def scenes(settings: MapSettings) -> Iterator[Scene]:
-    """Simulate test maps, on both grids, with their photons."""
-    batches = original_datasets(
-        settings.part,
-        settings.maps,
-        part_generator(settings),
-        settings.response(),
-        plain_recipes(settings.pixels),
-        batch_size=_BATCH,
-    )
-    for batch in batches:
-        for number, (field, events) in enumerate(
-            zip(batch[0].fields, batch[0].events, strict=True)
-        ):
-            pairs = dict(zip(GRIDS, batch, strict=True))
-            yield Scene(
-                field,
-                events,
-                {grid: one.noisy[number] for grid, one in pairs.items()},
-                {grid: one.clean[number] for grid, one in pairs.items()},
-                {grid: one.positions[number] for grid, one in pairs.items()},
-                pixel_size_of(settings.pixels),
-            )
-
-
-def names_of(variants: Sequence[Variant]) -> set[str]:
-    """Return the names of variants."""
-    return {variant.name for variant in variants}
 
 
 def _trained(networks: Path) -> list[Variant]:
     return [
         variant
-        for variant in trained_variants()
+        for variant in (*ablation(), COMPACT)
         if (folder_of(networks, REGRESSOR, variant) / DESCRIPTION).exists()
     ]
-
-
-@dataclass(frozen=True)
-class _Truth:
-    """What the answers are compared with, map by map."""
-
-    zenith: list[float]
-    clean: Mapping[str, list[float]]
-
-    def add(self, scene: Scene) -> None:
-        self.zenith.append(scene.field.zenith)
-        for grid in GRIDS:
-            self.clean[grid].append(scene.aperture_counts(scene.clean[grid], grid))
-
-    def counts(self, grid: str) -> NDArray[np.float64]:
-        return np.array(self.clean[grid])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -184,6 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("out", type=Path, help="JSON file to write")
     parser.add_argument("--maps", type=int, default=SIZES["test"])
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", type=Path, help="folder for the answers, to go on later")
     given = parser.parse_args(arguments)
     last = ""
 
@@ -200,7 +129,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         f"python -m {module}.training NETWORKS && python -m {module}.study NETWORKS OUT.json "
         f"--maps {given.maps} --seed {given.seed}"
     )
-    facts = fault_costs(given.networks, given.maps, command=command, seed=given.seed, progress=show)
+    facts = fault_costs(
+        given.networks,
+        given.maps,
+        command=command,
+        seed=given.seed,
+        keep=given.keep,
+        progress=show,
+    )
     write_atomic(given.out, json.dumps(facts, indent=1) + "\n")
     for row in facts["rows"]:
         error, kept = row["error68"], row["kept"]
