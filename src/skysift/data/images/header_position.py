@@ -6,7 +6,7 @@ coordinates with the distortions of survey images are a page of arithmetic: Cala
 Other projections are left to astropy, in :mod:`skysift.data.images.science_image`.
 """
 
-from math import atan2, cos, degrees, hypot, radians, sin
+from math import atan2, cos, degrees, hypot, isnan, radians, sin
 
 from skysift.data.sky.fits_table import Cards
 
@@ -107,4 +107,5 @@ def _deprojected(xi: float, eta: float, ra_0: float, dec_0: float) -> tuple[floa
 
 
 def _or(cards: Cards, keyword: str, default: float) -> float:
-    return default if cards.get(keyword) is None else cards.number(keyword)
+    value = cards.number(keyword)  # NaN if it is missing, the most frequent case, or no number
+    return default if isnan(value) and cards.get(keyword) is None else value
