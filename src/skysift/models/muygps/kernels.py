@@ -16,12 +16,27 @@ from numpy.typing import NDArray
 from skysift.core.errors import UnknownNameError, UsageError
 from skysift.models.muygps.smoothness import SmoothnessTable, smoothness_table
 
-__all__ = ["RBF", "Kernel", "Matern", "Profile", "kernel_from_state", "kernel_to_state"]
+__all__ = [
+    "MATERN_1_2",
+    "MATERN_3_2",
+    "MATERN_5_2",
+    "MATERN_TABLE",
+    "RBF",
+    "SQUARED_EXPONENTIAL",
+    "Kernel",
+    "Matern",
+    "Profile",
+    "inverse_length_scale",
+    "kernel_from_state",
+    "kernel_to_state",
+    "with_parameters",
+]
 
 Floats = NDArray[np.floating[Any]]
 LengthScale = float | tuple[float, ...]
 
 SQUARED_EXPONENTIAL, MATERN_1_2, MATERN_3_2, MATERN_5_2, MATERN_TABLE = range(5)
+"""The forms of a profile."""
 
 _CLOSED = {
     0.5: MATERN_1_2,

@@ -16,7 +16,7 @@ from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
 from scipy.special import gammaln, kve
 
-__all__ = ["COEFFICIENTS", "SmoothnessTable", "smoothness_table"]
+__all__ = ["BIAS", "COEFFICIENTS", "PIECE_BITS", "SHIFT", "SmoothnessTable", "smoothness_table"]
 
 COEFFICIENTS = 10
 
@@ -24,7 +24,11 @@ PIECE_BITS = 3
 """Pieces per factor of two, as a power of two: so many leading bits of the mantissa choose one."""
 
 SHIFT = 52 - PIECE_BITS
+"""By which the bits of a float64 are shifted to leave its exponent and the piece."""
+
 BIAS = 1023
+"""Of the exponent of a float64."""
+
 _LAST_OCTAVE = 10  # beyond x = 1024, e^-x is zero
 _TO_POWERS = np.stack(
     [
