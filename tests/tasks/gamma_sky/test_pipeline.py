@@ -106,6 +106,23 @@ def test_with_a_response_there_is_a_flux(field):
     assert found.table["flux"][0] == pytest.approx(1.0, abs=4 * (high - low) / 2)
 
 
+def test_a_stated_error_of_the_pointing_widens_the_ellipses(field):
+    plain = search_events(field, None, READING, PLAIN, TRIALS).table
+    options = PredictOptions(photometry=False, pointing_error=0.02)
+    wide = search_events(field, None, READING, options, TRIALS).table
+    expected = np.hypot(plain["err_major"], 0.02 * np.sqrt(-2 * np.log1p(-0.68)))
+    np.testing.assert_allclose(wide["err_major"], expected, rtol=1e-3)  # the plane is stretched
+    assert wide["err_systematic"].tolist() == [0.02] * len(wide)
+
+
+def test_the_highest_pixel_claims_no_significance(field):
+    options = PredictOptions(photometry=False, method="smoothed-maximum")
+    found = search_events(field, None, READING, options, TRIALS).table
+    assert len(found) == 1
+    assert np.isnan(found["significance"][0])
+    assert np.isnan(found["significance_post_trial"][0])
+
+
 @pytest.mark.parametrize("pointing", [(0.0, 90.0), (359.99, -89.9), (0.01, 0.0)])
 def test_everywhere_on_the_sky_is_the_same(pointing):
     where = Pointing(*pointing, 20.0)

@@ -341,8 +341,8 @@ class SmoothedMaximum:
             float("nan"),
             float("nan"),
             float("nan"),
-            1.0,
-            1.0,
+            float("nan"),
+            1.0,  # every field has a highest pixel
             unknown,
         )
         nothing = BackgroundFit(np.zeros_like(counts), unknown, unknown, np.zeros(2), 0)

@@ -132,6 +132,13 @@ class PredictOptions(Config):
         None, description="Also write the cleaned map: a FITS file; one per window."
     )
     regions: str | None = Field(None, description="Also write DS9 regions: a .reg file.")
+    pointing_error: float = Field(
+        0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Standard deviation of the pointing in each coordinate [deg], "
+        "added to the ellipses; e.g. 0.002 for 7 arc seconds.",
+    )
     photometry: bool = Field(
         True, description="Measure Li & Ma significances beside the fitted ones."
     )

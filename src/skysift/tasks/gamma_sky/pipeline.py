@@ -212,6 +212,7 @@ def search_events(
         setting,
         photometry=photometry,
         crab_counts=_crab_counts(method, result.candidates, events.livetime, response),
+        systematic=options.pointing_error,
     )
     return Searched(chosen, counts, result, table, method)
 
