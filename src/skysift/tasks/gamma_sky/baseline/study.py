@@ -21,6 +21,7 @@ from skysift.tasks.gamma_sky.baseline.bundle import networks_of, weights_hash
 from skysift.tasks.gamma_sky.baseline.contestants import Answering, Network, classical
 from skysift.tasks.gamma_sky.baseline.costs import cost_rows
 from skysift.tasks.gamma_sky.baseline.maps import MapSettings
+from skysift.tasks.gamma_sky.baseline.table import markdown_of, put_into
 from skysift.tasks.gamma_sky.baseline.training import FULL, REGRESSOR, budget_of, folder_of
 from skysift.tasks.gamma_sky.simulation.original import SIZES
 
@@ -113,6 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--maps", type=int, default=SIZES["test"])
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", type=Path, help="folder for the answers, to go on later")
+    parser.add_argument("--docs", type=Path, help="page to put the tables into")
     given = parser.parse_args(arguments)
     last = ""
 
@@ -138,6 +140,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         progress=show,
     )
     write_atomic(given.out, json.dumps(facts, indent=1) + "\n")
+    if given.docs is not None:
+        put_into(given.docs, markdown_of(facts))
     for row in facts["rows"]:
         error, kept = row["error68"], row["kept"]
         told = "" if kept is None else f", counts kept {kept['value']:.3f}"
