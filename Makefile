@@ -41,6 +41,8 @@ bench: $(TEST_ENV)/.ready
 	@$(TEST_ENV)/bin/python benchmarks/gamma_sky.py
 	@$(TEST_ENV)/bin/python benchmarks/gamma_sky_cleaner.py
 	@$(TEST_ENV)/bin/python benchmarks/gamma_sky_read.py
+	@$(TEST_ENV)/bin/python benchmarks/muygps.py
+	@$(TEST_ENV)/bin/python benchmarks/streaks.py
 
 $(DEMO_ENV)/.ready: pyproject.toml constraints.txt
 	@$(call new_environment,$(DEMO_ENV))
