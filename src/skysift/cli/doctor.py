@@ -20,6 +20,8 @@ _EXTRAS = {
     "gamma": ("gammapy",),
     "solar": ("sunpy",),
     "train": ("torch", "onnx"),
+    "fast": ("numba", "faiss"),
+    "catalogs": ("pyvo",),
     "stream": ("confluent_kafka", "fastavro"),
     "serve": ("fastapi", "uvicorn"),
     "dask": ("dask", "distributed"),
