@@ -1,0 +1,1 @@
+"""star-galaxy: stars from galaxies by cutouts of survey images."""

@@ -1,0 +1,225 @@
+"""The jobs of star-galaxy that end in a report: evaluate, explore, audit, compare."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skysift.core.provenance import Provenance
+from skysift.core.results import Evaluation
+from skysift.core.task import Progress, Run
+from skysift.data.contract import Checked
+from skysift.data.table import FeatureTable
+from skysift.evaluate.audit import audit as audit_table
+from skysift.preprocess.images.photometry import aperture_magnitude
+from skysift.preprocess.images.shapes import ShapeFeatures
+from skysift.report.run_folder import RunRecord, read_run, write_run
+from skysift.tasks.star_galaxy.comparison import add_model, cross_validate
+from skysift.tasks.star_galaxy.evaluation import evaluate as evaluate_rows
+from skysift.tasks.star_galaxy.evaluation import metric_rows
+from skysift.tasks.star_galaxy.gallery import most_confident_errors
+from skysift.tasks.star_galaxy.model import TASK, StarGalaxyModel
+from skysift.tasks.star_galaxy.options import CompareOptions, ReadOptions
+from skysift.tasks.star_galaxy.pages import compare_page, evaluate_page, explore_page, result_rows
+from skysift.tasks.star_galaxy.reader import CLASSES, Cutouts, read_cutouts
+from skysift.tasks.star_galaxy.scoring import Scored
+
+__all__ = ["audit", "compare", "evaluate", "evaluate_files", "explore", "render"]
+
+_CLASSES = (CLASSES[1], CLASSES[0])
+
+
+def evaluate(
+    cutouts: Cutouts, model: StarGalaxyModel, rng: np.random.Generator, *, split: str
+) -> Evaluation:
+    """Measure a model on labelled cutouts that it has not been trained on."""
+    probability, _ = model.probability(cutouts.images)
+    return evaluate_rows(
+        cutouts.is_galaxy,
+        probability,
+        model.ambiguous(probability),
+        aperture_magnitude(cutouts.images),
+        cutouts.groups,
+        rng=rng,
+        model=model.name,
+        data=cutouts.name,
+        split=split,
+    )
+
+
+def evaluate_files(
+    paths: Sequence[Path],
+    options: ReadOptions,
+    model: StarGalaxyModel,
+    folder: Path | None,
+    rng: np.random.Generator,
+    *,
+    command: str,
+) -> Run:
+    """Evaluate a model on files; with a folder, write the report there."""
+    provenance = Provenance.start(command, inputs=paths, config=options.model_dump(mode="json"))
+    cutouts = read_cutouts(paths, options)
+    evaluation = evaluate(cutouts, model, rng, split=cutouts.split)
+    notes = (*_contract_notes(cutouts.checked), *_warnings(cutouts, model))
+    page = None
+    if folder is not None:
+        scored = add_model(Scored.start(cutouts), cutouts, model, "bundle")
+        facts = _facts(scored, cutouts, model.name, notes)
+        record = _record(folder, "evaluate", facts, provenance)
+        write_run(record, {"scores": scored.to_table()})
+        page = evaluate_page(record).write(folder / "report.html")
+    title = f"{model.name} bundle on {cutouts.name}, {cutouts.split}: {len(cutouts):,} cutouts"
+    return Run(title, metric_rows(evaluation), notes, page)
+
+
+def explore(
+    paths: Sequence[Path],
+    options: ReadOptions,
+    folder: Path,
+    rng: np.random.Generator,
+    *,
+    command: str,
+    progress: Progress,
+) -> Run:
+    """Describe labelled cutouts and write the report."""
+    provenance = Provenance.start(command, inputs=paths, config=options.model_dump(mode="json"))
+    cutouts = read_cutouts(paths, options)
+    progress(0.3, "measure shapes")
+    table = _feature_table(cutouts)
+    progress(0.5, "audit")
+    findings = _audit(cutouts, table, rng)
+    notes = _contract_notes(cutouts.checked)
+    record = _record(folder, "explore", {"audit": findings, "notes": notes}, provenance)
+    write_run(record, {"objects": table.with_columns({"is_galaxy": cutouts.is_galaxy})})
+    page = explore_page(record).write(folder / "report.html")
+    title = f"{cutouts.name}: {len(cutouts):,} cutouts, {cutouts.is_galaxy.mean():.1%} galaxies"
+    return Run(title, _finding_rows(findings), notes, page)
+
+
+def audit(paths: Sequence[Path], options: ReadOptions, rng: np.random.Generator) -> Run:
+    """Search labelled cutouts for duplicates and for what reveals the class."""
+    cutouts = read_cutouts(paths, options)
+    findings = _audit(cutouts, _feature_table(cutouts), rng)
+    copies = len(cutouts) - len(np.unique(cutouts.groups))
+    told = (
+        f"{copies:,} cutouts show an object that another cutout shows; every split of this task "
+        "keeps them together."
+    )
+    notes = (told, *findings.get("notes", ()))
+    title = f"Audit of {cutouts.name}: {len(cutouts):,} cutouts"
+    return Run(title, _finding_rows(findings), notes)
+
+
+def compare(
+    cutouts: Cutouts,
+    options: CompareOptions,
+    folder: Path,
+    *,
+    seed: int,
+    provenance: Provenance,
+    progress: Progress,
+    note: str = "",
+) -> Run:
+    """Score several models on the same objects by cross-validation and write the report."""
+    scored = cross_validate(
+        cutouts,
+        options,
+        seed=seed,
+        progress=lambda fraction, what: progress(0.9 * fraction, what),
+    )
+    given = (note,) if note else ()
+    facts = _facts(
+        scored, cutouts.distinct(), _reference(scored), (*given, *_contract_notes(cutouts.checked))
+    )
+    if note:
+        facts["warning"] = note
+    write_run(_record(folder, "compare", facts, provenance), {"scores": scored.to_table()})
+    progress(0.9, "report")
+    return render(folder)
+
+
+def render(folder: Path) -> Run:
+    """Write the report of an earlier run again from its stored results."""
+    record = read_run(folder)
+    draw = {"compare": compare_page, "evaluate": evaluate_page, "explore": explore_page}
+    page = draw[record.kind](record).write(folder / "report.html")
+    notes = tuple(record.facts.get("notes", ()))
+    if record.kind == "explore":
+        return Run(record.kind, _finding_rows(record.facts["audit"]), notes, page)
+    scored = Scored.from_run(record)
+    title = f"{scored.data}, {scored.split}: {len(scored.is_galaxy):,} objects"
+    return Run(title, result_rows(scored), notes, page)
+
+
+def _facts(
+    scored: Scored, cutouts: Cutouts, reference: str, notes: Sequence[str]
+) -> dict[str, Any]:
+    return {
+        "scores": scored.to_facts(),
+        "reference": reference,
+        "errors": most_confident_errors(scored, cutouts.images, reference),
+        "notes": list(notes),
+    }
+
+
+def _reference(scored: Scored) -> str:
+    """Return the model that the report is about: the default, or the best one that is there."""
+    for name in ("blend", "random-forest", "extra-trees"):
+        if name in scored.contestants:
+            return name
+    return next(iter(scored.contestants))
+
+
+def _record(folder: Path, kind: str, facts: Mapping[str, Any], provenance: Provenance) -> RunRecord:
+    return RunRecord(folder, TASK, kind, facts, provenance.finish().to_dict())
+
+
+def _feature_table(cutouts: Cutouts) -> FeatureTable:
+    shapes = ShapeFeatures().table(cutouts.images)
+    return shapes.with_columns(
+        {"magnitude": aperture_magnitude(cutouts.images)}, units={"magnitude": "mag"}
+    )
+
+
+def _audit(cutouts: Cutouts, table: FeatureTable, rng: np.random.Generator) -> dict[str, Any]:
+    report = audit_table(
+        table, cutouts.is_galaxy, classes=_CLASSES, groups=_exposures(cutouts), rng=rng
+    )
+    return report.to_dict()
+
+
+def _exposures(cutouts: Cutouts) -> Any:
+    """Return the exposures, or nothing where a cutout does not tell its own."""
+    known = cutouts.images.facts["image"].astype(np.str_) != ""
+    return cutouts.exposures() if known.all() else None
+
+
+def _finding_rows(findings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {
+            "severity": finding["severity"],
+            "finding": finding["title"],
+            "galaxies": finding["n_signal"],
+            "stars": finding["n_background"],
+            "advice": finding["advice"],
+        }
+        for finding in findings["findings"]
+    ]
+
+
+def _contract_notes(checked: Checked) -> tuple[str, ...]:
+    counts = ", ".join(f"{number:,} {verdict}" for verdict, number in checked.counts.items())
+    found = (f"{len(item.rows):,} cutouts: {item.message}." for item in checked.findings)
+    return (f"Input contract: {counts}.", *found)
+
+
+def _warnings(cutouts: Cutouts, model: StarGalaxyModel) -> tuple[str, ...]:
+    """Warn where the model has seen the cutouts that it is measured on."""
+    if cutouts.name != model.training.data:
+        return ()
+    warning = (
+        "Warning: the bundle was trained on these cutouts, so these numbers flatter it. For honest "
+        "ones see skysift compare, which cross-validates."
+    )
+    return (warning,)

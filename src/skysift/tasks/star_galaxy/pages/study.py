@@ -1,0 +1,116 @@
+"""What the pages tell of: every model measured on the same objects, with a fixed bootstrap."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from skysift.core.results import Evaluation, Metric
+from skysift.tasks.star_galaxy.evaluation import CONTAMINATION, FAINT, evaluate
+from skysift.tasks.star_galaxy.scoring import Scored
+
+__all__ = ["CLASSES", "SEED", "Study", "result_rows"]
+
+CLASSES = ("galaxy", "star")
+SEED = 20210503
+"""Of the bootstrap of the report, so that the same run gives the same page."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """Several models on the same objects.
+
+    Parameters
+    ----------
+    scored : Scored
+        What they said.
+    reference : str
+        The model that the page is about.
+    """
+
+    scored: Scored
+    reference: str
+
+    @cached_property
+    def evaluations(self) -> Mapping[str, Evaluation]:
+        """Every model measured, by name."""
+        scored = self.scored
+        return {
+            name: evaluate(
+                scored.is_galaxy,
+                scored.probability[name],
+                scored.ambiguous[name],
+                scored.magnitude,
+                scored.groups,
+                rng=np.random.default_rng(SEED),
+                model=name,
+                data=scored.data,
+                split=scored.split,
+            )
+            for name in scored.contestants
+        }
+
+    def metric(self, name: str, metric: str) -> Metric:
+        """Return a metric of a model."""
+        return self.evaluations[name][metric]
+
+    def has(self, metric: str) -> bool:
+        """Tell whether a metric is defined on these objects."""
+        return any(found.name == metric for found in self.evaluations[self.reference].metrics)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What people call the models."""
+        return {name: one.title for name, one in self.scored.contestants.items()}
+
+    @property
+    def label(self) -> str:
+        """What people call the model that the page is about."""
+        return self.labels[self.reference]
+
+    def by_log_loss(self) -> list[str]:
+        """Return the names of the models, the best first."""
+        return sorted(self.evaluations, key=lambda name: self.metric(name, "log_loss").value)
+
+    @property
+    def rows(self) -> str:
+        """What the objects are, in words."""
+        return f"{self.scored.data}, {self.scored.split}: {len(self.scored.is_galaxy):,} objects"
+
+
+def result_rows(scored: Scored) -> list[dict[str, Any]]:
+    """Return one row for each model, the best log loss first, values with their limits.
+
+    Parameters
+    ----------
+    scored : Scored
+        What the models said.
+    """
+    study = Study(scored, next(iter(scored.contestants)))
+    shown = {
+        "accuracy": "accuracy",
+        "auc": "auc",
+        "log_loss": "log_loss",
+        "ece": "ece",
+        "completeness": f"star_completeness@{CONTAMINATION:g}",
+        "unambiguous": "accuracy_unambiguous",
+        "ambiguous": "ambiguous",
+        "faint_error": f"error@i>{FAINT:g}",
+    }
+    rows = []
+    for name in study.by_log_loss():
+        row: dict[str, Any] = {"model": study.labels[name], "name": name}
+        for column, metric in shown.items():
+            if not study.has(metric):
+                continue
+            found = study.metric(name, metric)
+            row[column] = _rounded(found.value)
+            row[f"{column}_low"], row[f"{column}_high"] = _rounded(found.low), _rounded(found.high)
+        rows.append(row)
+    return rows
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None or not np.isfinite(value) else round(float(value), 4)

@@ -1,0 +1,169 @@
+"""Probabilities for cutouts without labels: in memory, and from files to a file, batch by batch."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from skysift.core.provenance import Provenance
+from skysift.core.task import Progress
+from skysift.data.images.flags import StampFlag
+from skysift.data.images.image_set import ImageSet
+from skysift.data.images.readers import ReadImages, iter_images
+from skysift.data.io import check_writable, open_writer
+from skysift.data.table import FeatureTable
+from skysift.evaluate.purity import prior_shift
+from skysift.tasks.star_galaxy.model import StarGalaxyModel
+from skysift.tasks.star_galaxy.options import PredictOptions, ReadOptions
+from skysift.tasks.star_galaxy.reader import Catalogue, cutout_of
+
+__all__ = ["predict_files", "predict_images"]
+
+_DESCRIPTIONS = {
+    "file": "name of the cutout, or of the alert",
+    "ra": "right ascension of the target",
+    "dec": "declination of the target",
+    "p_galaxy": "probability of being a galaxy, at the prior of the provenance",
+    "p_galaxy_err": "standard deviation over the members of the model, or of its posterior",
+    "ambiguous": "whether the class is left open",
+    "flags": "what the input contract found, empty if nothing",
+    "bundle": "hash of the model",
+}
+_UNITS = {"ra": "deg", "dec": "deg"}
+
+
+def predict_images(
+    images: ImageSet, model: StarGalaxyModel, options: PredictOptions
+) -> FeatureTable:
+    """Return one row for each cutout: name, position, probability, error, ambiguity, flags, bundle.
+
+    Parameters
+    ----------
+    images : ImageSet
+        n cutouts.
+    model : StarGalaxyModel
+        What predicts.
+    options : PredictOptions
+        The prior of the sample.
+
+    Notes
+    -----
+    A cutout of an image that the survey calls unusable is predicted all the same, but ambiguous
+    whatever the probability.
+    """
+    probability, error = model.probability(images)
+    ambiguous = model.ambiguous(probability)
+    if options.prior is not None:
+        # The derivative of the map carries the error over to the new prior.
+        odds = options.prior * (1 - model.prior) / (model.prior * (1 - options.prior))
+        error = error * odds / (1 + (odds - 1) * probability) ** 2
+        probability = prior_shift(probability, prior=model.prior, new_prior=options.prior)
+        ambiguous = model.ambiguous(probability)
+    doubtful = images.has(StampFlag.BAD_IMAGE)
+    return FeatureTable.from_columns(
+        {
+            "file": images.identifiers,
+            "ra": images.facts["ra"],
+            "dec": images.facts["dec"],
+            "p_galaxy": probability,
+            "p_galaxy_err": error,
+            "ambiguous": ambiguous | doubtful,
+            "flags": np.array(images.flag_texts(), dtype=np.str_),
+            "bundle": np.full(len(images), model.bundle.hash if model.bundle else "", np.str_),
+        },
+        units=_UNITS,
+        descriptions=_DESCRIPTIONS,
+    )
+
+
+def predict_files(
+    paths: Sequence[Path],
+    out: Path,
+    model: StarGalaxyModel,
+    read_options: ReadOptions,
+    options: PredictOptions,
+    *,
+    provenance: Provenance,
+    progress: Progress,
+) -> Mapping[str, int]:
+    """Predict batch by batch; the output appears whole, or not at all.
+
+    A catalogue's columns come before those of the prediction. What gave no cutout has a row of its
+    own, without a probability and with the reason in its flags.
+
+    Returns
+    -------
+    mapping of str to int
+        Numbers of rows: accepted, repaired, rejected.
+    """
+    check_writable(out, inputs=paths)
+    catalogue = None
+    if read_options.catalogue is not None:
+        catalogue = Catalogue.read(Path(read_options.catalogue))
+    counts = {"accepted": 0, "repaired": 0, "rejected": 0}
+    done = 0
+    with open_writer(out, provenance=_provenance(provenance, model, options)) as writer:
+        for number, path in enumerate(paths):
+            cutout = cutout_of(read_options)
+            for batch in iter_images([path], cutout=cutout, batch=options.batch):
+                answer = _of_batch(batch, model, options)
+                writer.write(answer if catalogue is None else _joined(catalogue, answer))
+                for verdict, rows in batch.checked.counts.items():
+                    counts[verdict] += rows
+                done += len(answer)
+                progress(number / len(paths), f"{done:,} cutouts")
+    return counts
+
+
+def _of_batch(batch: ReadImages, model: StarGalaxyModel, options: PredictOptions) -> FeatureTable:
+    """Return one row for each that was read, usable or not, in the order of reading."""
+    answer = predict_images(batch.images, model, options)
+    usable = batch.checked.usable
+    if usable.all():
+        return answer
+    table = batch.checked.table
+    rows = pa.array(np.cumsum(usable) - 1, mask=~usable)
+    whole = FeatureTable(answer.arrow.take(rows))
+    refused = {
+        "file": table["identifier"],
+        "ambiguous": np.ones(len(table), dtype=bool),
+        "flags": table["code"],
+        "bundle": np.full(len(table), model.bundle.hash if model.bundle else "", np.str_),
+    }
+    columns = []
+    for field in answer.arrow.schema:
+        column = whole.arrow.column(field.name).combine_chunks()
+        given = pa.array(refused[field.name].tolist()) if field.name in refused else np.nan
+        columns.append(pc.if_else(pa.array(usable), column, given))
+    return FeatureTable(pa.Table.from_arrays(columns, schema=answer.arrow.schema))
+
+
+def _joined(catalogue: Catalogue, answer: FeatureTable) -> FeatureTable:
+    """Return the catalogue's columns, then those of the answer that it does not have."""
+    table = catalogue.columns(answer["file"].tolist())
+    arrow = table.arrow
+    for field, column in zip(answer.arrow.schema, answer.arrow.columns, strict=True):
+        where = arrow.schema.get_field_index(field.name)
+        if where >= 0 and field.name in {"ra", "dec"}:
+            continue  # the catalogue knows the position better than the header
+        arrow = (
+            arrow.append_column(field, column)
+            if where < 0
+            else arrow.set_column(where, field, column)
+        )
+    return FeatureTable(arrow)
+
+
+def _provenance(
+    provenance: Provenance, model: StarGalaxyModel, options: PredictOptions
+) -> dict[str, Any]:
+    return {
+        **provenance.finish().to_dict(),
+        "positive_class": "galaxy",
+        "prior": model.prior if options.prior is None else options.prior,
+        "ambiguous_above": model.doubt,
+        "operating_points": [point.model_dump() for point in model.operating_points],
+    }

@@ -1,0 +1,234 @@
+"""From files to labelled cutouts: read, checked, joined with a catalogue, grouped by object."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skysift.core.errors import ContractError, InputError, ReadError
+from skysift.core.files import sha256_of_file
+from skysift.data.contract import Checked
+from skysift.data.images.alerts import Cutout
+from skysift.data.images.groups import exposure_groups, object_groups
+from skysift.data.images.image_set import ImageSet
+from skysift.data.images.readers import read_images
+from skysift.data.io import read_table
+from skysift.data.registry import list_datasets
+from skysift.data.table import FeatureTable
+from skysift.tasks.star_galaxy.options import ReadOptions
+
+__all__ = ["CLASSES", "Catalogue", "Cutouts", "cutout_of", "read_cutouts"]
+
+CLASSES = ("star", "galaxy")
+"""Background and signal, in the order of the model's outputs."""
+
+_KEYS = ("file", "identifier", "id")
+_LABEL = "label"
+_TABLES = (".csv", ".ecsv", ".vot", ".xml")
+
+
+class Catalogue:
+    """A table with one row for each object, found by the names of their cutouts.
+
+    Parameters
+    ----------
+    table : FeatureTable
+        With a column ``file``, ``identifier`` or ``id``.
+
+    Raises
+    ------
+    ContractError
+        If there is no such column, or two rows have the same name.
+    """
+
+    def __init__(self, table: FeatureTable) -> None:
+        key = next((name for name in _KEYS if name in table), None)
+        if key is None:
+            raise ContractError(
+                f"The catalogue has no column {', '.join(_KEYS[:-1])} or {_KEYS[-1]}.",
+                "Add one with the names of the cutouts.",
+            )
+        self.table = table
+        self._row = {_stem(str(name)): row for row, name in enumerate(table[key])}
+        if len(self._row) < len(table):
+            raise ContractError(
+                f"Two rows of the catalogue have the same {key}.", "Give each cutout one row."
+            )
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a table file; a Parquet table of cutouts may be its own catalogue."""
+        return cls(read_table(path))
+
+    def rows(self, identifiers: Sequence[str]) -> NDArray[np.int64]:
+        """Return the row of each cutout, -1 for one that the catalogue does not know."""
+        found = [self._row.get(_stem(str(name)), -1) for name in identifiers]
+        return np.array(found, dtype=np.int64)
+
+    def columns(self, identifiers: Sequence[str]) -> FeatureTable:
+        """Return the columns for these cutouts, null where the catalogue does not know one."""
+        import pyarrow as pa  # noqa: PLC0415  # for this alone
+
+        rows = self.rows(identifiers)
+        return FeatureTable(self.table.arrow.take(pa.array(rows, mask=rows < 0)))
+
+
+@dataclass(frozen=True)
+class Cutouts:
+    """Labelled cutouts after their input contract, in memory.
+
+    Parameters
+    ----------
+    images : ImageSet
+        The cutouts.
+    is_galaxy : array of bool, shape (n,)
+        The truth.
+    groups : array of int, shape (n,)
+        Equal for cutouts of one object, e.g. duplicates.
+    checked : Checked
+        All that was read, and what was found.
+    name : str
+        Name of the data.
+    split : str
+        Which of them these are.
+    """
+
+    images: ImageSet
+    is_galaxy: NDArray[np.bool_]
+    groups: NDArray[np.int64]
+    checked: Checked
+    name: str
+    split: str
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def take(self, rows: NDArray[Any], split: str) -> Self:
+        """Return some of the cutouts, chosen by a mask or by numbers."""
+        return replace(
+            self,
+            images=self.images.take(rows),
+            is_galaxy=self.is_galaxy[rows],
+            groups=self.groups[rows],
+            split=split,
+        )
+
+    def distinct(self) -> Self:
+        """Return each object once: the first of its cutouts."""
+        _, first = np.unique(self.groups, return_index=True)
+        return self.take(np.sort(first), f"{self.split}, distinct")
+
+    def exposures(self) -> NDArray[np.int64]:
+        """Return groups of objects that share an exposure, shape (n,)."""
+        return exposure_groups(self.images, by="image")
+
+
+def cutout_of(options: ReadOptions) -> Cutout:
+    """Return which cutout of an alert is asked for."""
+    return Cutout.TEMPLATE if options.cutout == "template" else Cutout.SCIENCE
+
+
+def read_cutouts(paths: Sequence[Path], options: ReadOptions) -> Cutouts:
+    """Read labelled cutouts into memory.
+
+    The label of each comes from the catalogue; without one, from a table among the paths, from a
+    column ``label`` of a Parquet table of cutouts, or from file names that begin with ``star`` or
+    ``galaxy``.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        FITS files, tar archives of them, Avro, Parquet; also a table with the labels.
+    options : ReadOptions
+        The catalogue, and which cutout of an alert.
+
+    Raises
+    ------
+    InputError
+        If nothing can be read, a label is missing or unknown, or only one class is there.
+    """
+    tables = [path for path in paths if path.name.lower().endswith(_TABLES)]
+    files = [path for path in paths if path not in tables]
+    if options.catalogue is not None:
+        tables = [Path(options.catalogue)]
+    read = read_images(files, cutout=cutout_of(options))
+    images = read.images
+    is_galaxy = _labels(images, files, tables)
+    if len(set(is_galaxy.tolist())) < len(CLASSES):
+        raise InputError("All cutouts are of one class.", "Give stars and galaxies.", path=paths[0])
+    return Cutouts(
+        images=images,
+        is_galaxy=is_galaxy,
+        groups=object_groups(images),
+        checked=read.checked,
+        name=_name(files),
+        split="all cutouts",
+    )
+
+
+def _labels(images: ImageSet, files: Sequence[Path], tables: Sequence[Path]) -> NDArray[np.bool_]:
+    names = [str(name) for name in images.identifiers]
+    known: dict[str, str] = {}
+    for path in [*tables, *(p for p in files if p.suffix.lower() == ".parquet")]:
+        catalogue = Catalogue.read(path)
+        if _LABEL not in catalogue.table:
+            if path in tables:
+                raise ContractError(
+                    f"The catalogue has no column {_LABEL}.",
+                    "Add one that says star or galaxy.",
+                    path=path,
+                )
+            continue
+        labels = catalogue.table[_LABEL]
+        rows = catalogue.rows(names)
+        known |= {
+            name: str(labels[row]).strip().lower()
+            for name, row in zip(names, rows, strict=True)
+            if row >= 0
+        }
+    given = [known.get(name, "" if tables else _class_in(name)) for name in names]
+    return np.array([_is_galaxy(label, name) for label, name in zip(given, names, strict=True)])
+
+
+def _class_in(name: str) -> str:
+    return next((word for word in CLASSES if _stem(name).lower().startswith(word)), "")
+
+
+def _is_galaxy(label: str, name: str) -> bool:
+    if label not in CLASSES:
+        found = f"the label '{label}'" if label else "no label"
+        raise ReadError(
+            f"The cutout {name} has {found}.",
+            "Give --catalogue with a column label, star or galaxy, for each cutout.",
+        )
+    return label == CLASSES[1]
+
+
+def _stem(name: str) -> str:
+    """Return a name without folder and without the suffixes of files of cutouts."""
+    stem = PurePosixPath(name).name
+    for suffix in (".gz", ".fz", ".fits", ".fit"):
+        stem = stem.removesuffix(suffix)
+    return stem
+
+
+def _name(files: Sequence[Path]) -> str:
+    """Return the name of registered data whose bytes these are, else the names of the files."""
+    known = {
+        file.sha256: info.title.partition(":")[0]
+        for info in list_datasets()
+        if "star-galaxy" in info.tasks
+        for file in info.files
+    }
+    sizes = {
+        file.bytes for info in list_datasets() if "star-galaxy" in info.tasks for file in info.files
+    }
+    for path in files:
+        if path.is_file() and path.stat().st_size in sizes:
+            title = known.get(sha256_of_file(path))
+            if title is not None:
+                return title
+    return " + ".join(path.name for path in files)

@@ -1,0 +1,121 @@
+"""What a model sees of a cutout: shapes, or pixels in several forms, or one number.
+
+Each representation treats a cutout by itself, so that nothing leaks from one to another; what has
+to be learned from many, such as extremes or scales, is learned by the model from its training rows.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skysift.data.images.image_set import ImageSet
+from skysift.preprocess.images.photometry import aperture_magnitude
+from skysift.preprocess.images.seeing_match import SeeingMatcher
+from skysift.preprocess.images.shapes import SHAPE_FEATURES, ShapeFeatures
+
+__all__ = ["REPRESENTATIONS", "SIDE", "Representation"]
+
+Floats = NDArray[np.float64]
+
+SIDE = 20
+"""Side of the pixel representations, that of the cutouts that were trained on [pixel]."""
+
+_PROFILE_SIDE = 15
+_FLUX_RADIUS = 5.0  # of the aperture whose flux is the unit [half FWHM of the PSF]
+_CORE_RADIUS = 4.0  # beyond it noise rules [half FWHM of the PSF]
+
+
+@dataclass(frozen=True, slots=True)
+class Representation:
+    """One way to see a cutout.
+
+    Parameters
+    ----------
+    title : str
+        In words.
+    names : tuple of str
+        Of the columns of its matrix.
+    matrix : callable
+        Takes an ImageSet and returns the matrix, shape (n, n_names), NaN where not defined.
+    """
+
+    title: str
+    names: tuple[str, ...]
+    matrix: Callable[[ImageSet], Floats]
+
+
+def _pixels(images: ImageSet) -> Floats:
+    """Return the central pixels as they are, shape (n, SIDE * SIDE)."""
+    cut = images if images.pixels.shape[1:] == (SIDE, SIDE) else images.cropped(SIDE)
+    return cut.pixels.reshape(len(cut), -1).astype(np.float64)
+
+
+def _profile(images: ImageSet) -> Floats:
+    """Return the core of the seeing-matched image, mean of its eight symmetric views.
+
+    A star stays a star when its image is turned or mirrored. The mean over the eight such views has
+    less noise, and one number for each set of equivalent pixels. They are in units of the flux; the
+    flux in units of the noise is the last number, so that a model knows how far to trust them.
+    """
+    if not len(images):
+        return np.empty((0, len(_PROFILE_NAMES)))
+    side = _PROFILE_SIDE
+    matched = SeeingMatcher(side=side, pixels_per_fwhm=2.0).transform(images)
+    stack = matched.reshape(-1, side, side)
+    mean = np.zeros_like(stack)
+    for turns in range(4):
+        turned = np.rot90(stack, turns, axes=(1, 2))
+        mean += (turned + turned[:, :, ::-1]) / 8
+    middle = side // 2
+    y, x = np.mgrid[-middle : middle + 1, -middle : middle + 1]
+    flux = np.sum(mean, axis=(1, 2), where=np.hypot(y, x) <= _FLUX_RADIUS)
+    rows, columns = _equivalent_pixels()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        values = 100.0 * mean[:, middle + rows, middle + columns] / flux[:, np.newaxis]
+        signal = np.log10(np.maximum(flux, 1.0))
+    return np.column_stack([np.where((flux > 0)[:, np.newaxis], values, np.nan), signal])
+
+
+def _equivalent_pixels() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return one pixel of each set that symmetry makes equal, as offsets from the middle."""
+    rows, columns = np.triu_indices(_PROFILE_SIDE // 2 + 1)
+    core = np.hypot(rows, columns) <= _CORE_RADIUS
+    return rows[core], columns[core]
+
+
+def _shapes(images: ImageSet) -> Floats:
+    return ShapeFeatures().matrix(images)
+
+
+def _both(images: ImageSet) -> Floats:
+    return np.column_stack([_shapes(images), _profile(images)])
+
+
+def _width(images: ImageSet) -> Floats:
+    return ShapeFeatures(["fwhm_excess"]).matrix(images)
+
+
+def _magnitude(images: ImageSet) -> Floats:
+    return aperture_magnitude(images)[:, np.newaxis]
+
+
+_PROFILE_NAMES = (
+    *(f"profile_{row}_{column}" for row, column in zip(*_equivalent_pixels(), strict=True)),
+    "profile_log_flux",
+)
+
+REPRESENTATIONS: Mapping[str, Representation] = {
+    "shapes": Representation("shape features", tuple(SHAPE_FEATURES), _shapes),
+    "pixels": Representation(
+        "pixels as they are", tuple(f"pixel_{k}" for k in range(SIDE * SIDE)), _pixels
+    ),
+    "profile": Representation("seeing-matched symmetric pixels", _PROFILE_NAMES, _profile),
+    "both": Representation(
+        "shapes and seeing-matched pixels", (*SHAPE_FEATURES, *_PROFILE_NAMES), _both
+    ),
+    "width": Representation("FWHM over that of the PSF", ("fwhm_excess",), _width),
+    "magnitude": Representation("magnitude alone", ("magnitude",), _magnitude),
+}
+"""All representations, by the name that bundles store."""
