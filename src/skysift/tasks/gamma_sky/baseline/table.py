@@ -51,10 +51,11 @@ def markdown_of(facts: Mapping[str, Any]) -> str:
             residuals,
             (
                 f"Trained on {budget['maps']:,} of {published['maps']:,} maps, cleaner for "
-                f"{budget['cleaner_epochs']} and regressor for {budget['regressor_epochs']} of at most "
-                f"{published['cleaner_epochs']} epochs, {budget['batch_size']} instead of "
-                f"{published['batch_size']} maps per step, stopped by {budget['validation_maps']:,} of "
-                f"{published['validation_maps']:,} validation maps: the same for all variants."
+                f"{budget['cleaner_epochs']} and regressor for {budget['regressor_epochs']} of at "
+                f"most {published['cleaner_epochs']} epochs, {budget['batch_size']} instead of "
+                f"{published['batch_size']} maps per step, stopped by "
+                f"{budget['validation_maps']:,} of {published['validation_maps']:,} validation "
+                "maps: the same for all variants."
             ),
             f"Command: `{facts['command']}`",
         )
