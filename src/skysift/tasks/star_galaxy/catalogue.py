@@ -29,6 +29,8 @@ __all__ = ["CATALOGUE", "ModelSpec"]
 
 allow_type(PixelNormaliser)
 
+_TREES_OF_BLEND = 60
+
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
@@ -64,7 +66,8 @@ def _scaled(*steps: Any) -> Any:
 
 
 def _process() -> MuyGPsClassifier:
-    return MuyGPsClassifier(random_state=0)
+    # Half the size in a bundle; the noise that is fitted is far above what rounding does.
+    return MuyGPsClassifier(precision="float32", random_state=0)
 
 
 def _original_process() -> MuyGPsClassifier:
@@ -74,12 +77,14 @@ def _original_process() -> MuyGPsClassifier:
     )
 
 
-def _forest() -> Any:
-    return _imputed(RandomForestClassifier(200, max_features=6, min_samples_leaf=2, random_state=0))
+def _forest(trees: int = 200) -> Any:
+    return _imputed(
+        RandomForestClassifier(trees, max_features=6, min_samples_leaf=2, random_state=0)
+    )
 
 
-def _extra_trees() -> Any:
-    return _imputed(ExtraTreesClassifier(200, max_features=9, min_samples_leaf=2, random_state=0))
+def _extra_trees(trees: int = 200) -> Any:
+    return _imputed(ExtraTreesClassifier(trees, max_features=9, min_samples_leaf=2, random_state=0))
 
 
 def _blend() -> ColumnBlend:
@@ -87,8 +92,8 @@ def _blend() -> ColumnBlend:
     shapes, profile = (0, n_shapes), (n_shapes, len(REPRESENTATIONS["both"].names))
     return ColumnBlend(
         [
-            (_forest(), shapes),
-            (_extra_trees(), shapes),
+            (_forest(_TREES_OF_BLEND), shapes),
+            (_extra_trees(_TREES_OF_BLEND), shapes),
             (_scaled(_process()), shapes),
             (_imputed(StandardScaler(), _process()), profile),
         ]

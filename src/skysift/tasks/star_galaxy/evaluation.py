@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from skysift.core.results import Evaluation, Metric
 from skysift.evaluate.binary import evaluate_binary
+from skysift.evaluate.intervals import wilson_interval
 from skysift.evaluate.resampling import bootstrap_rows
 
 __all__ = ["CONTAMINATION", "FAINT", "MAGNITUDE_EDGES", "abstention", "by_magnitude", "evaluate"]
@@ -105,10 +106,12 @@ def evaluate(
         groups=groups,
         n_bootstrap=_DRAWS,
     )
-    metrics = [
-        drawn.interval(place).metric(name, n=_number(name, rows), split=split)
-        for place, name in enumerate(own)
-    ]
+    metrics = []
+    for place, name in enumerate(own):
+        n, limits = _number(name, rows), drawn.interval(place)
+        if limits.low == limits.high:  # all right, or none: no draw can show the doubt that is left
+            limits = wilson_interval(limits.value * n, n)
+        metrics.append(limits.metric(name, n=n, split=split))
     kept = ("auc", "log_loss", "brier", "ece")
     metrics += [metric for metric in common.metrics if metric.name in kept]
     return replace(common, metrics=tuple(metrics))

@@ -80,8 +80,9 @@ def plot_gallery(errors: Sequence[Mapping[str, Any]]) -> Figure:
 def _draw(axes: Axes, error: Mapping[str, Any]) -> None:
     picture = np.array(error["pixels"], dtype=np.float64)
     axes.imshow(picture, cmap="gray", origin="lower", interpolation="nearest")
-    doubt = ", ambiguous" if error["ambiguous"] else ""
+    doubt = " (ambiguous)" if error["ambiguous"] else ""
     axes.set_title(
-        f"{error['file']}\ni = {error['magnitude']:.1f}, p = {error['p_galaxy']:.3f}{doubt}",
-        fontsize=6.5,
+        f"{error['file']}: {error['label']}{doubt}\n"
+        f"{error['magnitude']:.1f} mag, p = {error['p_galaxy']:.3f}",
+        fontsize=6.0,
     )

@@ -38,7 +38,7 @@ _UNITS = {"ra": "deg", "dec": "deg"}
 def predict_images(
     images: ImageSet, model: StarGalaxyModel, options: PredictOptions
 ) -> FeatureTable:
-    """Return one row for each cutout: name, position, probability, error, ambiguity, flags, bundle.
+    """Return one row for each cutout: name, position, probability, error, ambiguity, flags.
 
     Parameters
     ----------
@@ -72,7 +72,6 @@ def predict_images(
             "p_galaxy_err": error,
             "ambiguous": ambiguous | doubtful,
             "flags": np.array(images.flag_texts(), dtype=np.str_),
-            "bundle": np.full(len(images), model.bundle.hash if model.bundle else "", np.str_),
         },
         units=_UNITS,
         descriptions=_DESCRIPTIONS,
@@ -109,7 +108,13 @@ def predict_files(
         for number, path in enumerate(paths):
             cutout = cutout_of(read_options)
             for batch in iter_images([path], cutout=cutout, batch=options.batch):
-                answer = _of_batch(batch, model, options)
+                answer = _of_batch(batch, model, options).with_columns(
+                    {
+                        "bundle": [model.bundle.hash if model.bundle else ""]
+                        * len(batch.checked.table)
+                    },
+                    descriptions=_DESCRIPTIONS,
+                )
                 writer.write(answer if catalogue is None else _joined(catalogue, answer))
                 for verdict, rows in batch.checked.counts.items():
                     counts[verdict] += rows
@@ -131,7 +136,6 @@ def _of_batch(batch: ReadImages, model: StarGalaxyModel, options: PredictOptions
         "file": table["identifier"],
         "ambiguous": np.ones(len(table), dtype=bool),
         "flags": table["code"],
-        "bundle": np.full(len(table), model.bundle.hash if model.bundle else "", np.str_),
     }
     columns = []
     for field in answer.arrow.schema:

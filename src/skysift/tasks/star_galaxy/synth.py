@@ -24,6 +24,7 @@ _READ_NOISE = 10.0
 _SKY = 300.0
 _SATURATION = 50_000.0
 _PER_EXPOSURE = 20
+_DIGITS = 6  # of a position [deg]
 _GALAXIES = 0.5
 _LARGEST_SERSIC = 2.5
 
@@ -89,8 +90,8 @@ def fits_bytes(pixels: NDArray[np.float32], facts: FactValues, name: str) -> byt
         "CTYPE2": "DEC--TAN",
         "CRPIX1": (SYNTH_SIDE + 1) / 2,
         "CRPIX2": (SYNTH_SIDE + 1) / 2,
-        "CRVAL1": facts["ra"],
-        "CRVAL2": facts["dec"],
+        "CRVAL1": round(float(facts["ra"]), _DIGITS),
+        "CRVAL2": round(float(facts["dec"]), _DIGITS),
         "CD1_1": -_PIXEL_SCALE / 3600,
         "CD1_2": 0.0,
         "CD2_1": 0.0,

@@ -120,6 +120,7 @@ def add_by_magnitude(page: Page, study: Study) -> None:
         "many apart. Within a bin it does not.",
     )
     edges = _edges(list(parts))
+    edges[0] = max(edges[0], edges[1] - 1)  # the brightest may be far away
     curves = {}
     for name in _curves(study):
         found = [study.metric(name, f"accuracy@{part}") for part in parts]
@@ -131,9 +132,10 @@ def add_by_magnitude(page: Page, study: Study) -> None:
         )
     section.figure(
         plot_efficiency_by_bin(
-            edges, curves, label="Aperture magnitude", value="Accuracy", log=False
+            edges, curves, label="Aperture magnitude [mag]", value="Accuracy", log=False
         ),
-        caption="**Accuracy in bins of magnitude** with 95 % bootstrap intervals by object.",
+        caption="**Accuracy in bins of magnitude** with 95 % bootstrap intervals by object, or "
+        "Wilson's where all are right. The first bin reaches further to the left.",
         alt="Accuracy of some models in bins of magnitude.",
         wide=True,
     )
@@ -194,9 +196,9 @@ def add_errors(page: Page, errors: Sequence[Mapping[str, Any]]) -> None:
     )
     section.figure(
         plot_gallery(errors),
-        caption="**Cutouts that the model is surest and wrong about**, with the name, whose first "
-        "word is the label, the magnitude and the probability of a galaxy. Inverse hyperbolic sine "
-        "of the signal over the noise.",
+        caption="**Cutouts that the model is surest and wrong about**, each with its name "
+        "and label, its magnitude and the probability of a galaxy. Inverse hyperbolic sine of the "
+        "signal over the noise.",
         alt="Grid of cutouts of wrongly classified objects.",
         wide=True,
     )
