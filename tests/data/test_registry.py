@@ -48,7 +48,7 @@ def written(tmp_path: Path, text: str) -> Path:
 
 def test_the_registered_data_sets_state_licence_and_citation() -> None:
     licences = {info.name: info.licence for info in list_datasets()}
-    assert licences == {"magic": "CC-BY-4.0", "fact": "MIT"}
+    assert licences == {"magic": "CC-BY-4.0", "fact": "MIT", "ztf-cutouts": "MIT"}
     assert "Bock" in dataset("magic").citation
     assert "Copyright (c) 2016 FACT" in dataset("fact").licence_notice
 

@@ -191,7 +191,7 @@ def list_datasets() -> list[DatasetInfo]:
     Examples
     --------
     >>> [info.name for info in list_datasets()]
-    ['magic', 'fact']
+    ['magic', 'fact', 'ztf-cutouts']
     """
     return list(_registered().values())
 
