@@ -8,6 +8,7 @@ from skysift.models.sky.filtered import FilteredMap, Shining, SourceImage
 from skysift.models.sky.local_source import Photons
 from skysift.models.sky.refine import from_peak
 from skysift.models.sky.stamps import source_stamp
+from skysift.preprocess.sky_surface import MapSurface
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +27,8 @@ def with_source(sky, counts, row, column):
 
 
 def seen(search, counts, background):
-    return FilteredMap(
-        search.filter, search.places, search.searched, search.filter(counts), background
-    )
+    surface = MapSurface(background)
+    return FilteredMap(search.filter, search.places, search.region, search.filter(counts), surface)
 
 
 def test_a_known_source_leaves_nothing_to_find(sky, search):
@@ -40,10 +40,48 @@ def test_a_known_source_leaves_nothing_to_find(sky, search):
     bright = field.peak()
     assert (bright.row, bright.column) == (row, column)
     assert bright.significance > 10
-    ratio = field._beside(*np.nonzero(search.searched), [known], -1.0)
+    beside = field._beside(field.above(2.0), [known], -1.0)
+    assert len(beside.ratio) > 30
     empty = seen(search, background, background).ratio
-    np.testing.assert_allclose(ratio, empty[search.searched], atol=0.15)
+    np.testing.assert_allclose(beside.ratio, empty[beside.row, beside.column], atol=0.15)
     assert field.peak([known], -1.0) is None
+
+
+@pytest.mark.parametrize("flux", [0.0, 1.0, 20.0])
+@pytest.mark.parametrize("least", [0.5, 2.0, 4.0])
+def test_no_pixel_above_a_ratio_is_lost(sky, search, rng, flux, least):
+    """Blocks are left out by a bound: what is kept is what the whole map shows."""
+    counts, _ = sky.draw(rng, ((0.3, 0.2), flux))
+    first = FilteredMap(
+        search.filter,
+        search.places,
+        search.region,
+        search.filter(counts),
+        search.background.fit(counts).surface,
+    )
+    away = search._background_away_from(
+        np.array([(0.3, 0.2)]), [0.4], counts, search.background.fit(counts)
+    )
+    for field in (first, first.beside(away.surface)):
+        kept = field.above(least)
+        expected = np.argwhere(field.ratio > least)
+        got = np.stack([kept.row, kept.column], axis=1)
+        unsure = field.ratio[tuple(expected.T)] < least + 1e-3  # single precision
+        missing = {*map(tuple, expected[~unsure].tolist())} - {*map(tuple, got.tolist())}
+        assert not missing
+        np.testing.assert_allclose(kept.ratio, field.ratio[kept.row, kept.column], atol=1e-3)
+
+
+def test_the_peak_is_the_most_significant_of_all_pixels(sky, search, rng):
+    for flux in (2.0, 10.0):
+        counts, _ = sky.draw(rng, ((0.3, 0.2), flux), ((-0.6, 0.4), flux))
+        field = seen(search, counts, sky.background.astype(np.float32))
+        pixels = field.above(2.0)
+        star = search.filter.cumulants.significance(
+            field.sums[pixels.row, pixels.column], pixels.background.T
+        )
+        peak = field.peak(least=3.0)
+        assert peak.significance == pytest.approx(star.max(), abs=1e-6)
 
 
 def test_the_height_of_a_peak_tells_the_counts(sky, search):

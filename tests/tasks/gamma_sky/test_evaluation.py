@@ -14,10 +14,12 @@ from skysift.data.sky.tangent import TangentGrid, separation
 from skysift.data.table import FeatureTable
 from skysift.evaluate.intervals import Interval
 from skysift.models.sky.candidate import Candidate
+from skysift.models.sky.filtered import RatioMap
 from skysift.models.sky.forced import forced_counts
 from skysift.models.sky.search import SearchResult, SearchSettings
 from skysift.preprocess.folding import energy_bands
 from skysift.preprocess.sky_background import BackgroundFit
+from skysift.preprocess.sky_surface import MapSurface
 from skysift.tasks.gamma_sky.evaluation import timing
 from skysift.tasks.gamma_sky.evaluation.contestants import (
     FREE,
@@ -78,8 +80,10 @@ class Stub:
 
     def __call__(self, counts, photons=None):
         unknown = np.full(len(counts), np.nan)
-        nothing = BackgroundFit(np.zeros_like(counts), unknown, unknown, np.zeros(2), 0)
-        return SearchResult(self.candidates, nothing, 4.0, np.zeros(counts.shape[1:], np.float32))
+        nothing = BackgroundFit(MapSurface(np.zeros_like(counts)), unknown, unknown, np.zeros(2), 0)
+        return SearchResult(
+            self.candidates, nothing, 4.0, RatioMap(np.zeros(counts.shape[1:], np.float32))
+        )
 
 
 def test_the_photons_of_a_field_at_the_pole_lie_about_its_source(setup, rng):
@@ -122,7 +126,7 @@ def test_the_statistic_is_the_significance_or_what_stands_in_for_it():
     assert statistic_of(empty, None) == -np.inf
     assert statistic_of(empty, weak) == pytest.approx(5.998, abs=0.01)
     assert statistic_of(empty, strong) == 30.0
-    assert statistic_of(replace(empty, filtered=np.full((4, 4), 7.0)), silent) == 7.0
+    assert statistic_of(replace(empty, seen=RatioMap(np.full((4, 4), 7.0))), silent) == 7.0
 
 
 def test_bright_sources_are_found_within_the_error_that_the_bound_allows(setup, contestants, rng):

@@ -306,9 +306,10 @@ class FieldFits:
         near = photons.near(xi, eta, source.reach)
         pixel_area = self.grid.pixel_size**2
         row, column = self.places.pixel(near.xi, near.eta)
-        density = background.counts[near.band, row, column].astype(np.float64) / pixel_area
+        density = background.surface.in_bands(near.band, row, column).astype(np.float64)
+        density /= pixel_area
         here = self.places.pixel(np.array([xi]), np.array([eta]))
-        level = background.counts[:, here[0][0], here[1][0]].astype(np.float64) / pixel_area
+        level = background.at(*here)[:, 0].astype(np.float64) / pixel_area
         for other in others:
             distance = np.hypot(near.xi - other.fit.xi, near.eta - other.fit.eta)
             shape, _ = other.source.evaluate(near.band, distance)

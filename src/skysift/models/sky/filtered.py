@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +11,9 @@ from numpy.typing import NDArray
 from skysift.models.sky.filter import FilterBank
 from skysift.models.sky.local_source import LocalSource
 from skysift.models.sky.places import Places
+from skysift.preprocess.sky_surface import Blocks, Surface
 
-__all__ = ["FilteredMap", "Peak", "Shining", "SourceImage"]
+__all__ = ["FilteredMap", "Peak", "RatioMap", "Region", "Shining", "SourceImage"]
 
 FloatArray = NDArray[np.float64]
 
@@ -20,7 +22,9 @@ NOWHERE = np.float32(-100.0)
 
 _PIXELS_JUDGED = 192  # those with the highest ratio of signal to noise get the exact significance
 _WORTH_JUDGING = 2.0  # ratio of signal to noise
+_AT_A_TIME = 24
 _PRECISION = 0.01  # of the significance
+_ROUNDING = 1e-3  # of the ratio, in single precision
 _SMALL = np.float32(1e-12)
 _TINY = 1e-12
 
@@ -81,24 +85,27 @@ class SourceImage:
         """Background per pixel that would weigh as much, shape (n_bands, k)."""
         return np.asarray(self._weights / np.maximum(self.bank.sums[:, None], _TINY))
 
-    @cached_property
-    def variance(self) -> FloatArray:
-        """Variance of the sum of the weights per count, shape (k,)."""
-        return np.asarray(self.bank.squares @ self.counts)
-
     @property
     def reach(self) -> int:
         """Largest distance [pixel]."""
         return len(self.mean) - 1
 
-    def at(self, distance: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Return mean and variance at distances [pixel], shape (2, ...); 0 beyond the reach."""
-        table = np.zeros((2, self.reach + 2), dtype=np.float32)
-        table[0, :-1], table[1, :-1] = self.mean, self.variance
-        place = np.minimum(distance.astype(np.float32), self.reach + 0.999)
-        low = place.astype(np.intp)
-        part = place - low
-        return np.asarray(table[:, low] * (1 - part) + table[:, low + 1] * part)
+    def at(self, distance: FloatArray) -> FloatArray:
+        """Return the background that would weigh as much at distances [pixel], per count.
+
+        Parameters
+        ----------
+        distance : array, shape (n,)
+
+        Returns
+        -------
+        array, shape (n_bands, n)
+            Counts per pixel; 0 beyond the reach.
+        """
+        low = np.minimum(distance.astype(np.int64), self.reach - 1)
+        part = distance - low
+        sent = self.counts[:, low] * (1 - part) + self.counts[:, low + 1] * part
+        return np.asarray(sent * (distance <= self.reach))
 
 
 @dataclass(frozen=True)
@@ -111,6 +118,61 @@ class Shining:
     image: SourceImage
 
 
+@dataclass(frozen=True)
+class RatioMap:
+    """A map of signal to noise as it is, from methods that know no more."""
+
+    ratio: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Region:
+    """Where sources are looked for.
+
+    Parameters
+    ----------
+    pixels : array of bool, shape (n_y, n_x)
+    """
+
+    pixels: NDArray[np.bool_]
+
+    @cached_property
+    def blocks(self) -> Blocks:
+        """Squares of pixels."""
+        return Blocks(self.pixels.shape)
+
+    @cached_property
+    def members(self) -> NDArray[np.int64]:
+        """The searched pixels of each block, -1 beyond the last, shape (n_blocks, n)."""
+        return self.blocks.members(self.pixels)
+
+    @cached_property
+    def floor(self) -> NDArray[np.float32]:
+        """What brings pixels that are not searched below any other when it is added."""
+        return np.where(self.pixels, np.float32(0), np.float32(-np.inf))
+
+
+class _Pixels(NamedTuple):
+    """Some pixels, what is expected there and what is seen."""
+
+    row: NDArray[np.int64]
+    column: NDArray[np.int64]
+    background: FloatArray  # (n_bands, n)
+    mean: FloatArray
+    variance: FloatArray
+    ratio: FloatArray
+
+    def chosen(self, which: NDArray[np.int64]) -> "_Pixels":
+        return _Pixels(
+            self.row[which],
+            self.column[which],
+            self.background[:, which],
+            self.mean[which],
+            self.variance[which],
+            self.ratio[which],
+        )
+
+
 class FilteredMap:
     """Sums of weights beside what is expected of them.
 
@@ -120,28 +182,66 @@ class FilteredMap:
         The filter.
     places : Places
         Pixels.
-    searched : array of bool, shape (n_y, n_x)
+    region : Region
         Where sources are looked for.
     sums : array of float32, shape (n_y, n_x)
         The filtered counts.
-    background : array of float32, shape (n_bands, n_y, n_x)
-        Expected counts per pixel.
+    background : Surface
+        Expected counts per pixel; it is evaluated where a peak may be.
     """
 
     def __init__(
         self,
         bank: FilterBank,
         places: Places,
-        searched: NDArray[np.bool_],
+        region: Region,
         sums: NDArray[np.float32],
-        background: NDArray[np.float32],
+        background: Surface,
     ) -> None:
-        self.bank, self.places, self.searched = bank, places, searched
+        self.bank, self.places, self.region = bank, places, region
         self.sums, self.background = sums, background
-        weights = np.stack([bank.sums, bank.squares]).astype(np.float32)
-        flat = weights @ background.reshape(len(background), -1)
-        self.mean, self.variance = flat.reshape(2, *sums.shape)
-        self.ratio = _ratio(sums, self.mean, self.variance, searched)
+        self._weights = np.stack([bank.sums, bank.squares])
+        self._above: tuple[float, _Pixels] | None = None
+
+    def beside(self, background: Surface) -> "FilteredMap":
+        """Return the same sums with something else expected."""
+        other = FilteredMap(self.bank, self.places, self.region, self.sums, background)
+        vars(other)["_highest_sums"] = self._highest_sums
+        return other
+
+    @cached_property
+    def _highest_sums(self) -> NDArray[np.float32]:
+        """Of the searched pixels of each block."""
+        return self.region.blocks.highest(self.sums + self.region.floor)
+
+    @cached_property
+    def ratio(self) -> NDArray[np.float32]:
+        """Signal to noise of every pixel, `NOWHERE` where nothing is looked for."""
+        flat = self.background.counts.reshape(len(self.bank.sums), -1)
+        mean, variance = (self._weights.astype(np.float32) @ flat).reshape(2, *self.sums.shape)
+        ratio = (self.sums - mean) / np.sqrt(np.maximum(variance, _SMALL))
+        return np.where(self.region.pixels, ratio, NOWHERE)
+
+    def above(self, least: float) -> _Pixels:
+        """Return the searched pixels with a higher ratio of signal to noise, as a grid has them.
+
+        A block cannot hold one if its highest sum is not that far above its lowest expectation:
+        the bound rises with mean and variance.
+        """
+        if self._above is not None and self._above[0] == least:
+            return self._above[1]
+        mean, variance = self._weights @ self.background.lowest(self.region.blocks)
+        bound = mean + (least - _ROUNDING) * np.sqrt(np.maximum(variance, _SMALL))
+        members = self.region.members[np.flatnonzero(self._highest_sums > bound)].ravel()
+        pixels = self._pixels(*np.divmod(members[members >= 0], self.sums.shape[1]))
+        self._above = least, pixels.chosen(np.flatnonzero(pixels.ratio > least))
+        return self._above[1]
+
+    def _pixels(self, row: NDArray[np.int64], column: NDArray[np.int64]) -> _Pixels:
+        background = self.background.at(row, column).astype(np.float64)
+        mean, variance = self._weights @ background
+        ratio = (self.sums[row, column] - mean) / np.sqrt(np.maximum(variance, _SMALL))
+        return _Pixels(row, column, background, mean, variance, ratio)
 
     def peak(
         self,
@@ -164,98 +264,71 @@ class FilteredMap:
         """
         worth = max(least - _PRECISION, _WORTH_JUDGING)
         # A known source lowers the ratio wherever it shines: what is low without it stays so.
-        row, column = np.divmod(np.flatnonzero(self.ratio.ravel() > worth), self.ratio.shape[1])
-        ratio = self._beside(row, column, known, separation) if known else self.ratio[row, column]
-        best = np.flatnonzero(ratio > worth)
-        if len(best) == 0:
-            return None
-        if len(best) > _PIXELS_JUDGED:
-            best = best[np.argpartition(ratio[best], -_PIXELS_JUDGED)[-_PIXELS_JUDGED:]]
-        row, column = row[best], column[best]
-        value = self.sums[row, column].astype(np.float64)
-        expected = self._expected(row, column, known)
-        star = self.bank.cumulants.significance(value, expected)
+        pixels = self.above(worth)
+        if known:
+            pixels = self._beside(pixels, known, separation)
+            pixels = pixels.chosen(np.flatnonzero(pixels.ratio > worth))
+        order = np.argsort(-pixels.ratio, kind="stable")[:_PIXELS_JUDGED]
+        best: Peak | None = None
+        for first in range(0, len(order), _AT_A_TIME):
+            some = pixels.chosen(order[first : first + _AT_A_TIME])
+            if best is not None and some.ratio[0] + _PRECISION < best.significance:
+                break
+            top = self._highest(some)
+            if best is None or top.significance > best.significance:
+                best = top
+        return best
+
+    def _highest(self, pixels: _Pixels) -> Peak:
+        value = self.sums[pixels.row, pixels.column].astype(np.float64)
+        star = self.bank.cumulants.significance(value, pixels.background.T)
         top = int(np.argmax(star))
-        excess = float(value[top] - expected[top] @ self.bank.sums)
-        return Peak(int(row[top]), int(column[top]), float(star[top]), excess)
+        row, column = int(pixels.row[top]), int(pixels.column[top])
+        return Peak(row, column, float(star[top]), float(value[top] - pixels.mean[top]))
 
     def at(self, row: int, column: int) -> Peak:
         """Return what one pixel says."""
-        value = np.array([self.sums[row, column]], dtype=np.float64)
-        expected = self._expected(np.array([row]), np.array([column]), ())
-        star = self.bank.cumulants.significance(value, expected)
-        return Peak(row, column, float(star[0]), float(value[0] - expected[0] @ self.bank.sums))
+        return self._highest(self._pixels(np.array([row]), np.array([column])))
 
     def summit(self, peak: Peak) -> tuple[float, float]:
         """Return the plane position [deg] of the top of a parabola through a peak's neighbours."""
-        x, y = (
-            middle + _vertex(values)
-            for middle, values in (
-                (peak.column, self.ratio[peak.row, peak.column - 1 : peak.column + 2]),
-                (peak.row, self.ratio[peak.row - 1 : peak.row + 2, peak.column]),
-            )
-        )
+        step = np.arange(-1, 2)
+        row = np.concatenate([np.full(3, peak.row), peak.row + step])
+        column = np.concatenate([peak.column + step, np.full(3, peak.column)])
+        high, wide = self.sums.shape
+        inside = (row >= 0) & (row < high) & (column >= 0) & (column < wide)
+        row, column = np.clip(row, 0, high - 1), np.clip(column, 0, wide - 1)
+        ratio = self._pixels(row, column).ratio
+        ratio[~(inside & self.region.pixels[row, column])] = NOWHERE
+        x, y = peak.column + _vertex(ratio[:3]), peak.row + _vertex(ratio[3:])
         xi, eta = self.places.grid.pixel_to_plane(x, y)
         return float(xi), float(eta)
 
-    def _beside(
-        self,
-        row: NDArray[np.int64],
-        column: NDArray[np.int64],
-        known: Sequence[Shining],
-        separation: float,
-    ) -> NDArray[np.float32]:
-        """Return the ratio of signal to noise at some pixels, with known sources expected."""
-        ratio = self.ratio[row, column]
+    def _beside(self, pixels: _Pixels, known: Sequence[Shining], separation: float) -> _Pixels:
+        """Return the pixels away from known sources, with what these send there expected."""
         xi, eta = self.places.axes
-        distances = [np.hypot(xi[column] - one.xi, eta[row] - one.eta) for one in known]
-        near = np.any([distance <= separation for distance in distances], axis=0)
-        ratio[near] = NOWHERE
-        if near.all():
-            return ratio
-        mean, variance = self.mean[row, column], self.variance[row, column]
-        for one, distance in zip(known, distances, strict=True):
-            sent = one.counts * one.image.at(distance / self.places.grid.pixel_size)
-            mean += sent[0]
-            variance += sent[1]
-        beside = (self.sums[row, column] - mean) / np.sqrt(np.maximum(variance, _SMALL))
-        return np.where(near, NOWHERE, beside)
-
-    def _expected(
-        self, row: NDArray[np.int64], column: NDArray[np.int64], known: Sequence[Shining]
-    ) -> FloatArray:
-        """Return the counts per pixel expected at some pixels, shape (n, n_bands)."""
-        expected = self.background[:, row, column].T.astype(np.float64)
-        xi, eta = self.places.axes
+        x, y = xi[pixels.column], eta[pixels.row]
+        apart = np.ones(len(x), dtype=np.bool_)
         for one in known:
-            away = np.hypot(xi[column] - one.xi, eta[row] - one.eta) / self.places.grid.pixel_size
-            inside = away <= one.image.reach
-            low = np.minimum(away.astype(np.int64), one.image.reach - 1)
-            part = away - low
-            table = one.image.counts
-            sent = table[:, low] * (1 - part) + table[:, low + 1] * part
-            expected += one.counts * (sent * inside).T
-        return expected
+            apart &= np.hypot(x - one.xi, y - one.eta) > separation
+        pixels = pixels.chosen(np.flatnonzero(apart))
+        if len(pixels.row) == 0:
+            return pixels
+        x, y = x[apart], y[apart]
+        background = pixels.background
+        for one in known:
+            away = np.hypot(x - one.xi, y - one.eta) / self.places.grid.pixel_size
+            background = background + one.counts * one.image.at(away)
+        mean, variance = self._weights @ background
+        value = self.sums[pixels.row, pixels.column]
+        ratio = (value - mean) / np.sqrt(np.maximum(variance, _SMALL))
+        return _Pixels(pixels.row, pixels.column, background, mean, variance, ratio)
 
 
-def _vertex(values: NDArray[np.float32]) -> float:
+def _vertex(values: FloatArray) -> float:
     """Return where the parabola through three values is highest, 0 being the middle one."""
-    if len(values) < 3 or values.min() == NOWHERE:  # noqa: PLR2004 the border of what is searched
+    if values.min() == NOWHERE:  # the border of what is searched
         return 0.0
     left, middle, right = (float(value) for value in values)
     bend = left - 2 * middle + right
     return float(np.clip((left - right) / (2 * bend), -0.5, 0.5)) if bend < 0 else 0.0
-
-
-def _ratio(
-    sums: NDArray[np.float32],
-    mean: NDArray[np.float32],
-    variance: NDArray[np.float32],
-    searched: NDArray[np.bool_],
-) -> NDArray[np.float32]:
-    """Return excess over noise, `NOWHERE` where nothing is looked for."""
-    noise = np.maximum(variance, _SMALL)
-    np.sqrt(noise, out=noise)
-    ratio = sums - mean
-    ratio /= noise
-    return np.where(searched, ratio, NOWHERE)

@@ -133,16 +133,17 @@ class _Surroundings:
         background = search.background.fit(counts, weight)
         reach = search.local_source(search.offset_of(xi, eta)).reach
         near = photons.near(xi, eta, reach)
-        per_area = background.counts / search.grid.pixel_size**2
+        pixel_area = search.grid.pixel_size**2
         row, column = search.places.pixel(near.xi, near.eta)
+        behind = background.surface.in_bands(near.band, row, column).astype(np.float64)
         here = search.places.pixel(np.array([xi]), np.array([eta]))
         rows, columns, distance = search.places.window(xi, eta, reach)
-        inside = (background.counts[:, rows, columns] * (distance < reach)).sum(axis=(1, 2))
+        inside = (background.at(*np.ogrid[rows, columns]) * (distance < reach)).sum(axis=(1, 2))
         return cls(
             place,
             near,
-            np.maximum(per_area[near.band, row, column].astype(np.float64), _TINY),
-            np.maximum(per_area[:, here[0][0], here[1][0]].astype(np.float64), _TINY),
+            np.maximum(behind / pixel_area, _TINY),
+            np.maximum(background.at(*here)[:, 0].astype(np.float64) / pixel_area, _TINY),
             inside.astype(np.float64),
             background.scale_error,
         )

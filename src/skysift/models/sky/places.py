@@ -1,5 +1,6 @@
 """Where things lie on a grid: pixels of places, windows about them."""
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -40,11 +41,10 @@ class Places:
 
     def around(self, xi: float, eta: float, radius: float) -> tuple[slice, slice]:
         """Return the rows and columns of the square about a place, cut at the border."""
-        x, y = self.grid.plane_to_pixel(xi, eta)
+        x, y = (float(value) for value in self.grid.plane_to_pixel(xi, eta))
         reach = radius / self.grid.pixel_size
-        return (
-            slice(max(int(np.ceil(y - reach)), 0), max(int(np.floor(y + reach)) + 1, 0)),
-            slice(max(int(np.ceil(x - reach)), 0), max(int(np.floor(x + reach)) + 1, 0)),
+        return _between(y - reach, y + reach, self.grid.n_y), _between(
+            x - reach, x + reach, self.grid.n_x
         )
 
     def window(self, xi: float, eta: float, radius: float) -> tuple[slice, slice, FloatArray]:
@@ -60,3 +60,9 @@ class Places:
         xi, eta = self.axes
         weight = counts[band, row, column].astype(np.float64)
         return Photons(xi[column], eta[row], band, weight)
+
+
+def _between(low: float, high: float, n_pixels: int) -> slice:
+    """Return the pixels whose middles lie between two places on an axis."""
+    first, last = math.ceil(low), math.floor(high)
+    return slice(min(max(first, 0), n_pixels), min(max(last + 1, 0), n_pixels))

@@ -9,6 +9,7 @@ down to less than one count under the point spread function.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ _STEPS = 160
 _ZERO = 0.02  # r* is interpolated across the middle, where it is 0 / 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CumulantTable:
     """Cumulant generating functions of the bands of a filter, per count of background in a pixel.
 
@@ -81,21 +82,23 @@ class CumulantTable:
             linearly.
         """
         value = np.asarray(value, dtype=np.float64)
-        k_1 = background @ self.order_1
-        below = np.count_nonzero(k_1 < value[:, None], axis=1)
+        below = np.count_nonzero(background @ self.order_1 < value[:, None], axis=1)
         upper = np.clip(below, 1, len(self.tilt) - 1)
         bracket = np.stack([upper - 1, upper])
-        star = self._star(bracket, background)
-        low, high = np.take_along_axis(k_1.T, bracket, axis=0)
-        part = (value - low) / (high - low)
+        by_band = self._orders[:, :, bracket]
+        by_band *= background.T[:, None]
+        k_0, k_1, k_2 = by_band.sum(axis=1)
+        star = _star(self.tilt[bracket], k_0, k_1, k_2)
+        part = (value - k_1[0]) / (k_1[1] - k_1[0])
         return np.asarray((1 - part) * star[0] + part * star[1])
 
-    def _star(self, place: NDArray[np.int64], background: FloatArray) -> FloatArray:
-        """Return r* where K'(t) is the value, for the tilts at some places of the grid."""
-        k_0, k_1, k_2 = (
-            np.einsum("bpn,nb->pn", order[:, place], background)
-            for order in (self.order_0, self.order_1, self.order_2)
-        )
-        tilt = self.tilt[place]
-        root = np.sign(tilt) * np.sqrt(np.maximum(2 * (tilt * k_1 - k_0), 0.0))
-        return np.asarray(root + np.log(tilt * np.sqrt(k_2) / root) / root)
+    @cached_property
+    def _orders(self) -> FloatArray:
+        """All three, shape (3, n_bands, n_t)."""
+        return np.stack([self.order_0, self.order_1, self.order_2])
+
+
+def _star(tilt: FloatArray, k_0: FloatArray, k_1: FloatArray, k_2: FloatArray) -> FloatArray:
+    """Return r* where K'(t) is the value, for K and its derivatives at t."""
+    root = np.sign(tilt) * np.sqrt(np.maximum(2 * (tilt * k_1 - k_0), 0.0))
+    return np.asarray(root + np.log(tilt * np.sqrt(k_2) / root) / root)

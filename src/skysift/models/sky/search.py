@@ -21,7 +21,7 @@ from skysift.data.sky.tangent import TangentGrid
 from skysift.models.sky.candidate import Candidate
 from skysift.models.sky.field_fits import MASKED_RADIUS, WIDE, FieldFits, Found, start_of
 from skysift.models.sky.filter import FilterBank
-from skysift.models.sky.filtered import FilteredMap, Peak, SourceImage
+from skysift.models.sky.filtered import FilteredMap, Peak, RatioMap, Region, SourceImage
 from skysift.models.sky.local_source import LocalSource, Photons
 from skysift.models.sky.places import Places
 from skysift.models.sky.refine import Refined, from_peak
@@ -42,6 +42,7 @@ _BRIGHT_ENOUGH = 5.0  # the same where the point spread function is only suppose
 _INNER = 0.68
 _CERTAIN = 8.0  # significance from where the freedom of the position no longer counts
 _BLEND = 3.0  # radii of 68 % containment
+_SAMPLED = 600  # pixels that tell the mean background
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +92,20 @@ class SearchResult:
         With the sources left out.
     level : float
         Significance that a candidate had to reach.
-    filtered : array of float32, shape (n_y, n_x)
-        Filtered map in standard deviations, before any source was found; -100 where none is
-        looked for.
+    seen : FilteredMap or RatioMap
+        The filtered map before any source was found.
     """
 
     candidates: tuple[Candidate, ...]
     background: BackgroundFit
     level: float
-    filtered: NDArray[np.float32]
+    seen: FilteredMap | RatioMap = field(repr=False)
     sources: tuple[tuple[LocalSource, Refined], ...] = field(default=(), repr=False)
+
+    @property
+    def filtered(self) -> NDArray[np.float32]:
+        """Filtered map in standard deviations, shape (n_y, n_x); -100 where nothing is searched."""
+        return self.seen.ratio
 
 
 class SkySearch(FieldFits):
@@ -170,8 +175,10 @@ class SkySearch(FieldFits):
                 "No pixel of the map lies within the search radius of the pointing.",
                 "Centre the map near the pointing, or widen the radius.",
             )
-        flat = self.searched.ravel().astype(np.float32)
-        self._mean_over_searched = flat / flat.sum()
+        self.region = Region(self.searched)
+        row, column = np.nonzero(self.searched)
+        step = -(-len(row) // _SAMPLED)
+        self._sample = row[::step], column[::step]
         self.area = float(self.searched.sum()) * grid.pixel_size**2
 
     def __call__(self, counts: NDArray[np.float32], photons: Photons | None = None) -> SearchResult:
@@ -195,14 +202,13 @@ class SkySearch(FieldFits):
         if not self.settings.fit:
             photons = None
         background = self.background.fit(counts)
-        sums = self.filter(counts)
-        seen = self._filtered(sums, background)
+        first = seen = self._filtered(self.filter(counts), background)
         level, roughness = self._level(background)
-        first, peak, found = seen, seen.peak(least=level), list[Found]()
+        peak, found = seen.peak(least=level), list[Found]()
         if peak is not None and peak.significance >= level:
             place = np.array([seen.summit(peak)])
             background = self._background_away_from(place, [MASKED_RADIUS], counts, background)
-            seen = self._filtered(sums, background)
+            seen = first.beside(background.surface)
             again = seen.at(peak.row, peak.column)
             peak = replace(again, significance=max(again.significance, peak.significance))
             found = self._gathered(seen, level, [], peak, photons=photons, background=background)
@@ -215,7 +221,7 @@ class SkySearch(FieldFits):
             if merged != found:
                 found, background = self._settled(merged, counts, photons, background)
             if any(one.extension > 0 for one in found):  # its parts may have hidden another source
-                seen = self._filtered(sums, background)
+                seen = first.beside(background.surface)
                 found = self._gathered(seen, level, found, photons=photons, background=background)
         candidates = [self._candidate(one, found, background, roughness) for one in found]
         order = np.argsort([candidate.p_value for candidate in candidates], kind="stable")
@@ -223,7 +229,7 @@ class SkySearch(FieldFits):
             tuple(candidates[i] for i in order),
             background,
             level,
-            first.ratio,
+            first,
             tuple((found[i].source, found[i].fit) for i in order),
         )
 
@@ -244,8 +250,7 @@ class SkySearch(FieldFits):
     # --- significance ---------------------------------------------------------------------------
 
     def _level(self, background: BackgroundFit) -> tuple[float, float]:
-        flat = background.counts.reshape(len(background.counts), -1)
-        mean = (flat @ self._mean_over_searched).astype(np.float64)
+        mean = background.at(*self._sample).mean(axis=1, dtype=np.float64)
         roughness = self.filter.roughness(mean)
         level = self.trials.level_for(
             self.settings.false_alarms, area=self.area, roughness=roughness
@@ -253,7 +258,7 @@ class SkySearch(FieldFits):
         return level, roughness
 
     def _filtered(self, sums: NDArray[np.float32], background: BackgroundFit) -> FilteredMap:
-        return FilteredMap(self.filter, self.places, self.searched, sums, background.counts)
+        return FilteredMap(self.filter, self.places, self.region, sums, background.surface)
 
     def _gathered(
         self,
@@ -293,8 +298,8 @@ class SkySearch(FieldFits):
         image = self._image(source)
         height = max(peak.excess / max(float(image.mean[0]), _TINY), 1.0)
         if photons is None:
-            here = background.counts[:, peak.row, peak.column].astype(np.float64)
-            level = np.maximum(here / self.grid.pixel_size**2, _TINY)
+            here = background.at(np.array([peak.row]), np.array([peak.column]))[:, 0]
+            level = np.maximum(here.astype(np.float64) / self.grid.pixel_size**2, _TINY)
             return Found(
                 from_peak((xi, eta), height, source, level), source, image, peak.significance
             )
@@ -318,7 +323,7 @@ class SkySearch(FieldFits):
         fit = one.fit
         radius = one.source.containment_radius(_INNER)
         rows, columns, distance = self.places.window(fit.xi, fit.eta, radius)
-        below = float((background.counts[:, rows, columns] * (distance <= radius)).sum())
+        below = float((background.at(*np.ogrid[rows, columns]) * (distance <= radius)).sum())
         significance = one.significance
         if significance > _CERTAIN:  # the filter is made for weak sources; the fit is for all
             significance = max(significance, float(np.sqrt(max(fit.ts, 0.0))))

@@ -7,9 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysift.data.sky.counts_map import CountsMap
+from skysift.models.sky.filtered import RatioMap
 from skysift.models.sky.local_source import Photons
 from skysift.models.sky.search import SearchResult
 from skysift.preprocess.sky_background import BackgroundFit
+from skysift.preprocess.sky_surface import MapSurface
 from skysift.tasks.gamma_sky.reference import GammapySearch, read_response
 
 __all__ = ["GammapyMethod"]
@@ -63,5 +65,7 @@ class GammapyMethod:
         )
         near = tuple(one for one in candidates if np.hypot(one.xi, one.eta) <= self._radius)
         unknown = np.full(len(counts), np.nan)
-        nothing = BackgroundFit(np.zeros_like(counts), unknown, unknown, np.zeros(2), 0)
-        return SearchResult(near, nothing, self._search.threshold, significance.astype(np.float32))
+        nothing = BackgroundFit(MapSurface(np.zeros_like(counts)), unknown, unknown, np.zeros(2), 0)
+        return SearchResult(
+            near, nothing, self._search.threshold, RatioMap(significance.astype(np.float32))
+        )

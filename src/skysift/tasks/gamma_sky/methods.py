@@ -33,6 +33,7 @@ from skysift.data.irf.spectra import Spectrum, crab_power_law
 from skysift.data.sky.event_list import Pointing
 from skysift.data.sky.tangent import TangentGrid
 from skysift.models.sky.candidate import Candidate
+from skysift.models.sky.filtered import RatioMap
 from skysift.models.sky.local_source import Photons
 from skysift.models.sky.search import SearchResult, SearchSettings, SkySearch
 from skysift.models.sky.trials import TrialsTable
@@ -48,6 +49,7 @@ from skysift.preprocess.sky_background import (
     BackgroundFit,
     BackgroundModel,
 )
+from skysift.preprocess.sky_surface import MapSurface
 from skysift.tasks.gamma_sky.options import CLASSICAL, NETWORK, PUBLISHED
 
 if TYPE_CHECKING:
@@ -345,8 +347,8 @@ class SmoothedMaximum:
             1.0,  # every field has a highest pixel
             unknown,
         )
-        nothing = BackgroundFit(np.zeros_like(counts), unknown, unknown, np.zeros(2), 0)
-        return SearchResult((candidate,), nothing, float("nan"), smooth)
+        nothing = BackgroundFit(MapSurface(np.zeros_like(counts)), unknown, unknown, np.zeros(2), 0)
+        return SearchResult((candidate,), nothing, float("nan"), RatioMap(smooth))
 
 
 def _within(photons: Photons | None, bands: slice) -> Photons | None:

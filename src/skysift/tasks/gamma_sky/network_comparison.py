@@ -28,6 +28,7 @@ from skysift.evaluate.localisation import (
     threshold_for,
 )
 from skysift.models.sky.candidate import Candidate
+from skysift.models.sky.filtered import RatioMap
 from skysift.models.sky.network.search import NetworkSearch, centres
 from skysift.models.sky.search import SearchResult, SearchSettings, SkySearch
 from skysift.models.sky.trials import TrialsTable
@@ -262,7 +263,7 @@ class _Centres:
                     window.sum(axis=(1, 2)),
                 )
             )
-        return SearchResult(tuple(candidates[:_MOST]), fit, _LEAST, counts[0])
+        return SearchResult(tuple(candidates[:_MOST]), fit, _LEAST, RatioMap(counts[0]))
 
 
 class _Tally:

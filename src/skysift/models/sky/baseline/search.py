@@ -91,7 +91,7 @@ class PublishedSearch:
         place = self.locate(self.networks.clean(self.network_map(counts, photons)[None]))
         background = search.background.fit(counts, _all_but(search, place))
         seen = FilteredMap(
-            search.filter, search.places, search.searched, search.filter(counts), background.counts
+            search.filter, search.places, search.region, search.filter(counts), background.surface
         )
         row, column = _pixel(search, place)
         significance = seen.at(row, column).significance
@@ -100,7 +100,7 @@ class PublishedSearch:
         allowed = search.settings.false_alarms
         level = search.trials.level_for(allowed, area=search.area, roughness=roughness)
         if not (search.searched[row, column] and significance >= level):
-            return SearchResult((), background, level, seen.ratio)
+            return SearchResult((), background, level, seen)
         source = search.local_source(search.offset_of(*place))
         fit = _forced(search, counts, photons, background, place)
         alarms = search.trials.false_alarms(significance, area=search.area, roughness=roughness)
@@ -116,7 +116,7 @@ class PublishedSearch:
             _below(search, source, background, place),
             ("low-counts",) if fit.counts < _FEW_COUNTS else (),
         )
-        return SearchResult((candidate,), background, level, seen.ratio, ((source, fit),))
+        return SearchResult((candidate,), background, level, seen, ((source, fit),))
 
     def network_map(self, counts: NDArray[np.float32], photons: Photons) -> NDArray[np.float32]:
         """Return the map that the networks see, shape (n_y, n_x), of counts[band, y, x]."""

@@ -15,6 +15,7 @@ from scipy.ndimage import maximum_filter
 from skysift.models.sky.filter import FilterBank
 from skysift.models.sky.network.runtime import NetworkOutput, SkyNetwork, conditions_of, groups_of
 from skysift.preprocess.sky_background import BackgroundFit, BackgroundModel
+from skysift.preprocess.sky_surface import MapSurface
 
 __all__ = ["NetworkBackground", "NetworkFit"]
 
@@ -35,7 +36,7 @@ class NetworkFit(BackgroundFit):
 
     Parameters
     ----------
-    counts : array of float32, shape (n_bands, n_y, n_x)
+    surface : Surface
         Background that, spread evenly over the filter's kernel, weighs as much as the real one: at
         the edge of a hole the filter also sees what is beside it.
     sharp : array of float32, shape (n_bands, n_y, n_x)
@@ -122,7 +123,7 @@ class NetworkBackground:
         sharp *= level[:, None, None]
         total = smooth.counts.sum(axis=0)
         return NetworkFit(
-            self._as_filtered(sharp, smooth.counts),
+            MapSurface(self._as_filtered(sharp, smooth.counts)),
             np.hypot(smooth.scale_error, error),
             smooth.scale * level,
             smooth.gradient,

@@ -19,6 +19,7 @@ from skysift.models.sky.network.background import NetworkBackground, NetworkFit
 from skysift.models.sky.network.runtime import NetworkOutput, SkyNetwork
 from skysift.models.sky.search import SearchResult, SkySearch
 from skysift.preprocess.sky_background import BackgroundFit
+from skysift.preprocess.sky_surface import MapSurface
 
 __all__ = ["NetworkSearch", "centres"]
 
@@ -93,7 +94,7 @@ class NetworkSearch(SkySearch):
 
 def _sharp(background: BackgroundFit) -> BackgroundFit:
     if isinstance(background, NetworkFit):
-        return replace(background, counts=background.sharp)
+        return replace(background, surface=MapSurface(background.sharp))
     return background
 
 
