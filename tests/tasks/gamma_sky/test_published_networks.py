@@ -1,7 +1,7 @@
 """The published networks as methods: trained by their command, stored, asked for a place."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -29,10 +29,11 @@ from skysift.tasks.gamma_sky.baseline.bundle import (
 )
 from skysift.tasks.gamma_sky.baseline.costs import Answers, cost_rows
 from skysift.tasks.gamma_sky.baseline.maps import MapSettings, make_maps, read_maps
+from skysift.tasks.gamma_sky.baseline.table import put_into
 from skysift.tasks.gamma_sky.baseline.training import Budget, budget_of, train_all
 from skysift.tasks.gamma_sky.calibration import NO_TRIALS
 from skysift.tasks.gamma_sky.evaluation.study import Observed, place_source
-from skysift.tasks.gamma_sky.methods import FieldSetup
+from skysift.tasks.gamma_sky.methods import FieldSetup, make_method
 from skysift.tasks.gamma_sky.options import PredictOptions, ReadOptions
 from skysift.tasks.gamma_sky.pages.published import add_published
 from skysift.tasks.gamma_sky.prediction import predict_files
@@ -206,7 +207,17 @@ def test_nothing_was_trained(tmp_path):
 
 
 def test_the_study_names_every_method_on_the_same_maps(networks, tmp_path):
-    study.main([str(networks), str(tmp_path / "costs.json"), "--maps", "12", "--seed", "2"])
+    asked = ["--maps", "12", "--seed", "2", "--keep", str(tmp_path / "answers")]
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- results -->\nold\n<!-- end of results -->\nafter\n")
+    study.main([str(networks), str(tmp_path / "costs.json"), *asked, "--docs", str(page)])
+    assert "| refined likelihood, IRF-free | 0.0" in page.read_text()
+    assert page.read_text().startswith("before\n<!-- results -->")
+    assert "old" not in page.read_text()
+    with pytest.raises(UsageError, match="no place for results"):
+        put_into(tmp_path / "costs.json", "")
+    study.main([str(networks), str(tmp_path / "again.json"), *asked])  # nothing is asked again
+    assert (tmp_path / "again.json").read_text() == (tmp_path / "costs.json").read_text()
     facts = json.loads((tmp_path / "costs.json").read_text())
     rows = {row["method"]: row for row in facts["rows"]}
     assert {"original", "corrected, small", "smoothed maximum"} < rows.keys()
@@ -285,3 +296,34 @@ def test_residuals_of_a_method_are_drawn_where_they_are():
     np.testing.assert_array_equal(outline.edges, [-2, -1, 0, 1, 2])
     with pytest.raises(InputError):
         plot_residuals({}, [0, 1], label="Residual [deg]")
+
+
+def test_the_networks_that_ship_find_a_bright_source_and_no_other(rng):
+    loaded = load_published(bundle_folder("gamma-sky", "cnn"))
+    assert loaded.networks.variant == COMPACT
+    assert sum(one.bytes for one in loaded.bundle.manifest.files.values()) < 1.5e6
+    setup = replace(field_setup(), response=None)
+    # The regressor was trained for a short time: it names the neighbourhood.
+    for name, typical in (("cnn-regressor", 0.3), ("cnn-cleaner", 0.06)):
+        method = make_method(name, setup, NO_TRIALS)
+        errors = []
+        for _ in range(12):
+            observed, pixel = observed_field(rng, 1.0, setup)
+            xi, eta = setup.grid.pixel_to_plane(*pixel)
+            found = method(observed.counts, observed.photons).candidates
+            errors += [np.hypot(one.xi - xi, one.eta - eta) for one in found]
+        assert len(errors) >= 9
+        assert np.median(errors) < typical
+        silent = [method(observed_field(rng, 0.0, setup)[0].counts).candidates for _ in range(6)]
+        assert sum(map(len, silent)) == 0
+
+
+def test_the_bundles_of_the_task_stay_small():
+    folders = bundle_folder("gamma-sky").parent
+    assert sum(path.stat().st_size for path in folders.rglob("*") if path.is_file()) < 5e6
+
+
+def test_a_field_folds_its_response_once():
+    setup = field_setup()
+    assert setup.folded() is setup.folded()
+    assert replace(setup, livetime=50.0).folded() is not setup.folded()
