@@ -11,7 +11,6 @@ from skysift.report import Block, Column, KeyNumber, Page
 from skysift.report.closing import add_how_to_repeat, provenance_facts
 from skysift.report.plots.explore import plot_feature_distributions, plot_separation
 from skysift.report.run_folder import RunRecord
-from skysift.tasks.star_galaxy.evaluation import CONTAMINATION
 from skysift.tasks.star_galaxy.pages.sections import (
     add_abstention,
     add_by_magnitude,
@@ -92,11 +91,12 @@ def explore_page(record: RunRecord) -> Page:
 def _tell(page: Page, record: RunRecord, study: Study) -> None:
     name = study.reference
     accuracy = study.metric(name, "accuracy")
-    completeness = study.metric(name, f"star_completeness@{CONTAMINATION:g}")
+    opened = study.metric(name, "ambiguous")
+    sure = study.metric(name, "accuracy_unambiguous")
     opening = (
         f"**{study.label}** is right about **{accuracy.value:.1%}** of "
-        f"{len(study.scored.is_galaxy):,} objects, and keeps "
-        f"**{completeness.value:.1%}** of the stars in a sample with 0.5 % galaxies."
+        f"{len(study.scored.is_galaxy):,} objects. It leaves {opened.value:.1%} of them open, and "
+        f"is right about **{sure.value:.1%}** of the others."
     )
     page.hero(
         opening,
