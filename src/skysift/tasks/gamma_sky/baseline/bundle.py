@@ -6,6 +6,7 @@ makes a bundle of networks that :mod:`skysift.tasks.gamma_sky.baseline.training`
 
 import argparse
 import hashlib
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from pydantic import ValidationError
 from skysift.core.bundle import Bundle, render_card, write_bundle
 from skysift.core.bundle_schema import BundleSpec, DataLicence, InputColumn, ModelEntry, Training
 from skysift.core.config import Config
-from skysift.core.errors import BundleError, UsageError
+from skysift.core.errors import BundleError, ReadError, UsageError
 from skysift.core.provenance import package_versions
 from skysift.core.results import Metric
 from skysift.models.sky.baseline.cleaner import CnnCleaner
@@ -53,6 +54,12 @@ TASK = "gamma-sky"
 MODULE = "skysift.tasks.gamma_sky.baseline"
 _CLEANER, _REGRESSOR, _SETTINGS = "cleaner.onnx", REGRESSOR_FILE, "networks.json"
 _EXPOSURE = 100.0  # s
+_METRICS = {
+    "error68@1 [deg]": "error68",
+    "outliers@0.2 deg": "outliers",
+    "error68 of the cleaned map's top [deg]": "peak68",
+    "counts kept": "kept",
+}
 
 
 class _Settings(Config):
@@ -256,6 +263,32 @@ def _training(budget: Budget, settings: _Settings) -> Training:
     )
 
 
+def _measured(path: Path, variant: Variant) -> tuple[Metric, ...]:
+    """Return what a study measured of a variant."""
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        (row,) = [row for row in facts["rows"] if row["method"] == variant.name]
+        return tuple(
+            Metric(
+                name,
+                row[key]["value"],
+                row[key]["low"],
+                row[key]["high"],
+                n=row[key]["n"],
+                split="test maps",
+                confidence=row[key]["confidence"],
+                method=row[key]["interval"],
+            )
+            for name, key in _METRICS.items()
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ReadError(
+            f"There is no study of '{variant.name}' in this file ({error}).",
+            f"Make one: python -m {MODULE}.study NETWORKS {path}",
+            path=path,
+        ) from error
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Make a bundle of trained networks."""
     parser = argparse.ArgumentParser(description=main.__doc__)
@@ -263,9 +296,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("folder", type=Path, help="the bundle to make")
     parser.add_argument("--variant", default=COMPACT.name, help="name of a variant")
     parser.add_argument("--overwrite", action="store_true", help="replace a bundle that is there")
+    parser.add_argument("--study", type=Path, help="JSON of the study, for what was measured")
     given = parser.parse_args(arguments)
     variant = find_variant(given.variant)
-    bundle = save_published(given.networks, variant, given.folder, overwrite=given.overwrite)
+    metrics = () if given.study is None else _measured(given.study, variant)
+    bundle = save_published(
+        given.networks, variant, given.folder, metrics=metrics, overwrite=given.overwrite
+    )
     size = sum(one.bytes for one in bundle.manifest.files.values())
     sys.stdout.write(f"{bundle.folder}: {size / 1e6:.2f} MB\n")
 
