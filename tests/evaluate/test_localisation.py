@@ -124,6 +124,10 @@ def test_empty_fields_without_any_candidate_do_not_break_the_threshold():
         threshold_for(values[:50], 0.01)
 
 
+def test_a_method_that_is_silent_on_empty_fields_needs_no_level():
+    assert threshold_for(np.full(200, -np.inf), 0.01).value == 0.0
+
+
 def test_the_efficiency_knows_how_uncertain_its_threshold_is(rng):
     signal = rng.normal(2.5, 1, 2000)
     few = detection_efficiency(signal, threshold_for(rng.normal(0, 1, 200), 0.01))

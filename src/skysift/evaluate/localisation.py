@@ -251,7 +251,9 @@ def threshold_for(
             f"{len(values)} empty fields do not show a level that {false_alarms:g} of them exceed.",
             f"Give {int(np.ceil(1 / false_alarms))} at least.",
         )
-    lowest = np.nanmin(np.where(np.isfinite(values), values, np.nan))
+    answered = values[np.isfinite(values)]
+    # A method that is silent on all of them needs no level: any significance is above 0.
+    lowest = answered.min() if len(answered) else 0.0
     finite = np.where(np.isfinite(values), values, lowest)
     return error_quantile(finite, 1 - false_alarms, confidence=confidence)
 
