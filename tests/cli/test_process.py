@@ -10,7 +10,15 @@ import pytest
 
 from skysift.cli.console import Console
 
-SLOW = """
+# What starts the tests in the background may ignore interrupts, and its children inherit that.
+HEEDED = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""
+
+SLOW = (
+    HEEDED
+    + """
 import sys, time
 import skysift.cli.doctor as doctor
 def examine():
@@ -21,8 +29,11 @@ sys.argv = ["skysift", "doctor"]
 from skysift.cli.main import main
 main()
 """
+)
 
-INTERRUPTED = """
+INTERRUPTED = (
+    HEEDED
+    + """
 import sys, time
 import skysift.tasks.gamma_hadron.prediction as prediction
 def apply(*arguments):
@@ -33,6 +44,7 @@ sys.argv = "skysift predict gamma-hadron".split() + {arguments!r}
 from skysift.cli.main import main
 main()
 """
+)
 
 
 def interrupt(process):

@@ -140,13 +140,14 @@ def choose_doubt(is_galaxy: NDArray[np.bool_], probability: Floats) -> float:
     wrong = (probability > 0.5) != is_galaxy  # noqa: PLR2004  # even odds
     nearness = np.minimum(probability, 1 - probability)
     order = np.argsort(-nearness, kind="stable")
+    nearness, wrong = nearness[order], wrong[order]
     n = len(order)
-    most = int(_MOST_AMBIGUOUS * n)
-    for aside in range(most + 1):
-        kept = order[aside:]
-        if aside == most or wrong[kept].mean() <= 1 - _WANTED_ACCURACY:
-            return float(nearness[kept[0]])
-    return 0.5
+    aside = np.arange(n)
+    share = (wrong.sum() - np.append(0, np.cumsum(wrong)[:-1])) / (n - aside)
+    together = np.append(False, nearness[1:] == nearness[:-1])  # equals stay so
+    possible = np.flatnonzero(~together & (aside <= _MOST_AMBIGUOUS * n))
+    good = possible[share[possible] <= 1 - _WANTED_ACCURACY]
+    return float(nearness[good[0] if len(good) else possible[-1]])
 
 
 def operating_points(
