@@ -18,6 +18,7 @@ from skysift.models.sky.search import SearchSettings
 from skysift.preprocess.folding import energy_bands
 from skysift.report import Page
 from skysift.report.plots.residuals import plot_residuals
+from skysift.tasks.gamma_sky import studies
 from skysift.tasks.gamma_sky.baseline import study
 from skysift.tasks.gamma_sky.baseline.bundle import (
     load_published,
@@ -34,7 +35,7 @@ from skysift.tasks.gamma_sky.baseline.training import Budget, budget_of, train_a
 from skysift.tasks.gamma_sky.calibration import NO_TRIALS
 from skysift.tasks.gamma_sky.evaluation.study import Observed, place_source
 from skysift.tasks.gamma_sky.methods import FieldSetup, make_method
-from skysift.tasks.gamma_sky.options import PredictOptions, ReadOptions
+from skysift.tasks.gamma_sky.options import CompareOptions, PredictOptions, ReadOptions
 from skysift.tasks.gamma_sky.pages.published import add_published
 from skysift.tasks.gamma_sky.prediction import predict_files
 from skysift.tasks.gamma_sky.simulation.field import Field
@@ -327,3 +328,12 @@ def test_a_field_folds_its_response_once():
     setup = field_setup()
     assert setup.folded() is setup.folded()
     assert replace(setup, livetime=50.0).folded() is not setup.folded()
+
+
+def test_compare_takes_the_networks_alone(tmp_path):
+    options = CompareOptions(methods=("cnn-cleaner", "cnn-regressor"), maps=10, empty_maps=100)
+    run = studies.compare(
+        options, tmp_path / "run", seed=3, command="test", progress=lambda *_: None
+    )
+    assert {row["method"] for row in run.rows} == {"cnn-cleaner", "cnn-regressor"}
+    assert run.page.is_file()

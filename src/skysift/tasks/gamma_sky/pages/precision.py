@@ -194,7 +194,9 @@ def add_efficiency(page: Page, facts: Facts) -> None:
     """Add detection efficiency against flux."""
     study = facts["localisation"]
     rows = study["efficiency"]
-    methods = [name for name in _SHOWN if name in methods_of(facts)]
+    compared = methods_of(facts)
+    # All of a comparison of others, which may be any of the methods.
+    methods = [name for name in _SHOWN if name in compared] or list(compared)
     at = _nearest_flux(rows, _FAINT)
     section = page.section("How faint may it be?", lead=_faint(rows, at))
     section.figure(
