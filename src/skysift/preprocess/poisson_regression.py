@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import lapack
 
 __all__ = ["BackgroundPrior", "Solution", "Terms", "poisson_regression"]
 
@@ -76,7 +77,11 @@ class Terms:
         n = int(self.unknown[-1, -1]) + 1
         matrix = np.bincount(self.pair, hessian.ravel(), n * n).reshape(n, n)
         right = np.bincount(self.unknown.ravel(), gradient.ravel(), n)
-        return np.asarray(np.linalg.solve(matrix, right)[self.unknown])
+        _, solution, failed = lapack.dposv(matrix, right)
+        if failed:
+            message = "The information on the background is not positive definite."
+            raise np.linalg.LinAlgError(message)
+        return np.asarray(solution[self.unknown])
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ Indices = NDArray[np.int64]
 
 _IN_CACHE = 16384  # pixels that are evaluated at a time
 _SIDE = 5
+_GATHERED = 12  # pixels in a row for the price of one alone
 
 
 @dataclass(frozen=True)
@@ -239,9 +240,12 @@ class TemplateSurface:
         return np.asarray(values)
 
     def _is_whole_worthwhile(self, n_pixels: int) -> bool:
-        """Return whether more pixels have been asked for than the map has: then it is evaluated."""
+        """Return whether so much has been asked for that the whole map would have been cheaper.
+
+        A pixel of many is gathered from memory at the price of several in a row.
+        """
         self._asked += n_pixels
-        return bool(self._asked > self.template.flat[0].shape[1])
+        return bool(_GATHERED * self._asked > self.template.flat[0].shape[1])
 
 
 def _lowest_seen(counts: Floats, blocks: Blocks) -> Floats:

@@ -65,6 +65,18 @@ def test_the_slope_is_the_derivative():
     np.testing.assert_allclose(slope, (up - down) / (2 * h), atol=0.01 * np.abs(slope).max())
 
 
+def test_the_density_is_interpolated_between_radii(rng):
+    band = rng.integers(0, len(SOURCE.share), 200)
+    radius = rng.uniform(0, 1.2 * SOURCE.reach, 200)
+    expected = [
+        SOURCE.share[b] * np.interp(r, SOURCE.radii, SOURCE.density[b], right=0.0)
+        for b, r in zip(band, radius, strict=True)
+    ]
+    density, _ = SOURCE.evaluate(band, radius)
+    np.testing.assert_allclose(density, expected, rtol=1e-12)
+    np.testing.assert_array_equal(SOURCE.density_at(band, radius), density)
+
+
 def test_beyond_its_reach_a_source_is_not():
     density, slope = SOURCE.evaluate(np.array([0, 0]), np.array([SOURCE.reach + 1e-6, 5.0]))
     assert not density.any()

@@ -204,7 +204,7 @@ def _best_counts(
     """Maximise over the counts by expectation and maximisation; each round raises ln L."""
     density = np.stack(
         [
-            source.evaluate(photons.band, np.hypot(photons.xi - x, photons.eta - y))[0]
+            source.density_at(photons.band, np.hypot(photons.xi - x, photons.eta - y))
             for source, (x, y) in sources
         ]
     )

@@ -312,10 +312,10 @@ class FieldFits:
         level = background.at(*here)[:, 0].astype(np.float64) / pixel_area
         for other in others:
             distance = np.hypot(near.xi - other.fit.xi, near.eta - other.fit.eta)
-            shape, _ = other.source.evaluate(near.band, distance)
+            shape = other.source.density_at(near.band, distance)
             density = density + max(other.fit.counts, 0.0) * shape
             apart = np.full(len(level), np.hypot(xi - other.fit.xi, eta - other.fit.eta))
-            shape, _ = other.source.evaluate(np.arange(len(level)), apart)
+            shape = other.source.density_at(np.arange(len(level)), apart)
             level = level + max(other.fit.counts, 0.0) * shape
         return near, np.maximum(density, _TINY), np.maximum(level, _TINY)
 

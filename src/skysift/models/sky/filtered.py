@@ -22,7 +22,7 @@ NOWHERE = np.float32(-100.0)
 
 _PIXELS_JUDGED = 192  # those with the highest ratio of signal to noise get the exact significance
 _WORTH_JUDGING = 2.0  # ratio of signal to noise
-_AT_A_TIME = 24
+_RIGHT, _UP = np.array([[-1, 0, 1, 0, 0], [0, 0, 0, -1, 1]])
 _PRECISION = 0.01  # of the significance
 _ROUNDING = 1e-3  # of the ratio, in single precision
 _SMALL = np.float32(1e-12)
@@ -201,6 +201,7 @@ class FilteredMap:
         self.bank, self.places, self.region = bank, places, region
         self.sums, self.background = sums, background
         self._weights = np.stack([bank.sums, bank.squares])
+        self._single = self._weights.astype(np.float32)
         self._above: tuple[float, _Pixels] | None = None
 
     def beside(self, background: Surface) -> "FilteredMap":
@@ -218,7 +219,7 @@ class FilteredMap:
     def ratio(self) -> NDArray[np.float32]:
         """Signal to noise of every pixel, `NOWHERE` where nothing is looked for."""
         flat = self.background.counts.reshape(len(self.bank.sums), -1)
-        mean, variance = (self._weights.astype(np.float32) @ flat).reshape(2, *self.sums.shape)
+        mean, variance = (self._single @ flat).reshape(2, *self.sums.shape)
         ratio = (self.sums - mean) / np.sqrt(np.maximum(variance, _SMALL))
         return np.where(self.region.pixels, ratio, NOWHERE)
 
@@ -230,7 +231,7 @@ class FilteredMap:
         """
         if self._above is not None and self._above[0] == least:
             return self._above[1]
-        mean, variance = self._weights @ self.background.lowest(self.region.blocks)
+        mean, variance = self._single @ self.background.lowest(self.region.blocks)
         bound = mean + (least - _ROUNDING) * np.sqrt(np.maximum(variance, _SMALL))
         members = self.region.members[np.flatnonzero(self._highest_sums > bound)].ravel()
         pixels = self._pixels(*np.divmod(members[members >= 0], self.sums.shape[1]))
@@ -268,16 +269,12 @@ class FilteredMap:
         if known:
             pixels = self._beside(pixels, known, separation)
             pixels = pixels.chosen(np.flatnonzero(pixels.ratio > worth))
-        order = np.argsort(-pixels.ratio, kind="stable")[:_PIXELS_JUDGED]
-        best: Peak | None = None
-        for first in range(0, len(order), _AT_A_TIME):
-            some = pixels.chosen(order[first : first + _AT_A_TIME])
-            if best is not None and some.ratio[0] + _PRECISION < best.significance:
-                break
-            top = self._highest(some)
-            if best is None or top.significance > best.significance:
-                best = top
-        return best
+        if len(pixels.row) == 0:
+            return None
+        if len(pixels.row) > _PIXELS_JUDGED:
+            best = np.argpartition(pixels.ratio, -_PIXELS_JUDGED)[-_PIXELS_JUDGED:]
+            pixels = pixels.chosen(best)
+        return self._highest(pixels)
 
     def _highest(self, pixels: _Pixels) -> Peak:
         value = self.sums[pixels.row, pixels.column].astype(np.float64)
@@ -292,15 +289,13 @@ class FilteredMap:
 
     def summit(self, peak: Peak) -> tuple[float, float]:
         """Return the plane position [deg] of the top of a parabola through a peak's neighbours."""
-        step = np.arange(-1, 2)
-        row = np.concatenate([np.full(3, peak.row), peak.row + step])
-        column = np.concatenate([peak.column + step, np.full(3, peak.column)])
         high, wide = self.sums.shape
+        row, column = peak.row + _UP, peak.column + _RIGHT
         inside = (row >= 0) & (row < high) & (column >= 0) & (column < wide)
-        row, column = np.clip(row, 0, high - 1), np.clip(column, 0, wide - 1)
-        ratio = self._pixels(row, column).ratio
-        ratio[~(inside & self.region.pixels[row, column])] = NOWHERE
-        x, y = peak.column + _vertex(ratio[:3]), peak.row + _vertex(ratio[3:])
+        row, column = np.where(inside, row, peak.row), np.where(inside, column, peak.column)
+        inside &= self.region.pixels[row, column]
+        ratio = np.where(inside, self._pixels(row, column).ratio, NOWHERE)
+        x, y = peak.column + _vertex(ratio[:3]), peak.row + _vertex(ratio[[3, 1, 4]])
         xi, eta = self.places.grid.pixel_to_plane(x, y)
         return float(xi), float(eta)
 

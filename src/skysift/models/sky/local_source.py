@@ -111,13 +111,44 @@ class LocalSource:
         radius : array, shape (n,) [deg]
             Beyond the reach, both are 0.
         """
-        place = np.minimum(radius / self.step, self.density.shape[1] - 1.001)
+        row, part = self._row(band, radius)
+        density, rise, slope, bend = np.take(self._table, row, axis=0).T
+        return density + rise * part, slope + bend * part
+
+    def density_at(self, band: NDArray[np.int64], radius: FloatArray) -> FloatArray:
+        """Return the density of `evaluate` alone."""
+        row, part = self._row(band, radius)
+        density, rise = np.take(self._density_table, row, axis=0).T
+        return np.asarray(density + rise * part)
+
+    def _row(
+        self, band: NDArray[np.int64], radius: FloatArray
+    ) -> tuple[NDArray[np.int64], FloatArray]:
+        """Return rows of the tables, and how far on the way to the next radius a place is."""
+        n_radii = self.density.shape[1]
+        place = np.minimum(radius / self.step, n_radii - 1)
         low = place.astype(np.int64)
-        part = place - low
-        share = self.share[band] * (radius <= self.reach)
-        density = self.density[band, low] * (1 - part) + self.density[band, low + 1] * part
-        slope = self.slope[band, low] * (1 - part) + self.slope[band, low + 1] * part
-        return share * density, share * slope
+        return low + n_radii * band, place - low
+
+    @cached_property
+    def _table(self) -> FloatArray:
+        """Density and slope times share, each with its change to the next radius.
+
+        What an interpolation needs lies side by side; the last row of a band is 0.
+        """
+        return np.concatenate([self._density_table, self._rows_of(self.slope)], axis=1)
+
+    @cached_property
+    def _density_table(self) -> FloatArray:
+        return self._rows_of(self.density)
+
+    def _rows_of(self, values: FloatArray) -> FloatArray:
+        """Return values and changes by band and radius, shape (n_bands * n_radii, 2)."""
+        rows = np.zeros((*values.shape, 2))
+        shared = self.share[:, None] * values
+        rows[:, :-1, 0] = shared[:, :-1]
+        rows[:, :-1, 1] = np.diff(shared, axis=1)
+        return rows.reshape(-1, 2)
 
     def containment_radius(self, fraction: float) -> float:
         """Return the radius [deg] that holds a fraction of the counts of all bands."""

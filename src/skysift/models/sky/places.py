@@ -35,9 +35,7 @@ class Places:
     def pixel(self, xi: FloatArray, eta: FloatArray) -> tuple[NDArray[np.int64], ...]:
         """Return row and column of places on the plane, the nearest ones for those outside."""
         x, y = self.grid.plane_to_pixel(xi, eta)
-        column = np.clip(np.floor(x + 0.5), 0, self.grid.n_x - 1).astype(np.int64)
-        row = np.clip(np.floor(y + 0.5), 0, self.grid.n_y - 1).astype(np.int64)
-        return row, column
+        return _nearest(y, self.grid.n_y), _nearest(x, self.grid.n_x)
 
     def around(self, xi: float, eta: float, radius: float) -> tuple[slice, slice]:
         """Return the rows and columns of the square about a place, cut at the border."""
@@ -60,6 +58,12 @@ class Places:
         xi, eta = self.axes
         weight = counts[band, row, column].astype(np.float64)
         return Photons(xi[column], eta[row], band, weight)
+
+
+def _nearest(place: FloatArray, n_pixels: int) -> NDArray[np.int64]:
+    """Return the pixels that hold places on an axis, those at the ends for places beyond."""
+    pixel = np.floor(place + 0.5)
+    return np.minimum(np.maximum(pixel, 0), n_pixels - 1).astype(np.int64)
 
 
 def _between(low: float, high: float, n_pixels: int) -> slice:

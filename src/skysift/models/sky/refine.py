@@ -103,8 +103,8 @@ def refine(
         move = gradient[1:] / information[1]
         length = float(np.hypot(*move))
         move *= min(1.0, _LONGEST_STEP / max(length, _TINY))
-        gain = float(np.clip(gradient[0] / information[0], -0.5 * best[2], best[2]))
-        gain = max(gain, _FEWEST - best[2])
+        gain = min(float(gradient[0] / information[0]), best[2])
+        gain = max(gain, -0.5 * best[2], _FEWEST - best[2])
         best = (best[0] + move[0], best[1] + move[1], best[2] + gain)
         if length**2 * information[1] < _CLOSE**2 and gain**2 * information[0] < _CLOSE**2:
             converged = True
@@ -119,7 +119,7 @@ def refine(
     by_band, variance = band_counts(
         photons, background, source, level, place=(xi, eta), level_error=level_error
     )
-    density, _ = source.evaluate(photons.band, np.hypot(photons.xi - xi, photons.eta - eta))
+    density = source.density_at(photons.band, np.hypot(photons.xi - xi, photons.eta - eta))
     ts = 2 * float(
         photons.weight @ np.log1p(counts * density / background) - counts * source.contained
     )
@@ -275,7 +275,7 @@ def band_counts(
     n_bands = len(source.share)
     radius = np.hypot(photons.xi - place[0], photons.eta - place[1])
     whole = LocalSource(np.ones(n_bands), source.density, source.step)
-    density, _ = whole.evaluate(photons.band, radius)
+    density = whole.density_at(photons.band, radius)
     ratio = density / background
     contained = source.density @ source.ring_area
     counts = np.where(contained > 0, _FEWEST, 0.0)
@@ -285,7 +285,8 @@ def band_counts(
         gradient = np.bincount(photons.band, photons.weight * term, n_bands) - contained
         curvature = np.bincount(photons.band, photons.weight * term**2, n_bands)
         step = gradient / np.maximum(curvature, _TINY)
-        step = np.clip(step, -0.5 * np.abs(counts) - 2, np.abs(counts) + 2)
+        size = np.abs(counts)
+        step = np.minimum(np.maximum(step, -0.5 * size - 2), size + 2)
         new = np.maximum(counts + step, lowest)
         moved = np.abs(new - counts).max()
         counts = new

@@ -95,12 +95,13 @@ def _gain(
     counts: float,
 ) -> float:
     """Return twice the log-likelihood ratio at the best counts."""
-    density, _ = source.evaluate(photons.band, radius)
+    density = source.density_at(photons.band, radius)
     ratio = density / background
     for _ in range(_STEPS):
         term = ratio / (1 + counts * ratio)
         slope = float(photons.weight @ term) - source.contained
         curvature = float(photons.weight @ term**2)
-        counts = max(counts + float(np.clip(slope / curvature, -0.5 * counts, counts)), 1.0)
+        step = max(min(slope / curvature, counts), -0.5 * counts)
+        counts = max(counts + step, 1.0)
     logarithm = float(photons.weight @ np.log1p(counts * ratio))
     return 2 * (logarithm - counts * source.contained)
