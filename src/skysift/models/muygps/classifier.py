@@ -260,15 +260,7 @@ class MuyGPsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         process = LocalProcess.from_state(
             plain, arrays, search=search, engine=engine, threads=threads
         )
-        model = cls(
-            process.parameters.kernel,
-            free=None,
-            n_neighbours=process.k,
-            search=search,
-            engine=engine,
-            precision=str(process.points.dtype),
-            threads=threads,
-        )
+        model = cls(search=search, **process.estimator_parameters())
         try:
             model.classes_ = np.array(plain["classes"])
             calibration, ambiguity = arrays["calibration"], plain["ambiguity"]

@@ -108,6 +108,17 @@ class LocalProcess:
     engine: str
     threads: int
 
+    def estimator_parameters(self) -> dict[str, Any]:
+        """Return the parameters of an estimator that has this process, but for its search."""
+        return {
+            "kernel": self.parameters.kernel,
+            "free": None,
+            "n_neighbours": self.k,
+            "engine": self.engine,
+            "precision": str(self.points.dtype),
+            "threads": self.threads,
+        }
+
     def posterior(self, rows: NDArray[np.floating[Any]]) -> LocalPosterior:
         """Return the posterior of new rows, shape (n, n_features)."""
         return self._given(rows, self.search.query(rows, self.k))

@@ -224,15 +224,7 @@ class MuyGPsRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         process = LocalProcess.from_state(
             plain, arrays, search=search, engine=engine, threads=threads
         )
-        model = cls(
-            process.parameters.kernel,
-            free=None,
-            n_neighbours=process.k,
-            search=search,
-            engine=engine,
-            precision=str(process.points.dtype),
-            threads=threads,
-        )
+        model = cls(search=search, **process.estimator_parameters())
         model.process_ = process
         model.prior_mean_ = arrays.get("prior_mean", np.zeros(process.targets.shape[1]))
         model._one_output = bool(plain.get("one_output", True))
