@@ -17,7 +17,15 @@ from numpy.typing import NDArray
 
 from skysift.models.sky.local_source import LocalSource, Photons
 
-__all__ = ["Refined", "band_counts", "expected_information", "from_peak", "refine"]
+__all__ = [
+    "Refined",
+    "Summit",
+    "band_counts",
+    "climb",
+    "expected_information",
+    "from_peak",
+    "refine",
+]
 
 FloatArray = NDArray[np.float64]
 
@@ -68,12 +76,70 @@ class Refined:
     converged: bool
 
 
-def refine(
+@dataclass(frozen=True, slots=True)
+class Summit:
+    """Where the likelihood of a point source is highest; the counts are of all bands together.
+
+    Parameters
+    ----------
+    xi, eta : float [deg]
+        Plane position.
+    counts : float
+        Of the source, with the shares of the bands held.
+    information : tuple of float
+        Fisher's, on the counts and on a coordinate [deg-2].
+    converged : bool
+        Whether the climb came to rest.
+    """
+
+    xi: float
+    eta: float
+    counts: float
+    information: tuple[float, float]
+    converged: bool
+
+    @property
+    def place(self) -> tuple[float, float, float]:
+        """Position and counts."""
+        return self.xi, self.eta, self.counts
+
+    @property
+    def strength(self) -> float:
+        """Counts over their standard deviation."""
+        return self.counts * float(np.sqrt(self.information[0]))
+
+
+def climb(
     photons: Photons,
     background: FloatArray,
     source: LocalSource,
     level: FloatArray,
     start: tuple[float, float, float],
+) -> Summit:
+    """Find the maximum of the likelihood; the parameters are those of `refine`."""
+    xi, eta, counts = start
+    counts, converged = max(counts, _FEWEST), False
+    for _ in range(_MOST_STEPS):
+        gradient = _gradient(photons, background, source, (xi, eta, counts))
+        information = expected_information(source, level, counts)
+        move = gradient[1:] / information[1]
+        length = float(np.hypot(*move))
+        move *= min(1.0, _LONGEST_STEP / max(length, _TINY))
+        gain = min(float(gradient[0] / information[0]), counts)
+        gain = max(gain, -0.5 * counts, _FEWEST - counts)
+        xi, eta, counts = xi + float(move[0]), eta + float(move[1]), counts + gain
+        if length**2 * information[1] < _CLOSE**2 and gain**2 * information[0] < _CLOSE**2:
+            converged = True
+            break
+    return Summit(xi, eta, counts, expected_information(source, level, counts), converged)
+
+
+def refine(
+    photons: Photons,
+    background: FloatArray,
+    source: LocalSource,
+    level: FloatArray,
+    start: tuple[float, float, float] | Summit,
     *,
     level_error: FloatArray | None = None,
 ) -> Refined:
@@ -89,33 +155,21 @@ def refine(
         Shares and point spread function.
     level : array, shape (n_bands,) [deg-2]
         Density of the background at the source.
-    start : tuple of float
-        Plane position xi, eta [deg] and counts to begin with.
+    start : tuple of float, or Summit
+        Plane position xi, eta [deg] and counts to begin with; or where the climb has led already.
     level_error : array, shape (n_bands,), or None
         Relative error of the background of each band, for the errors of the counts.
     """
-    xi, eta, counts = start
-    converged = False
-    best = (xi, eta, max(counts, _FEWEST))
-    for _ in range(_MOST_STEPS):
-        gradient = _gradient(photons, background, source, best)
-        information = expected_information(source, level, best[2])
-        move = gradient[1:] / information[1]
-        length = float(np.hypot(*move))
-        move *= min(1.0, _LONGEST_STEP / max(length, _TINY))
-        gain = min(float(gradient[0] / information[0]), best[2])
-        gain = max(gain, -0.5 * best[2], _FEWEST - best[2])
-        best = (best[0] + move[0], best[1] + move[1], best[2] + gain)
-        if length**2 * information[1] < _CLOSE**2 and gain**2 * information[0] < _CLOSE**2:
-            converged = True
-            break
-    counts = best[2]
-    information = expected_information(source, level, counts)
-    if counts * np.sqrt(information[0]) > _GAUSSIAN_FROM:
-        covariance = _observed_covariance(photons, background, source, best, information[1])
-        xi, eta = best[:2]
+    top = start
+    if not isinstance(top, Summit):
+        top = climb(photons, background, source, level, top)
+    xi, eta, counts = top.place
+    if top.strength > _GAUSSIAN_FROM:
+        covariance = _observed_covariance(
+            photons, background, source, top.place, top.information[1]
+        )
     else:
-        xi, eta, covariance = _posterior(photons, background, source, best, information[1])
+        xi, eta, covariance = _posterior(photons, background, source, top.place, top.information[1])
     by_band, variance = band_counts(
         photons, background, source, level, place=(xi, eta), level_error=level_error
     )
@@ -124,15 +178,15 @@ def refine(
         photons.weight @ np.log1p(counts * density / background) - counts * source.contained
     )
     return Refined(
-        float(xi),
-        float(eta),
+        xi,
+        eta,
         covariance,
         float(by_band.sum()),
         float(np.sqrt(variance.sum())),
         by_band,
         np.sqrt(variance),
         ts,
-        converged,
+        top.converged,
     )
 
 

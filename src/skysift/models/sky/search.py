@@ -19,12 +19,12 @@ from scipy.special import log_ndtr
 from skysift.core.errors import UsageError
 from skysift.data.sky.tangent import TangentGrid
 from skysift.models.sky.candidate import Candidate
-from skysift.models.sky.field_fits import MASKED_RADIUS, WIDE, FieldFits, Found, start_of
+from skysift.models.sky.field_fits import MASKED_RADIUS, WIDE, FieldFits, Found
 from skysift.models.sky.filter import FilterBank
 from skysift.models.sky.filtered import FilteredMap, Peak, RatioMap, Region, SourceImage
 from skysift.models.sky.local_source import LocalSource, Photons
 from skysift.models.sky.places import Places
-from skysift.models.sky.refine import Refined, from_peak
+from skysift.models.sky.refine import Refined, Summit, climb, from_peak, refine
 from skysift.models.sky.stamps import PlacedStamp
 from skysift.models.sky.trials import TrialsTable
 from skysift.models.sky.width import SUPPOSED_WITHIN, best_width
@@ -303,18 +303,18 @@ class SkySearch(FieldFits):
             return Found(
                 from_peak((xi, eta), height, source, level), source, image, peak.significance
             )
-        fit = self._fit(others, source, (xi, eta, height), photons, background)
+        around = self._beside_others(others, source, (xi, eta), photons, background)
+        top = climb(*around[:2], source, around[2], (xi, eta, height))
         width = 1.0
-        least = _BRIGHT if self.settings.psf_known else _BRIGHT_ENOUGH
-        if fit.counts > least * fit.counts_error:
-            near, density, _ = self._beside_others(
-                others, source, (fit.xi, fit.eta), photons, background
-            )
+        if top.strength > (_BRIGHT if self.settings.psf_known else _BRIGHT_ENOUGH):
             within = None if self.settings.psf_known else SUPPOSED_WITHIN
-            width = best_width(near, density, source, fit, supposed_within=within).factor
-            if width != 1.0:
-                source = source.widened(width)
-                fit = self._fit(others, source, start_of(fit), photons, background)
+            width = best_width(*around[:2], source, top, supposed_within=within).factor
+        start: Summit | tuple[float, float, float] = top
+        if width != 1.0:
+            source, start = source.widened(width), top.place
+            around = self._beside_others(others, source, start[:2], photons, background)
+        error = background.scale_error
+        fit = refine(*around[:2], source, around[2], start, level_error=error)
         return Found(fit, source, self._image(source), peak.significance, width)
 
     def _candidate(

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysift.models.sky.local_source import LocalSource, Photons
-from skysift.models.sky.refine import Refined
+from skysift.models.sky.refine import Refined, Summit
 
 __all__ = ["SUPPOSED_WITHIN", "Width", "best_width"]
 
@@ -34,7 +34,7 @@ def best_width(
     photons: Photons,
     background: FloatArray,
     source: LocalSource,
-    fit: Refined,
+    fit: Refined | Summit,
     *,
     supposed_within: float | None = None,
 ) -> Width:
