@@ -26,6 +26,7 @@ __all__ = [
     "load_task",
     "manifest",
     "shipped_bundles",
+    "task_folder",
 ]
 
 
@@ -113,10 +114,15 @@ def find_options(name: str, kind: str) -> type[Config] | None:
     return getattr(import_module(manifest(name).options), kind, None)
 
 
+def task_folder(name: str) -> Path:
+    """Return the folder of a task, with what it ships beside its code."""
+    package = manifest(name).options.rpartition(".")[0]
+    return Path(str(files(package)))
+
+
 def shipped_bundles(name: str) -> list[Path]:
     """Return the folders of the bundles that ship with a task, ordered by name."""
-    package = manifest(name).options.rpartition(".")[0]
-    found = Path(str(files(package))).glob("bundles/*/bundle.json")
+    found = task_folder(name).glob("bundles/*/bundle.json")
     return sorted(path.parent for path in found)
 
 

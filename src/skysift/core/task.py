@@ -1,6 +1,8 @@
 """What a task must be able to do, for the command line and the contract suite to drive it.
 
-The types of data and model are the task's own; the stages know nothing of them.
+The types of data and model are the task's own; the stages know nothing of them. What is the same in
+every task stands here, once: which options a job gets, and that its module is imported when the job
+is asked for.
 """
 
 from __future__ import annotations
@@ -9,9 +11,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from skysift.core.config import Config
+from skysift.core.config import Config, of_kind
 from skysift.core.errors import UsageError
 from skysift.core.results import Evaluation
 
@@ -20,10 +22,12 @@ if TYPE_CHECKING:
 
     from skysift.core.provenance import Provenance
 
-__all__ = ["Progress", "Run", "Task", "silent"]
+__all__ = ["Jobs", "Prediction", "Progress", "Run", "Task", "silent"]
 
 DataT = TypeVar("DataT")
 ModelT = TypeVar("ModelT")
+DataT_contra = TypeVar("DataT_contra", contravariant=True)
+ModelT_contra = TypeVar("ModelT_contra", contravariant=True)
 
 Progress = Callable[[float, str], None]
 """Called with the fraction done, 0 to 1, and what is being done."""
@@ -55,6 +59,94 @@ class Run:
     page: Path | None = None
 
 
+class Prediction(Protocol[ModelT_contra]):
+    """What the module of a task that predicts from files has: it imports little, to start soon.
+
+    Options are of the task's own kinds, here and in :class:`Jobs`.
+    """
+
+    def predict_files(
+        self,
+        paths: Sequence[Path],
+        out: Path,
+        model: ModelT_contra,
+        read_options: Any,
+        options: Any,
+        /,
+        *,
+        provenance: Provenance,
+        progress: Progress,
+    ) -> Mapping[str, int]:
+        """Predict from files to a file in bounded memory and return the counts of rows."""
+
+
+class Jobs(Protocol[DataT_contra, ModelT_contra]):
+    """What the module of a task that evaluates and reports has; it may import all that it needs."""
+
+    def evaluate(
+        self, data: DataT_contra, model: ModelT_contra, rng: np.random.Generator, /, *, split: str
+    ) -> Evaluation:
+        """Measure a model on labelled data that it has not been trained on."""
+
+    def evaluate_files(
+        self,
+        paths: Sequence[Path],
+        options: Any,
+        model: ModelT_contra,
+        folder: Path | None,
+        rng: np.random.Generator,
+        /,
+        *,
+        command: str,
+        progress: Progress,
+    ) -> Run:
+        """Evaluate a model on files; with a folder, write the report there."""
+
+    def explore(
+        self,
+        paths: Sequence[Path],
+        options: Any,
+        folder: Path,
+        rng: np.random.Generator,
+        /,
+        *,
+        command: str,
+        progress: Progress,
+    ) -> Run:
+        """Describe labelled data and write the report."""
+
+    def audit(
+        self,
+        paths: Sequence[Path],
+        options: Any,
+        rng: np.random.Generator,
+        /,
+        *,
+        progress: Progress,
+    ) -> Run:
+        """Search labelled data for leaks."""
+
+    def compare(
+        self,
+        paths: Sequence[Path],
+        read_options: Any,
+        options: Any,
+        folder: Path,
+        /,
+        *,
+        seed: int,
+        command: str,
+        progress: Progress,
+    ) -> Run:
+        """Train and score several models on the same rows and write the report."""
+
+    def render(self, folder: Path, /) -> Run:
+        """Write the report of an earlier run again from its stored results."""
+
+    def demo(self, folder: Path, /, *, seed: int, command: str, progress: Progress) -> Run:
+        """Run the main job on real data where it can be had, in a few minutes."""
+
+
 class Task(ABC, Generic[DataT, ModelT]):
     """One problem of one instrument: readers, models, metrics, bundles.
 
@@ -64,6 +156,42 @@ class Task(ABC, Generic[DataT, ModelT]):
     what it does not know.
 
     A model carries the attributes ``bundle`` (None before it is saved) and ``metrics``.
+
+    Notes
+    -----
+    A subclass supplies
+
+    - its `name`, and `read_options`, `predict_options` and `compare_options`;
+    - the path of its data in memory: `synth`, `write_synth`, `read`, `fit`, `predict`, `save` and
+      `load`;
+    - `prediction`, its module that predicts from files;
+    - `jobs`, its module that evaluates, explores, audits, compares and draws reports, imported
+      inside the property, so that a prediction does not wait for it.
+
+    The jobs themselves are then done by this class: it hands them to those modules, with options of
+    the kind that they expect. That the modules have what :class:`Prediction` and :class:`Jobs` ask
+    for, mypy checks where the properties return them::
+
+        class StarGalaxy(Task[Cutouts, StarGalaxyModel]):
+            name = "star-galaxy"
+            read_options = ReadOptions
+            predict_options = PredictOptions
+            compare_options = CompareOptions
+
+            @property
+            def prediction(self) -> Prediction[StarGalaxyModel]:
+                return prediction
+
+            @property
+            def jobs(self) -> Jobs[Cutouts, StarGalaxyModel]:
+                from skysift.tasks.star_galaxy import jobs
+
+                return jobs
+
+            def synth(self, n: int, rng: np.random.Generator) -> Cutouts: ...
+
+    A task that can simulate overrides `simulate`; one that can be evaluated without files, on what
+    it simulates, names its `evaluate_options`.
     """
 
     name: str
@@ -71,6 +199,24 @@ class Task(ABC, Generic[DataT, ModelT]):
 
     answers_each_row: bool = True
     """Whether a prediction has one row for each of the input, or a list of what was found."""
+
+    read_options: type[Config]
+    predict_options: type[Config]
+    compare_options: type[Config]
+    evaluate_options: type[Config] | None = None
+    """Those of an evaluation without files; None if there is no such thing."""
+
+    # --- the modules that do the jobs -----------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def prediction(self) -> Prediction[ModelT]:
+        """The module that predicts from files."""
+
+    @property
+    @abstractmethod
+    def jobs(self) -> Jobs[DataT, ModelT]:
+        """The module that ends in reports, imported when it is asked for."""
 
     # --- the path of the data: every task, and the contract suite that all tasks must pass -----
 
@@ -113,11 +259,11 @@ class Task(ABC, Generic[DataT, ModelT]):
     def predict(self, data: DataT, model: ModelT) -> Any:
         """Return a table with the answers for data in memory, in the order of its rows."""
 
-    @abstractmethod
     def evaluate(
         self, data: DataT, model: ModelT, rng: np.random.Generator, *, split: str
     ) -> Evaluation:
         """Measure a model on labelled data that it has not been trained on."""
+        return self.jobs.evaluate(data, model, rng, split=split)
 
     @abstractmethod
     def save(self, model: ModelT, folder: Path) -> Path:
@@ -135,7 +281,6 @@ class Task(ABC, Generic[DataT, ModelT]):
 
     # --- the jobs of the command line ----------------------------------------------------------
 
-    @abstractmethod
     def predict_files(
         self,
         paths: Sequence[Path],
@@ -148,8 +293,16 @@ class Task(ABC, Generic[DataT, ModelT]):
         progress: Progress = silent,
     ) -> Mapping[str, int]:
         """Predict from files to a file in bounded memory and return the counts of rows."""
+        return self.prediction.predict_files(
+            paths,
+            out,
+            model,
+            of_kind(self.read_options, read_options),
+            of_kind(self.predict_options, options),
+            provenance=provenance,
+            progress=progress,
+        )
 
-    @abstractmethod
     def evaluate_files(
         self,
         paths: Sequence[Path],
@@ -162,8 +315,11 @@ class Task(ABC, Generic[DataT, ModelT]):
         progress: Progress = silent,
     ) -> Run:
         """Evaluate a model on files; with a folder, write the report there."""
+        kind = self.read_options if paths else self.evaluate_options or self.read_options
+        return self.jobs.evaluate_files(
+            paths, of_kind(kind, options), model, folder, rng, command=command, progress=progress
+        )
 
-    @abstractmethod
     def explore(
         self,
         paths: Sequence[Path],
@@ -175,8 +331,9 @@ class Task(ABC, Generic[DataT, ModelT]):
         progress: Progress = silent,
     ) -> Run:
         """Describe labelled data and write the report."""
+        chosen = of_kind(self.read_options, options)
+        return self.jobs.explore(paths, chosen, folder, rng, command=command, progress=progress)
 
-    @abstractmethod
     def audit(
         self,
         paths: Sequence[Path],
@@ -186,8 +343,8 @@ class Task(ABC, Generic[DataT, ModelT]):
         progress: Progress = silent,
     ) -> Run:
         """Search labelled data for leaks."""
+        return self.jobs.audit(paths, of_kind(self.read_options, options), rng, progress=progress)
 
-    @abstractmethod
     def compare(
         self,
         paths: Sequence[Path],
@@ -200,6 +357,15 @@ class Task(ABC, Generic[DataT, ModelT]):
         progress: Progress = silent,
     ) -> Run:
         """Train and score several models on the same rows and write the report."""
+        return self.jobs.compare(
+            paths,
+            of_kind(self.read_options, read_options),
+            of_kind(self.compare_options, options),
+            folder,
+            seed=seed,
+            command=command,
+            progress=progress,
+        )
 
     def simulate(
         self,
@@ -223,10 +389,10 @@ class Task(ABC, Generic[DataT, ModelT]):
             "Simulate with a task that has SimulateOptions.",
         )
 
-    @abstractmethod
     def render(self, folder: Path) -> Run:
         """Write the report of an earlier run again from its stored results."""
+        return self.jobs.render(folder)
 
-    @abstractmethod
     def demo(self, folder: Path, *, seed: int, command: str, progress: Progress = silent) -> Run:
         """Run the main job on real data where it can be had, in a few minutes."""
+        return self.jobs.demo(folder, seed=seed, command=command, progress=progress)

@@ -7,17 +7,17 @@ this module when one of these jobs is asked for.
 import json
 import math
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from skysift.core.provenance import Provenance
-from skysift.core.registry import bundle_folder, shipped_bundles
+from skysift.core.registry import bundle_folder, shipped_bundles, task_folder
 from skysift.core.results import Evaluation
 from skysift.core.task import Progress, Run
 from skysift.data.contract import Checked
+from skysift.data.fetch import fetch
 from skysift.data.table import FeatureTable
 from skysift.evaluate.audit import audit as audit_table
 from skysift.evaluate.binary import evaluate_binary
@@ -29,15 +29,14 @@ from skysift.tasks.gamma_hadron.comparison import (
     split_events,
 )
 from skysift.tasks.gamma_hadron.licence import licence_of
-from skysift.tasks.gamma_hadron.model import GammaHadronModel, load_bundle
+from skysift.tasks.gamma_hadron.model import TASK, GammaHadronModel, load_bundle
 from skysift.tasks.gamma_hadron.options import CompareOptions, ReadOptions
 from skysift.tasks.gamma_hadron.pages import compare_page, evaluate_page, explore_page, result_rows
 from skysift.tasks.gamma_hadron.reader import Events, read_events
 from skysift.tasks.gamma_hadron.scoring import Contestant, Scored, measure
 
-__all__ = ["audit", "compare", "evaluate", "evaluate_files", "explore", "render"]
+__all__ = ["audit", "compare", "demo", "evaluate", "evaluate_files", "explore", "render"]
 
-_TASK = "gamma-hadron"
 _MAGIC = "MAGIC"
 _MAIN_POINT = "acceptance-0.01"
 _CROSS_VALIDATION = "results/cross_validation.json"
@@ -71,8 +70,10 @@ def evaluate_files(
     rng: np.random.Generator,
     *,
     command: str,
+    progress: Progress,
 ) -> Run:
     """Evaluate a model on files; with a folder, write the report there."""
+    del progress  # seconds at most
     provenance = Provenance.start(command, inputs=paths, config=options.model_dump(mode="json"))
     events = read_events(
         paths,
@@ -129,8 +130,11 @@ def explore(
     )
 
 
-def audit(paths: Sequence[Path], options: ReadOptions, rng: np.random.Generator) -> Run:
+def audit(
+    paths: Sequence[Path], options: ReadOptions, rng: np.random.Generator, *, progress: Progress
+) -> Run:
     """Search labelled events for duplicates and for what reveals the class."""
+    del progress  # seconds at most
     events = read_events(paths, options, None, purpose="explore")
     findings = _audit(events, rng)
     title = f"Audit of {events.name}: {len(events):,} events"
@@ -202,6 +206,20 @@ def render(folder: Path) -> Run:
     return Run(title, rows, tuple(record.facts.get("notes", ())), page)
 
 
+def demo(folder: Path, *, seed: int, command: str, progress: Progress) -> Run:
+    """Explore, train the five and more on the quick grid, compare with the shipped bundles."""
+    progress(0.0, "fetch the MAGIC table")
+    return compare(
+        [file.path for file in fetch("magic").files],
+        ReadOptions(),
+        CompareOptions(quick=True),
+        folder,
+        seed=seed,
+        command=command,
+        progress=progress,
+    )
+
+
 def _cross_validation(
     events: Events, options: CompareOptions, *, seed: int, command: str, progress: Progress
 ) -> tuple[Scored, dict[str, Any]]:
@@ -230,12 +248,12 @@ def _score(model: GammaHadronModel, events: Events, title: str, origin: str) -> 
 
 def _score_independent(test: Events) -> Scored:
     """Score the test rows by the shipped bundle that does not know where the source is."""
-    model = load_bundle(bundle_folder(_TASK, "source-independent"))
+    model = load_bundle(bundle_folder(TASK, "source-independent"))
     return _score(model, test, f"skysift {model.name}", "shipped bundle")
 
 
 def _stored_cross_validation() -> Any:
-    path = Path(str(files("skysift.tasks.gamma_hadron"))) / _CROSS_VALIDATION
+    path = task_folder(TASK) / _CROSS_VALIDATION
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
@@ -252,7 +270,7 @@ def _rows(options: ReadOptions, rows: str) -> ReadOptions:
 
 
 def _record(folder: Path, kind: str, facts: Mapping[str, Any], provenance: Provenance) -> RunRecord:
-    return RunRecord(folder, _TASK, kind, facts, provenance.finish().to_dict())
+    return RunRecord(folder, TASK, kind, facts, provenance.finish().to_dict())
 
 
 def _image_parameters(events: Events) -> FeatureTable:
@@ -318,4 +336,4 @@ def _warnings(events: Events, model: GammaHadronModel) -> tuple[str, ...]:
 
 
 def _is_shipped(model: GammaHadronModel) -> bool:
-    return model.bundle is not None and model.bundle.folder in shipped_bundles(_TASK)
+    return model.bundle is not None and model.bundle.folder in shipped_bundles(TASK)

@@ -1,4 +1,10 @@
-"""The jobs of gamma-sky that print a table or end in a report."""
+"""The jobs of gamma-sky that print a table or end in a report.
+
+What needs simulated fields is in :mod:`.studies`, imported by the jobs that need it: to describe
+photon lists, nothing is drawn.
+"""
+
+# ruff: noqa: PLC0415  # for the reason above
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,41 +12,54 @@ from typing import Any
 
 import numpy as np
 
-from skysift.core.config import Config, of_kind
+from skysift.core.config import of_kind
 from skysift.core.provenance import Provenance
-from skysift.core.task import Run
+from skysift.core.results import Evaluation
+from skysift.core.task import Progress, Run
 from skysift.data.sky.tangent import separation
 from skysift.report.run_folder import RunRecord, write_run
-from skysift.tasks.gamma_sky.model import GammaSkyModel
+from skysift.tasks.gamma_sky.model import TASK, GammaSkyModel
 from skysift.tasks.gamma_sky.observations import (
     Observation,
     Observations,
     iter_observations,
     read_observations,
 )
-from skysift.tasks.gamma_sky.options import ReadOptions
+from skysift.tasks.gamma_sky.options import CompareOptions, EvaluateOptions, ReadOptions
 from skysift.tasks.gamma_sky.truth import evaluate_truth
 
-__all__ = ["audit", "evaluate_files", "explore"]
+__all__ = ["audit", "compare", "demo", "evaluate", "evaluate_files", "explore", "render"]
 
-_TASK = "gamma-sky"
+
+def evaluate(
+    data: Observations, model: GammaSkyModel, rng: np.random.Generator, *, split: str
+) -> Evaluation:
+    """Measure what is found of simulated sources, and how far from the truth."""
+    del rng  # nothing is drawn: the intervals are exact ones
+    return evaluate_truth(data, model, split=split)
 
 
 def evaluate_files(
     paths: Sequence[Path],
-    options: Config,
+    options: ReadOptions | EvaluateOptions,
     model: GammaSkyModel,
     folder: Path | None,
+    rng: np.random.Generator,
     *,
     command: str,
+    progress: Progress,
 ) -> Run:
-    """Evaluate on photon lists with known sources.
+    """Evaluate on photon lists with known sources; without any, on simulations.
 
     Raises
     ------
     InputError
         If no photon list says where its sources are.
     """
+    if not paths:
+        from skysift.tasks.gamma_sky import studies
+
+        return studies.evaluate(options, model, folder, rng, command=command, progress=progress)
     reading = of_kind(ReadOptions, options)
     provenance = Provenance.start(command, inputs=paths, config=reading.model_dump(mode="json"))
     data = read_observations(paths, reading)
@@ -49,21 +68,33 @@ def evaluate_files(
     rows = [metric.to_dict() for metric in found.metrics]
     if folder is not None:
         facts = {"metrics": rows, "split": split}
-        write_run(RunRecord(folder, _TASK, "evaluate", facts, provenance.finish().to_dict()), {})
+        write_run(RunRecord(folder, TASK, "evaluate", facts, provenance.finish().to_dict()), {})
     return Run(f"gamma-sky on {split}", rows)
 
 
-def explore(paths: Sequence[Path], options: ReadOptions, folder: Path, *, command: str) -> Run:
+def explore(
+    paths: Sequence[Path],
+    options: ReadOptions,
+    folder: Path,
+    rng: np.random.Generator,
+    *,
+    command: str,
+    progress: Progress,
+) -> Run:
     """List the observations: when, where, how many photons of which energies."""
+    del rng, progress
     provenance = Provenance.start(command, inputs=paths, config=options.model_dump(mode="json"))
     rows = [_row(item) for item in iter_observations(paths, options)]
     facts = {"observations": rows}
-    write_run(RunRecord(folder, _TASK, "explore", facts, provenance.finish().to_dict()), {})
+    write_run(RunRecord(folder, TASK, "explore", facts, provenance.finish().to_dict()), {})
     return Run(f"{len(rows)} observations", rows)
 
 
-def audit(paths: Sequence[Path], options: ReadOptions) -> Run:
+def audit(
+    paths: Sequence[Path], options: ReadOptions, rng: np.random.Generator, *, progress: Progress
+) -> Run:
     """Tell what the input contract found, and which observations share photons."""
+    del rng, progress
     data = read_observations(paths, options)
     rows = [
         {
@@ -78,6 +109,37 @@ def audit(paths: Sequence[Path], options: ReadOptions) -> Run:
     ]
     rows += _shared(data)
     return Run(f"Audit of {len(data)} observations: {len(rows)} findings", rows)
+
+
+def compare(
+    paths: Sequence[Path],
+    reading: ReadOptions,
+    comparing: CompareOptions,
+    folder: Path,
+    *,
+    seed: int,
+    command: str,
+    progress: Progress,
+) -> Run:
+    """Search the same simulated fields with several methods."""
+    from skysift.tasks.gamma_sky import studies
+
+    del paths, reading  # the truth has to be known: fields are simulated
+    return studies.compare(comparing, folder, seed=seed, command=command, progress=progress)
+
+
+def render(folder: Path) -> Run:
+    """Write the report of an earlier run again from its stored results."""
+    from skysift.tasks.gamma_sky import studies
+
+    return studies.render(folder)
+
+
+def demo(folder: Path, *, seed: int, command: str, progress: Progress) -> Run:
+    """Simulate a night of fields with a new source, clean and locate it, and compare."""
+    from skysift.tasks.gamma_sky import studies
+
+    return studies.demo(folder, seed=seed, command=command, progress=progress)
 
 
 def _row(item: Observation) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.resources import files
 from pathlib import Path
 
 from skysift.core.bundle import Bundle, render_card, write_bundle
@@ -16,12 +15,12 @@ from skysift.core.bundle_schema import (
 )
 from skysift.core.errors import BundleError
 from skysift.core.provenance import package_versions
-from skysift.core.registry import bundle_folder
+from skysift.core.registry import bundle_folder, task_folder
 from skysift.core.results import Metric
 from skysift.models.persist import load_arrays, save_arrays
 from skysift.models.sky.trials import TrialsTable
 
-__all__ = ["REGRESSOR_FILE", "GammaSkyModel", "is_published", "load_bundle", "save_bundle"]
+__all__ = ["REGRESSOR_FILE", "TASK", "GammaSkyModel", "is_published", "load_bundle", "save_bundle"]
 
 TASK = "gamma-sky"
 _FILE = "calibration.safetensors"
@@ -102,7 +101,7 @@ def save_bundle(model: GammaSkyModel, folder: Path) -> Bundle:
             licence="BSD-3-Clause", citation="simulated by skysift from analytic formulas"
         ),
     )
-    body = Path(str(files("skysift.tasks.gamma_sky"))) / "card.md"
+    body = task_folder(TASK) / "card.md"
     card = render_card(spec, body.read_text(encoding="utf-8"))
     return write_bundle(folder, spec, {_FILE: data}, card)
 

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from skysift.core.errors import DataUnavailableError
 from skysift.core.provenance import Provenance
 from skysift.core.results import Evaluation
 from skysift.core.task import Progress, Run
 from skysift.data.contract import Checked
+from skysift.data.fetch import fetch
 from skysift.data.table import FeatureTable
 from skysift.evaluate.audit import audit as audit_table
 from skysift.preprocess.images.photometry import aperture_magnitude
@@ -19,15 +21,18 @@ from skysift.tasks.star_galaxy.comparison import add_model, cross_validate
 from skysift.tasks.star_galaxy.evaluation import evaluate as evaluate_rows
 from skysift.tasks.star_galaxy.evaluation import metric_rows
 from skysift.tasks.star_galaxy.gallery import most_confident_errors
+from skysift.tasks.star_galaxy.made_up import made_up_cutouts
 from skysift.tasks.star_galaxy.model import TASK, StarGalaxyModel
 from skysift.tasks.star_galaxy.options import CompareOptions, ReadOptions
 from skysift.tasks.star_galaxy.pages import compare_page, evaluate_page, explore_page, result_rows
 from skysift.tasks.star_galaxy.reader import CLASSES, Cutouts, read_cutouts
 from skysift.tasks.star_galaxy.scoring import Scored
 
-__all__ = ["audit", "compare", "evaluate", "evaluate_files", "explore", "render"]
+__all__ = ["audit", "compare", "demo", "evaluate", "evaluate_files", "explore", "render"]
 
 _CLASSES = (CLASSES[1], CLASSES[0])
+_MADE_UP = 600
+"""Cutouts of a demo without data."""
 
 
 def evaluate(
@@ -56,8 +61,10 @@ def evaluate_files(
     rng: np.random.Generator,
     *,
     command: str,
+    progress: Progress,
 ) -> Run:
     """Evaluate a model on files; with a folder, write the report there."""
+    del progress  # seconds at most
     provenance = Provenance.start(command, inputs=paths, config=options.model_dump(mode="json"))
     cutouts = read_cutouts(paths, options)
     evaluation = evaluate(cutouts, model, rng, split=cutouts.split)
@@ -97,8 +104,11 @@ def explore(
     return Run(title, _finding_rows(findings), notes, page)
 
 
-def audit(paths: Sequence[Path], options: ReadOptions, rng: np.random.Generator) -> Run:
+def audit(
+    paths: Sequence[Path], options: ReadOptions, rng: np.random.Generator, *, progress: Progress
+) -> Run:
     """Search labelled cutouts for duplicates and for what reveals the class."""
+    del progress  # seconds at most
     cutouts = read_cutouts(paths, options)
     findings = _audit(cutouts, _feature_table(cutouts), rng)
     copies = len(cutouts) - len(np.unique(cutouts.groups))
@@ -112,6 +122,58 @@ def audit(paths: Sequence[Path], options: ReadOptions, rng: np.random.Generator)
 
 
 def compare(
+    paths: Sequence[Path],
+    reading: ReadOptions,
+    comparing: CompareOptions,
+    folder: Path,
+    *,
+    seed: int,
+    command: str,
+    progress: Progress,
+) -> Run:
+    """Score several models on the same objects by cross-validation and write the report."""
+    cutouts = read_cutouts(paths, reading)
+    config = {**reading.model_dump(mode="json"), **comparing.model_dump(mode="json")}
+    provenance = Provenance.start(command, inputs=paths, config=config, seed=seed)
+    return _compare(cutouts, comparing, folder, seed=seed, provenance=provenance, progress=progress)
+
+
+def demo(folder: Path, *, seed: int, command: str, progress: Progress) -> Run:
+    """Compare models that train in seconds, on real cutouts of ZTF or on made-up ones."""
+    progress(0.0, "fetch the ZTF cutouts")
+    note = ""
+    try:
+        paths = [file.path for file in fetch("ztf-cutouts").files]
+        cutouts = read_cutouts(paths, ReadOptions())
+    except DataUnavailableError:
+        paths = []
+        note = (
+            "The ZTF cutouts cannot be had here: these are MADE-UP cutouts, and no number on "
+            "this page says anything about the sky."
+        )
+        cutouts = made_up_cutouts(_MADE_UP, np.random.default_rng(seed))
+    options = CompareOptions(quick=True)
+    config = options.model_dump(mode="json")
+    provenance = Provenance.start(command, inputs=paths, config=config, seed=seed)
+    return _compare(
+        cutouts, options, folder, seed=seed, provenance=provenance, progress=progress, note=note
+    )
+
+
+def render(folder: Path) -> Run:
+    """Write the report of an earlier run again from its stored results."""
+    record = read_run(folder)
+    draw = {"compare": compare_page, "evaluate": evaluate_page, "explore": explore_page}
+    page = draw[record.kind](record).write(folder / "report.html")
+    notes = tuple(record.facts.get("notes", ()))
+    if record.kind == "explore":
+        return Run(record.kind, _finding_rows(record.facts["audit"]), notes, page)
+    scored = Scored.from_run(record)
+    title = f"{scored.data}, {scored.split}: {len(scored.is_galaxy):,} objects"
+    return Run(title, result_rows(scored), notes, page)
+
+
+def _compare(
     cutouts: Cutouts,
     options: CompareOptions,
     folder: Path,
@@ -121,7 +183,7 @@ def compare(
     progress: Progress,
     note: str = "",
 ) -> Run:
-    """Score several models on the same objects by cross-validation and write the report."""
+    """Score models on objects in memory, with a note to be put before the numbers."""
     scored = cross_validate(
         cutouts,
         options,
@@ -137,19 +199,6 @@ def compare(
     write_run(_record(folder, "compare", facts, provenance), {"scores": scored.to_table()})
     progress(0.9, "report")
     return render(folder)
-
-
-def render(folder: Path) -> Run:
-    """Write the report of an earlier run again from its stored results."""
-    record = read_run(folder)
-    draw = {"compare": compare_page, "evaluate": evaluate_page, "explore": explore_page}
-    page = draw[record.kind](record).write(folder / "report.html")
-    notes = tuple(record.facts.get("notes", ()))
-    if record.kind == "explore":
-        return Run(record.kind, _finding_rows(record.facts["audit"]), notes, page)
-    scored = Scored.from_run(record)
-    title = f"{scored.data}, {scored.split}: {len(scored.is_galaxy):,} objects"
-    return Run(title, result_rows(scored), notes, page)
 
 
 def _facts(

@@ -5,65 +5,56 @@ What trains, draws or compares is imported where it is used, so that a predictio
 
 # ruff: noqa: PLC0415  # for the reason above
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 
 from skysift.core.config import Config, of_kind
-from skysift.core.errors import DataUnavailableError
-from skysift.core.provenance import Provenance
-from skysift.core.results import Evaluation
-from skysift.core.task import Progress, Run, Task, silent
-from skysift.data.contract import Checked
-from skysift.data.images.fits_stamps import read_fits_stamps
+from skysift.core.registry import task_folder
+from skysift.core.task import Jobs, Prediction, Progress, Task, silent
 from skysift.data.images.image_set import ImageSet
-from skysift.data.images.stamp import Stamp, assemble
 from skysift.data.io import open_writer
 from skysift.data.table import FeatureTable
-from skysift.tasks.star_galaxy.model import StarGalaxyModel, load_bundle, save_bundle
+from skysift.tasks.star_galaxy import prediction
+from skysift.tasks.star_galaxy.made_up import made_up_cutouts
+from skysift.tasks.star_galaxy.model import TASK, StarGalaxyModel, load_bundle, save_bundle
 from skysift.tasks.star_galaxy.options import (
     CompareOptions,
     PredictOptions,
     ReadOptions,
     TrainOptions,
 )
-from skysift.tasks.star_galaxy.prediction import predict_files, predict_images
 from skysift.tasks.star_galaxy.reader import CLASSES, Cutouts, read_cutouts
-from skysift.tasks.star_galaxy.synth import fits_bytes, synthetic_cutouts
+from skysift.tasks.star_galaxy.synth import fits_bytes
 
 __all__ = ["StarGalaxy"]
-
-_DEMO_SYNTHETIC = 600
 
 
 class StarGalaxy(Task[Cutouts, StarGalaxyModel]):
     """Stars from galaxies by cutouts of survey images."""
 
-    name = "star-galaxy"
+    name = TASK
+    read_options = ReadOptions
+    predict_options = PredictOptions
+    compare_options = CompareOptions
+
+    @property
+    def prediction(self) -> Prediction[StarGalaxyModel]:
+        """The module that predicts from files."""
+        return prediction
+
+    @property
+    def jobs(self) -> Jobs[Cutouts, StarGalaxyModel]:
+        """The module that ends in reports."""
+        from skysift.tasks.star_galaxy import jobs
+
+        return jobs
 
     def synth(self, n: int, rng: np.random.Generator) -> Cutouts:
         """Make labelled cutouts of Moffat stars and Sersic galaxies."""
-        pixels, facts, is_galaxy = synthetic_cutouts(n, rng)
-        names = [f"cutout-{number}" for number in range(n)]
-        stamps = [
-            stamp
-            for image, known, name in zip(pixels, facts, names, strict=True)
-            for stamp in read_fits_stamps(fits_bytes(image, known, name), name, "")
-            if isinstance(stamp, Stamp)
-        ]
-        images = assemble(stamps)  # through the reader, as those of an observer
-        table = FeatureTable.from_columns({"identifier": np.array(names, dtype=np.str_)})
-        return Cutouts(
-            images=images,
-            is_galaxy=is_galaxy,
-            groups=np.arange(n),
-            checked=Checked(table, np.ones(n, dtype=bool)),
-            name="synthetic cutouts",
-            split="all cutouts",
-        )
+        return made_up_cutouts(n, rng)
 
     def write_synth(self, data: Cutouts, path: Path) -> Path:
         """Write a sample as a Parquet table of FITS cutouts with their labels."""
@@ -114,15 +105,7 @@ class StarGalaxy(Task[Cutouts, StarGalaxyModel]):
     def predict(self, data: Cutouts | ImageSet, model: StarGalaxyModel) -> FeatureTable:
         """Return a table with the probability of a galaxy, its error, ambiguity and flags."""
         images = data.images if isinstance(data, Cutouts) else data
-        return predict_images(images, model, PredictOptions())
-
-    def evaluate(
-        self, data: Cutouts, model: StarGalaxyModel, rng: np.random.Generator, *, split: str
-    ) -> Evaluation:
-        """Measure a model on labelled cutouts that it has not been trained on."""
-        from skysift.tasks.star_galaxy import jobs
-
-        return jobs.evaluate(data, model, rng, split=split)
+        return prediction.predict_images(images, model, PredictOptions())
 
     def save(self, model: StarGalaxyModel, folder: Path) -> Path:
         """Write a model as a bundle."""
@@ -135,134 +118,10 @@ class StarGalaxy(Task[Cutouts, StarGalaxyModel]):
         """Load a bundle."""
         return load_bundle(folder, threads=threads)
 
-    def predict_files(
-        self,
-        paths: Sequence[Path],
-        out: Path,
-        model: StarGalaxyModel,
-        read_options: Config,
-        options: Config,
-        *,
-        provenance: Provenance,
-        progress: Progress = silent,
-    ) -> Mapping[str, int]:
-        """Predict from files to a file, a batch of cutouts at a time."""
-        return predict_files(
-            paths,
-            out,
-            model,
-            of_kind(ReadOptions, read_options),
-            of_kind(PredictOptions, options),
-            provenance=provenance,
-            progress=progress,
-        )
-
-    def evaluate_files(
-        self,
-        paths: Sequence[Path],
-        options: Config,
-        model: StarGalaxyModel,
-        folder: Path | None,
-        rng: np.random.Generator,
-        *,
-        command: str,
-        progress: Progress = silent,
-    ) -> Run:
-        """Evaluate a model on files; with a folder, write the report there."""
-        from skysift.tasks.star_galaxy import jobs
-
-        del progress  # seconds at most
-        return jobs.evaluate_files(
-            paths, of_kind(ReadOptions, options), model, folder, rng, command=command
-        )
-
-    def explore(
-        self,
-        paths: Sequence[Path],
-        options: Config,
-        folder: Path,
-        rng: np.random.Generator,
-        *,
-        command: str,
-        progress: Progress = silent,
-    ) -> Run:
-        """Describe labelled cutouts and write the report."""
-        from skysift.tasks.star_galaxy import jobs
-
-        return jobs.explore(
-            paths, of_kind(ReadOptions, options), folder, rng, command=command, progress=progress
-        )
-
-    def audit(
-        self,
-        paths: Sequence[Path],
-        options: Config,
-        rng: np.random.Generator,
-        *,
-        progress: Progress = silent,
-    ) -> Run:
-        """Search labelled cutouts for duplicates and for what reveals the class."""
-        from skysift.tasks.star_galaxy import jobs
-
-        del progress  # seconds at most
-        return jobs.audit(paths, of_kind(ReadOptions, options), rng)
-
-    def compare(
-        self,
-        paths: Sequence[Path],
-        read_options: Config,
-        options: Config,
-        folder: Path,
-        *,
-        seed: int,
-        command: str,
-        progress: Progress = silent,
-    ) -> Run:
-        """Score several models on the same objects by cross-validation and write the report."""
-        from skysift.tasks.star_galaxy import jobs
-
-        data = self.read(paths, read_options)
-        chosen = of_kind(CompareOptions, options)
-        config = {**read_options.model_dump(mode="json"), **chosen.model_dump(mode="json")}
-        provenance = Provenance.start(command, inputs=paths, config=config, seed=seed)
-        return jobs.compare(
-            data, chosen, folder, seed=seed, provenance=provenance, progress=progress
-        )
-
-    def render(self, folder: Path) -> Run:
-        """Write the report of an earlier run again from its stored results."""
-        from skysift.tasks.star_galaxy import jobs
-
-        return jobs.render(folder)
-
-    def demo(self, folder: Path, *, seed: int, command: str, progress: Progress = silent) -> Run:
-        """Compare models that train in seconds, on real cutouts of ZTF or on made-up ones."""
-        from skysift.data.fetch import fetch
-        from skysift.tasks.star_galaxy import jobs
-
-        progress(0.0, "fetch the ZTF cutouts")
-        note = ""
-        try:
-            paths = [file.path for file in fetch("ztf-cutouts").files]
-            data = self.read(paths, ReadOptions())
-        except DataUnavailableError:
-            paths = []
-            note = (
-                "The ZTF cutouts cannot be had here: these are MADE-UP cutouts, and no number on "
-                "this page says anything about the sky."
-            )
-            data = self.synth(_DEMO_SYNTHETIC, np.random.default_rng(seed))
-        options = CompareOptions(quick=True)
-        config = options.model_dump(mode="json")
-        provenance = Provenance.start(command, inputs=paths, config=config, seed=seed)
-        return jobs.compare(
-            data, options, folder, seed=seed, provenance=provenance, progress=progress, note=note
-        )
-
 
 def _card(model: StarGalaxyModel) -> str:
-    path = Path(str(files("skysift.tasks.star_galaxy"))) / "card.md"
-    return path.read_text(encoding="utf-8").format(
+    text = (task_folder(TASK) / "card.md").read_text(encoding="utf-8")
+    return text.format(
         family=model.family,
         representation=model.representation,
         prior=f"{model.prior:.3f}",
