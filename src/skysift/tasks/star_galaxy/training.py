@@ -101,12 +101,7 @@ def train(
         metrics=_metrics(rows.is_galaxy, seen, split),
         parameters={} if spec.has_posterior else {"folds": options.folds},
         reference=distributions(
-            {
-                **(
-                    {} if spec.representation == "pixels" else _columns(spec.representation, matrix)
-                ),
-                "p_galaxy": seen,
-            }
+            {**dict(zip(representation.measured, matrix.T, strict=False)), "p_galaxy": seen}
         ),
     )
 
@@ -201,11 +196,6 @@ def threshold_of(is_galaxy: NDArray[np.bool_], probability: Floats, contaminatio
     if not len(allowed):
         return 0.0
     return float(np.nextafter(values[allowed[-1]], 2.0))
-
-
-def _columns(representation: str, matrix: Floats) -> dict[str, Floats]:
-    names = REPRESENTATIONS[representation].names
-    return {name: matrix[:, k] for k, name in enumerate(names)}
 
 
 def _metrics(is_galaxy: NDArray[np.bool_], probability: Floats, split: str) -> tuple[Metric, ...]:
