@@ -27,9 +27,9 @@ from rich.console import Console
 from rich.table import Table
 from sklearn.neighbors import NearestNeighbors
 
+from skysift.core.compiler import has_compiler
 from skysift.core.files import write_atomic
 from skysift.models.muygps import Matern, MuyGPsRegressor
-from skysift.models.muygps.compiler import has_compiler
 from skysift.models.muygps.neighbours import ExactNeighbours
 from skysift.models.muygps.posterior import Neighbourhoods, local_posterior
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skysift.models.muygps.compiler import compiled
+from skysift.core.compiler import compiled
 from skysift.models.muygps.kernels import (
     MATERN_1_2,
     MATERN_3_2,

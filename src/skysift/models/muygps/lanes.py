@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from skysift.models.muygps.compiler import import_numba
+from skysift.core.compiler import import_numba
 
 __all__ = ["LANES", "distance_tile", "elimination_tile", "prefetch"]
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 from sklearn.neighbors import NearestNeighbors
 
+from skysift.core.compiler import has_compiler
 from skysift.core.errors import MissingExtraError, UnknownNameError
-from skysift.models.muygps.compiler import has_compiler
 
 __all__ = [
     "SEARCHES",

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skysift.core.compiler import has_compiler
 from skysift.core.errors import UnknownNameError
-from skysift.models.muygps.compiler import has_compiler
 from skysift.models.muygps.kernels import Kernel, Profile, inverse_length_scale
 
 __all__ = ["ENGINES", "LocalPosterior", "Neighbourhoods", "local_posterior"]

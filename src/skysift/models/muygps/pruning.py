@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skysift.models.muygps.compiler import compiled
+from skysift.core.compiler import compiled
 
 __all__ = ["PrunedSearch"]
 

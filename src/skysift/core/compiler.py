@@ -1,4 +1,4 @@
-"""Numba, the compiler behind the fast engine: an extra that is imported when it is first used.
+"""Numba, the compiler behind the fast engines: an extra that is imported when it is first used.
 
 Its modules are reached by name, so that the types of this package are checked in the same way
 whether it is installed or not.
