@@ -11,7 +11,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.metrics import log_loss, roc_auc_score
 
 from skysift.core.errors import MissingExtraError, UsageError
-from skysift.models.images.cnn import OUTPUT, StampCnnClassifier
+from skysift.models.images.cnn import StampCnnClassifier, open_graph
 from skysift.models.images.cnn_network import (
     CnnShape,
     CnnTraining,
@@ -21,7 +21,6 @@ from skysift.models.images.cnn_network import (
     square_views,
     train_network,
 )
-from skysift.models.persist.onnx_format import OnnxClassifier
 
 SIDE = 9
 SHAPE = CnnShape(planes=2, side=SIDE, numbers=1, channels=(4, 6, 8), hidden=8)
@@ -103,7 +102,7 @@ def test_the_graph_is_the_arithmetic(rng):
             weights[name] += rng.normal(0, 0.05, weights[name].shape).astype(np.float32)
     x = rng.normal(3.0, 2.0, (20, SHAPE.n_features)).astype(np.float32)
     standardisation = Standardisation.fit(x, SHAPE)
-    graph = OnnxClassifier(export_networks(SHAPE, standardisation, networks, OUTPUT), (OUTPUT,))
+    graph = open_graph(export_networks(SHAPE, standardisation, networks, "probability"))
     z = standardisation(x)
     odds = [
         forward(w, z[:, :-1][:, view].reshape(-1, 2, SIDE, SIDE), z[:, -1:])
@@ -148,7 +147,7 @@ def test_a_seed_fixes_everything_and_the_graph_comes_back(learnt):
     other = clone(model).set_params(random_state=4).fit(x, y).predict_proba(x)
     assert_array_equal(first, again)
     assert np.abs(first - other).max() > 1e-3
-    back = OnnxClassifier(learnt.graph_, (OUTPUT,))
+    back = open_graph(learnt.graph_)
     assert_array_equal(back.predict_proba(x), learnt.predict_proba(x))
 
 
@@ -168,8 +167,8 @@ def test_the_weights_are_those_of_the_epoch_that_was_best_on_rows_left_out(rng):
     weights, losses = train_network(
         SHAPE, standardisation(x), y, left_out=left_out, training=training, rng=rng
     )
-    graph = export_networks(SHAPE, standardisation, [weights], OUTPUT)
-    p = OnnxClassifier(graph, (OUTPUT,)).predict_proba(x[left_out])[:, 1]
+    graph = export_networks(SHAPE, standardisation, [weights], "probability")
+    p = open_graph(graph).predict_proba(x[left_out])[:, 1]
     assert log_loss(y[left_out], p) == pytest.approx(min(losses), abs=1e-4)
     assert losses[-1] > min(losses) + 0.01
 

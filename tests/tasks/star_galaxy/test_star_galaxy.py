@@ -88,7 +88,7 @@ def test_shapes_tell_synthetic_stars_from_galaxies(cutouts, model):
     assert np.all(error >= 0)
 
 
-@pytest.mark.parametrize("name", ["blend", "gp-shapes", "gp-norm-2", "fwhm-cut"])
+@pytest.mark.parametrize("name", ["blend", "cnn", "gp-shapes", "gp-norm-2", "fwhm-cut"])
 def test_every_kind_of_predictor_comes_back_from_its_bundle(cutouts, name, tmp_path):
     options = TrainOptions(model=name, folds=2)
     few = cutouts.take(np.arange(60), "some")
@@ -250,7 +250,16 @@ def test_explore_audit_and_evaluate_leave_reports(cutouts, model, tmp_path):
 
 
 def test_the_models_of_the_issue_are_all_there():
-    wanted = {"blend", "random-forest", "knn", "svm", "gp-shapes", "gp-profile-pca", "fwhm-cut"}
+    wanted = {
+        "blend",
+        "random-forest",
+        "knn",
+        "svm",
+        "gp-shapes",
+        "gp-profile-pca",
+        "cnn",
+        "fwhm-cut",
+    }
     assert wanted <= set(MODELS)
     assert {f"gp-norm-{k}" for k in range(1, 6)} <= set(MODELS)
 

@@ -19,13 +19,12 @@ from skysift.models.images.cnn_network import (
 )
 from skysift.models.persist.onnx_format import OnnxClassifier
 
-__all__ = ["OUTPUT", "StampCnnClassifier"]
+__all__ = ["StampCnnClassifier", "open_graph"]
 
 Floats = NDArray[np.float32]
 
-OUTPUT = "probability"
-"""Name of the graph's output."""
-
+_OUTPUT = "probability"
+_CHUNK = 256  # rows at a time: what is in work stays in the cache
 _PARTS = 6
 
 
@@ -123,8 +122,8 @@ class StampCnnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             networks.append(weights)
             self.losses_.append(losses)
         self.n_features_in_ = shape.n_features
-        self.graph_ = export_networks(shape, standardisation, networks, OUTPUT)
-        self._session = OnnxClassifier(self.graph_, (OUTPUT,))
+        self.graph_ = export_networks(shape, standardisation, networks, _OUTPUT)
+        self._session = open_graph(self.graph_)
         return self
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803
@@ -146,3 +145,21 @@ class StampCnnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"Give 1 to {_PARTS} networks, two classes, and rows of pixels, then numbers.",
             )
         return CnnShape(self.planes, self.side, numbers, self.channels, self.hidden)
+
+
+def open_graph(data: bytes, *, threads: int = 1) -> OnnxClassifier:
+    """Return the classifier that a fitted network's `graph_` holds.
+
+    Parameters
+    ----------
+    data : bytes
+        The graph.
+    threads : int
+        Of the runtime.
+
+    Raises
+    ------
+    BundleError
+        If it is damaged or asks for what is not allowed.
+    """
+    return OnnxClassifier(data, (_OUTPUT,), threads=threads, chunk=_CHUNK)

@@ -19,11 +19,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, RobustScaler, StandardScaler
 from sklearn.svm import SVC
 
+from skysift.models.images.cnn import StampCnnClassifier
 from skysift.models.muygps import Matern, MuyGPsClassifier
 from skysift.models.persist.allowed import allow_type
 from skysift.preprocess.images.normalisation import Normalisation, PixelNormaliser
 from skysift.tasks.star_galaxy.blend import ColumnBlend
-from skysift.tasks.star_galaxy.representations import REPRESENTATIONS
+from skysift.tasks.star_galaxy.representations import REPRESENTATIONS, STAMP_PLANES, STAMP_SIDE
 
 __all__ = ["CATALOGUE", "ModelSpec"]
 
@@ -100,6 +101,10 @@ def _blend() -> ColumnBlend:
     )
 
 
+def _network() -> StampCnnClassifier:
+    return StampCnnClassifier(side=STAMP_SIDE, planes=STAMP_PLANES, random_state=0)
+
+
 def _normalised(kind: Normalisation) -> Callable[[], Any]:
     return lambda: make_pipeline(PixelNormaliser(str(kind)), _original_process())
 
@@ -144,6 +149,7 @@ CATALOGUE: Mapping[str, ModelSpec] = {
         lambda: _imputed(StandardScaler(), _process()),
         has_posterior=True,
     ),
+    "cnn": ModelSpec("convolutional network", "stamp", _network),
     "gp-profile-pca": ModelSpec(
         "GP on PCA of seeing-matched pixels",
         "profile",
@@ -159,4 +165,4 @@ CATALOGUE: Mapping[str, ModelSpec] = {
     "fwhm-cut": ModelSpec("FWHM cut", "width", lambda: _imputed(LogisticRegression())),
     "magnitude": ModelSpec("magnitude only", "magnitude", lambda: _imputed(LogisticRegression())),
 }
-"""All models but the network, which needs PyTorch to be trained."""
+"""All models, by the name that the command line and bundles give them."""

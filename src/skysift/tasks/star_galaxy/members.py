@@ -10,6 +10,7 @@ from skysift.core.bundle import Bundle
 from skysift.core.errors import BundleError
 from skysift.models.calibration import BetaCalibration
 from skysift.models.cross_fitting import CrossFitted
+from skysift.models.images.cnn import StampCnnClassifier, open_graph
 from skysift.models.muygps import MuyGPsClassifier
 from skysift.models.persist.arrays import load_arrays, save_arrays
 from skysift.models.persist.skops_format import load_skops, save_skops
@@ -92,6 +93,9 @@ def _save(estimator: Any, name: str, files: Files) -> Description:
             "arrays": f"{name}.safetensors",
             "state": plain,
         }
+    if isinstance(estimator, StampCnnClassifier):
+        files[f"{name}.onnx"] = estimator.graph_
+        return {"kind": "network", "file": f"{name}.onnx"}
     files[f"{name}.skops"] = save_skops(estimator)
     return {"kind": "skops", "file": f"{name}.skops"}
 
@@ -106,6 +110,8 @@ def _load(bundle: Bundle, described: Mapping[str, Any], threads: int) -> Any:
             arrays = load_arrays(bundle.read_bytes(described["arrays"]))
             process = MuyGPsClassifier.from_state(described["state"], arrays, threads=threads)
             return Pipeline([*steps.steps, ("muygpsclassifier", process)])
+        case "network":
+            return open_graph(bundle.read_bytes(described["file"]), threads=threads)
         case _:
             return load_skops(bundle.read_bytes(described["file"]))
 

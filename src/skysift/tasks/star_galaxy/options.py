@@ -25,6 +25,7 @@ _STORED = (
     "gp-shapes",
     "gp-profile",
     "gp-profile-pca",
+    "cnn",
     "gp-raw",
     "gp-norm-1",
     "gp-norm-2",
