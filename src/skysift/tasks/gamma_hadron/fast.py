@@ -27,12 +27,12 @@ from skysift.models.distillation import (
     Polar,
     interpolate_rows,
 )
+from skysift.models.reference import distributions
 from skysift.tasks.gamma_hadron.features import FEATURES, compute, inputs_of
 from skysift.tasks.gamma_hadron.model import (
     GammaHadronModel,
     OnnxPredictor,
     describe_inputs,
-    distributions,
     table_hash,
 )
 from skysift.tasks.gamma_hadron.reader import Events

@@ -8,8 +8,7 @@ is imported where an ensemble of them is stored or loaded.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,19 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysift.core.bundle import Bundle, render_card, write_bundle
-from skysift.core.bundle_schema import (
-    BundleSpec,
-    DataLicence,
-    Distribution,
-    InputColumn,
-    ModelEntry,
-    ModelFormat,
-    OperatingPoint,
-    Training,
-)
+from skysift.core.bundle_schema import InputColumn, ModelEntry, ModelFormat
+from skysift.core.classifier import Classifier, stored
 from skysift.core.errors import BundleError
-from skysift.core.provenance import package_versions
-from skysift.core.results import Metric
 from skysift.data.table import FeatureTable
 from skysift.models.persist import load_model, save_model
 from skysift.models.persist.onnx_format import OnnxClassifier
@@ -40,9 +29,9 @@ from skysift.tasks.gamma_hadron.options import Mode
 __all__ = ["GammaHadronModel", "OnnxPredictor", "Predictor", "load_bundle", "save_bundle"]
 
 TASK = "gamma-hadron"
+_CLASSES = ("hadron", "gamma")
 _OUTPUTS = ("gammaness", "gammaness_err")
 _CHUNK_OF_ENSEMBLES = 512
-_LEVELS = tuple(np.round(np.linspace(0.0, 1.0, 21), 2).tolist())
 
 
 class Predictor(Protocol):
@@ -77,16 +66,12 @@ class OnnxPredictor:
         return self._session.predict_with_error(X)
 
 
-@dataclass(frozen=True)
-class GammaHadronModel:
-    """A model, and all that a user of its numbers must know.
+@dataclass(frozen=True, kw_only=True)
+class GammaHadronModel(Classifier):
+    """A model, and all that a user of its numbers must know; gamma is the positive class.
 
     Parameters
     ----------
-    name : str
-        Name of the bundle.
-    family : str
-        What it is, e.g. ``random forest``.
     mode : {"source-dependent", "source-independent"}
         Whether it knows where the source is.
     features : tuple of str
@@ -95,41 +80,15 @@ class GammaHadronModel:
         Columns of the table that the features are computed from, with their training range.
     predictor : Predictor
         The trained part.
-    prior : float
-        Share of gammas in the training data, which the gammaness assumes.
-    training : Training
-        Data, rows, split, seed, command.
-    data_licence : DataLicence
-        Of the training data.
-    operating_points : tuple of OperatingPoint
-        Thresholds, chosen on rows that the scoring members had not seen.
-    metrics : tuple of Metric
-        What was measured, and on which rows.
-    parameters : mapping
-        Hyper-parameters.
-    reference : mapping of str to Distribution
-        Quantiles of inputs and of gammaness on the training rows.
     column_map : mapping or None
         How the training table named its columns, so that the same kind of table can be read.
-    bundle : Bundle or None
-        Where the model was loaded from.
     """
 
-    name: str
-    family: str
     mode: Mode
     features: tuple[str, ...]
     inputs: tuple[InputColumn, ...]
     predictor: Predictor
-    prior: float
-    training: Training
-    data_licence: DataLicence
-    operating_points: tuple[OperatingPoint, ...] = ()
-    metrics: tuple[Metric, ...] = ()
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    reference: Mapping[str, Distribution] = field(default_factory=dict)
     column_map: Mapping[str, Any] | None = None
-    bundle: Bundle | None = None
 
     @property
     def needed(self) -> tuple[str, ...]:
@@ -177,17 +136,6 @@ def describe_inputs(table: FeatureTable, needed: Sequence[str]) -> tuple[InputCo
     )
 
 
-def distributions(columns: Mapping[str, NDArray[Any]]) -> dict[str, Distribution]:
-    """Return the quantiles of columns, shape (n,) each, against which later data are compared."""
-    return {
-        name: Distribution(
-            levels=_LEVELS,
-            values=tuple(np.quantile(np.asarray(values, dtype=np.float64), _LEVELS).tolist()),
-        )
-        for name, values in columns.items()
-    }
-
-
 def table_hash(table: FeatureTable, names: Sequence[str]) -> str:
     """Return a SHA-256 over the values of columns, as training data is identified."""
     digest = hashlib.sha256()
@@ -208,27 +156,17 @@ def save_bundle(model: GammaHadronModel, folder: Path, *, card: str, summary: st
         If the model is of a kind that cannot be stored without code.
     """
     entry, members = _members(model)
-    spec = BundleSpec(
-        name=model.name,
-        task=TASK,
-        created=datetime.now(UTC).replace(microsecond=0),
-        summary=summary,
-        model=entry,
+    spec = model.spec(
+        TASK,
+        summary,
+        entry,
         preprocessing={
             "mode": model.mode,
             "column_map": None if model.column_map is None else dict(model.column_map),
         },
         inputs=model.inputs,
         features=model.features,
-        classes=("hadron", "gamma"),
-        positive_class="gamma",
-        prior=model.prior,
-        operating_points=model.operating_points,
-        metrics=model.metrics,
-        training=model.training,
-        reference=dict(model.reference),
-        packages=package_versions(),
-        data_licence=model.data_licence,
+        classes=_CLASSES,
     )
     return write_bundle(folder, spec, members, render_card(spec, card))
 
@@ -243,36 +181,16 @@ def load_bundle(folder: Path, *, threads: int = 1) -> GammaHadronModel:
     """
     bundle = Bundle.load(folder, task=TASK)
     manifest = bundle.manifest
-    if manifest.positive_class != "gamma" or manifest.prior is None:
-        raise BundleError(
-            "The positive class must be 'gamma', and the prior given.",
-            "Train the bundle again.",
-            path=folder,
-        )
     mode: Any = manifest.preprocessing.get("mode")
     column_map: Any = manifest.preprocessing.get("column_map")
     return GammaHadronModel(
-        name=manifest.name,
-        family=manifest.model.family,
+        **stored(bundle, _CLASSES[1]),
         mode=mode,
         features=manifest.features,
         inputs=manifest.inputs,
         predictor=_predictor(bundle, threads),
-        prior=manifest.prior,
-        training=manifest.training,
-        data_licence=manifest.data_licence,
-        operating_points=manifest.operating_points,
-        metrics=manifest.metrics,
-        parameters=manifest.model.parameters,
-        reference=manifest.reference,
         column_map=column_map,
-        bundle=bundle,
     )
-
-
-def with_metrics(model: GammaHadronModel, metrics: Sequence[Metric]) -> GammaHadronModel:
-    """Return the model with more measured numbers on its label."""
-    return replace(model, metrics=(*model.metrics, *metrics))
 
 
 def _members(model: GammaHadronModel) -> tuple[ModelEntry, dict[str, bytes]]:

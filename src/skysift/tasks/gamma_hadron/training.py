@@ -14,12 +14,12 @@ from skysift.core.task import Progress, silent
 from skysift.evaluate.delong import auc_interval
 from skysift.evaluate.operating import by_acceptance
 from skysift.models.cross_fitting import CrossFitted
+from skysift.models.reference import distributions
 from skysift.tasks.gamma_hadron.catalogue import CATALOGUE, ModelSpec
 from skysift.tasks.gamma_hadron.features import compute, inputs_of, select
 from skysift.tasks.gamma_hadron.model import (
     GammaHadronModel,
     describe_inputs,
-    distributions,
     table_hash,
 )
 from skysift.tasks.gamma_hadron.options import Mode, TrainOptions

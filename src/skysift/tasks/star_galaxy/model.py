@@ -2,8 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysift.core.bundle import Bundle, render_card, write_bundle
-from skysift.core.bundle_schema import (
-    BundleSpec,
-    DataLicence,
-    Distribution,
-    InputColumn,
-    ModelEntry,
-    ModelFormat,
-    OperatingPoint,
-    Training,
-)
+from skysift.core.bundle_schema import InputColumn, ModelEntry, ModelFormat
+from skysift.core.classifier import Classifier, stored
 from skysift.core.errors import BundleError
-from skysift.core.provenance import package_versions
-from skysift.core.results import Metric
 from skysift.data.images.image_set import ImageSet
+from skysift.models.reference import distributions
 from skysift.tasks.star_galaxy.members import load_predictor, save_predictor
 from skysift.tasks.star_galaxy.predictors import Predictor
 from skysift.tasks.star_galaxy.reader import CLASSES
@@ -33,7 +23,6 @@ from skysift.tasks.star_galaxy.representations import REPRESENTATIONS
 __all__ = ["TASK", "StarGalaxyModel", "distributions", "image_hash", "load_bundle", "save_bundle"]
 
 TASK = "star-galaxy"
-_LEVELS = tuple(np.round(np.linspace(0.0, 1.0, 21), 2).tolist())
 _FORMATS: Mapping[str, ModelFormat] = {
     ".skops": "skops",
     ".safetensors": "safetensors",
@@ -41,52 +30,24 @@ _FORMATS: Mapping[str, ModelFormat] = {
 }
 
 
-@dataclass(frozen=True)
-class StarGalaxyModel:
-    """A model, and all that a user of its numbers must know.
+@dataclass(frozen=True, kw_only=True)
+class StarGalaxyModel(Classifier):
+    """A model, and all that a user of its numbers must know; galaxy is the positive class.
 
     Parameters
     ----------
-    name, family : str
-        Name of the bundle, and what the model is.
     representation : str
         What it sees of a cutout.
     predictor : Predictor
         The trained part.
-    prior : float
-        Share of galaxies in the training data, which the probability assumes.
     doubt : float
         An object is ambiguous if both classes are more probable than this; chosen on rows that
         the scoring members had not seen.
-    training : Training
-        Data, rows, split, seed, command.
-    data_licence : DataLicence
-        Of the training data.
-    operating_points : tuple of OperatingPoint
-        Thresholds, chosen as `doubt` was.
-    metrics : tuple of Metric
-        What was measured, and on which rows.
-    parameters : mapping
-        Hyper-parameters.
-    reference : mapping of str to Distribution
-        Quantiles of features and of the probability on the training rows.
-    bundle : Bundle or None
-        Where the model was loaded from.
     """
 
-    name: str
-    family: str
     representation: str
     predictor: Predictor
-    prior: float
     doubt: float
-    training: Training
-    data_licence: DataLicence
-    operating_points: tuple[OperatingPoint, ...] = ()
-    metrics: tuple[Metric, ...] = ()
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    reference: Mapping[str, Distribution] = field(default_factory=dict)
-    bundle: Bundle | None = None
 
     def probability(self, images: ImageSet) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the probability of a galaxy at the training prior, and its error.
@@ -112,18 +73,6 @@ class StarGalaxyModel:
     def ambiguous(self, probability: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Tell which probabilities of a galaxy, shape (n,), leave the class open."""
         return np.asarray(np.minimum(probability, 1.0 - probability) > self.doubt)
-
-
-def distributions(columns: Mapping[str, NDArray[Any]]) -> dict[str, Distribution]:
-    """Return the quantiles of columns, shape (n,) each; one without finite values is left out."""
-    found = {}
-    for name, values in columns.items():
-        finite = np.asarray(values, dtype=np.float64)
-        finite = finite[np.isfinite(finite)]
-        if len(finite):
-            quantiles = np.quantile(finite, _LEVELS).tolist()
-            found[name] = Distribution(levels=_LEVELS, values=tuple(quantiles))
-    return found
 
 
 def image_hash(images: ImageSet) -> str:
@@ -155,12 +104,10 @@ def save_bundle(model: StarGalaxyModel, folder: Path, *, card: str, summary: str
         outputs=("p_galaxy", "p_galaxy_err"),
     )
     representation = REPRESENTATIONS[model.representation]
-    spec = BundleSpec(
-        name=model.name,
-        task=TASK,
-        created=datetime.now(UTC).replace(microsecond=0),
-        summary=summary,
-        model=entry,
+    spec = model.spec(
+        TASK,
+        summary,
+        entry,
         preprocessing={"representation": model.representation, "doubt": model.doubt},
         inputs=(
             InputColumn(name="pixels", dtype="float32", description="a cutout, 1 arcsec a pixel"),
@@ -168,14 +115,6 @@ def save_bundle(model: StarGalaxyModel, folder: Path, *, card: str, summary: str
         ),
         features=representation.names,
         classes=CLASSES,
-        positive_class=CLASSES[1],
-        prior=model.prior,
-        operating_points=model.operating_points,
-        metrics=model.metrics,
-        training=model.training,
-        reference=dict(model.reference),
-        packages=package_versions(),
-        data_licence=model.data_licence,
     )
     return write_bundle(folder, spec, members, render_card(spec, card))
 
@@ -189,37 +128,23 @@ def load_bundle(folder: Path, *, threads: int = 1) -> StarGalaxyModel:
         If it is damaged, holds what is not allowed, or is of another task.
     """
     bundle = Bundle.load(folder, task=TASK)
-    manifest = bundle.manifest
-    parameters = dict(manifest.model.parameters)
+    label = stored(bundle, CLASSES[1])
+    parameters = dict(label["parameters"])
     described: Any = parameters.pop("predictor", {})
-    representation = str(manifest.preprocessing.get("representation"))
-    doubt: Any = manifest.preprocessing.get("doubt")
+    representation = str(bundle.manifest.preprocessing.get("representation"))
+    doubt: Any = bundle.manifest.preprocessing.get("doubt")
     known = REPRESENTATIONS.get(representation)
-    if (
-        manifest.positive_class != CLASSES[1]
-        or manifest.prior is None
-        or not isinstance(doubt, float)
-        or known is None
-        or known.names != manifest.features
-    ):
+    if not isinstance(doubt, float) or known is None or known.names != bundle.manifest.features:
         raise BundleError(
             "The bundle does not say what this version needs: a known representation with its "
-            "features, galaxy as the positive class, the prior and the limit of doubt.",
+            "features, and the limit of doubt.",
             "Train the bundle again.",
             path=folder,
         )
+    label["parameters"] = parameters
     return StarGalaxyModel(
-        name=manifest.name,
-        family=manifest.model.family,
+        **label,
         representation=representation,
         predictor=load_predictor(bundle, described, threads=threads),
-        prior=manifest.prior,
         doubt=doubt,
-        training=manifest.training,
-        data_licence=manifest.data_licence,
-        operating_points=manifest.operating_points,
-        metrics=manifest.metrics,
-        parameters=parameters,
-        reference=manifest.reference,
-        bundle=bundle,
     )

@@ -1,0 +1,160 @@
+"""What the trained classifier of any task says of itself: the part of a bundle that is not its own.
+
+A task's model is a subclass with what it sees and how it answers. To a bundle it goes through
+:meth:`Classifier.spec`; back it comes through :func:`stored`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypedDict
+
+from skysift.core.bundle import Bundle
+from skysift.core.bundle_schema import (
+    BundleSpec,
+    DataLicence,
+    Distribution,
+    InputColumn,
+    ModelEntry,
+    OperatingPoint,
+    Training,
+)
+from skysift.core.errors import BundleError
+from skysift.core.provenance import package_versions
+from skysift.core.results import Metric
+
+__all__ = ["Classifier", "Stored", "stored"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classifier:
+    """A model of two classes, and all that a user of its numbers must know.
+
+    Parameters
+    ----------
+    name : str
+        Name of the bundle.
+    family : str
+        What it is, e.g. ``random forest``.
+    prior : float
+        Share of the positive class in the training data, which the probability assumes.
+    training : Training
+        Data, rows, split, seed, command.
+    data_licence : DataLicence
+        Of the training data.
+    operating_points : tuple of OperatingPoint
+        Thresholds, chosen on rows that the scoring members had not seen.
+    metrics : tuple of Metric
+        What was measured, and on which rows.
+    parameters : mapping
+        Hyper-parameters.
+    reference : mapping of str to Distribution
+        Quantiles of what is seen and of the probability on the training rows.
+    bundle : Bundle or None
+        Where the model was loaded from.
+    """
+
+    name: str
+    family: str
+    prior: float
+    training: Training
+    data_licence: DataLicence
+    operating_points: tuple[OperatingPoint, ...] = ()
+    metrics: tuple[Metric, ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    reference: Mapping[str, Distribution] = field(default_factory=dict)
+    bundle: Bundle | None = None
+
+    def spec(
+        self,
+        task: str,
+        summary: str,
+        entry: ModelEntry,
+        *,
+        preprocessing: Mapping[str, Any],
+        inputs: Sequence[InputColumn],
+        features: Sequence[str],
+        classes: tuple[str, str],
+    ) -> BundleSpec:
+        """Return the description of a bundle that is made of this model now.
+
+        Parameters
+        ----------
+        task : str
+            Whose model it is.
+        summary : str
+            One line on what it does.
+        entry : ModelEntry
+            The files of the trained part.
+        preprocessing : mapping
+            Steps before the model, JSON-ready.
+        inputs : sequence of InputColumn
+            What is read.
+        features : sequence of str
+            Columns of the model's matrix.
+        classes : tuple of str
+            The negative and the positive class.
+        """
+        return BundleSpec(
+            name=self.name,
+            task=task,
+            created=datetime.now(UTC).replace(microsecond=0),
+            summary=summary,
+            model=entry,
+            preprocessing=dict(preprocessing),
+            inputs=tuple(inputs),
+            features=tuple(features),
+            classes=classes,
+            positive_class=classes[1],
+            prior=self.prior,
+            operating_points=self.operating_points,
+            metrics=self.metrics,
+            training=self.training,
+            reference=dict(self.reference),
+            packages=package_versions(),
+            data_licence=self.data_licence,
+        )
+
+
+class Stored(TypedDict):
+    """The parameters of a :class:`Classifier` that a bundle holds, by name."""
+
+    name: str
+    family: str
+    prior: float
+    training: Training
+    data_licence: DataLicence
+    operating_points: tuple[OperatingPoint, ...]
+    metrics: tuple[Metric, ...]
+    parameters: Mapping[str, Any]
+    reference: Mapping[str, Distribution]
+    bundle: Bundle
+
+
+def stored(bundle: Bundle, positive_class: str) -> Stored:
+    """Return what a bundle says of its classifier.
+
+    Raises
+    ------
+    BundleError
+        If its positive class is another, or it has no prior.
+    """
+    manifest = bundle.manifest
+    if manifest.positive_class != positive_class or manifest.prior is None:
+        raise BundleError(
+            f"The positive class must be '{positive_class}', and the prior given.",
+            "Train the bundle again.",
+            path=bundle.folder,
+        )
+    return Stored(
+        name=manifest.name,
+        family=manifest.model.family,
+        prior=manifest.prior,
+        training=manifest.training,
+        data_licence=manifest.data_licence,
+        operating_points=manifest.operating_points,
+        metrics=manifest.metrics,
+        parameters=manifest.model.parameters,
+        reference=manifest.reference,
+        bundle=bundle,
+    )
