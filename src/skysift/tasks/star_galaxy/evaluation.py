@@ -16,6 +16,7 @@ from skysift.core.results import Evaluation, Metric
 from skysift.evaluate.binary import evaluate_binary
 from skysift.evaluate.intervals import wilson_interval
 from skysift.evaluate.resampling import bootstrap_rows
+from skysift.tasks.star_galaxy.matched import MATCHED, matched_columns, matched_weights
 
 __all__ = ["CONTAMINATION", "FAINT", "MAGNITUDE_EDGES", "abstention", "by_magnitude", "evaluate"]
 
@@ -83,8 +84,9 @@ def evaluate(
     -------
     Evaluation
         ``accuracy``, ``auc``, ``log_loss``, ``brier``, ``ece``, ``star_completeness@0.005``,
-        ``ambiguous`` (share of all), ``accuracy_unambiguous``, ``error@i>18.5`` and
-        ``accuracy@...`` in bins of magnitude that hold objects.
+        ``ambiguous`` (share of all), ``accuracy_unambiguous``, ``error@i>18.5``,
+        ``accuracy@...`` in bins of magnitude that hold objects, and ``accuracy@matched``,
+        ``auc@matched``, ``log_loss@matched`` with both classes equally bright.
     """
     common = evaluate_binary(
         is_galaxy,
@@ -157,7 +159,7 @@ def _columns(rows: _Rows) -> Mapping[str, Column]:
         found[f"error@i>{FAINT:g}"] = _mean(~rows.right, faint)
     for name, inside in by_magnitude(rows.magnitude).items():
         found[f"accuracy@{name}"] = _mean(rows.right, inside)
-    return found
+    return found | matched_columns(rows.is_galaxy, rows.probability, rows.magnitude)
 
 
 def _number(name: str, rows: _Rows) -> int:
@@ -168,6 +170,9 @@ def _number(name: str, rows: _Rows) -> int:
         return int((rows.magnitude > FAINT).sum())
     if name.startswith("star_completeness"):
         return max(int((~rows.is_galaxy).sum()), 1)
+    if name.endswith(f"@{MATCHED}"):
+        matched = matched_weights(np.ones((1, len(rows.is_galaxy))), rows.is_galaxy, rows.magnitude)
+        return round(float(matched.sum()))
     part = by_magnitude(rows.magnitude).get(name.removeprefix("accuracy@"))
     return len(rows.is_galaxy) if part is None else int(part.sum())
 

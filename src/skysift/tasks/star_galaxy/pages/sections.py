@@ -22,6 +22,7 @@ from skysift.tasks.star_galaxy.evaluation import (
     by_magnitude,
 )
 from skysift.tasks.star_galaxy.gallery import plot_gallery
+from skysift.tasks.star_galaxy.matched import MATCHED
 from skysift.tasks.star_galaxy.pages.study import CLASSES, Study
 
 __all__ = [
@@ -158,6 +159,7 @@ def add_by_magnitude(page: Page, study: Study) -> None:
         ],
         caption="Accuracy by magnitude, with 95 % intervals.",
     )
+    _add_matched(section, study)
 
 
 def add_abstention(page: Page, study: Study) -> None:
@@ -212,6 +214,28 @@ def add_errors(page: Page, errors: Sequence[Mapping[str, Any]]) -> None:
             Column("ambiguous", "Ambiguous"),
         ],
         caption="The same as a table.",
+    )
+
+
+def _add_matched(block: Block, study: Study) -> None:
+    """Add the table of equally bright classes; nothing where they do not overlap."""
+    shown = [
+        Column(f"accuracy@{MATCHED}", "Accuracy", format=".4f", best="max"),
+        Column(f"auc@{MATCHED}", "AUC", format=".4f", best="max"),
+        Column(f"log_loss@{MATCHED}", "Log loss", format=".4f", best="min"),
+    ]
+    if not study.has(shown[0].name):
+        return
+    n = study.metric(study.reference, shown[0].name).n
+    block.table(
+        [
+            {"model": study.labels[name], **{c.name: study.metric(name, c.name) for c in shown}}
+            for name in study.by_log_loss()
+        ],
+        columns=[Column("model", "Model"), *shown],
+        caption="**Stars and galaxies equally bright**: in each half magnitude the class with more "
+        f"objects is weighed down to the other, which leaves a weight of {n:,} objects. Bootstrap "
+        "by object, 95 %.",
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from skysift.core.results import Evaluation, Metric
 from skysift.tasks.star_galaxy.evaluation import CONTAMINATION, FAINT, evaluate
+from skysift.tasks.star_galaxy.matched import MATCHED
 from skysift.tasks.star_galaxy.scoring import Scored
 
 __all__ = ["CLASSES", "SEED", "Study", "result_rows"]
@@ -98,6 +99,9 @@ def result_rows(scored: Scored) -> list[dict[str, Any]]:
         "unambiguous": "accuracy_unambiguous",
         "ambiguous": "ambiguous",
         "faint_error": f"error@i>{FAINT:g}",
+        "matched_accuracy": f"accuracy@{MATCHED}",
+        "matched_auc": f"auc@{MATCHED}",
+        "matched_log_loss": f"log_loss@{MATCHED}",
     }
     rows = []
     for name in study.by_log_loss():
