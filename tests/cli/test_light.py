@@ -37,6 +37,8 @@ print("\\n" + json.dumps({{"code": code, "heavy": [n for n in {heavy!r} if n in 
         ["predict", "--help"],
         ["predict", "gamma-hadron", "--help"],
         ["train", "gamma-hadron", "--help"],
+        ["cutouts", "--help"],
+        ["catalog", "--help"],
         ["compare", "gamma-hadron", "--help"],
     ],
     ids=" ".join,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import typer
 
 from skysift import __version__
-from skysift.cli import inventory, verbs
+from skysift.cli import cutouts, inventory, verbs
 from skysift.cli.bind import bind_options
 from skysift.cli.console import fail
 from skysift.core.config import Config
@@ -27,12 +27,16 @@ Examples:
 
   skysift train gamma-hadron --data my.h5 --columns map.toml --out my-bundle
 
+  skysift cutouts --catalog stars.csv --images 'night/*.fits' --size 20arcsec --out cutouts.fits
+
 Exit codes: 0 done, 1 failed, 2 wrong usage or input, 130 interrupted.
 """
 
 _PLAIN: dict[str, Callable[..., None]] = {
     "tasks": inventory.tasks,
     "fetch": inventory.fetch,
+    "catalog": cutouts.catalog,
+    "cutouts": cutouts.cutouts,
     "report": verbs.report,
     "demo": verbs.demo,
     "doctor": inventory.doctor,

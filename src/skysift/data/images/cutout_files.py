@@ -1,11 +1,10 @@
-"""Cutouts to files: one multi-extension FITS, or one Parquet table with FITS bytes."""
+"""Cutouts to files: one multi-extension FITS, one Parquet table with FITS bytes, one Zarr group."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -13,14 +12,21 @@ import pyarrow.parquet as pq
 from astropy.io import fits
 
 from skysift.core.errors import OutputError
-from skysift.core.files import atomic_path
+from skysift.core.files import atomic_path, staged_folder
+from skysift.core.suggest import did_you_mean
+from skysift.data.images.cutout_piece import CutoutSink, Piece, StampForm
 from skysift.data.images.image_set import ImageSet
 from skysift.data.images.parquet_stamps import STAMP_COLUMN
+from skysift.data.images.zarr_cutouts import ZARR_MARKER, ZarrSink, import_zarr
+from skysift.data.io import check_target
+from skysift.data.io.fits_sink import provenance_hdu
+from skysift.data.io.parquet import PROVENANCE_KEY
+from skysift.data.io.provenance import provenance_text
 from skysift.data.table import FeatureTable
 
-__all__ = ["CUTOUT_SUFFIXES", "CutoutSink", "Piece", "check_cutout_target", "open_cutout_file"]
+__all__ = ["CUTOUT_SUFFIXES", "check_cutout_target", "open_cutout_file"]
 
-CUTOUT_SUFFIXES = (".fits", ".parquet")
+CUTOUT_SUFFIXES = (".fits", ".parquet", ".zarr")
 """Suffixes of the files that cutouts are written to."""
 
 _PRIMARY = b"".join(
@@ -36,58 +42,55 @@ _PRIMARY = b"".join(
 ).ljust(2880)
 
 
-@dataclass(frozen=True, eq=False)
-class Piece:
-    """Cutouts of one image, and each of them as FITS bytes."""
-
-    cutouts: ImageSet
-    stamps: Sequence[bytes]
-
-    def table(self) -> FeatureTable:
-        """Return one row for each: name, flags, facts."""
-        names = {
-            "identifier": self.cutouts.identifiers,
-            "flags": self.cutouts.flags.astype(np.int64),
-            "flag_names": np.array(self.cutouts.flag_texts(), dtype=np.str_),
-        }
-        facts = self.cutouts.facts
-        kept = [name for name in facts.columns if name not in {"row", "start_y", "start_x"}]
-        table = FeatureTable.from_columns(names)
-        described = facts.select(kept).arrow
-        for field, column in zip(described.schema, described.columns, strict=True):
-            table = FeatureTable(table.arrow.append_column(field, column))
-        return table
-
-
-class CutoutSink(Protocol):
-    """What :func:`open_cutout_file` gives."""
-
-    is_extension: bool
-    """Whether the FITS bytes must be extensions, not files."""
-
-    def write(self, piece: Piece) -> None:
-        """Add the cutouts of one image."""
-
-
-def check_cutout_target(path: str | Path) -> None:
+def check_cutout_target(path: str | Path, *, inputs: Sequence[str | Path] = ()) -> None:
     """Check that cutouts can be written to a path, before the long work.
+
+    Parameters
+    ----------
+    path : path-like
+        The file to be written; for Zarr a folder, which may replace one of its own kind only.
+    inputs : sequence of path-like
+        Files that are read; none of them may be overwritten.
 
     Raises
     ------
     OutputError
-        If the suffix names no format.
+        If the suffix names no format, or the path cannot be written.
+    MissingExtraError
+        If the format is Zarr, and zarr is not installed.
     """
-    if Path(path).suffix.lower() not in CUTOUT_SUFFIXES:
+    target = Path(path)
+    suffix = target.suffix.lower()
+    if suffix not in CUTOUT_SUFFIXES:
         raise OutputError(
-            f"Cutouts are not written as '{Path(path).suffix}'.",
-            f"Known: {', '.join(CUTOUT_SUFFIXES)}.",
+            f"Cutouts are not written as '{target.suffix}'.",
+            f"{did_you_mean(target.suffix, CUTOUT_SUFFIXES)}Known: {', '.join(CUTOUT_SUFFIXES)}.",
             path=path,
         )
+    if suffix != ".zarr":
+        check_target(target, inputs=inputs)
+        return
+    import_zarr()
+    if target.is_dir() and any(target.iterdir()) and not (target / ZARR_MARKER).is_file():
+        raise OutputError(
+            "The folder is there, and is no Zarr group.", "Choose another name.", path=target
+        )
+    if not target.is_dir():
+        check_target(target, inputs=inputs)
 
 
 @contextmanager
-def open_cutout_file(path: str | Path) -> Iterator[CutoutSink]:
+def open_cutout_file(
+    path: str | Path, *, provenance: Mapping[str, Any] | None = None
+) -> Iterator[CutoutSink]:
     """Open a file for cutouts; it appears, whole, when the block ends without an error.
+
+    Parameters
+    ----------
+    path : path-like
+        The suffix names the format.
+    provenance : mapping, optional
+        What the cutouts were made of and how; it is stored in the file.
 
     Raises
     ------
@@ -96,26 +99,34 @@ def open_cutout_file(path: str | Path) -> Iterator[CutoutSink]:
     """
     check_cutout_target(path)
     target = Path(path)
-    with atomic_path(target) as temporary:
-        if target.suffix.lower() == ".fits":
-            with temporary.open("wb") as file:
-                extensions = _FitsSink(file)
+    text = provenance_text(provenance)
+    match target.suffix.lower():
+        case ".zarr":
+            with staged_folder(target, overwrite=True, marker=ZARR_MARKER) as folder:
+                group = ZarrSink(folder, text)
+                yield group
+                group.finish()
+        case ".fits":
+            with atomic_path(target) as temporary, temporary.open("wb") as file:
+                extensions = _FitsSink(file, text)
                 yield extensions
                 extensions.finish()
-            return
-        rows = _ParquetSink(temporary)
-        try:
-            yield rows
-            rows.finish()
-        finally:
-            rows.close()
+        case _:
+            with atomic_path(target) as temporary:
+                rows = _ParquetSink(temporary, text)
+                try:
+                    yield rows
+                    rows.finish()
+                finally:
+                    rows.close()
 
 
 class _FitsSink:
-    is_extension = True
+    form = StampForm.EXTENSION
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, provenance: str) -> None:
         self._file = file
+        self._provenance = provenance
         self._file.write(_PRIMARY)
         self._tables: list[pa.Table] = []
 
@@ -126,29 +137,44 @@ class _FitsSink:
 
     def finish(self) -> None:
         """Write the table of all cutouts, with the number of the extension of each."""
-        if not self._tables:
-            return
+        extra = [provenance_hdu(self._provenance)] if self._provenance else []
+        if self._tables:
+            extra.insert(0, self._table())
+        written = BytesIO()
+        fits.HDUList([fits.PrimaryHDU(), *extra]).writeto(written)
+        self._file.write(written.getvalue()[2880:])  # behind the empty primary part
+
+    def _table(self) -> fits.BinTableHDU:
         joined = FeatureTable(pa.concat_tables(self._tables))
         columns = [fits.Column("EXTENSION", "J", array=np.arange(1, len(joined) + 1))]
         for name in joined.columns:
             values = joined[name]
             if values.dtype.kind == "O":
-                values = values.astype(np.str_)
-            kind = f"A{max(values.dtype.itemsize // 4, 1)}" if values.dtype.kind == "U" else ""
-            form = kind or ("K" if values.dtype.kind in "iu" else "D")
+                values = np.array(["" if value is None else str(value) for value in values])
             unit = joined.unit(name) or None
-            columns.append(fits.Column(name.upper(), form, unit=unit, array=values))
-        table = fits.BinTableHDU.from_columns(columns, name="CUTOUTS")
-        written = BytesIO()
-        fits.HDUList([fits.PrimaryHDU(), table]).writeto(written)
-        self._file.write(written.getvalue()[2880:])  # behind the empty primary part
+            columns.append(fits.Column(name.upper(), _form(values), unit=unit, array=values))
+        return fits.BinTableHDU.from_columns(columns, name="CUTOUTS")
+
+
+def _form(values: np.ndarray[Any, np.dtype[Any]]) -> str:
+    """Return the format of a column of a FITS table."""
+    match values.dtype.kind:
+        case "U":
+            return f"A{max(values.dtype.itemsize // 4, 1)}"
+        case "b":
+            return "L"
+        case "i" | "u":
+            return "K"
+        case _:
+            return "D"
 
 
 class _ParquetSink:
-    is_extension = False
+    form = StampForm.FILE
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, provenance: str) -> None:
         self._path = path
+        self._provenance = provenance
         self._writer: pq.ParquetWriter | None = None
 
     def write(self, piece: Piece) -> None:
@@ -157,13 +183,15 @@ class _ParquetSink:
     def _append(self, table: pa.Table, stamps: Sequence[bytes]) -> None:
         table = table.append_column(STAMP_COLUMN, pa.array(stamps, pa.binary()))
         if self._writer is None:
-            self._writer = pq.ParquetWriter(self._path, table.schema, compression="zstd")
+            known = {PROVENANCE_KEY: self._provenance.encode()} if self._provenance else {}
+            schema = table.schema.with_metadata({**(table.schema.metadata or {}), **known})
+            self._writer = pq.ParquetWriter(self._path, schema, compression="zstd")
         self._writer.write_table(table.cast(self._writer.schema))
 
     def finish(self) -> None:
         if self._writer is None:
             empty = ImageSet.from_pixels(np.zeros((0, 1, 1)))
-            self._append(Piece(empty, []).table().arrow, [])
+            self._append(Piece.without_stamps(empty).table().arrow, [])
         self.close()
 
     def close(self) -> None:

@@ -16,7 +16,14 @@ from skysift.data.images.science_image import ScienceImage
 from skysift.data.images.sphere import chord_of, unit_vectors
 from skysift.data.images.stamp import common_flags
 
-__all__ = ["Positions", "cut_out", "is_blended", "side_in_pixels", "stamp_bytes"]
+__all__ = [
+    "Positions",
+    "cut_out",
+    "is_blended",
+    "reference_pixels",
+    "side_in_pixels",
+    "stamp_bytes",
+]
 
 Parity = Literal["nearest", "odd", "even"]
 
@@ -170,6 +177,7 @@ def cut_out(image: ScienceImage, positions: Positions, side: int) -> ImageSet:
     facts = fact_table(
         [
             {
+                "pixel_scale": image.pixel_scale,
                 **image.facts,
                 "object": str(positions.names[row]),
                 "ra": float(positions.ra[row]),
@@ -197,6 +205,12 @@ def cut_out(image: ScienceImage, positions: Positions, side: int) -> ImageSet:
         sizes=sizes,
         centers=places - start,
     )
+
+
+def reference_pixels(image: ScienceImage, cutouts: ImageSet) -> NDArray[np.float64]:
+    """Return CRPIX1 and CRPIX2 of each cutout of an image, shape (n, 2)."""
+    start = cutouts.facts.matrix(["start_x", "start_y"])
+    return np.asarray(np.asarray(image.wcs.wcs.crpix) - start)
 
 
 def stamp_bytes(image: ScienceImage, cutouts: ImageSet, row: int, *, is_extension: bool) -> bytes:

@@ -4,30 +4,33 @@ import multiprocessing
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from skysift.core.errors import ContractError, ReadError, SkysiftError, UsageError
 from skysift.core.suggest import did_you_mean
-from skysift.data.images.cutout_files import (
-    CutoutSink,
-    Piece,
-    check_cutout_target,
-    open_cutout_file,
-)
+from skysift.core.task import Progress, silent
+from skysift.data.images.cutout_files import check_cutout_target, open_cutout_file
+from skysift.data.images.cutout_piece import CutoutSink, Piece, StampForm
 from skysift.data.images.cutting import (
     Parity,
     Positions,
     cut_out,
     is_blended,
+    reference_pixels,
     side_in_pixels,
     stamp_bytes,
 )
+from skysift.data.images.facts import FACTS
+from skysift.data.images.parquet_stamps import STAMP_COLUMN
 from skysift.data.images.science_image import read_science_image
-from skysift.data.io import check_target, read_table
+from skysift.data.io import read_table
 from skysift.data.table import FeatureTable
 
 __all__ = ["CutoutReport", "make_cutouts", "positions_of"]
@@ -66,7 +69,7 @@ class CutoutReport:
 def make_cutouts(
     catalog: str | Path | FeatureTable,
     images: Sequence[str | Path],
-    size: float,
+    size: float | None,
     out: str | Path,
     *,
     parity: Parity = "nearest",
@@ -76,7 +79,10 @@ def make_cutouts(
     name: str | None = None,
     blend_radius: float | None = None,
     neighbours: str | Path | FeatureTable | None = None,
+    keep: Sequence[str] = (),
     workers: int = 1,
+    provenance: Mapping[str, Any] | None = None,
+    progress: Progress = silent,
 ) -> CutoutReport:
     """Cut the objects of a catalogue out of science images, into one file.
 
@@ -86,22 +92,29 @@ def make_cutouts(
         A table of any format that :func:`skysift.data.io.read_table` knows.
     images : sequence of path-like
         FITS images with celestial coordinates (TPV, SIP or none of these distortions).
-    size : float
-        Side of the cutouts [arcsec].
+    size : float or None
+        Side of the cutouts [arcsec]; None where `side` says it.
     out : path-like
-        ``.fits``: an extension for each cutout and a table CUTOUTS; ``.parquet``: a row for each.
+        ``.fits``: an extension for each cutout and a table CUTOUTS; ``.parquet``: a row for each;
+        ``.zarr``: one array of pixels and one for each column.
     parity : {"nearest", "odd", "even"}
         Which number of pixels to choose for `size`.
     side : int, optional
-        Exact side, in place of `size` [pixel].
+        Exact side [pixel].
     ra, dec, name : str, optional
         Columns of position [deg] and identifier; common names are found.
     blend_radius : float, optional
-        Flag objects with a neighbour as near as this [arcsec]; half of `size` if not given.
+        Flag objects with a neighbour as near as this [arcsec]; half of the side if not given.
     neighbours : path-like or FeatureTable, optional
         All objects that there are, if `catalog` is a selection of them.
+    keep : sequence of str
+        Columns of the catalogue that go into the table of the cutouts.
     workers : int
         Processes.
+    provenance : mapping, optional
+        What the cutouts are made of and how, stored with them.
+    progress : callable
+        Called with the fraction done and what is being done.
 
     Raises
     ------
@@ -112,20 +125,59 @@ def make_cutouts(
     OutputError
         If the file cannot be written.
     """
-    if not size > 0 or workers < 1 or not images:
+    if (size is None) == (side is None):
+        raise UsageError("The side of the cutouts is given twice or not at all.", "Give it once.")
+    if not (size or side or 0) > 0 or workers < 1 or not images:
         raise UsageError(
-            f"size = {size}, workers = {workers}, {len(images)} images.", "Each must be positive."
+            f"size = {size or side}, workers = {workers}, {len(images)} images.",
+            "Each must be positive.",
         )
-    check_cutout_target(out)
     paths = [Path(path) for path in images]
-    check_target(out, inputs=paths)
-    radius = size / 2 if blend_radius is None else blend_radius
+    check_cutout_target(out, inputs=paths)
+    table = catalog if isinstance(catalog, FeatureTable) else read_table(catalog)
+    if blend_radius is None:
+        blend_radius = 0.5 * (_arcsec_of(side, paths) if size is None else size)
     positions = positions_of(
-        catalog, ra=ra, dec=dec, name=name, blend_radius=radius, neighbours=neighbours
+        table, ra=ra, dec=dec, name=name, blend_radius=blend_radius, neighbours=neighbours
     )
-    work = _Work(positions, size, side, parity, len(paths) > 1)
-    with open_cutout_file(out) as sink:
-        return _written(sink, paths, work, workers)
+    kept = _kept(table, keep)
+    with open_cutout_file(out, provenance=provenance) as sink:
+        work = _Work(positions, kept, size, side, parity, sink.form, len(paths) > 1)
+        return _written(sink, paths, work, workers, progress)
+
+
+def _arcsec_of(side: int | None, paths: Sequence[Path]) -> float:
+    """Return a side in arcsec at the scale of the first image that can be read."""
+    for path in paths:
+        try:
+            return (side or 0) * read_science_image(path).pixel_scale
+        except SkysiftError:  # the loop over the images says why
+            continue
+    return 0.0
+
+
+def _kept(table: FeatureTable, names: Sequence[str]) -> FeatureTable | None:
+    """Return the columns that go with the cutouts, under names that are free there."""
+    if not names:
+        return None
+    taken = {"identifier", "flags", "flag_names", STAMP_COLUMN, "size", "target", "crpix"}
+    taken |= {"pixels", "image_number", *FACTS}
+    columns = []
+    for name in dict.fromkeys(names):
+        if name.lower() in taken:
+            raise UsageError(
+                f"The table of the cutouts has a column '{name.lower()}' of its own.",
+                "Rename that of the catalogue, or do not keep it.",
+            )
+        column = table.select([name]).arrow
+        if pa.types.is_integer(column.schema.field(0).type) and column.column(0).null_count:
+            as_float = column.schema.field(0).with_type(pa.float64())  # a missing one is NaN
+            column = column.cast(pa.schema([as_float]))
+        columns.append(column)
+    joined = columns[0]
+    for column in columns[1:]:
+        joined = joined.append_column(column.schema.field(0), column.column(0))
+    return FeatureTable(joined)
 
 
 def positions_of(
@@ -186,72 +238,88 @@ class _Work:
     """What a process needs to know besides the image."""
 
     positions: Positions
-    size: float
+    kept: FeatureTable | None
+    size: float | None
     side: int | None
     parity: Parity
+    form: StampForm
     name_the_image: bool
 
-    def of_image(self, path: Path, *, is_extension: bool) -> Piece:
+    def of_image(self, path: Path) -> Piece:
         """Read an image and cut all objects out of it."""
         image = read_science_image(path)
-        side = self.side or side_in_pixels(self.size, image.pixel_scale, self.parity)
+        side = self.side or side_in_pixels(self.size or 0.0, image.pixel_scale, self.parity)
         cutouts = cut_out(image, self.positions, side)
         if self.name_the_image:
             stem = path.name.removesuffix(".gz").removesuffix(".fits")
             names = [f"{name}@{stem}" for name in cutouts.identifiers]
             cutouts = replace(cutouts, identifiers=np.array(names, dtype=np.str_))
-        stamps = [
-            stamp_bytes(image, cutouts, row, is_extension=is_extension)
-            for row in range(len(cutouts))
-        ]
-        return Piece(cutouts, stamps)
+        stamps = []
+        if self.form is not StampForm.PIXELS:
+            is_extension = self.form is StampForm.EXTENSION
+            stamps = [
+                stamp_bytes(image, cutouts, row, is_extension=is_extension)
+                for row in range(len(cutouts))
+            ]
+        return Piece(
+            cutouts,
+            stamps,
+            cards=image.cards,
+            crpix=reference_pixels(image, cutouts),
+            kept=None if self.kept is None else self.kept.take(cutouts.facts["row"]),
+        )
 
 
-def _of_image(work: _Work, path: Path, is_extension: bool) -> Piece | str:  # noqa: FBT001 - pickled
+def _of_image(work: _Work, path: Path) -> Piece | str:
     """Return the cutouts, or why there are none: errors of an image must not stop the others."""
     try:
-        return work.of_image(path, is_extension=is_extension)
+        return work.of_image(path)
     except SkysiftError as error:
         return f"{error.problem} {error.remedy}".strip()
 
 
-def _written(sink: CutoutSink, paths: Sequence[Path], work: _Work, workers: int) -> CutoutReport:
+def _written(
+    sink: CutoutSink, paths: Sequence[Path], work: _Work, workers: int, progress: Progress
+) -> CutoutReport:
     flags: Counter[str] = Counter()
     found = np.zeros(len(work.positions), dtype=bool)
     rejected: dict[str, str] = {}
     n_cutouts = 0
-    for path, piece in _pieces(paths, work, workers, is_extension=sink.is_extension):
+    for number, (path, piece) in enumerate(_pieces(paths, work, workers), start=1):
         if isinstance(piece, str):
             rejected[str(path)] = piece
-            continue
-        if not len(piece.cutouts):
-            continue
-        sink.write(piece)
-        n_cutouts += len(piece.cutouts)
-        found[piece.cutouts.facts["row"]] = True
-        for text in piece.cutouts.flag_texts():
-            flags.update(filter(None, text.split(",")))
+        elif len(piece.cutouts):
+            sink.write(piece)
+            n_cutouts += len(piece.cutouts)
+            found[piece.cutouts.facts["row"]] = True
+            for text in piece.cutouts.flag_texts():
+                flags.update(filter(None, text.split(",")))
+        progress(number / len(paths), f"{n_cutouts:,} cutouts")
     if len(rejected) == len(paths):
         first, reason = next(iter(rejected.items()))
         raise ReadError(f"None of the images can be used: {reason}", path=first)
     return CutoutReport(len(work.positions), n_cutouts, int((~found).sum()), dict(flags), rejected)
 
 
-def _pieces(
-    paths: Sequence[Path], work: _Work, workers: int, *, is_extension: bool
-) -> Iterator[tuple[Path, Piece | str]]:
+def _pieces(paths: Sequence[Path], work: _Work, workers: int) -> Iterator[tuple[Path, Piece | str]]:
     """Yield the cutouts of each image, in the order of the images."""
     if workers == 1 or len(paths) == 1:
         for path in paths:
-            yield path, _of_image(work, path, is_extension)
+            yield path, _of_image(work, path)
         return
     context = multiprocessing.get_context("spawn")  # a fork copies the locks of other threads
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        waiting: deque[tuple[Path, Future[Piece | str]]] = deque()
-        for path in paths:
-            waiting.append((path, pool.submit(_of_image, work, path, is_extension)))
-            if len(waiting) > workers * _PREFETCHED:
-                done, future = waiting.popleft()
+    try:
+        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+            waiting: deque[tuple[Path, Future[Piece | str]]] = deque()
+            for path in paths:
+                waiting.append((path, pool.submit(_of_image, work, path)))
+                if len(waiting) > workers * _PREFETCHED:
+                    done, future = waiting.popleft()
+                    yield done, future.result()
+            for done, future in waiting:
                 yield done, future.result()
-        for done, future in waiting:
-            yield done, future.result()
+    except BrokenProcessPool as error:
+        raise SkysiftError(
+            "A process that was cutting ended by force; memory may have run out.",
+            "Run again with fewer --workers.",
+        ) from error

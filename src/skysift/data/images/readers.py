@@ -1,4 +1,4 @@
-"""Read cutouts from whatever they come in: FITS, multi-extension FITS, tar, Parquet, Avro, folders.
+"""Read cutouts from whatever they come in: FITS, tar, Parquet, Avro, Zarr, folders.
 
 Nothing is lost: each cutout is in the set, or in the table of what was rejected, with its reason.
 """
@@ -22,6 +22,7 @@ from skysift.data.images.limits import DEFAULT_LIMITS, Limits
 from skysift.data.images.members import Member, iter_members
 from skysift.data.images.parquet_stamps import PARQUET_MAGIC, read_parquet_stamps
 from skysift.data.images.stamp import Rejected, Stamp, assemble
+from skysift.data.images.zarr_cutouts import is_zarr, read_zarr_stamps
 from skysift.data.table import FeatureTable
 
 __all__ = ["ReadImages", "iter_images", "iter_stamps", "read_images"]
@@ -92,8 +93,8 @@ def iter_images(
     ----------
     paths : sequence of path-like
         FITS files (also gzipped, multi-extension or tile-compressed), tar archives of them, Avro
-        alerts, Parquet tables with FITS bytes, folders of any of these. The format is told by
-        the content.
+        alerts, Parquet tables with FITS bytes, folders of any of these, Zarr groups of cutouts.
+        The format is told by the content.
     cutout : Cutout
         Which of the three cutouts of an alert.
     limits : Limits
@@ -132,6 +133,9 @@ def iter_stamps(
     for path in map(Path, paths):
         if not path.exists():
             raise ReadError("There is no such file.", "Check the path.", path=path)
+        if path.is_dir() and is_zarr(path):
+            yield from read_zarr_stamps(path, limits=limits)
+            continue
         if _head(path).startswith(PARQUET_MAGIC):  # read piece by piece, may be larger than memory
             yield from read_parquet_stamps(
                 str(path), path.stem, str(path), cutout=cutout, limits=limits

@@ -116,8 +116,8 @@ class Selection:
     Parameters
     ----------
     table : FeatureTable
-        Their rows, with the columns ``ra``, ``dec`` [deg], ``identifier``, ``is_galaxy`` and
-        ``catalogue_row`` added.
+        Their rows, with the columns ``ra``, ``dec`` [deg], ``identifier``, ``is_galaxy``,
+        ``label`` (star or galaxy) and ``catalogue_row`` added.
     cuts : tuple of CutCount
         What each cut removed, in order.
     """
@@ -261,6 +261,7 @@ class _Catalogue:
                 "ra": self.ra[rows],
                 "dec": self.dec[rows],
                 "is_galaxy": is_galaxy[rows],
+                "label": np.where(is_galaxy[rows], "galaxy", "star"),
                 "catalogue_row": rows,
             },
             units={"ra": "deg", "dec": "deg"},
