@@ -204,6 +204,44 @@ def test_an_empty_psf_profile_takes_the_nearest_in_energy(tmp_path):
     np.testing.assert_allclose(response.psf([0.2, 5.0], 0.5, 0.05), 1 / inside)
 
 
+def write_background_in_the_field(path, alignment):
+    """Put a background that falls to one side in place of that of a made-up response."""
+    write_small_response(path)
+    edges = np.linspace(-2.0, 2.0, 21)
+    middle = (edges[:-1] + edges[1:]) / 2
+    rate = np.broadcast_to(np.exp(0.5 * middle)[:, None], (20, 20, 2))  # DETY, DETX, energy
+    axes = [
+        ("ENERG", "TeV", [0.1, 1.0], [1.0, 10.0]),
+        ("DETX", "deg", edges[:-1], edges[1:]),
+        ("DETY", "deg", edges[:-1], edges[1:]),
+    ]
+    columns = [
+        fits.Column(f"{name}_{end}", f"{len(low)}E", unit, array=[values])
+        for name, unit, low, high in axes
+        for end, values in (("LO", low), ("HI", high))
+    ]
+    columns.append(
+        fits.Column("BKG", "800E", "s-1 MeV-1 sr-1", dim="(2,20,20)", array=rate.reshape(1, -1))
+    )
+    hdu = fits.BinTableHDU.from_columns(columns)
+    hdu.header.update(HDUCLAS1="RESPONSE", HDUCLAS2="BKG", FOVALIGN=alignment)
+    with fits.open(path, mode="update") as hdus:
+        hdus[2] = hdu
+    return GadfResponse.read(path)
+
+
+def test_a_background_that_turns_with_the_horizon_is_averaged(tmp_path):
+    radec = write_background_in_the_field(tmp_path / "radec.fits", "RADEC")
+    altaz = write_background_in_the_field(tmp_path / "altaz.fits", "ALTAZ")
+    assert radec.background(1.0, -1.0, 0.0) / radec.background(1.0, 1.0, 0.0) == pytest.approx(np.e)
+    angle = np.linspace(0, 2 * np.pi, 36, endpoint=False)
+    for offset in (0.5, 1.3):
+        x, y = offset * np.cos(angle), offset * np.sin(angle)
+        around = altaz.background(1.0, x, y)
+        np.testing.assert_allclose(around, around[0], rtol=1e-12)
+        assert around[0] == pytest.approx(radec.background(1.0, x, y).mean(), rel=0.01)
+
+
 KING_SIGMA = np.array([[0.12, 0.08, 0.05], [0.15, 0.0, 0.07]])  # offset, energy; one left out
 KING_GAMMA = np.array([[1.6, 2.0, 2.5], [1.4, 0.0, 2.2]])
 

@@ -39,6 +39,7 @@ __all__ = ["GadfResponse"]
 FloatArray = NDArray[np.float64]
 _RATE = "s-1 TeV-1 deg-2"
 _RATE_OF_FILES = "s-1 MeV-1 sr-1"
+_DIRECTIONS = 72
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +235,8 @@ class GadfResponse(InstrumentResponse):
         ----------
         energy : array_like [TeV]
         x, y : array_like [deg]
-            East and north of the pointing, where the table is aligned with the sky.
+            East and north of the pointing. A table that is aligned with the horizon is averaged
+            over all directions.
 
         Raises
         ------
@@ -339,7 +341,25 @@ def _read_background(table: ResponseTable) -> Lattice:
         order = ("ENERG", "DETY", "DETX") if _is_old(table) else ("ENERG", "DETX", "DETY")
         values = table.values(column, order, _RATE, _RATE_OF_FILES)
         axes = (energy, table.axis("DETX", "deg"), table.axis("DETY", "deg"))
-    return Lattice(axes, np.nan_to_num(values), logarithmic=True)
+    background = Lattice(axes, np.nan_to_num(values), logarithmic=True)
+    return _averaged_about_the_pointing(background) if _alignment(table) == "ALTAZ" else background
+
+
+def _averaged_about_the_pointing(background: Lattice) -> Lattice:
+    """Return the mean over all directions, by energy and offset.
+
+    A table that is aligned with the horizon turns on the sky during a run. How, the response does
+    not say; the gradient that every fit of a map leaves free takes up what the mean lacks.
+    """
+    energy, *plane = background.axes
+    width = min(float(np.diff(axis.nodes).min()) for axis in plane)
+    reach = max(axis.high for axis in plane)
+    edges = np.linspace(0.0, reach, max(round(reach / width), 1) + 1)
+    offset = Axis.from_bounds(edges[:-1], edges[1:], logarithmic=False)
+    angle = np.linspace(0.0, 2 * np.pi, _DIRECTIONS, endpoint=False)
+    x, y = offset.nodes[:, None] * np.cos(angle), offset.nodes[:, None] * np.sin(angle)
+    rate = background.at(energy.nodes[:, None, None], x, y).mean(axis=2)
+    return Lattice((energy, offset), rate, logarithmic=True)
 
 
 def _is_old(table: ResponseTable) -> bool:
@@ -357,5 +377,9 @@ def _longitude_sign(table: ResponseTable) -> float:
     Old tables count it to the east although they do not say REVERSE_LON_RADEC: the events of 35
     runs of the H.E.S.S. data release prefer this by a factor of exp(324) in likelihood.
     """
-    stated = str(table.header.get("FOVALIGN", "")).strip().upper()
-    return 1.0 if stated == "REVERSE_LON_RADEC" or _is_old(table) else -1.0
+    return 1.0 if _alignment(table) == "REVERSE_LON_RADEC" or _is_old(table) else -1.0
+
+
+def _alignment(table: ResponseTable) -> str:
+    """Return what the axes of a field-of-view table are aligned with; RADEC if nothing is said."""
+    return str(table.header.get("FOVALIGN", "RADEC")).strip().upper()
