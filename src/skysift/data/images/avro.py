@@ -8,15 +8,17 @@ record. Schemas are parsed once: an alert packet repeats 20 kB of the same one.
 import json
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from io import BytesIO
 from typing import Any
 
 import pyarrow as pa
 
+from skysift.core.compiler import has_compiler
 from skysift.core.errors import MissingExtraError, ReadError, SkysiftError
+from skysift.data.images.avro_program import AvroProgram, compile_schema
 
 __all__ = ["AVRO_MAGIC", "read_records"]
 
@@ -44,7 +46,7 @@ def read_records(
         The whole container; its blocks may be packed with deflate, snappy or zstandard.
     wanted : mapping of str to set of str or None
         Fields of a record to decode, and of those that are records themselves which fields to
-        keep (None: all); the others are skipped, which takes half the time.
+        keep (None: all); the others are skipped, in a compiled loop where numba is installed.
     max_records : int
         Bound of their number.
 
@@ -53,17 +55,13 @@ def read_records(
     ReadError
         If the container is damaged, cut short, larger than the bounds, or its schema is hostile.
     MissingExtraError
-        If fastavro is not installed.
+        If neither numba nor fastavro is installed.
     """
-    try:
-        from fastavro import schemaless_reader  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise MissingExtraError("fastavro", extra="stream") from error
     cursor = _Cursor(data, len(AVRO_MAGIC))
     metadata = cursor.metadata()
     sync = cursor.take(_SYNC)
     key = tuple(sorted((n, None if k is None else tuple(sorted(k))) for n, k in wanted.items()))
-    schema = _schema(metadata.get("avro.schema", b""), key)
+    decode = _schema(metadata.get("avro.schema", b""), key).decoder()
     codec = metadata.get("avro.codec", b"null").decode("ascii", "replace")
     seen = 0
     while not cursor.at_end:
@@ -73,38 +71,70 @@ def read_records(
         seen += count
         if count < 0 or seen > max_records or count > len(block):
             raise _damaged(f"a block announces {count:,} records")
-        stream = BytesIO(block)
-        for _ in range(count):
-            try:
-                record: Any = schemaless_reader(stream, schema.writer, schema.reader)
-            except SkysiftError:
-                raise
-            except Exception as error:  # damaged records make the decoder raise anything
-                raise _damaged(f"a record cannot be decoded: {error}") from error
-            yield record
+        try:
+            yield from decode(block, count)
+        except SkysiftError:
+            raise
+        except Exception as error:  # damaged records make the decoder raise anything
+            raise _damaged(f"a record cannot be decoded: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
 class _Schema:
-    writer: Any
-    reader: Any
+    """What decodes the records of a schema: a program, or where there is none, fastavro."""
+
+    program: AvroProgram | None
+    written: Any
+    reduced: Any
+
+    def decoder(self) -> Callable[[bytes, int], Iterator[dict[str, Any]]]:
+        if self.program is None:
+            return self._by_fastavro
+        return partial(_by_program, self.program)
+
+    def _by_fastavro(self, block: bytes, count: int) -> Iterator[dict[str, Any]]:
+        from fastavro import schemaless_reader  # noqa: PLC0415 - an extra
+
+        stream = BytesIO(block)
+        for _ in range(count):
+            record: Any = schemaless_reader(stream, self.written, self.reduced)
+            yield record
+
+
+def _by_program(program: AvroProgram, block: bytes, count: int) -> Iterator[dict[str, Any]]:
+    from skysift.data.images.avro_scan import RecordScanner  # noqa: PLC0415 - imports numba
+
+    scanner, position = RecordScanner(program), 0
+    for _ in range(count):
+        record, position = scanner.read(block, position)
+        yield record
 
 
 @lru_cache(maxsize=32)
 def _schema(text: bytes, wanted: tuple[tuple[str, tuple[str, ...] | None], ...]) -> _Schema:
-    from fastavro import parse_schema  # noqa: PLC0415 - an extra
-
     if len(text) > _MAX_HEADER:
         raise _damaged("its schema is too long")
     try:
         written = json.loads(text)
         _Walk().least_bytes(written, "", 0)
-        reduced = _reduced(json.loads(text), dict(wanted))
-        return _Schema(parse_schema(written), parse_schema(reduced))
+        program = compile_schema(written, dict(wanted)) if has_compiler() else None
+        if program is not None:
+            return _Schema(program, None, None)
+        return _of_fastavro(written, dict(wanted))
     except SkysiftError:
         raise
     except Exception as error:  # whatever is wrong with a schema
         raise _damaged(f"its schema cannot be understood: {error}") from error
+
+
+def _of_fastavro(written: Any, wanted: Mapping[str, tuple[str, ...] | None]) -> _Schema:
+    try:
+        from fastavro import parse_schema  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise MissingExtraError("fastavro", extra="stream") from error
+    # Parsing changes what it is given.
+    reduced = _reduced(json.loads(json.dumps(written)), wanted)
+    return _Schema(None, parse_schema(written), parse_schema(reduced))
 
 
 def _reduced(schema: dict[str, Any], wanted: Mapping[str, tuple[str, ...] | None]) -> Any:
