@@ -84,6 +84,30 @@ class Checked:
             "rejected": int(np.sum(~self.usable)),
         }
 
+    def notes(self, item: str = "row") -> tuple[str, ...]:
+        """Return what the contract found, in sentences.
+
+        Parameters
+        ----------
+        item : str
+            What a row is of, in the singular.
+
+        Examples
+        --------
+        >>> table = FeatureTable.from_columns({"width": np.array([1.0, np.nan])})
+        >>> bad = Finding("nan-width", Verdict.REJECTED, "no width", np.array([1]))
+        >>> for note in Checked(table, np.array([True, False]), (bad,)).notes("event"):
+        ...     print(note)
+        Input contract: 1 accepted, 0 repaired, 1 rejected.
+        1 event: no width.
+        """
+        counts = ", ".join(f"{number:,} {verdict}" for verdict, number in self.counts.items())
+        found = (
+            f"{len(one.rows):,} {item}{'' if len(one.rows) == 1 else 's'}: {one.message}."
+            for one in self.findings
+        )
+        return (f"Input contract: {counts}.", *found)
+
     def flags(self) -> list[str]:
         """Return one text per row: the codes of its findings, comma-separated, or empty."""
         flags = np.full(len(self.table), "", dtype=object)

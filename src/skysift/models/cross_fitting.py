@@ -12,11 +12,37 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from skysift.core.errors import InputError
 from skysift.models.calibration import BetaCalibration
 
-__all__ = ["BinaryModel", "CrossFitted"]
+__all__ = ["BinaryModel", "CrossFitted", "require_enough"]
 
 Floats = NDArray[np.float64]
+
+
+def require_enough(y: NDArray[np.bool_], folds: int, *, rows: str, data: str) -> None:
+    """Check that each class has two rows for every fold.
+
+    Parameters
+    ----------
+    y : array of bool, shape (n,)
+        The classes of distinct rows.
+    folds : int
+        How many there shall be.
+    rows, data : str
+        What the rows are, and what the user would give more of; for the message.
+
+    Raises
+    ------
+    InputError
+        If a class has fewer.
+    """
+    fewest = int(min(y.sum(), (~y).sum()))
+    if fewest < 2 * folds:
+        raise InputError(
+            f"The rarer class has {fewest} distinct {rows}; {folds} folds need {2 * folds}.",
+            f"Give more {data}, or fewer --folds.",
+        )
 
 
 class BinaryModel(Protocol):

@@ -12,10 +12,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from skysift.core.errors import OutputError, ReadError
 from skysift.core.files import write_atomic
+from skysift.core.provenance import Provenance
 from skysift.data.io import open_writer, read_table
 from skysift.data.table import FeatureTable
 
@@ -48,6 +49,13 @@ class RunRecord:
     kind: str
     facts: Mapping[str, Any]
     provenance: Mapping[str, Any]
+
+    @classmethod
+    def finished(
+        cls, folder: Path, task: str, kind: str, facts: Mapping[str, Any], provenance: Provenance
+    ) -> Self:
+        """Return the record of a run that has just come to its end."""
+        return cls(folder, task, kind, facts, provenance.finish().to_dict())
 
     def table(self, name: str) -> FeatureTable:
         """Read one of the tables of the run."""

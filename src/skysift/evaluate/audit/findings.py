@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["AuditFinding", "AuditReport", "Severity"]
+__all__ = ["AuditFinding", "AuditReport", "Severity", "finding_rows"]
 
 _FIRST_ROWS = 5
 
@@ -134,6 +134,29 @@ class AuditReport:
             }
             for finding in self.findings
         ]
+
+
+def finding_rows(stored: Mapping[str, Any], classes: tuple[str, str]) -> list[dict[str, Any]]:
+    """Return a row for each finding of a stored report, with the classes by their own names.
+
+    Parameters
+    ----------
+    stored : mapping
+        As :meth:`AuditReport.to_dict` returns it.
+    classes : tuple of str
+        What signal and background are called, in the plural.
+    """
+    signal, background = classes
+    return [
+        {
+            "severity": finding["severity"],
+            "finding": finding["title"],
+            signal: finding["n_signal"],
+            background: finding["n_background"],
+            "advice": finding["advice"],
+        }
+        for finding in stored["findings"]
+    ]
 
 
 def plain(value: Any) -> Any:

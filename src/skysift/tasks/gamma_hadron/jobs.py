@@ -6,7 +6,7 @@ this module when one of these jobs is asked for.
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,10 @@ from skysift.core.provenance import Provenance
 from skysift.core.registry import bundle_folder, shipped_bundles, task_folder
 from skysift.core.results import Evaluation
 from skysift.core.task import Progress, Run
-from skysift.data.contract import Checked
 from skysift.data.fetch import fetch
 from skysift.data.table import FeatureTable
 from skysift.evaluate.audit import audit as audit_table
+from skysift.evaluate.audit import finding_rows
 from skysift.evaluate.binary import evaluate_binary
 from skysift.report.run_folder import RunRecord, read_run, write_run
 from skysift.tasks.gamma_hadron.comparison import (
@@ -39,6 +39,7 @@ __all__ = ["audit", "compare", "demo", "evaluate", "evaluate_files", "explore", 
 
 _MAGIC = "MAGIC"
 _MAIN_POINT = "acceptance-0.01"
+_PLURALS = ("gammas", "hadrons")
 _CROSS_VALIDATION = "results/cross_validation.json"
 
 
@@ -93,13 +94,13 @@ def evaluate_files(
             "reference": model.name,
             "metrics": [metric.to_dict() for metric in evaluation.metrics],
         }
-        record = _record(folder, "evaluate", facts, provenance)
+        record = RunRecord.finished(folder, TASK, "evaluate", facts, provenance)
         write_run(record, {"scores": scored.to_table()})
         page = evaluate_page(record).write(folder / "report.html")
     return Run(
         f"{model.name} bundle on {events.name}, {events.split}, {len(events):,} events",
         _metric_rows(evaluation),
-        (*_contract_notes(events.checked), *_warnings(events, model)),
+        (*events.checked.notes(), *_warnings(events, model)),
         page,
     )
 
@@ -118,14 +119,14 @@ def explore(
     events = read_events(paths, options, None, purpose="explore")
     progress(0.3, "audit")
     findings = _audit(events, rng)
-    record = _record(folder, "explore", {"audit": findings}, provenance)
+    record = RunRecord.finished(folder, TASK, "explore", {"audit": findings}, provenance)
     write_run(record, {"events": _event_table(events)})
     progress(0.6, "report")
     page = explore_page(record).write(folder / "report.html")
     return Run(
         f"{events.name}: {len(events):,} events, {events.is_gamma.mean():.1%} gammas",
-        _finding_rows(findings),
-        _contract_notes(events.checked),
+        finding_rows(findings, _PLURALS),
+        events.checked.notes(),
         page,
     )
 
@@ -138,7 +139,7 @@ def audit(
     events = read_events(paths, options, None, purpose="explore")
     findings = _audit(events, rng)
     title = f"Audit of {events.name}: {len(events):,} events"
-    return Run(title, _finding_rows(findings), tuple(findings.get("notes", ())))
+    return Run(title, finding_rows(findings, _PLURALS), tuple(findings.get("notes", ())))
 
 
 def compare(
@@ -175,7 +176,7 @@ def compare(
         "scores": scored.to_facts(),
         "reference": _reference(scored),
         "audit": _audit(everything, rng),
-        "notes": _contract_notes(everything.checked),
+        "notes": everything.checked.notes(),
     }
     if comparing.cv:
         cross, facts["cross_validation"] = _cross_validation(
@@ -188,7 +189,7 @@ def compare(
             tables["scores_independent"] = independent.to_table()
             facts["scores_independent"] = independent.to_facts()
         facts["cross_validation"] = _stored_cross_validation()
-    write_run(_record(folder, "compare", facts, provenance), tables)
+    write_run(RunRecord.finished(folder, TASK, "compare", facts, provenance), tables)
     progress(0.85, "report")
     return render(folder)
 
@@ -199,7 +200,7 @@ def render(folder: Path) -> Run:
     draw = {"compare": compare_page, "evaluate": evaluate_page, "explore": explore_page}
     page = draw[record.kind](record).write(folder / "report.html")
     if record.kind == "explore":
-        return Run(record.kind, _finding_rows(record.facts["audit"]), (), page)
+        return Run(record.kind, finding_rows(record.facts["audit"], _PLURALS), (), page)
     scored = Scored.from_run(record)
     rows = result_rows(scored, record.facts["reference"])
     title = f"{scored.data}, {scored.split}: {len(scored.is_gamma):,} events"
@@ -269,10 +270,6 @@ def _rows(options: ReadOptions, rows: str) -> ReadOptions:
     return options.model_copy(update={"rows": rows})
 
 
-def _record(folder: Path, kind: str, facts: Mapping[str, Any], provenance: Provenance) -> RunRecord:
-    return RunRecord(folder, TASK, kind, facts, provenance.finish().to_dict())
-
-
 def _image_parameters(events: Events) -> FeatureTable:
     return events.table.select([name for name in events.column_map.columns if name in events.table])
 
@@ -300,29 +297,6 @@ def _metric_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
         for metric in evaluation.metrics
         if math.isfinite(metric.value)
     ]
-
-
-def _finding_rows(findings: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [
-        {
-            "severity": finding["severity"],
-            "finding": finding["title"],
-            "gammas": finding["n_signal"],
-            "hadrons": finding["n_background"],
-            "advice": finding["advice"],
-        }
-        for finding in findings["findings"]
-    ]
-
-
-def _contract_notes(checked: Checked) -> tuple[str, ...]:
-    counts = ", ".join(f"{number:,} {verdict}" for verdict, number in checked.counts.items())
-    found = (f"{_count(len(item.rows), 'row')}: {item.message}." for item in checked.findings)
-    return (f"Input contract: {counts}.", *found)
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def _warnings(events: Events, model: GammaHadronModel) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from skysift.core.results import Metric
 from skysift.core.task import Progress, silent
 from skysift.evaluate.delong import auc_interval
 from skysift.evaluate.operating import by_acceptance
-from skysift.models.cross_fitting import CrossFitted
+from skysift.models.cross_fitting import CrossFitted, require_enough
 from skysift.models.reference import distributions
 from skysift.tasks.gamma_hadron.catalogue import CATALOGUE, ModelSpec
 from skysift.tasks.gamma_hadron.features import compute, inputs_of, select
@@ -122,7 +122,7 @@ def train(
         Called with the fraction done and what is being done.
     """
     rows = events.distinct()
-    _require_enough(rows, options.folds)
+    require_enough(rows.is_gamma, options.folds, rows="events", data="data")
     names = choose_features(rows, options.mode, options.extra_features)
     matrix = compute(rows.table, names)
     spec = CATALOGUE[options.model]
@@ -219,15 +219,6 @@ def operating_points(
 
 def _auc(y: NDArray[np.bool_], gammaness: NDArray[Any], split: str) -> Metric:
     return auc_interval(y, gammaness).metric("auc", n=len(y), split=split)
-
-
-def _require_enough(rows: Events, folds: int) -> None:
-    fewest = int(min(rows.is_gamma.sum(), (~rows.is_gamma).sum()))
-    if fewest < 2 * folds:
-        raise InputError(
-            f"The rarer class has {fewest} distinct events; {folds} folds need {2 * folds}.",
-            "Give more data, or fewer --folds.",
-        )
 
 
 def _plain(value: Any) -> Any:

@@ -68,7 +68,7 @@ def evaluate_files(
     rows = [metric.to_dict() for metric in found.metrics]
     if folder is not None:
         facts = {"metrics": rows, "split": split}
-        write_run(RunRecord(folder, TASK, "evaluate", facts, provenance.finish().to_dict()), {})
+        write_run(RunRecord.finished(folder, TASK, "evaluate", facts, provenance), {})
     return Run(f"gamma-sky on {split}", rows)
 
 
@@ -86,7 +86,7 @@ def explore(
     provenance = Provenance.start(command, inputs=paths, config=options.model_dump(mode="json"))
     rows = [_row(item) for item in iter_observations(paths, options)]
     facts = {"observations": rows}
-    write_run(RunRecord(folder, TASK, "explore", facts, provenance.finish().to_dict()), {})
+    write_run(RunRecord.finished(folder, TASK, "explore", facts, provenance), {})
     return Run(f"{len(rows)} observations", rows)
 
 

@@ -24,14 +24,13 @@ from skysift.tasks.gamma_sky.evaluation.contestants import (
 from skysift.tasks.gamma_sky.evaluation.localisation import locate_sources
 from skysift.tasks.gamma_sky.evaluation.run import evaluate_sky, render_sky, truth_setup
 from skysift.tasks.gamma_sky.evaluation.timing import time_methods
-from skysift.tasks.gamma_sky.model import GammaSkyModel, load_bundle
+from skysift.tasks.gamma_sky.model import TASK, GammaSkyModel, load_bundle
 from skysift.tasks.gamma_sky.options import CompareOptions, EvaluateOptions
 from skysift.tasks.gamma_sky.pages import result_rows
 from skysift.tasks.gamma_sky.pages.precision import add_comparison, add_efficiency
 
 __all__ = ["compare", "demo", "evaluate", "render"]
 
-_TASK = "gamma-sky"
 _DEFAULT_FOLDER = Path("runs") / "gamma-sky-evaluate"
 _DEMO = EvaluateOptions(maps=24, empty_maps=200)
 _FLUXES = (0.1, 0.3, 1.0)
@@ -65,7 +64,7 @@ def compare(
     )
     rng = np.random.default_rng(seed)
     setup = truth_setup(options.irf)
-    trials = load_bundle(bundle_folder(_TASK)).trials
+    trials = load_bundle(bundle_folder(TASK)).trials
     names = [name for name in options.methods if name != GAMMAPY]
     loose = classical_contestants(setup, trials, names=names)
     usual = classical_contestants(setup, trials, SearchSettings(), names)
@@ -98,7 +97,7 @@ def compare(
         "method_timing": timed.facts,
     }
     tables = {} if located.table is None else {"localisation": located.table}
-    write_run(RunRecord(folder, _TASK, "compare", facts, record.finish().to_dict()), tables)
+    write_run(RunRecord.finished(folder, TASK, "compare", facts, record), tables)
     return render(folder)
 
 
@@ -162,7 +161,7 @@ def _text(found: Any, digits: int = 3) -> str:
 
 def demo(folder: Path, *, seed: int, command: str, progress: Progress) -> Run:
     """Simulate a night with a new source, clean and locate it, and compare the methods."""
-    trials = load_bundle(bundle_folder(_TASK)).trials
+    trials = load_bundle(bundle_folder(TASK)).trials
     rng = np.random.default_rng(seed)
     run = evaluate_sky(_DEMO, folder, rng, command=command, progress=progress, trials=trials)
     return _terse(run)

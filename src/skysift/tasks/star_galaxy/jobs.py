@@ -1,6 +1,6 @@
 """The jobs of star-galaxy that end in a report: evaluate, explore, audit, compare."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,10 @@ from skysift.core.errors import DataUnavailableError
 from skysift.core.provenance import Provenance
 from skysift.core.results import Evaluation
 from skysift.core.task import Progress, Run
-from skysift.data.contract import Checked
 from skysift.data.fetch import fetch
 from skysift.data.table import FeatureTable
 from skysift.evaluate.audit import audit as audit_table
+from skysift.evaluate.audit import finding_rows
 from skysift.preprocess.images.photometry import aperture_magnitude
 from skysift.preprocess.images.shapes import ShapeFeatures
 from skysift.report.run_folder import RunRecord, read_run, write_run
@@ -31,6 +31,7 @@ from skysift.tasks.star_galaxy.scoring import Scored
 __all__ = ["audit", "compare", "demo", "evaluate", "evaluate_files", "explore", "render"]
 
 _CLASSES = (CLASSES[1], CLASSES[0])
+_PLURALS = ("galaxies", "stars")
 _MADE_UP = 600
 """Cutouts of a demo without data."""
 
@@ -68,12 +69,12 @@ def evaluate_files(
     provenance = Provenance.start(command, inputs=paths, config=options.model_dump(mode="json"))
     cutouts = read_cutouts(paths, options)
     evaluation = evaluate(cutouts, model, rng, split=cutouts.split)
-    notes = (*_contract_notes(cutouts.checked), *_warnings(cutouts, model))
+    notes = (*cutouts.checked.notes("cutout"), *_warnings(cutouts, model))
     page = None
     if folder is not None:
         scored = add_model(Scored.start(cutouts), cutouts, model, "bundle")
         facts = _facts(scored, cutouts, model.name, notes)
-        record = _record(folder, "evaluate", facts, provenance)
+        record = RunRecord.finished(folder, TASK, "evaluate", facts, provenance)
         write_run(record, {"scores": scored.to_table()})
         page = evaluate_page(record).write(folder / "report.html")
     title = f"{model.name} bundle on {cutouts.name}, {cutouts.split}: {len(cutouts):,} cutouts"
@@ -96,12 +97,14 @@ def explore(
     table = _feature_table(cutouts)
     progress(0.5, "audit")
     findings = _audit(cutouts, table, rng)
-    notes = _contract_notes(cutouts.checked)
-    record = _record(folder, "explore", {"audit": findings, "notes": notes}, provenance)
+    notes = cutouts.checked.notes("cutout")
+    record = RunRecord.finished(
+        folder, TASK, "explore", {"audit": findings, "notes": notes}, provenance
+    )
     write_run(record, {"objects": table.with_columns({"is_galaxy": cutouts.is_galaxy})})
     page = explore_page(record).write(folder / "report.html")
     title = f"{cutouts.name}: {len(cutouts):,} cutouts, {cutouts.is_galaxy.mean():.1%} galaxies"
-    return Run(title, _finding_rows(findings), notes, page)
+    return Run(title, finding_rows(findings, _PLURALS), notes, page)
 
 
 def audit(
@@ -118,7 +121,7 @@ def audit(
     )
     notes = (told, *findings.get("notes", ()))
     title = f"Audit of {cutouts.name}: {len(cutouts):,} cutouts"
-    return Run(title, _finding_rows(findings), notes)
+    return Run(title, finding_rows(findings, _PLURALS), notes)
 
 
 def compare(
@@ -167,7 +170,7 @@ def render(folder: Path) -> Run:
     page = draw[record.kind](record).write(folder / "report.html")
     notes = tuple(record.facts.get("notes", ()))
     if record.kind == "explore":
-        return Run(record.kind, _finding_rows(record.facts["audit"]), notes, page)
+        return Run(record.kind, finding_rows(record.facts["audit"], _PLURALS), notes, page)
     scored = Scored.from_run(record)
     title = f"{scored.data}, {scored.split}: {len(scored.is_galaxy):,} objects"
     return Run(title, result_rows(scored), notes, page)
@@ -192,11 +195,14 @@ def _compare(
     )
     given = (note,) if note else ()
     facts = _facts(
-        scored, cutouts.distinct(), _reference(scored), (*given, *_contract_notes(cutouts.checked))
+        scored, cutouts.distinct(), _reference(scored), (*given, *cutouts.checked.notes("cutout"))
     )
     if note:
         facts["warning"] = note
-    write_run(_record(folder, "compare", facts, provenance), {"scores": scored.to_table()})
+    write_run(
+        RunRecord.finished(folder, TASK, "compare", facts, provenance),
+        {"scores": scored.to_table()},
+    )
     progress(0.9, "report")
     return render(folder)
 
@@ -220,10 +226,6 @@ def _reference(scored: Scored) -> str:
     return next(iter(scored.contestants))
 
 
-def _record(folder: Path, kind: str, facts: Mapping[str, Any], provenance: Provenance) -> RunRecord:
-    return RunRecord(folder, TASK, kind, facts, provenance.finish().to_dict())
-
-
 def _feature_table(cutouts: Cutouts) -> FeatureTable:
     shapes = ShapeFeatures().table(cutouts.images)
     return shapes.with_columns(
@@ -242,25 +244,6 @@ def _exposures(cutouts: Cutouts) -> Any:
     """Return the exposures, or nothing where a cutout does not tell its own."""
     known = cutouts.images.facts["image"].astype(np.str_) != ""
     return cutouts.exposures() if known.all() else None
-
-
-def _finding_rows(findings: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [
-        {
-            "severity": finding["severity"],
-            "finding": finding["title"],
-            "galaxies": finding["n_signal"],
-            "stars": finding["n_background"],
-            "advice": finding["advice"],
-        }
-        for finding in findings["findings"]
-    ]
-
-
-def _contract_notes(checked: Checked) -> tuple[str, ...]:
-    counts = ", ".join(f"{number:,} {verdict}" for verdict, number in checked.counts.items())
-    found = (f"{len(item.rows):,} cutouts: {item.message}." for item in checked.findings)
-    return (f"Input contract: {counts}.", *found)
 
 
 def _warnings(cutouts: Cutouts, model: StarGalaxyModel) -> tuple[str, ...]:

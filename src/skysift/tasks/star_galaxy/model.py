@@ -14,13 +14,12 @@ from skysift.core.bundle_schema import InputColumn, ModelEntry, ModelFormat
 from skysift.core.classifier import Classifier, stored
 from skysift.core.errors import BundleError
 from skysift.data.images.image_set import ImageSet
-from skysift.models.reference import distributions
 from skysift.tasks.star_galaxy.members import load_predictor, save_predictor
 from skysift.tasks.star_galaxy.predictors import Predictor
 from skysift.tasks.star_galaxy.reader import CLASSES
 from skysift.tasks.star_galaxy.representations import REPRESENTATIONS
 
-__all__ = ["TASK", "StarGalaxyModel", "distributions", "image_hash", "load_bundle", "save_bundle"]
+__all__ = ["TASK", "StarGalaxyModel", "image_hash", "load_bundle", "save_bundle"]
 
 TASK = "star-galaxy"
 _FORMATS: Mapping[str, ModelFormat] = {

@@ -4,14 +4,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysift.core.bundle_schema import DataLicence, OperatingPoint, Training
-from skysift.core.errors import InputError
 from skysift.core.results import Metric
 from skysift.core.task import Progress, silent
 from skysift.evaluate.delong import auc_interval
 from skysift.evaluate.intervals import wilson_interval
 from skysift.evaluate.probability import log_losses
+from skysift.models.cross_fitting import require_enough
+from skysift.models.reference import distributions
 from skysift.tasks.star_galaxy.catalogue import CATALOGUE
-from skysift.tasks.star_galaxy.model import StarGalaxyModel, distributions, image_hash
+from skysift.tasks.star_galaxy.model import StarGalaxyModel, image_hash
 from skysift.tasks.star_galaxy.options import TrainOptions
 from skysift.tasks.star_galaxy.predictors import fit_predictor
 from skysift.tasks.star_galaxy.reader import Cutouts
@@ -64,7 +65,7 @@ def train(
         If a class has too few objects for the folds.
     """
     rows = cutouts.distinct()
-    _require_enough(rows, options.folds)
+    require_enough(rows.is_galaxy, options.folds, rows="objects", data="cutouts")
     spec = CATALOGUE[options.model]
     representation = REPRESENTATIONS[spec.representation]
     progress(0.0, f"measure {representation.title}")
@@ -207,12 +208,3 @@ def _metrics(is_galaxy: NDArray[np.bool_], probability: Floats, split: str) -> t
         wilson_interval(correct, n).metric("accuracy", n=n, split=split),
         Metric("log_loss", float(losses.mean()), n=n, split=split),
     )
-
-
-def _require_enough(rows: Cutouts, folds: int) -> None:
-    fewest = int(min(rows.is_galaxy.sum(), (~rows.is_galaxy).sum()))
-    if fewest < 2 * folds:
-        raise InputError(
-            f"The rarer class has {fewest} distinct objects; {folds} folds need {2 * folds}.",
-            "Give more cutouts, or fewer --folds.",
-        )

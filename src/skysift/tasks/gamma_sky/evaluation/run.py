@@ -185,7 +185,7 @@ def evaluate_sky(
         if result.table is not None:
             tables[result.name] = result.table
         done += weight
-    record = RunRecord(folder, _TASK, _KIND, facts, provenance.finish().to_dict())
+    record = RunRecord.finished(folder, _TASK, _KIND, facts, provenance)
     write_run(record, tables)
     return render_sky(folder)
 
