@@ -1,0 +1,1 @@
+"""The Sun: images of the whole disk and of active regions."""

@@ -1,0 +1,1 @@
+"""The geometry and the photometry of the solar disk."""
