@@ -241,8 +241,8 @@ def calibration_interval(drawn: Bootstrap, column: int, value: float, floor: Int
     """Return the interval of a calibration error, of which the plain bootstrap makes too much.
 
     The error is biased upwards, and the bootstrap's replicates twice so: they are reflected about
-    the value. Near 0 that is not enough; where the value is no larger than what calibrated rows
-    may show, the lower limit is 0.
+    the value. Near 0 that is not enough: where the value is no larger than what calibrated rows
+    may show, the lower limit is 0. The upper one is never below the value.
 
     Parameters
     ----------
@@ -257,7 +257,7 @@ def calibration_interval(drawn: Bootstrap, column: int, value: float, floor: Int
     """
     limits = drawn.interval(column, confidence=floor.confidence, method="basic")
     low = 0.0 if value <= floor.high else max(limits.low, 0.0)
-    return Interval(value, low, max(limits.high, low), floor.confidence, limits.method)
+    return Interval(value, low, max(limits.high, value), floor.confidence, limits.method)
 
 
 def score_histograms(
