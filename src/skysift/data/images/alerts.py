@@ -6,11 +6,11 @@ from enum import StrEnum
 from typing import Any
 
 from skysift.core.errors import ReadError
+from skysift.data.bounded_gzip import GZIP_MAGIC, gunzip
 from skysift.data.images.avro import read_records
 from skysift.data.images.facts import facts_of_rubin, facts_of_ztf
 from skysift.data.images.fits_stamps import read_alert_stamp
 from skysift.data.images.flags import StampFlag
-from skysift.data.images.gunzip import GZIP_MAGIC, gunzip
 from skysift.data.images.limits import DEFAULT_LIMITS, Limits
 from skysift.data.images.stamp import Rejected, Stamp, StampError
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Self, cast
 
 from skysift.core.errors import ReadError
-from skysift.data.images.gunzip import GZIP_MAGIC, GunzipStream, gunzip
+from skysift.data.bounded_gzip import GZIP_MAGIC, GunzipStream, gunzip
 from skysift.data.images.limits import DEFAULT_LIMITS, Limits
 from skysift.data.images.stamp import Rejected
 

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from skysift.core.errors import ReadError
+from skysift.data.bounded_gzip import GZIP_MAGIC, gunzip
 from skysift.data.images.alerts import Cutout, stamp_of_fields
 from skysift.data.images.fits_stamps import read_fits_stamps
-from skysift.data.images.gunzip import GZIP_MAGIC, gunzip
 from skysift.data.images.limits import DEFAULT_LIMITS, Limits
 from skysift.data.images.stamp import Rejected, Stamp, StampError
 

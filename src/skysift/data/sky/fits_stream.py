@@ -1,24 +1,21 @@
 """The bytes of a FITS file, plain or gzipped, read only as far as they are wanted, and bounded."""
 
-import zlib
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
 from skysift.core.errors import ReadError
+from skysift.data.bounded_gzip import GZIP_MAGIC, GzipMembers
 
 __all__ = ["MAX_BYTES", "FitsStream", "read_bounded"]
 
 MAX_BYTES = 2 << 30
 """Most bytes that a file may hold once unpacked."""
 
-_GZIP_MAGIC = b"\x1f\x8b"
 _FITS_MAGIC = b"SIMPLE  ="
 _PIECE = 1 << 18
 _STEP = 1 << 15  # least that is unpacked at a time
 _MAX_RATIO = 1000  # real tables shrink by 2 to 50, deflate reaches 1032 on zeros alone
-_RATIO_FREE = 16 << 20  # below this a bomb does no harm, and empty maps do shrink that far
-_AUTOMATIC_GZIP = 31  # zlib's window bits for a gzip stream
 
 
 class FitsStream:
@@ -45,9 +42,9 @@ class FitsStream:
         self._max_bytes = max_bytes
         self._file = self._open()
         try:
-            packed = self._file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+            packed = self._file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
             self._file.seek(0)
-            self._unpacked = _Gzip(self._file, self.path, max_bytes) if packed else None
+            self._unpacked = self._unpack() if packed else None
             self._require_fits()
         except BaseException:
             self._file.close()
@@ -62,6 +59,17 @@ class FitsStream:
                 "Check that the path names a file that you may read.",
                 path=self.path,
             ) from error
+
+    def _unpack(self) -> "_Unpacked":
+        members = GzipMembers(
+            self._file,
+            self.path,
+            max_bytes=self._max_bytes,
+            max_ratio=_MAX_RATIO,
+            kind="event list",
+            too_large=_too_large,
+        )
+        return _Unpacked(members)
 
     def _require_fits(self) -> None:
         if self._read(0, len(_FITS_MAGIC)) != _FITS_MAGIC:
@@ -115,83 +123,31 @@ class FitsStream:
 
     def _read(self, start: int, size: int) -> bytes:
         if start + size > self._max_bytes:
-            raise _too_large(self.path, self._max_bytes)
+            raise _too_large(self._max_bytes, self.path)
         if self._unpacked is not None:
             return self._unpacked.read(start, size)
         self._file.seek(start)
         return self._file.read(size)
 
 
-class _Gzip:
-    """The beginning of a gzip stream, unpacked as far as it was asked for."""
+class _Unpacked:
+    """The beginning of a gzipped file, unpacked as far as it was asked for."""
 
-    def __init__(self, file: BinaryIO, path: Path, max_bytes: int) -> None:
-        self._file = file
-        self._path = path
-        self._max_bytes = max_bytes
-        self._decoder = zlib.decompressobj(_AUTOMATIC_GZIP)
-        self._packed = b""
-        self._n_packed = 0
+    def __init__(self, members: GzipMembers) -> None:
+        self._members = members
         self._data = bytearray()
 
     def read(self, start: int, size: int) -> bytes:
         end = start + size
-        while len(self._data) < end and self._more(end - len(self._data)):
-            pass
+        while len(self._data) < end:
+            new = self._members.more(max(end - len(self._data), _STEP))
+            if not new:
+                break
+            self._data += new
         return bytes(memoryview(self._data)[start:end])
 
-    def _more(self, size: int) -> bool:
-        """Unpack about `size` further bytes; False at the end of the file."""
-        if self._decoder.eof and not self._next_member():
-            return False
-        if not self._packed:
-            self._packed = self._fetch()
-        at_end = not self._packed
-        try:
-            new = self._decoder.decompress(self._packed, max(size, _STEP))
-        except zlib.error as error:
-            raise ReadError(
-                f"The gzipped file is damaged ({error}).",
-                "Copy or download it again and compare its checksum.",
-                path=self._path,
-            ) from error
-        self._packed = self._decoder.unconsumed_tail
-        self._data += new
-        self._check()
-        return bool(new) or not at_end
 
-    def _next_member(self) -> bool:
-        """Begin the next member of the file, if there is one; zeros between them are padding."""
-        rest = self._decoder.unused_data.lstrip(b"\0")
-        while not rest:
-            piece = self._fetch()
-            if not piece:
-                return False
-            rest = piece.lstrip(b"\0")
-        self._packed = rest
-        self._decoder = zlib.decompressobj(_AUTOMATIC_GZIP)
-        return True
-
-    def _fetch(self) -> bytes:
-        piece = self._file.read(_PIECE)
-        self._n_packed += len(piece)
-        return piece
-
-    def _check(self) -> None:
-        n = len(self._data)
-        if n > self._max_bytes:
-            raise _too_large(self._path, self._max_bytes)
-        used = self._n_packed - len(self._packed)
-        if n > _RATIO_FREE and n > _MAX_RATIO * used:
-            raise ReadError(
-                f"The file unpacks to more than {_MAX_RATIO} times its size, as no event list "
-                "does.",
-                "If you trust it, unpack it yourself and read the unpacked file.",
-                path=self._path,
-            )
-
-
-def _too_large(path: Path, max_bytes: int) -> ReadError:
+def _too_large(max_bytes: int, path: Path) -> ReadError:
     return ReadError(
         f"The file holds, or claims to hold, more than {max_bytes / 2**30:.3g} GiB.",
         "If that is right, read it with a larger max_bytes.",
