@@ -7,15 +7,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from skysift.core.errors import BundleError, UsageError
+from skysift.models.muygps.estimator import LocalEstimator
 from skysift.models.muygps.kernels import Kernel
 from skysift.models.muygps.posterior import LocalPosterior
 from skysift.models.muygps.process import (
     Arrays,
     FreeParameters,
-    LocalProcess,
     Settings,
     fit_process,
 )
@@ -32,7 +32,7 @@ Floats = NDArray[np.float64]
 _TWO = 2
 
 
-class MuyGPsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class MuyGPsClassifier(LocalEstimator, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Gaussian process classification on the nearest neighbours of each row.
 
     The classes are regressed: two of them as one output of -1 and 1, more as one output each,
@@ -231,58 +231,31 @@ class MuyGPsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
         return self.cutoff_(mean[:, 0], error[:, 0])
 
-    def to_state(self) -> tuple[dict[str, Any], Arrays]:
-        """Return the fitted model as plain values, fit for JSON, and arrays."""
-        check_is_fitted(self, "process_")
-        plain, arrays = self.process_.to_state()
-        plain["classes"] = self.classes_.tolist()
-        cutoff = self.cutoff_
-        plain["ambiguity"] = None if cutoff is None else [cutoff.cutoff, cutoff.alpha, cutoff.beta]
-        return plain, arrays | {"calibration": self.calibration_.to_state()}
-
     @classmethod
-    def from_state(
-        cls,
-        plain: Mapping[str, Any],
-        arrays: Mapping[str, NDArray[Any]],
-        *,
-        search: str = "exact",
-        engine: str = "auto",
-        threads: int = 1,
-    ) -> Self:
-        """Return the fitted model that `to_state` described.
+    def _with_parameters(cls, **parameters: Any) -> Self:
+        return cls(**parameters)
 
-        Raises
-        ------
-        BundleError
-            If something is missing or does not fit together.
-        """
-        process = LocalProcess.from_state(
-            plain, arrays, search=search, engine=engine, threads=threads
-        )
-        model = cls(search=search, **process.estimator_parameters())
+    def _own_state(self) -> tuple[dict[str, Any], Arrays]:
+        cutoff = self.cutoff_
+        plain = {
+            "classes": self.classes_.tolist(),
+            "ambiguity": None if cutoff is None else [cutoff.cutoff, cutoff.alpha, cutoff.beta],
+        }
+        return plain, {"calibration": self.calibration_.to_state()}
+
+    def restore(self, plain: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Set what the stored state holds beside the process."""
         try:
-            model.classes_ = np.array(plain["classes"])
+            self.classes_ = np.array(plain["classes"])
             calibration, ambiguity = arrays["calibration"], plain["ambiguity"]
         except KeyError as error:
             raise BundleError(
                 f"The state of a classifier lacks {error}.",
                 "Fetch the bundle again, or train it again.",
             ) from error
-        model.process_ = process
-        kind = BinaryCalibration if len(model.classes_) == _TWO else SoftmaxCalibration
-        model.calibration_ = kind.from_state(calibration)
-        model.cutoff_ = None if ambiguity is None else AmbiguityCutoff(*map(float, ambiguity))
-        model.n_features_in_ = process.points.shape[1]
-        return model
-
-    def _outputs(self, X: ArrayLike) -> tuple[Floats, Floats]:  # noqa: N803
-        """Return means and standard deviations, shape (n, n_outputs)."""
-        check_is_fitted(self, "process_")
-        rows = validate_data(self, X, dtype=self.precision, order="C", reset=False)
-        posterior = self.process_.posterior(rows)
-        mean = posterior.mean.astype(np.float64)
-        return mean, self.process_.standard_deviation(posterior)
+        kind = BinaryCalibration if len(self.classes_) == _TWO else SoftmaxCalibration
+        self.calibration_ = kind.from_state(calibration)
+        self.cutoff_ = None if ambiguity is None else AmbiguityCutoff(*map(float, ambiguity))
 
 
 def _targets(label: NDArray[np.intp], n_classes: int) -> Floats:

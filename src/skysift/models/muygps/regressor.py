@@ -6,14 +6,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from skysift.core.errors import UsageError
+from skysift.models.muygps.estimator import LocalEstimator
 from skysift.models.muygps.kernels import Kernel
 from skysift.models.muygps.process import (
     Arrays,
     FreeParameters,
-    LocalProcess,
     Settings,
     fit_process,
 )
@@ -23,7 +23,7 @@ __all__ = ["MuyGPsRegressor"]
 Floats = NDArray[np.float64]
 
 
-class MuyGPsRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class MuyGPsRegressor(LocalEstimator, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Gaussian process regression on the nearest neighbours of each row.
 
     Distances are Euclidean in the features as they are given: scale them first.
@@ -190,46 +190,22 @@ class MuyGPsRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
         The standard deviation is that of the function, without the noise of a measurement.
         """
-        check_is_fitted(self, "process_")
-        rows = validate_data(self, X, dtype=self.precision, order="C", reset=False)
-        posterior = self.process_.posterior(rows)
-        mean = posterior.mean.astype(np.float64) + self.prior_mean_
-        error = self.process_.standard_deviation(posterior)
+        mean, error = self._outputs(X)
+        mean += self.prior_mean_
         return (mean[:, 0], error[:, 0]) if self._one_output else (mean, error)
 
-    def to_state(self) -> tuple[dict[str, Any], Arrays]:
-        """Return the fitted model as plain values, fit for JSON, and arrays."""
-        check_is_fitted(self, "process_")
-        plain, arrays = self.process_.to_state()
-        plain["one_output"] = self._one_output
-        return plain, arrays | {"prior_mean": self.prior_mean_}
-
     @classmethod
-    def from_state(
-        cls,
-        plain: Mapping[str, Any],
-        arrays: Mapping[str, NDArray[Any]],
-        *,
-        search: str = "exact",
-        engine: str = "auto",
-        threads: int = 1,
-    ) -> Self:
-        """Return the fitted model that `to_state` described.
+    def _with_parameters(cls, **parameters: Any) -> Self:
+        return cls(**parameters)
 
-        Raises
-        ------
-        BundleError
-            If something is missing or does not fit together.
-        """
-        process = LocalProcess.from_state(
-            plain, arrays, search=search, engine=engine, threads=threads
-        )
-        model = cls(search=search, **process.estimator_parameters())
-        model.process_ = process
-        model.prior_mean_ = arrays.get("prior_mean", np.zeros(process.targets.shape[1]))
-        model._one_output = bool(plain.get("one_output", True))
-        model.n_features_in_ = process.points.shape[1]
-        return model
+    def _own_state(self) -> tuple[dict[str, Any], Arrays]:
+        return {"one_output": self._one_output}, {"prior_mean": self.prior_mean_}
+
+    def restore(self, plain: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Set what the stored state holds beside the process."""
+        n_outputs = self.process_.targets.shape[1]
+        self.prior_mean_ = arrays.get("prior_mean", np.zeros(n_outputs))
+        self._one_output = bool(plain.get("one_output", True))
 
 
 def _checked_noise(
