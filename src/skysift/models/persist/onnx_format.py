@@ -5,17 +5,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import ArrayLike, NDArray
 
 from skysift.core.errors import BundleError, UsageError
 from skysift.models.persist.archive import malformed
 from skysift.models.persist.onnx_graph import check_onnx_graph
+from skysift.models.persist.onnx_session import open_session
 
 __all__ = ["OnnxClassifier"]
-
-_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
-_ERRORS_ONLY = 3
 
 Floats = NDArray[np.float32]
 
@@ -66,7 +63,7 @@ class OnnxClassifier:
         self._outputs = list(outputs)
         self._chunk = chunk
         self._device = device
-        self._session = _session(data, threads, device)
+        self._session = open_session(data, threads=threads, device=device)
         self._input, self.n_features_in_ = _check_signature(self._session, self._outputs)
         self._local = threading.local()
 
@@ -135,23 +132,6 @@ class _OneRow:
         self._row[:] = row
         self._session.run_with_iobinding(self._binding)
         return [value.copy() for value in self._values]
-
-
-def _session(data: bytes, threads: int, device: str) -> Any:
-    provider = _PROVIDERS.get(device)
-    if provider not in onnxruntime.get_available_providers():
-        raise UsageError(
-            f"The device '{device}' is not available to ONNX Runtime.",
-            'Use "cpu", or install onnxruntime-gpu for "cuda".',
-        )
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = _ERRORS_ONLY
-    try:
-        return onnxruntime.InferenceSession(data, options, providers=[provider])
-    except Exception as error:  # the runtime's errors have no common class but this
-        raise malformed(f"ONNX Runtime refuses it: {str(error).splitlines()[0]}") from error
 
 
 def _check_signature(session: Any, outputs: list[str]) -> tuple[str, int]:

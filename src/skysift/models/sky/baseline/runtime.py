@@ -12,23 +12,21 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self
 
 import numpy as np
-import onnxruntime
 from numpy.typing import ArrayLike, NDArray
 
 from skysift.core.errors import BundleError, UsageError
 from skysift.models.persist.archive import malformed
 from skysift.models.persist.onnx_graph import check_onnx_graph
+from skysift.models.persist.onnx_session import open_session
 from skysift.models.sky.baseline.maps import check_maps
 
 __all__ = ["CleanerRuntime", "RegressorRuntime"]
 
 Floats = NDArray[np.float32]
 
-_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 _CHUNKS = {"cpu": 1, "cuda": 128}
 _MAPS_PER_TASK = 16  # long enough to hide the hand-over to a thread, short enough to share out
 _RANK = 4
-_ERRORS_ONLY = 3
 
 
 class CleanerRuntime:
@@ -64,7 +62,7 @@ class CleanerRuntime:
         if threads < 1 or (chunk is not None and chunk < 1):
             raise UsageError("Threads and chunk have to be positive.", "Give 1 or more.")
         check_onnx_graph(data)
-        self._session = _session(data, device)
+        self._session = open_session(data, device=device)
         self._input, self._output, self.shape = _check_signature(self._session)
         self._chunk = chunk or _CHUNKS[device]
         self._threads = threads
@@ -167,7 +165,7 @@ class RegressorRuntime:
 
     def __init__(self, data: bytes) -> None:
         check_onnx_graph(data)
-        self._session = _session(data, "cpu")
+        self._session = open_session(data)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         if len(inputs) != 1 or len(outputs) != 1:
             raise malformed("a regressor has one input and one output")
@@ -204,24 +202,6 @@ class RegressorRuntime:
             one = np.ascontiguousarray(maps[number][None, None], dtype=np.float32)
             (found[number : number + 1],) = self._session.run(None, {self._input: one})
         return found
-
-
-def _session(data: bytes, device: str) -> Any:
-    provider = _PROVIDERS.get(device)
-    if provider not in onnxruntime.get_available_providers():
-        raise UsageError(
-            f"The device '{device}' is not available to ONNX Runtime.",
-            'Use "cpu", or install onnxruntime-gpu for "cuda".',
-        )
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = _ERRORS_ONLY
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    try:
-        return onnxruntime.InferenceSession(data, options, providers=[provider])
-    except Exception as error:  # the runtime's errors have no common class but this
-        raise malformed(f"ONNX Runtime refuses it: {str(error).splitlines()[0]}") from error
 
 
 def _check_signature(session: Any) -> tuple[str, str, tuple[int, int]]:
