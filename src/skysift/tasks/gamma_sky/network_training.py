@@ -7,7 +7,7 @@ that ships.
 import argparse
 import hashlib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from skysift.core.config import Config
 from skysift.core.errors import BundleError
 from skysift.core.provenance import package_versions
 from skysift.core.results import Metric
+from skysift.core.task import Progress, silent
 from skysift.data.irf.analytic import AnalyticResponse
 from skysift.data.sky.event_list import Pointing
 from skysift.data.sky.tangent import TangentGrid
@@ -71,8 +72,6 @@ _GRAPH, _WEIGHTS, _SETTINGS, _TRIALS = (
 _VALIDATION_BATCH = 8
 _UNCALIBRATED = TrialsTable(np.array([3.0]), np.array([1.0]))
 _CALIBRATED_EXPOSURE = 100.0  # s
-
-Progress = Callable[[float, str], None]
 
 
 class NetworkOptions(Config):
@@ -130,7 +129,7 @@ def train_network(
     rng: np.random.Generator,
     *,
     start: Mapping[str, NDArray[np.float32]] | None = None,
-    progress: Progress = lambda _fraction, _what: None,
+    progress: Progress = silent,
 ) -> TrainedNetwork:
     """Train the network on fields drawn on the fly.
 

@@ -2,13 +2,14 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skysift.core.files import write_atomic
+from skysift.core.task import Progress, silent
 from skysift.models.persist import load_arrays, save_arrays
 from skysift.tasks.gamma_sky.baseline.contestants import Answer, Answering, Scene
 from skysift.tasks.gamma_sky.baseline.costs import Answers
@@ -23,7 +24,6 @@ from skysift.tasks.gamma_sky.simulation.original import original_datasets
 
 __all__ = ["ask", "scenes"]
 
-Progress = Callable[[float, str], None]
 
 _BATCH = 50
 _COLUMNS = ("across", "along", "counts", "peak", "clean")
@@ -35,7 +35,7 @@ def ask(
     *,
     keep: Path | None = None,
     identity: Mapping[str, str] | None = None,
-    progress: Progress = lambda _done, _what: None,
+    progress: Progress = silent,
 ) -> tuple[dict[str, Answers], NDArray[np.float64]]:
     """Return the answers of every method on the same maps, and the zenith angles of these.
 

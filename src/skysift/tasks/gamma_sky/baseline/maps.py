@@ -4,7 +4,6 @@ A folder holds the parts ``train`` and ``validation``; each part holds the setti
 plain arrays, which are mapped into memory, not read.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +13,7 @@ from pydantic import Field, ValidationError
 from skysift.core.config import Config
 from skysift.core.errors import ReadError
 from skysift.core.files import staged_folder, write_atomic
+from skysift.core.task import Progress, silent
 from skysift.data.irf.analytic import AnalyticResponse
 from skysift.data.irf.gadf import GadfResponse
 from skysift.data.irf.response import InstrumentResponse
@@ -31,7 +31,6 @@ __all__ = [
 ]
 
 Grid = Literal["data-edges", "fixed"]
-Progress = Callable[[float, str], None]
 
 GRIDS: tuple[Grid, Grid] = ("data-edges", "fixed")
 """The published bins, and those that the labels are for."""
@@ -74,9 +73,7 @@ def part_generator(settings: MapSettings) -> np.random.Generator:
     return np.random.default_rng([settings.seed, list(SIZES).index(settings.part)])
 
 
-def make_maps(
-    settings: MapSettings, folder: str | Path, progress: Progress = lambda _done, _what: None
-) -> None:
+def make_maps(settings: MapSettings, folder: str | Path, progress: Progress = silent) -> None:
     """Simulate a part of the data set, unless it is there.
 
     Parameters

@@ -7,13 +7,14 @@ a folder, and the methods that they are held against, for the source of each of 
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from skysift.core.files import write_atomic
+from skysift.core.task import Progress, silent
 from skysift.models.sky.baseline.store import DESCRIPTION
 from skysift.models.sky.baseline.variants import COMPACT, Variant, ablation
 from skysift.tasks.gamma_sky.baseline.asking import ask
@@ -27,8 +28,6 @@ from skysift.tasks.gamma_sky.simulation.original import SIZES
 
 __all__ = ["fault_costs", "main"]
 
-Progress = Callable[[float, str], None]
-
 
 def fault_costs(
     networks: Path,
@@ -37,7 +36,7 @@ def fault_costs(
     command: str,
     seed: int = 1,
     keep: Path | None = None,
-    progress: Progress = lambda _done, _what: None,
+    progress: Progress = silent,
 ) -> dict[str, Any]:
     """Ask every method for the source of each test map, and say what each fault costs.
 

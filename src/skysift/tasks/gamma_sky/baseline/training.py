@@ -19,6 +19,7 @@ from pydantic import Field, ValidationError
 from skysift.core.config import Config
 from skysift.core.errors import ReadError
 from skysift.core.files import write_atomic
+from skysift.core.task import Progress, silent
 from skysift.models.sky.baseline.cleaner import CnnCleaner
 from skysift.models.sky.baseline.devices import open_cleaner
 from skysift.models.sky.baseline.recipe import BaselineMaps, train_baseline
@@ -44,7 +45,6 @@ __all__ = [
 CLEANER, REGRESSOR = KINDS
 
 Floats = NDArray[np.float32]
-Progress = Callable[[float, str], None]
 
 _MAPS, _BUDGET = "maps", "budget.json"
 
@@ -126,7 +126,7 @@ def train_all(
     *,
     variants: Sequence[Variant] | None = None,
     maps: str | Path | None = None,
-    progress: Progress = lambda _done, _what: None,
+    progress: Progress = silent,
 ) -> None:
     """Train cleaner and regressor of each variant that is not there.
 
