@@ -41,6 +41,7 @@ __all__ = [
     "error_quantile",
     "mahalanobis_squared",
     "poisson_interval",
+    "poisson_rate",
     "quantile_of_bounds",
     "summarise_pulls",
     "threshold_for",
@@ -331,3 +332,15 @@ def poisson_interval(count: int, *, confidence: float = 0.95) -> Interval:
     low = chdtri(2 * count, 1 - tail) / 2 if count else 0.0
     high = chdtri(2 * (count + 1), tail) / 2
     return Interval(float(count), float(low), float(high), confidence, "Garwood")
+
+
+def poisson_rate(count: int, n: int) -> Interval:
+    """Return how many there are in each of n fields, with the limits of :func:`poisson_interval`.
+
+    Examples
+    --------
+    >>> print(poisson_rate(3, 100))
+    0.0300 [0.0062, 0.0877]
+    """
+    total = poisson_interval(count)
+    return Interval(total.value / n, total.low / n, total.high / n, method=total.method)

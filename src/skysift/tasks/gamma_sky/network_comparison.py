@@ -24,7 +24,7 @@ from skysift.evaluate.intervals import Interval, mean_interval, wilson_interval
 from skysift.evaluate.localisation import (
     detection_efficiency,
     error_quantile,
-    poisson_interval,
+    poisson_rate,
     threshold_for,
 )
 from skysift.models.sky.candidate import Candidate
@@ -42,7 +42,7 @@ from skysift.tasks.gamma_sky.simulation.expectation import Expectation, expect
 from skysift.tasks.gamma_sky.simulation.field import Field, Source
 from skysift.tasks.gamma_sky.simulation.folded import FoldedResponse
 
-__all__ = ["SCENARIOS", "Comparison", "Scenario", "compare"]
+__all__ = ["SCENARIOS", "Comparison", "Exposure", "compare"]
 
 Floats = NDArray[np.float32]
 
@@ -58,7 +58,7 @@ _FARTHEST = 2.0  # deg
 
 
 @dataclass(frozen=True, slots=True)
-class Scenario:
+class Exposure:
     """What is observed.
 
     Parameters
@@ -77,10 +77,10 @@ class Scenario:
 
 
 SCENARIOS = {
-    "clean-100": Scenario(100.0, (0.1, 0.3, 1.0), defects=False),
-    "defects-100": Scenario(100.0, (0.1, 0.3, 1.0), defects=True),
-    "clean-1800": Scenario(1800.0, (0.025, 0.1, 1.0), defects=False),
-    "defects-1800": Scenario(1800.0, (0.025, 0.1, 1.0), defects=True),
+    "clean-100": Exposure(100.0, (0.1, 0.3, 1.0), defects=False),
+    "defects-100": Exposure(100.0, (0.1, 0.3, 1.0), defects=True),
+    "clean-1800": Exposure(1800.0, (0.025, 0.1, 1.0), defects=False),
+    "defects-1800": Exposure(1800.0, (0.025, 0.1, 1.0), defects=True),
 }
 """Exposures in seconds; the weakest flux is near the threshold of each."""
 
@@ -190,7 +190,7 @@ def compare(
 class _Fields:
     """Fields of a scenario, all centred on the grid."""
 
-    def __init__(self, scenario: Scenario, ready: FoldedResponse) -> None:
+    def __init__(self, scenario: Exposure, ready: FoldedResponse) -> None:
         self._scenario, self._ready = scenario, ready
         self._pointing = Pointing(0.0, 0.0, 20.0)
         self._grid = TangentGrid(0.0, 0.0)
@@ -305,17 +305,12 @@ class _Tally:
         numbers = {
             "efficiency": wilson_interval(found, n),
             "efficiency_equal": detection_efficiency(np.array(self._matched), level),
-            "false_candidates": _per_field(self.false_candidates, n),
+            "false_candidates": poisson_rate(self.false_candidates, n),
         }
         if found > 1:
             numbers["error68"] = error_quantile(np.array(self._away))
             numbers["excess_ratio"] = mean_interval(np.array(self._ratio))
         return numbers
-
-
-def _per_field(count: int, n: int) -> Interval:
-    total = poisson_interval(count)
-    return Interval(total.value / n, total.low / n, total.high / n)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 
 from skysift.core.task import Progress, silent
-from skysift.evaluate.intervals import Interval
-from skysift.evaluate.localisation import poisson_interval
+from skysift.evaluate.localisation import poisson_interval, poisson_rate
 from skysift.tasks.gamma_sky.evaluation.study import (
     Contestant,
     Site,
@@ -75,8 +74,6 @@ def _rates(name: str, scale: float, alarms: Sequence[float], n: int) -> list[dic
     rows = []
     for stated in STATED:
         number = int(np.sum(stronger <= stated))
-        interval = poisson_interval(number)
-        per_field = Interval(number / n, interval.low / n, interval.high / n, method="Garwood")
         rows.append(
             {
                 "method": name,
@@ -84,8 +81,8 @@ def _rates(name: str, scale: float, alarms: Sequence[float], n: int) -> list[dic
                 "stated": stated,
                 "candidates": number,
                 "expected": stated * n,
-                "within": stated * n in interval,
-                **as_facts(per_field, n),
+                "within": stated * n in poisson_interval(number),
+                **as_facts(poisson_rate(number, n), n),
             }
         )
     return rows

@@ -11,7 +11,7 @@ from skysift.core.task import Progress, silent
 from skysift.data.irf.response import InstrumentResponse
 from skysift.data.irf.spectra import PowerLaw, Spectrum, crab, crab_power_law
 from skysift.evaluate.intervals import Interval
-from skysift.evaluate.localisation import poisson_interval
+from skysift.evaluate.localisation import poisson_rate
 from skysift.models.sky.search import SearchSettings
 from skysift.models.sky.trials import TrialsTable
 from skysift.tasks.gamma_sky.evaluation.contestants import NO_TRIALS, main_contestants
@@ -208,12 +208,6 @@ def _candidates_on_empty(
         observed = observe(case.truth, (), all_sky_pointing(rng), rng, case.site)
         for one in contestants:
             number[one.name] += len(one.method(observed.counts, observed.photons).candidates)
-    return {name: _per_field(found, n) for name, found in number.items()}
-
-
-def _per_field(number: int, n: int) -> dict[str, Any] | None:
     if n == 0:
-        return None
-    interval = poisson_interval(number)
-    rate = Interval(number / n, interval.low / n, interval.high / n, method="Garwood")
-    return as_facts(rate, n)
+        return dict.fromkeys(number)
+    return {name: as_facts(poisson_rate(found, n), n) for name, found in number.items()}
