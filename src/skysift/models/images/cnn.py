@@ -57,7 +57,7 @@ class StampCnnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     graph_ : bytes
         All that predictions need, an ONNX model.
     losses_ : list of list of float
-        Log loss of each network on the rows that it left out, after each epoch.
+        Log loss of each network on the rows that it left out, as training went on.
 
     Raises
     ------

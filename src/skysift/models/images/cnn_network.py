@@ -37,6 +37,7 @@ _VIEWS = 8
 _KERNEL = 3
 _STRIDES = (1, 2, 1)
 _LARGEST_LOG_ODDS = 13.8155  # p = 1e-6
+_EPOCHS_PER_LOOK = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +198,7 @@ def train_network(
     training: CnnTraining,
     rng: np.random.Generator,
 ) -> tuple[Weights, list[float]]:
-    """Train one network, and return its weights after the epoch that was best on other rows.
+    """Train one network, and return its weights at the look that was best on other rows.
 
     Parameters
     ----------
@@ -208,7 +209,7 @@ def train_network(
     is_signal : array of bool, shape (n,)
         The truth.
     left_out : array of bool, shape (n,)
-        Rows that are not trained on; their log loss chooses the epoch.
+        Rows that are not trained on; their log loss, after every fourth epoch, chooses.
     training : CnnTraining
         How.
     rng : numpy.random.Generator
@@ -219,7 +220,7 @@ def train_network(
     weights : dict of str to array
         Of the network.
     losses : list of float
-        Log loss of the rows that were left out, after each epoch.
+        Log loss of the rows that were left out, after each fourth epoch and the last.
 
     Raises
     ------
@@ -245,7 +246,7 @@ def train_network(
     entropy = torch.nn.functional.binary_cross_entropy_with_logits
     best: Weights = {}
     losses: list[float] = []
-    for _ in range(training.epochs):
+    for epoch in range(1, training.epochs + 1):
         order = rng.permutation(seen)
         for start in range(0, len(seen) - size + 1, size):
             chosen = torch.from_numpy(order[start : start + size])
@@ -257,6 +258,8 @@ def train_network(
             entropy(odds, targets[chosen]).backward()
             optimiser.step()
             schedule.step()
+        if epoch % _EPOCHS_PER_LOOK and epoch < training.epochs:
+            continue
         with torch.inference_mode():
             odds = _mean_log_odds(torch, shape, live, rows[held], views)
             losses.append(float(entropy(odds, truth[held])))
@@ -349,7 +352,7 @@ def _optimiser(torch: Any, live: Mapping[str, Any], training: CnnTraining) -> An
         {"params": kernels, "weight_decay": training.weight_decay},
         {"params": biases, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=training.learning_rate)
+    return torch.optim.AdamW(groups, lr=training.learning_rate, fused=True)
 
 
 def _log_odds(
