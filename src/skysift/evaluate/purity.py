@@ -8,7 +8,7 @@ from skysift.core.errors import UsageError
 from skysift.evaluate.inputs import FloatArray, as_probability, require_fraction
 from skysift.evaluate.intervals import Interval, ratio_limits
 
-__all__ = ["estimate_prior", "expected_purity", "prior_shift"]
+__all__ = ["estimate_prior", "expected_purity", "prior_shift", "prior_shift_with_error"]
 
 
 def prior_shift(probability: ArrayLike, *, prior: float, new_prior: float) -> FloatArray:
@@ -43,6 +43,31 @@ def prior_shift(probability: ArrayLike, *, prior: float, new_prior: float) -> Fl
         require_fraction("prior", prior)
     )
     return np.asarray(expit(logit(p) + shift))
+
+
+def prior_shift_with_error(
+    probability: FloatArray, error: FloatArray, *, prior: float, new_prior: float
+) -> tuple[FloatArray, FloatArray]:
+    """Return :func:`prior_shift` and the error that its derivative carries over.
+
+    Parameters
+    ----------
+    probability, error : arrays, shape (n,)
+        At the frequency `prior`.
+    prior, new_prior : float
+        Part of all events that is signal, there and here.
+
+    Examples
+    --------
+    >>> p, error = prior_shift_with_error(
+    ...     np.array([0.5]), np.array([0.02]), prior=0.5, new_prior=0.2
+    ... )
+    >>> p.round(4).tolist(), error.round(4).tolist()
+    ([0.2], [0.0128])
+    """
+    odds = new_prior * (1 - prior) / (prior * (1 - new_prior))
+    shifted = prior_shift(probability, prior=prior, new_prior=new_prior)
+    return shifted, error * odds / (1 + (odds - 1) * probability) ** 2
 
 
 def estimate_prior(

@@ -123,13 +123,11 @@ def _apply(
     rows = checked.table if every else checked.table.take(checked.usable)
     gammaness, error = model.gammaness(rows)
     if prior is not None:
-        from skysift.evaluate.purity import prior_shift  # noqa: PLC0415  # SciPy, for this alone
+        from skysift.evaluate.purity import prior_shift_with_error  # noqa: PLC0415  # SciPy
 
-        shifted = prior_shift(gammaness, prior=model.prior, new_prior=prior)
-        # The derivative of the map carries the error over to the new prior.
-        odds = prior * (1 - model.prior) / (model.prior * (1 - prior))
-        error = error * odds / (1 + (odds - 1) * gammaness) ** 2
-        gammaness = shifted
+        gammaness, error = prior_shift_with_error(
+            gammaness, error, prior=model.prior, new_prior=prior
+        )
     if every:
         return gammaness, error
     for target, values in zip(full, (gammaness, error), strict=True):
