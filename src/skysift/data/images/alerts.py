@@ -18,6 +18,7 @@ __all__ = ["Cutout", "read_avro_stamps", "stamp_of_alert", "stamp_of_fields"]
 
 _ZTF_FIELDS = frozenset(
     {"ra", "dec", "magzpsci", "jd", "pid", "fid", "pdiffimfilename", "xpos", "ypos"}
+    | {"fwhm", "seeratio", "rfid"}
 )
 _RUBIN_FIELDS = frozenset(
     {"ra", "dec", "midpointMjdTai", "diaObjectId", "ssObjectId", "visit", "band"}
@@ -108,7 +109,9 @@ def stamp_of_alert(
     blob = record.get(cutout.value)
     if isinstance(blob, Mapping):
         blob = blob.get("stampData")
-    return stamp_of_fields(blob, fields.get, identifier, source, is_rubin=is_rubin, limits=limits)
+    return stamp_of_fields(
+        blob, fields.get, identifier, source, is_rubin=is_rubin, cutout=cutout, limits=limits
+    )
 
 
 def stamp_of_fields(
@@ -118,6 +121,7 @@ def stamp_of_fields(
     source: str,
     *,
     is_rubin: bool,
+    cutout: Cutout = Cutout.SCIENCE,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Stamp | Rejected:
     """Return the cutout of an alert whose fields are at hand, or why there is none.
@@ -132,6 +136,8 @@ def stamp_of_fields(
         Name of the alert, and where it came from.
     is_rubin : bool
         Whether the fields are those of a Rubin ``diaSource`` or of a ZTF ``candidate``.
+    cutout : Cutout
+        Which of the three it is.
     limits : Limits
         Bounds of what is read.
     """
@@ -146,8 +152,8 @@ def stamp_of_fields(
     except ReadError as error:
         return Rejected(identifier, source, "damaged-stamp", error.problem)
     if is_rubin:
-        return replace(stamp, facts=facts_of_rubin(get))
-    stamp = replace(stamp, facts=facts_of_ztf(get))
+        return replace(stamp, facts=stamp.facts | facts_of_rubin(get))
+    stamp = replace(stamp, facts=stamp.facts | facts_of_ztf(get, of_template=cutout is Cutout.TEMPLATE))
     return _placed(stamp, get("ypos"), get("xpos"))
 
 

@@ -19,6 +19,8 @@ __all__ = [
     "APERTURE_CORRECTIONS",
     "APERTURE_DIAMETERS",
     "FACTS",
+    "PIXEL_MATRIX",
+    "REFERENCE_IMAGE",
     "Fact",
     "FactValues",
     "fact_table",
@@ -34,6 +36,9 @@ APERTURE_DIAMETERS = (2.0, 3.0, 4.0, 6.0, 10.0, 14.0)
 
 APERTURE_CORRECTIONS = tuple(f"apcor{k + 1}" for k in range(len(APERTURE_DIAMETERS)))
 """Their columns: magnitude by the PSF minus that in the aperture, for a point source [mag]."""
+
+REFERENCE_IMAGE = "reference "
+"""How the fact ``image`` begins for the stack of exposures that a survey subtracts from others."""
 
 _MJD_OF_JD_0 = 2_400_000.5
 _ZTF_BANDS = {1: "ztf_g", 2: "ztf_r", 3: "ztf_i"}
@@ -75,6 +80,8 @@ FACTS: Mapping[str, Fact] = {
     "dec": Fact(("DEC_TARG",), "deg", "declination of the target (the middle if untold)"),
     "mjd": Fact(("OBSMJD", "MJD-OBS"), "d", "modified Julian date of the exposure"),
     "seeing": Fact(("SEEING",), "pix", "full width at half maximum of the PSF"),
+    "seeing_error": Fact(("SEEINGER",), "pix", "standard deviation of a seeing that is estimated"),
+    "difference_fwhm": Fact(("DIFFFWHM",), "pix", "FWHM of the PSF of the difference image"),
     "pixel_scale": Fact(("PIXSCALE",), "arcsec / pix", "side of a pixel"),
     "zero_point": Fact(("MAGZP",), "mag", "magnitude of one data unit"),
     "limiting_magnitude": Fact(("MAGLIM",), "mag", "five-sigma limit"),
@@ -88,8 +95,17 @@ FACTS: Mapping[str, Fact] = {
         name: Fact((name.upper(),), "mag", f"PSF minus aperture magnitude, diameter {size:g} pix")
         for name, size in zip(APERTURE_CORRECTIONS, APERTURE_DIAMETERS, strict=True)
     },
+    # The linear part of the coordinates, which readers work out from CDi_j, or PCi_j and CDELTi.
+    **{
+        f"{way}_{axis}": Fact((), "deg / pix", f"step to the {way} along +{axis}")
+        for way in ("east", "north")
+        for axis in "xy"
+    },
 }
 """All facts, in the order of their columns."""
+
+PIXEL_MATRIX = ("east_x", "east_y", "north_x", "north_y")
+"""Those of the step on the sky along a row and along a column."""
 
 
 def facts_of_cards(
@@ -121,26 +137,51 @@ def facts_of_cards(
     return facts, sound
 
 
-def facts_of_ztf(get: Callable[[str], Any]) -> FactValues:
+def facts_of_ztf(get: Callable[[str], Any], *, of_template: bool = False) -> FactValues:
     """Return the facts of a ZTF alert.
 
     Parameters
     ----------
     get : callable
         Gives a field of ``candidate`` (or ``objectId``), None where it is missing.
+    of_template : bool
+        Whether they are for the cutout of the reference image, which has a PSF of its own and
+        whose exposures are many.
+
+    Notes
+    -----
+    An alert does not state the seeing, but the FWHM of the difference image can be had from it:
+    ``seeratio`` is that over ``fwhm``, the width of the candidate.
     """
     facts: FactValues = {"pixel_scale": _ZTF_PIXEL_SCALE}
     _put(facts, {"ra": get("ra"), "dec": get("dec"), "zero_point": get("magzpsci")})
-    jd, pid, fid, candid = get("jd"), get("pid"), get("fid"), get("candid")
-    if pid is None and candid is not None:
-        pid = int(candid) // _ZTF_CANDID_OF_PID
-    if jd is not None:
-        _put(facts, {"mjd": float(jd) - _MJD_OF_JD_0})
-    if pid is not None:
-        facts["exposure"] = str(int(pid) // _ZTF_PID_OF_EXPOSURE)
+    fid = get("fid")
     if fid is not None:
         facts["band"] = _ZTF_BANDS.get(int(fid), f"fid {fid}")
-    _put_text(facts, {"object": get("objectId"), "image": get("pdiffimfilename")})
+    _put_text(facts, {"object": get("objectId")})
+    facts |= _of_ztf_reference(get) if of_template else _of_ztf_exposure(get)
+    return facts
+
+
+def _of_ztf_reference(get: Callable[[str], Any]) -> FactValues:
+    reference = get("rfid")
+    return {} if reference is None else {"image": f"{REFERENCE_IMAGE}{int(reference)}"}
+
+
+def _of_ztf_exposure(get: Callable[[str], Any]) -> FactValues:
+    facts: FactValues = {}
+    jd, pid, candid = get("jd"), get("pid"), get("candid")
+    if jd is not None:
+        _put(facts, {"mjd": float(jd) - _MJD_OF_JD_0})
+    if pid is None and candid is not None:
+        pid = int(candid) // _ZTF_CANDID_OF_PID
+    if pid is not None:
+        facts["exposure"] = str(int(pid) // _ZTF_PID_OF_EXPOSURE)
+        facts["image"] = f"pid {int(pid)}"
+    _put_text(facts, {"image": get("pdiffimfilename")})
+    fwhm, ratio = get("fwhm"), get("seeratio")
+    if fwhm is not None and ratio is not None:
+        _put(facts, {"difference_fwhm": float(fwhm) * float(ratio)})
     return facts
 
 

@@ -30,6 +30,8 @@ class StampFlag(IntFlag):
     NO_WCS = 1 << 11
     WRONG_WCS = 1 << 12
     BAD_CARD = 1 << 13
+    SEEING_ESTIMATED = 1 << 14
+    RESAMPLED = 1 << 15
 
 
 FLAG_MESSAGES = MappingProxyType(
@@ -48,6 +50,8 @@ FLAG_MESSAGES = MappingProxyType(
         StampFlag.NO_WCS: "the header has no celestial coordinates",
         StampFlag.WRONG_WCS: "the celestial coordinates of the header cannot be right",
         StampFlag.BAD_CARD: "a header card that is used cannot be understood",
+        StampFlag.SEEING_ESTIMATED: "the seeing is not stated but estimated from what is seen",
+        StampFlag.RESAMPLED: "the cutout was resampled, for its seeing is worse than models know",
     }
 )
 """Each flag in words."""

@@ -64,7 +64,8 @@ def read_parquet_stamps(
             for batch in file.iter_batches(batch_size=_ROWS, columns=wanted):
                 for row in batch.to_pylist():
                     named = f"{identifier}#{number}"
-                    yield _of_row(row, column, named, f"{source}#{number}", limits)
+                    where = f"{source}#{number}"
+                    yield _of_row(row, column, named, where, limits=limits, cutout=cutout)
                     number += 1
     except StampError as error:
         yield Rejected(identifier, source, error.code, error.problem)
@@ -89,7 +90,13 @@ def _require_small_groups(file: pq.ParquetFile) -> None:
 
 
 def _of_row(
-    row: Mapping[str, Any], column: str, default: str, source: str, limits: Limits
+    row: Mapping[str, Any],
+    column: str,
+    default: str,
+    source: str,
+    *,
+    limits: Limits,
+    cutout: Cutout,
 ) -> Stamp | Rejected:
     number = next((row[name] for name in _NAMES if row.get(name) is not None), None)
     identifier = default if number is None else str(number)
@@ -99,7 +106,9 @@ def _of_row(
     if column != STAMP_COLUMN:
         is_rubin = any(name in row for name in ("diaSourceId", "diaSource.ra"))
         get = partial(_field, row)
-        return stamp_of_fields(blob, get, identifier, source, is_rubin=is_rubin, limits=limits)
+        return stamp_of_fields(
+            blob, get, identifier, source, is_rubin=is_rubin, cutout=cutout, limits=limits
+        )
     if not isinstance(blob, bytes) or not blob:
         return Rejected(identifier, source, "no-image", "The row has no cutout.")
     return _own(blob, identifier, source, limits)

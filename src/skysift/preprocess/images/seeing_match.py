@@ -10,7 +10,7 @@ from skysift.data.images.image_set import ImageSet
 from skysift.preprocess.images.moments import brightest_near
 from skysift.preprocess.images.sky_level import sky_and_noise
 
-__all__ = ["SeeingMatcher"]
+__all__ = ["SeeingMatcher", "keys_kernel"]
 
 FloatArray = NDArray[np.float64]
 
@@ -87,10 +87,10 @@ class SeeingMatcher:
         offsets = np.arange(self.side) - (self.side - 1) / 2
         places = center[:, np.newaxis] + step[:, np.newaxis] * offsets
         distance = np.abs(places[:, :, np.newaxis] - np.arange(length))
-        return _keys_kernel(distance)
+        return keys_kernel(distance)
 
 
-def _keys_kernel(distance: FloatArray) -> FloatArray:
+def keys_kernel(distance: FloatArray) -> FloatArray:
     """Return Keys' cubic kernel at distances in pixels, NaN where the distance is."""
     d = distance
     near = ((_A + 2) * d - (_A + 3)) * d * d + 1

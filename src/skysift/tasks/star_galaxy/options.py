@@ -60,7 +60,9 @@ class ReadOptions(Config):
         "evaluate it has a column label: star or galaxy.",
     )
     cutout: Literal["science", "template"] = Field(
-        "science", description="Which cutout of an alert packet."
+        "template",
+        description="Which cutout of an alert packet: the template shows what was there before, "
+        "the science image has the transient on top of it.",
     )
 
 

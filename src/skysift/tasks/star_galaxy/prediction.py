@@ -18,7 +18,7 @@ from skysift.data.table import FeatureTable
 from skysift.evaluate.purity import prior_shift
 from skysift.tasks.star_galaxy.model import StarGalaxyModel
 from skysift.tasks.star_galaxy.options import PredictOptions, ReadOptions
-from skysift.tasks.star_galaxy.reader import Catalogue, cutout_of
+from skysift.tasks.star_galaxy.reader import Catalogue, as_models_know, cutout_of
 
 __all__ = ["predict_files", "predict_images"]
 
@@ -51,9 +51,11 @@ def predict_images(
 
     Notes
     -----
-    A cutout of an image that the survey calls unusable is predicted all the same, but ambiguous
-    whatever the probability.
+    Cutouts are brought to what the model knows first, see
+    :func:`~skysift.tasks.star_galaxy.reader.as_models_know`. One of an image that the survey calls
+    unusable is predicted all the same, but ambiguous whatever the probability.
     """
+    images = as_models_know(images)
     probability, error = model.probability(images)
     ambiguous = model.ambiguous(probability)
     if options.prior is not None:

@@ -18,12 +18,20 @@ from skysift.data.images.readers import read_images
 from skysift.data.io import read_table
 from skysift.data.registry import list_datasets
 from skysift.data.table import FeatureTable
+from skysift.preprocess.images.rescale import resampled_to_seeing
+from skysift.preprocess.images.seeing_estimate import with_estimated_seeing
 from skysift.tasks.star_galaxy.options import ReadOptions
 
-__all__ = ["CLASSES", "Catalogue", "Cutouts", "cutout_of", "read_cutouts"]
+__all__ = ["CLASSES", "Catalogue", "Cutouts", "as_models_know", "cutout_of", "read_cutouts"]
 
 CLASSES = ("star", "galaxy")
 """Background and signal, in the order of the model's outputs."""
+
+_WORST_SEEING = 1.85
+"""Of the images that the ZTF cutouts were chosen from [pixel]; models have seen no worse."""
+
+_COMMON_SEEING = 1.735
+"""That of half of them, which worse ones are brought to [pixel]."""
 
 _KEYS = ("file", "identifier", "id")
 _LABEL = "label"
@@ -126,6 +134,17 @@ class Cutouts:
         return exposure_groups(self.images, by="image")
 
 
+def as_models_know(images: ImageSet) -> ImageSet:
+    """Return cutouts as those that models are trained on: of known seeing, and none worse.
+
+    The seeing of cutouts that do not state it, such as those of alerts, is estimated from what is
+    seen; those of worse seeing or smaller pixels are resampled. Both are flagged, and the cutouts
+    of the training data stay as they are.
+    """
+    known = with_estimated_seeing(images)
+    return resampled_to_seeing(known, worst=_WORST_SEEING, wanted=_COMMON_SEEING)
+
+
 def cutout_of(options: ReadOptions) -> Cutout:
     """Return which cutout of an alert is asked for."""
     return Cutout.TEMPLATE if options.cutout == "template" else Cutout.SCIENCE
@@ -155,7 +174,7 @@ def read_cutouts(paths: Sequence[Path], options: ReadOptions) -> Cutouts:
     if options.catalogue is not None:
         tables = [Path(options.catalogue)]
     read = read_images(files, cutout=cutout_of(options))
-    images = read.images
+    images = as_models_know(read.images)
     is_galaxy = _labels(images, files, tables)
     if len(set(is_galaxy.tolist())) < len(CLASSES):
         raise InputError("All cutouts are of one class.", "Give stars and galaxies.", path=paths[0])
