@@ -4,8 +4,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from skysift.core import compiler
 from skysift.core.errors import MissingExtraError, UnknownNameError
-from skysift.models.muygps import compiler, posterior, torch_engine
+from skysift.models.muygps import posterior, torch_engine
 from skysift.models.muygps.kernels import RBF, Matern
 from skysift.models.muygps.posterior import local_posterior
 
