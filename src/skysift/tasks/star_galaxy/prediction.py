@@ -15,7 +15,7 @@ from skysift.data.images.image_set import ImageSet
 from skysift.data.images.readers import ReadImages, iter_images
 from skysift.data.io import check_writable, open_writer
 from skysift.data.table import FeatureTable
-from skysift.evaluate.purity import prior_shift
+from skysift.evaluate.purity import prior_shift_with_error
 from skysift.tasks.star_galaxy.model import StarGalaxyModel
 from skysift.tasks.star_galaxy.options import PredictOptions, ReadOptions
 from skysift.tasks.star_galaxy.reader import Catalogue, as_models_know, cutout_of
@@ -59,10 +59,9 @@ def predict_images(
     probability, error = model.probability(images)
     ambiguous = model.ambiguous(probability)
     if options.prior is not None:
-        # The derivative of the map carries the error over to the new prior.
-        odds = options.prior * (1 - model.prior) / (model.prior * (1 - options.prior))
-        error = error * odds / (1 + (odds - 1) * probability) ** 2
-        probability = prior_shift(probability, prior=model.prior, new_prior=options.prior)
+        probability, error = prior_shift_with_error(
+            probability, error, prior=model.prior, new_prior=options.prior
+        )
         ambiguous = model.ambiguous(probability)
     doubtful = images.has(StampFlag.BAD_IMAGE)
     return FeatureTable.from_columns(
