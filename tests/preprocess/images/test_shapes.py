@@ -217,3 +217,26 @@ def test_magnitudes_agree_with_the_table_of_the_data_set(mirror) -> None:
     difference = aperture_magnitude(images) - theirs
     assert np.nanstd(difference[theirs < 18]) < 0.1
     assert abs(np.nanmedian(difference)) < 0.1
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_the_compiled_fit_is_the_same(data) -> None:
+    pytest.importorskip("numba")
+    rng = np.random.default_rng(data.draw(st.integers(0, 10**6)))
+    fwhm = data.draw(st.floats(0.8, 6.0))
+    noise = data.draw(st.floats(0.1, 200.0))
+    signal = moffat(rng.uniform(7, 12), rng.uniform(7, 12), fwhm) + rng.normal(
+        0, noise, (4, 20, 20)
+    )
+    valid = rng.random(signal.shape) > data.draw(st.sampled_from([0.0, 0.02, 0.5]))
+    arguments = (np.where(valid, signal, 0.0), valid, np.full((4, 2), 9.0), np.full(4, noise))
+    compiled = fit_moffat(*arguments)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("skysift.preprocess.images.moffat.has_compiler", lambda: False)
+        plain = fit_moffat(*arguments)
+    np.testing.assert_allclose(compiled.residual, plain.residual, rtol=1e-6)
+    if noise < 20:  # else many steps are a matter of rounding
+        np.testing.assert_allclose(compiled.fwhm, plain.fwhm, rtol=1e-5)
+        np.testing.assert_allclose(compiled.width_error, plain.width_error, rtol=1e-4)
+        np.testing.assert_allclose(compiled.y, plain.y, atol=1e-5)

@@ -12,6 +12,7 @@ from skysift.data.images.facts import facts_of_rubin, facts_of_ztf
 from skysift.data.images.fits_stamps import read_alert_stamp
 from skysift.data.images.flags import StampFlag
 from skysift.data.images.limits import DEFAULT_LIMITS, Limits
+from skysift.data.images.plain_stamp import read_plain_stamp
 from skysift.data.images.stamp import Rejected, Stamp, StampError
 
 __all__ = ["Cutout", "read_avro_stamps", "stamp_of_alert", "stamp_of_fields"]
@@ -146,14 +147,18 @@ def stamp_of_fields(
     try:
         if blob.startswith(GZIP_MAGIC):
             blob = gunzip(blob, max_bytes=limits.member_bytes)
-        stamp = read_alert_stamp(blob, identifier, source, limits=limits)
+        stamp = read_plain_stamp(blob, identifier, source, limits=limits) or read_alert_stamp(
+            blob, identifier, source, limits=limits
+        )
     except StampError as error:
         return Rejected(identifier, source, error.code, error.problem)
     except ReadError as error:
         return Rejected(identifier, source, "damaged-stamp", error.problem)
     if is_rubin:
         return replace(stamp, facts=stamp.facts | facts_of_rubin(get))
-    stamp = replace(stamp, facts=stamp.facts | facts_of_ztf(get, of_template=cutout is Cutout.TEMPLATE))
+    stamp = replace(
+        stamp, facts=stamp.facts | facts_of_ztf(get, of_template=cutout is Cutout.TEMPLATE)
+    )
     return _placed(stamp, get("ypos"), get("xpos"))
 
 

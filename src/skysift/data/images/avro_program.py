@@ -45,6 +45,9 @@ class Operation(IntEnum):
     """One item of the list of depth `second` is done: the next is at line `first`."""
     PRESENT = 11
     """Note in slot `first` that a record is there."""
+    LEAVES = 12
+    """Read the branch, and go past it: one of the `first` operations below, then behind them."""
+    NOTHING = 13
 
 
 _LEAVES = {
@@ -56,6 +59,9 @@ _LEAVES = {
     "bytes": Operation.BYTES,
     "string": Operation.BYTES,
 }
+
+
+_SKIPPED = {**_LEAVES, "null": Operation.NOTHING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +199,11 @@ class _Compiler:
         part: Part | None,
         kept: tuple[str, ...] | None,
     ) -> None:
+        if part is None and all(isinstance(one, str) and one in _SKIPPED for one in branches):
+            self.add(Operation.LEAVES, len(branches))
+            for one in branches:
+                self.add(_SKIPPED[one], -1)
+            return
         self.add(Operation.UNION, len(branches))
         jumps = [self.add(Operation.JUMP) for _ in branches]
         ends = []

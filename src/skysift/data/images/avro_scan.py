@@ -20,6 +20,7 @@ _UNION, _JUMP, _INTEGER = int(Operation.UNION), int(Operation.JUMP), int(Operati
 _FLOAT, _DOUBLE, _BOOLEAN = int(Operation.FLOAT), int(Operation.DOUBLE), int(Operation.BOOLEAN)
 _BYTES, _FIXED, _BLOCK = int(Operation.BYTES), int(Operation.FIXED), int(Operation.BLOCK)
 _REPEAT, _PRESENT = int(Operation.REPEAT), int(Operation.PRESENT)
+_LEAVES, _NOTHING = int(Operation.LEAVES), int(Operation.NOTHING)
 
 _DAMAGED = -1
 _LONGEST = 10  # bytes of a variable-length integer
@@ -108,7 +109,7 @@ def _copied(data: Any, position: int, out: Any) -> int:
 
 
 @compiled
-def _scan(  # noqa: C901, PLR0912, PLR0917  # one loop over the operations, for the compiler
+def _scan(  # noqa: C901, PLR0912, PLR0915, PLR0917  # one loop over the operations, for the compiler
     data: Any, position: int, lines: Integers, found: Integers, reals: Any, left: Integers
 ) -> int:
     """Run a program; return the position behind the record, or -1 if it is damaged.
@@ -121,6 +122,13 @@ def _scan(  # noqa: C901, PLR0912, PLR0917  # one loop over the operations, for 
         operation, first, second = lines[line, 0], lines[line, 1], lines[line, 2]
         line += 1
         value = np.int64(0)
+        if operation == _LEAVES:  # most of a packet is these, so they take one turn
+            value, position = _integer(data, position)
+            if value < 0 or value >= first or position < 0:
+                break
+            operation = lines[line + value, 0]
+            line += first
+            first = -1
         if operation == _UNION:
             value, position = _integer(data, position)
             if value < 0 or value >= first:
@@ -156,7 +164,7 @@ def _scan(  # noqa: C901, PLR0912, PLR0917  # one loop over the operations, for 
             line = first if left[second] > 0 else line
         elif operation == _FIXED:
             position = position + first if first <= data.size - position else _DAMAGED
-        elif operation != _PRESENT:
+        elif operation not in (_PRESENT, _NOTHING):
             return position
         if (first >= 0 and _INTEGER <= operation <= _BYTES) or operation == _PRESENT:
             found[first, 0], found[first, 1], found[first, 2] = 1, value, position

@@ -4,13 +4,16 @@
 
 Moffat 1969, A&A 3, 455. The exponent is fixed, so that the width is well determined at any
 signal-to-noise ratio; how well the profile fits is a feature of its own. Levenberg (1944) and
-Marquardt (1963) steps are taken for all cutouts together.
+Marquardt (1963) steps are taken for all cutouts together, or where numba is installed in a compiled
+loop over them.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from skysift.core.compiler import has_compiler
 
 __all__ = ["BETA", "MoffatFit", "fit_moffat"]
 
@@ -77,6 +80,25 @@ def fit_moffat(
     scale = np.maximum(np.abs(values).max(axis=1), 1e-30)
     values = values / scale[:, np.newaxis]
     theta = _first_guess(values, weights, y, x)
+    descend = _descend_compiled if has_compiler() else _descend
+    theta, cost, normal = descend(theta, values, weights, y, x)
+    free = np.maximum(weights.sum(axis=1) - _FREE, 1.0)
+    nearest = np.rint(centers)
+    return MoffatFit(
+        amplitude=theta[:, 0] * scale,
+        background=theta[:, 1] * scale,
+        y=theta[:, 2] + nearest[:, 0],
+        x=theta[:, 3] + nearest[:, 1],
+        fwhm=np.exp(theta[:, 4]) * _FWHM_OVER_A,
+        residual=np.sqrt(cost / free) * scale / noise,
+        width_error=_width_error(normal) * noise / scale,
+    )
+
+
+def _descend(
+    theta: FloatArray, values: FloatArray, weights: FloatArray, y: FloatArray, x: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return parameters, sums of squared residuals and products of the derivatives."""
     damping = np.full(len(theta), _FIRST_DAMPING)
     residual, jacobian = _linearised(theta, values, weights, y, x)
     cost = np.einsum("np,np->n", residual, residual)
@@ -90,17 +112,19 @@ def fit_moffat(
         cost = np.where(better, new_cost, cost)
         residual = np.where(better[:, np.newaxis], new_residual, residual)
         jacobian = np.where(better[:, np.newaxis, np.newaxis], new_jacobian, jacobian)
-    free = np.maximum(weights.sum(axis=1) - _FREE, 1.0)
-    nearest = np.rint(centers)
-    return MoffatFit(
-        amplitude=theta[:, 0] * scale,
-        background=theta[:, 1] * scale,
-        y=theta[:, 2] + nearest[:, 0],
-        x=theta[:, 3] + nearest[:, 1],
-        fwhm=np.exp(theta[:, 4]) * _FWHM_OVER_A,
-        residual=np.sqrt(cost / free) * scale / noise,
-        width_error=_width_error(jacobian) * noise / scale,
-    )
+    return theta, cost, jacobian @ jacobian.transpose(0, 2, 1)
+
+
+def _descend_compiled(
+    theta: FloatArray, values: FloatArray, weights: FloatArray, y: FloatArray, x: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the same, one cutout after the other."""
+    from skysift.preprocess.images.moffat_compiled import descend  # noqa: PLC0415 - imports numba
+
+    cost, normal = np.empty(len(theta)), np.empty((len(theta), _FREE, _FREE))
+    limits = np.array([_FURTHEST, *np.log(_WIDTH_RANGE), _FIRST_DAMPING])
+    descend(theta, values, weights, y, x, _STEPS, limits, cost, normal)
+    return theta, cost, normal
 
 
 def _window(
@@ -171,9 +195,8 @@ def _step(residual: FloatArray, jacobian: FloatArray, damping: FloatArray) -> Fl
     return np.asarray(np.linalg.solve(normal, gradient[:, :, np.newaxis])[:, :, 0])
 
 
-def _width_error(jacobian: FloatArray) -> FloatArray:
+def _width_error(normal: FloatArray) -> FloatArray:
     """Return the standard deviation of ln a for pixels of unit noise."""
-    normal = jacobian @ jacobian.transpose(0, 2, 1)
     np.einsum("nii->ni", normal)[:] += 1e-12
     return np.asarray(np.sqrt(np.linalg.inv(normal)[:, -1, -1]))
 
