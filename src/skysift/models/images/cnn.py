@@ -70,7 +70,7 @@ class StampCnnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         *,
         side: int,
         planes: int = 1,
-        networks: int = 2,
+        networks: int = 1,
         channels: tuple[int, int, int] = (8, 16, 24),
         hidden: int = 24,
         epochs: int = 60,

@@ -19,6 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, RobustScaler, StandardScaler
 from sklearn.svm import SVC
 
+from skysift.core.extras import import_extra
 from skysift.models.images.cnn import StampCnnClassifier
 from skysift.models.muygps import Matern, MuyGPsClassifier
 from skysift.models.persist.allowed import allow_type
@@ -30,7 +31,7 @@ __all__ = ["CATALOGUE", "ModelSpec"]
 
 allow_type(PixelNormaliser)
 
-_TREES_OF_BLEND = 60
+_TREES_OF_BLEND = 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +49,27 @@ class ModelSpec:
     has_posterior : bool
         Whether it is a Gaussian process, whose leave-one-out posterior calibrates it and gives the
         error; such a model is fitted once. All others are cross-fitted.
+    needs_torch : bool
+        Whether PyTorch trains a part of it.
     """
 
     title: str
     representation: str
     build: Callable[[], Any]
     has_posterior: bool = False
+    needs_torch: bool = False
+
+    def require(self) -> None:
+        """Look for what the training needs, before any of it begins.
+
+        Raises
+        ------
+        MissingExtraError
+            If something is not installed.
+        """
+        if self.needs_torch:
+            for package in ("torch", "onnx"):
+                import_extra(package, extra="train")
 
 
 def _imputed(*steps: Any) -> Any:
@@ -88,21 +104,21 @@ def _extra_trees(trees: int = 200) -> Any:
     return _imputed(ExtraTreesClassifier(trees, max_features=9, min_samples_leaf=2, random_state=0))
 
 
+def _network() -> StampCnnClassifier:
+    return StampCnnClassifier(side=STAMP_SIDE, planes=STAMP_PLANES, random_state=0)
+
+
 def _blend() -> ColumnBlend:
     n_shapes = len(REPRESENTATIONS["shapes"].names)
-    shapes, profile = (0, n_shapes), (n_shapes, len(REPRESENTATIONS["both"].names))
+    shapes, stamp = (0, n_shapes), (n_shapes, len(REPRESENTATIONS["shapes-and-stamp"].names))
     return ColumnBlend(
         [
             (_forest(_TREES_OF_BLEND), shapes),
             (_extra_trees(_TREES_OF_BLEND), shapes),
             (_scaled(_process()), shapes),
-            (_imputed(StandardScaler(), _process()), profile),
+            (_network(), stamp),
         ]
     )
-
-
-def _network() -> StampCnnClassifier:
-    return StampCnnClassifier(side=STAMP_SIDE, planes=STAMP_PLANES, random_state=0)
 
 
 def _normalised(kind: Normalisation) -> Callable[[], Any]:
@@ -110,7 +126,9 @@ def _normalised(kind: Normalisation) -> Callable[[], Any]:
 
 
 CATALOGUE: Mapping[str, ModelSpec] = {
-    "blend": ModelSpec("blend of trees and GPs", "both", _blend),
+    "blend": ModelSpec(
+        "blend of trees, GP and network", "shapes-and-stamp", _blend, needs_torch=True
+    ),
     "random-forest": ModelSpec("random forest", "shapes", _forest),
     "extra-trees": ModelSpec("extra trees", "shapes", _extra_trees),
     "hist-gradient-boosting": ModelSpec(
@@ -149,7 +167,7 @@ CATALOGUE: Mapping[str, ModelSpec] = {
         lambda: _imputed(StandardScaler(), _process()),
         has_posterior=True,
     ),
-    "cnn": ModelSpec("convolutional network", "stamp", _network),
+    "cnn": ModelSpec("convolutional network", "stamp", _network, needs_torch=True),
     "gp-profile-pca": ModelSpec(
         "GP on PCA of seeing-matched pixels",
         "profile",

@@ -55,9 +55,16 @@ def cross_validate(
         Each model gets a generator of its own, so that its result does not depend on the others.
     progress : callable
         Called with the fraction done and what is being done.
+
+    Raises
+    ------
+    MissingExtraError
+        If a model cannot be trained with what is installed.
     """
     rows = cutouts.distinct()
     names = [name for name in options.models if not options.quick or name in QUICK_MODELS]
+    for name in names:
+        CATALOGUE[name].require()
     groups = rows.exposures() if options.by == "exposure" else rows.groups
     n_folds, members = (_QUICK, _QUICK) if options.quick else (options.folds, options.members)
     number = stratified_group_folds(

@@ -70,7 +70,7 @@ class TrainOptions(Config):
     """What is trained, and how it is checked."""
 
     model: str = Field("blend", description=f"One of: {', '.join(_STORED)}.")
-    folds: int = Field(3, ge=2, le=20, description="Cross-fitted members of the model.")
+    folds: int = Field(5, ge=2, le=20, description="Cross-fitted members of the model.")
 
     @field_validator("model")
     @classmethod
@@ -103,7 +103,7 @@ class CompareOptions(Config):
         "exposure, whose seeing and sky a model then has not seen.",
     )
     folds: int = Field(5, ge=2, le=20, description="Folds that models are scored on.")
-    members: int = Field(3, ge=2, le=20, description="Cross-fitted members of each model.")
+    members: int = Field(5, ge=2, le=20, description="Cross-fitted members of each model.")
     quick: bool = Field(
         False, description="The models that train in seconds, with three folds and members."
     )

@@ -124,11 +124,8 @@ def _both(images: ImageSet) -> Floats:
     return np.column_stack([_shapes(images), _profile(_matched(images))])
 
 
-def _all(images: ImageSet) -> Floats:
-    matched = _matched(images)
-    return np.column_stack(
-        [_shapes(images), _profile(matched), _stamp(matched, images.facts["seeing"])]
-    )
+def _shapes_and_stamp(images: ImageSet) -> Floats:
+    return np.column_stack([_shapes(images), _stamp(_matched(images), images.facts["seeing"])])
 
 
 def _width(images: ImageSet) -> Floats:
@@ -172,10 +169,10 @@ REPRESENTATIONS: Mapping[str, Representation] = {
     "both": Representation(
         "shapes and seeing-matched pixels", (*SHAPE_FEATURES, *_PROFILE_NAMES), _both
     ),
-    "all": Representation(
+    "shapes-and-stamp": Representation(
         "shapes and seeing-matched pixels",
-        (*SHAPE_FEATURES, *_PROFILE_NAMES, *_STAMP_NAMES),
-        _all,
+        (*SHAPE_FEATURES, *_STAMP_NAMES),
+        _shapes_and_stamp,
         n_pixels=len(_STAMP_NAMES),
     ),
     "width": Representation("FWHM over that of the PSF", ("fwhm_excess",), _width),

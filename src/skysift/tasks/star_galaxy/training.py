@@ -24,7 +24,7 @@ CONTAMINATIONS = (0.005, 0.01, 0.02)
 """Shares of galaxies in a sample of stars, for the operating points."""
 
 _WANTED_ACCURACY = 0.995
-_MOST_AMBIGUOUS = 0.04
+_MOST_AMBIGUOUS = 0.05
 _LEAST_CONTAMINANTS = 1.0
 
 Floats = NDArray[np.float64]
@@ -63,10 +63,13 @@ def train(
     ------
     InputError
         If a class has too few objects for the folds.
+    MissingExtraError
+        If the model cannot be trained with what is installed.
     """
     rows = cutouts.distinct()
     require_enough(rows.is_galaxy, options.folds, rows="objects", data="cutouts")
     spec = CATALOGUE[options.model]
+    spec.require()
     representation = REPRESENTATIONS[spec.representation]
     progress(0.0, f"measure {representation.title}")
     matrix = representation.matrix(rows.images)
@@ -111,7 +114,7 @@ def choose_doubt(is_galaxy: NDArray[np.bool_], probability: Floats) -> float:
     """Choose how probable both classes must be for an object to be ambiguous.
 
     Those nearest to even odds are set aside until 99.5 % of the others are right, but never more
-    than 4 % of all: beyond that what is wrong is not in doubt, but mislabelled or misleading.
+    than 5 % of all: beyond that what is wrong is not in doubt, but mislabelled or misleading.
 
     Parameters
     ----------
