@@ -32,6 +32,8 @@ __all__ = ["CATALOGUE", "ModelSpec"]
 allow_type(PixelNormaliser)
 
 _TREES_OF_BLEND = 48
+_OF_SHAPES = 100
+"""Neighbours of the process that stands alone: better than 50, and too slow for the blend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +84,9 @@ def _scaled(*steps: Any) -> Any:
     return _imputed(*robust, *steps)
 
 
-def _process() -> MuyGPsClassifier:
+def _process(neighbours: int = 50) -> MuyGPsClassifier:
     # Half the size in a bundle; the noise that is fitted is far above what rounding does.
-    return MuyGPsClassifier(precision="float32", random_state=0)
+    return MuyGPsClassifier(n_neighbours=neighbours, precision="float32", random_state=0)
 
 
 def _original_process() -> MuyGPsClassifier:
@@ -159,7 +161,7 @@ CATALOGUE: Mapping[str, ModelSpec] = {
         lambda: _scaled(CalibratedClassifierCV(SVC(C=3.0, gamma=0.02), ensemble=False, cv=3)),
     ),
     "gp-shapes": ModelSpec(
-        "GP on shapes", "shapes", lambda: _scaled(_process()), has_posterior=True
+        "GP on shapes", "shapes", lambda: _scaled(_process(_OF_SHAPES)), has_posterior=True
     ),
     "gp-profile": ModelSpec(
         "GP on seeing-matched pixels",
