@@ -1,0 +1,224 @@
+"""The two lists that labels are made of, in one form whatever file they come from.
+
+A list of regions has a row for each active region and day, a list of flares one for each flare;
+both are a :class:`~skysift.data.table.FeatureTable` with the columns below. Times are UTC.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import ArrayLike, NDArray
+
+from skysift.core.errors import ContractError
+from skysift.data.solar.catalogs.goes_class import flux_of_class
+from skysift.data.table import FeatureTable
+
+__all__ = [
+    "FLARE_COLUMNS",
+    "REGION_COLUMNS",
+    "as_times",
+    "flare_list",
+    "full_number",
+    "join_lists",
+    "region_list",
+]
+
+REGION_COLUMNS: Final = {
+    "valid": "time that the position holds for, 00:00 UTC of the day of issue",
+    "section": "I with sunspots, IA plage only, II due to return",
+    "noaa": "number of the region, five digits",
+    "lat": "heliographic latitude",
+    "lon": "Stonyhurst longitude, west positive; NaN where only the Carrington one is given",
+    "carrington_lon": "Carrington longitude",
+    "area": "area corrected for foreshortening, millionths of a hemisphere",
+    "mcintosh": "modified Zurich (McIntosh) class",
+    "extent": "extent in longitude",
+    "n_spots": "number of sunspots",
+    "hale": "Mount Wilson magnetic class",
+}
+FLARE_COLUMNS: Final = {
+    "start": "beginning of the flare",
+    "peak": "time of the greatest flux; NaT where unknown",
+    "end": "end of the flare; NaT where unknown",
+    "goes_class": "GOES class; empty where unknown",
+    "flux": "peak flux in 1-8 Angstrom; NaN where unknown",
+    "noaa": "number of the region, 0 where none is given",
+    "lat": "heliographic latitude, NaN where unknown",
+    "lon": "Stonyhurst longitude, west positive, NaN where unknown",
+}
+_UNITS = {
+    "lat": "deg", "lon": "deg", "carrington_lon": "deg", "extent": "deg", "flux": "W / m2",
+}  # fmt: skip
+_TIMES = frozenset({"valid", "start", "peak", "end"})
+_TEXTS = frozenset({"section", "mcintosh", "hale", "goes_class"})
+_DAY = np.timedelta64(1, "D")
+# Region 10000 was numbered in June 2002; reports still print four digits. A high number in a report
+# soon after is of before.
+_RESTART = np.datetime64("2002-06-15", "s")
+_OLD_BEGIN = 9000
+
+
+def full_number(printed: ArrayLike, when: ArrayLike) -> NDArray[np.int64]:
+    """Return region numbers of five digits from the four that reports print.
+
+    Parameters
+    ----------
+    printed : array_like of int, shape (n,)
+        Numbers; 0 is none and stays so, five digits stay as they are.
+    when : array_like of datetime64, shape (n,)
+        Time of the report.
+
+    Examples
+    --------
+    >>> full_number([2293, 9169, 0], np.array(["2015-03-06"] * 3, "datetime64[D]")).tolist()
+    [12293, 9169, 0]
+    """
+    number = np.asarray(printed, dtype=np.int64)
+    new = np.asarray(when, dtype="datetime64[s]") >= _RESTART
+    return np.where(new & (number > 0) & (number < _OLD_BEGIN), number + 10_000, number)
+
+
+def as_times(values: Iterable[Any], *, path: Any = None, column: str = "time") -> NDArray[Any]:
+    """Return times of day as datetime64[s], shape (n,), of texts or of times; NaT where empty.
+
+    Dates may be written 2014-02-25, 2014/02/25 or 2014.02.25, with a ``T``, a blank or an
+    underscore before the time; a final ``Z``, ``_UTC`` or fraction of a second is left out.
+
+    Raises
+    ------
+    ContractError
+        If a text is no time.
+
+    Examples
+    --------
+    >>> as_times(["2014/02/25 00:39", "2014.02.25_00:39:00_UTC", ""])[:2].astype(str).tolist()
+    ['2014-02-25T00:39:00', '2014-02-25T00:39:00']
+    """
+    array = values if isinstance(values, np.ndarray) else np.array(list(values), dtype=object)
+    if array.dtype.kind == "M":
+        return array.astype("datetime64[s]")
+    out = np.full(len(array), np.datetime64("NaT", "s"))
+    for row, value in enumerate(array.tolist()):
+        text = "" if value is None or value != value else str(value).strip()  # noqa: PLR0124 - NaN
+        if not text:
+            continue
+        clean = text.removesuffix("_UTC").removesuffix("Z")
+        date, clock = clean[:10].replace("/", "-").replace(".", "-"), clean[10:].lstrip("T _")
+        try:
+            out[row] = np.datetime64(f"{date}T{clock}" if clock else date, "s")
+        except ValueError as error:
+            raise ContractError(
+                f"'{text}' in column '{column}' is no time.",
+                "Write e.g. 2014-02-25 00:39:00.",
+                path=path,
+                row=row,
+            ) from error
+    return out
+
+
+def region_list(
+    columns: Mapping[str, ArrayLike], *, source: str, meta: Mapping[str, Any] | None = None
+) -> FeatureTable:
+    """Return a list of regions in order of day and number; columns left out are unknown.
+
+    Raises
+    ------
+    ContractError
+        If the day, the section or the number is missing.
+    """
+    return _listed(columns, REGION_COLUMNS, ("valid", "section", "noaa"), source, meta or {})
+
+
+def flare_list(
+    columns: Mapping[str, ArrayLike], *, source: str, meta: Mapping[str, Any] | None = None
+) -> FeatureTable:
+    """Return a list of flares in order of start; columns left out are unknown.
+
+    Two repairs are made, and counted in the meta under ``repaired``: a peak or an end before the
+    start, by less than a day, is of the next day, as happens in lists that give one date to all
+    three; and rows that are equal in all columns are taken once.
+
+    Raises
+    ------
+    ContractError
+        If the start is missing, or a class is none.
+    """
+    filled = dict(columns)
+    if "goes_class" in filled and "flux" not in filled:
+        filled["flux"] = flux_of_class(str(one or "") for one in np.asarray(filled["goes_class"]))
+    repaired = {"midnight": 0, "repeated": 0}
+    start = np.asarray(filled.get("start", ()), dtype="datetime64[s]")
+    for name in ("peak", "end"):
+        if name in filled:
+            time = np.array(filled[name], dtype="datetime64[s]")
+            early = (time < start) & (time + _DAY >= start)
+            time[early] += _DAY
+            filled[name] = time
+            repaired["midnight"] += int(np.count_nonzero(early))
+    table = _listed(filled, FLARE_COLUMNS, ("start",), source, meta or {})
+    seen = list(zip(*(table[name].astype(str).tolist() for name in table), strict=True))
+    first = dict(zip(reversed(seen), range(len(seen) - 1, -1, -1), strict=True))
+    kept = np.array(sorted(first.values()), dtype=np.int64)
+    repaired["repeated"] = len(table) - len(kept)
+    return table.take(kept).with_meta(repaired=repaired)
+
+
+def join_lists(lists: Sequence[FeatureTable]) -> FeatureTable:
+    """Return lists of one kind as one, in order of time.
+
+    Raises
+    ------
+    ContractError
+        If there is none.
+    """
+    if not lists:
+        raise ContractError("There is no list to join.", "Give one at least.")
+    if len(lists) == 1:
+        return lists[0]
+    table = FeatureTable(pa.concat_tables([one.arrow for one in lists]))
+    time = "valid" if "valid" in table else "start"
+    order = np.lexsort((table["noaa"], table[time]))
+    sources = dict.fromkeys(str(one.meta.get("source", "")) for one in lists)
+    skipped = [row for one in lists for row in one.meta.get("skipped", ())]
+    repaired = Counter[str]()
+    for one in lists:
+        repaired.update(one.meta.get("repaired", {}))
+    return table.take(order).with_meta(
+        source=" + ".join(sources), skipped=tuple(skipped), repaired=dict(repaired)
+    )
+
+
+def _listed(
+    columns: Mapping[str, ArrayLike],
+    known: Mapping[str, str],
+    needed: tuple[str, ...],
+    source: str,
+    meta: Mapping[str, Any],
+) -> FeatureTable:
+    for name in needed:
+        if name not in columns:
+            raise ContractError(f"The list has no column '{name}'.", "Add it.")
+    n = len(np.asarray(columns[needed[0]]))
+    filled = {name: _column(name, columns.get(name), n) for name in known}
+    order = np.lexsort((filled["noaa"], filled[needed[0]]))
+    return FeatureTable.from_columns(
+        {name: values[order] for name, values in filled.items()},
+        units={name: unit for name, unit in _UNITS.items() if name in known},
+        descriptions=known,
+        meta={**meta, "source": source},
+    )
+
+
+def _column(name: str, values: ArrayLike | None, n: int) -> NDArray[Any]:
+    if name in _TIMES:
+        missing: Any = np.full(n, np.datetime64("NaT", "s"))
+        return np.asarray(missing if values is None else values, dtype="datetime64[s]")
+    if name in _TEXTS:
+        texts = [""] * n if values is None else np.asarray(values).tolist()
+        return np.array(["" if text is None else str(text) for text in texts], dtype=np.str_)
+    if name == "noaa":
+        return np.zeros(n, np.int64) if values is None else np.asarray(values, dtype=np.int64)
+    return np.full(n, np.nan) if values is None else np.asarray(values, dtype=np.float64)
