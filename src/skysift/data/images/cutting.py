@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
 from skysift.core.errors import InputError, UsageError
-from skysift.data.images.facts import fact_table
+from skysift.data.images.facts import PIXEL_MATRIX, fact_table
 from skysift.data.images.fits_stamps import FLAG_KEYWORD, NAME_KEYWORD
 from skysift.data.images.flags import StampFlag
 from skysift.data.images.image_set import ImageSet
@@ -174,10 +174,12 @@ def cut_out(image: ScienceImage, positions: Positions, side: int) -> ImageSet:
     places = places[rows]
     start = np.ceil(places - side / 2).astype(np.int64)
     pixels = _windows(image.pixels, start, side)
+    matrix = dict(zip(PIXEL_MATRIX, image.wcs.pixel_scale_matrix.ravel().tolist(), strict=True))
     facts = fact_table(
         [
             {
                 "pixel_scale": image.pixel_scale,
+                **matrix,
                 **image.facts,
                 "object": str(positions.names[row]),
                 "ra": float(positions.ra[row]),

@@ -15,7 +15,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from skysift.core.errors import ReadError
-from skysift.data.images.facts import FactValues, facts_of_cards
+from skysift.data.images.facts import PIXEL_MATRIX, FactValues, facts_of_cards
 from skysift.data.images.fits_bytes import FitsBytes
 from skysift.data.images.flags import StampFlag
 from skysift.data.images.header_position import linear_matrix, sky_position
@@ -95,12 +95,13 @@ def read_alert_stamp(
             raise StampError("no-image", "The FITS file has no image in its primary part.")
         pixels = decode_image(primary, stream, limits)
         require_sound(pixels, limits)
+        known: FactValues = {}
         try:
-            flags = _wcs_flags(primary.cards, {})
+            flags = _wcs_flags(primary.cards, known)
         except ReadError:
             flags = StampFlag.WRONG_WCS
         psf = _psf(primary, hdus, stream, limits)
-        return Stamp(identifier, source, pixels, {}, flags, psf=psf)
+        return Stamp(identifier, source, pixels, known, flags, psf=psf)
 
 
 def decode_image(hdu: FitsHdu, stream: FitsBytes, limits: Limits) -> NDArray[np.float32]:
@@ -264,6 +265,7 @@ def _wcs_flags(cards: Cards, facts: FactValues) -> StampFlag:
     scale = abs(determinant) ** 0.5 * _ARCSEC_PER_DEG
     if not _SCALE_RANGE[0] < scale < _SCALE_RANGE[1]:
         return StampFlag.WRONG_WCS
+    facts.update(zip(PIXEL_MATRIX, (*matrix[0], *matrix[1]), strict=True))
     stated = facts.setdefault("pixel_scale", scale)
     agrees = isinstance(stated, float) and abs(stated / scale - 1) < _SCALE_TOLERANCE
     return StampFlag.NONE if agrees else StampFlag.WRONG_WCS

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 __all__ = ["descend"]
 
-_EVALUATIONS = 60
-_TOLERANCE = 1e-5  # of chi-square, and absolute: far below the 1 that an error is made of
+_EVALUATIONS = 40
+_TOLERANCE = 1e-2  # of chi-square, in units of that of a pixel: an error is made of 1
 _GENTLEST, _FIRST, _HARSHEST = 1e-6, 1e-2, 1e8
 
 Evaluate = Callable[[NDArray[np.float64]], tuple[NDArray[np.float64], NDArray[np.float64]]]
@@ -38,7 +38,7 @@ def descend(
     >>> slope = np.column_stack([np.ones(3), np.arange(3.0)])
     >>> wide = np.full(2, np.inf)
     >>> found, left = descend(lambda p: (slope @ p - line, slope), np.zeros(2), -wide, wide)
-    >>> found.round(4).tolist()
+    >>> found.round(2).tolist()
     [1.0, 2.0]
     """
     here = np.clip(start, low, high)
@@ -59,7 +59,7 @@ def descend(
             if damping > _HARSHEST:
                 break
             continue
-        settled = lowest - value < _TOLERANCE * (1.0 + lowest * _TOLERANCE)
+        settled = lowest - value < _TOLERANCE * max(1.0, lowest / len(residuals))
         here, residuals, jacobian, lowest = there, residuals_there, jacobian_there, value
         damping = max(damping / 5.0, _GENTLEST)
         if settled:

@@ -1,5 +1,7 @@
 """Trails of all cutouts of an image set, one row each."""
 
+from math import ceil, isfinite
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,7 +28,11 @@ _COLUMNS = {
 
 
 def measure_streaks(
-    images: ImageSet, *, nominal: PointSpread | None = None, reach: float | None = None
+    images: ImageSet,
+    *,
+    nominal: PointSpread | None = None,
+    reach: float | None = None,
+    widest: float | None = None,
 ) -> FeatureTable:
     """Fit a trail to each cutout and return its numbers and features.
 
@@ -38,6 +44,8 @@ def measure_streaks(
         For cutouts that bring neither an image of the point-spread function nor their seeing.
     reach : float, optional
         Look only at what has its middle this near to the centre of the cutout [pixel].
+    widest : float, optional
+        Look at no more of a cutout than this, around its centre [full width at half maximum].
 
     Returns
     -------
@@ -54,16 +62,15 @@ def measure_streaks(
     rows = np.full((len(images), width), np.nan)
     for number in range(len(images)):
         spread = point_spread_of(images, number, nominal=nominal)
-        y, x = images.centers[number]
-        near = None if reach is None else Place(float(x), float(y), reach)
-        ny, nx = images.sizes[number]
-        pixels = images.pixels[number, :ny, :nx]
+        side = None if widest is None else widest * spread.fwhm
+        pixels, (y, x), start = _window(images, number, side)
+        near = None if reach is None else Place(x, y, reach)
         try:
             fit = fit_trail(pixels, spread, near=near, free_width=True)
             features = streak_features(pixels, spread, fit=fit)
         except InputError:
             continue  # blank: its row stays NaN
-        rows[number] = [*_numbers(fit), *features]
+        rows[number] = [*_numbers(fit, start), *features]
     names = [*_COLUMNS, *STREAK_FEATURES]
     columns: dict[str, NDArray[np.generic]] = {"identifier": images.identifiers}
     columns |= {name: rows[:, k] for k, name in enumerate(names)}
@@ -98,9 +105,24 @@ def point_spread_of(
     )
 
 
-def _numbers(fit: TrailFit) -> list[float]:
+def _window(
+    images: ImageSet, number: int, side: float | None
+) -> tuple[NDArray[np.float32], tuple[float, float], tuple[int, int]]:
+    """Return what is looked at of a cutout, the target in it and its first pixel, each y and x."""
+    sizes, center = images.sizes[number].tolist(), images.centers[number].tolist()
+    whole = images.pixels[number, : sizes[0], : sizes[1]]
+    if side is None or not isfinite(side):
+        return whole, (center[0], center[1]), (0, 0)
+    wanted = max(round(side), 1)
+    first = [max(ceil(place - 0.5 * wanted), 0) for place in center]
+    y, x = first
+    part = whole[y : y + wanted, x : x + wanted]
+    return part, (center[0] - y, center[1] - x), (y, x)
+
+
+def _numbers(fit: TrailFit, start: tuple[int, int]) -> list[float]:
     trail = fit.trail
     return [
-        *(trail.x, trail.y, trail.flux, fit.flux_error),
+        *(trail.x + start[1], trail.y + start[0], trail.flux, fit.flux_error),
         *(trail.length, fit.length_error, trail.angle, fit.angle_error),
     ]

@@ -126,9 +126,9 @@ def trail_model(
 
     high, low = (u + reach) / sigmas, (u - reach) / sigmas
     profile = weights * np.exp(-0.5 * (v / sigmas) ** 2) / (_ROOT_TWO_PI * sigmas) / (2.0 * reach)
-    # ndtr loses nothing where both arguments are large and positive: take the mirrored tails.
-    upper = low > 0.0
-    share = np.where(upper, ndtr(-low) - ndtr(-high), ndtr(high) - ndtr(low))
+    # ndtr loses nothing where both arguments are large and negative: mirror those that are not.
+    side = np.where(low > 0.0, -1.0, 1.0)
+    share = side * (ndtr(side * high) - ndtr(side * low))
     bell_high, bell_low = np.exp(-0.5 * high**2), np.exp(-0.5 * low**2)
     unit = (profile * share).sum(axis=0)
     by_u = (profile * (bell_high - bell_low) / (_ROOT_TWO_PI * sigmas)).sum(axis=0)

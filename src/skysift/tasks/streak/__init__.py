@@ -1,0 +1,1 @@
+"""Streaks on stamps: trails of asteroids, satellites, stars, galaxies and artefacts."""

@@ -1,0 +1,123 @@
+"""The task streak as the command line and the contract suite drive it.
+
+What trains, draws or compares is imported where it is used, so that a prediction starts soon.
+"""
+
+# ruff: noqa: PLC0415  # for the reason above
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from skysift.core.bundle_schema import DataLicence
+from skysift.core.config import Config, of_kind
+from skysift.core.task import Jobs, Prediction, Progress, Run, Task, silent
+from skysift.data.table import FeatureTable
+from skysift.tasks.streak import prediction
+from skysift.tasks.streak.made_up import MADE_UP, made_up_stamps, write_stamps
+from skysift.tasks.streak.model import TASK, StreakModel, load_bundle, save_bundle
+from skysift.tasks.streak.options import (
+    CompareOptions,
+    PredictOptions,
+    ReadOptions,
+    SimulateOptions,
+    TrainOptions,
+)
+from skysift.tasks.streak.stamps import Stamps, read_stamps
+
+__all__ = ["Streak"]
+
+
+class Streak(Task[Stamps, StreakModel]):
+    """Asteroid trails, satellites, stars, galaxies and artefacts on stamps."""
+
+    name = TASK
+    read_options = ReadOptions
+    predict_options = PredictOptions
+    compare_options = CompareOptions
+
+    @property
+    def prediction(self) -> Prediction[StreakModel]:
+        """The module that predicts from files."""
+        return prediction
+
+    @property
+    def jobs(self) -> Jobs[Stamps, StreakModel]:
+        """The module that ends in reports."""
+        from skysift.tasks.streak import jobs
+
+        return jobs
+
+    def synth(self, n: int, rng: np.random.Generator) -> Stamps:
+        """Make labelled stamps on skies of noise."""
+        return made_up_stamps(n, rng)
+
+    def write_synth(self, data: Stamps, path: Path) -> Path:
+        """Write a sample as a Parquet table of FITS stamps with their labels and truth."""
+        return write_stamps(data, path if path.suffix else path / "stamps.parquet")
+
+    def read(self, paths: Sequence[Path], options: Config, *, labelled: bool = True) -> Stamps:
+        """Read labelled stamps into memory."""
+        del labelled  # what has no labels is read in batches, by predict_files
+        return read_stamps(paths, of_kind(ReadOptions, options))
+
+    def fit(
+        self,
+        data: Stamps,
+        options: Config,
+        rng: np.random.Generator,
+        *,
+        progress: Progress = silent,
+        seed: int = 0,
+        command: str = "",
+    ) -> StreakModel:
+        """Train a model, its temperature set on objects that it had not seen."""
+        from skysift.tasks.streak.training import train
+
+        return train(
+            data,
+            of_kind(TrainOptions, options),
+            rng,
+            seed=seed,
+            command=command,
+            licence=_licence(data),
+            progress=progress,
+        )
+
+    def predict(self, data: Stamps, model: StreakModel) -> FeatureTable:
+        """Return a table with class, probabilities, length, angle and flags."""
+        return prediction.answers(data.images, data.measured, model.probability(data.measured))
+
+    def save(self, model: StreakModel, folder: Path) -> Path:
+        """Write a model as a bundle."""
+        save_bundle(replace(model, name=folder.name.lower()), folder)
+        return folder
+
+    def load(self, folder: Path, *, threads: int = 1) -> StreakModel:
+        """Load a bundle."""
+        del threads  # the trees take no time beside the fits, which are one after the other
+        return load_bundle(folder)
+
+    def simulate(
+        self,
+        out: Path,
+        options: Config,
+        *,
+        seed: int,
+        command: str,
+        progress: Progress = silent,
+    ) -> Run:
+        """Write labelled stamps for training and for tests, split by object."""
+        from skysift.tasks.streak.simulate import simulate
+
+        return simulate(
+            out, of_kind(SimulateOptions, options), seed=seed, command=command, progress=progress
+        )
+
+
+def _licence(stamps: Stamps) -> DataLicence:
+    if stamps.name == MADE_UP:
+        return DataLicence(licence="none needed: made up", citation="skysift")
+    return DataLicence(licence="not stated", citation="not stated")

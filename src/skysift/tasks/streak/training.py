@@ -1,0 +1,218 @@
+"""Train one model on labelled stamps: what it sees, its temperature, its operating points."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import QuantileTransformer
+
+from skysift.core.bundle_schema import DataLicence, OperatingPoint, Training
+from skysift.core.errors import InputError
+from skysift.core.results import Metric
+from skysift.core.task import Progress
+from skysift.evaluate.intervals import wilson_interval
+from skysift.models.images.streaks.classifier import boosted_streaks
+from skysift.tasks.streak.model import POSITIVE, StreakModel, raw_probability, tempered
+from skysift.tasks.streak.options import TrainOptions
+from skysift.tasks.streak.stamps import CLASSES, Rows, Stamps
+
+__all__ = ["FAMILIES", "build", "folds_of", "out_of_fold", "temperature_of", "train"]
+
+ACCEPTANCES = (0.01, 0.03)
+"""Shares of all that is no asteroid, for the operating points."""
+
+FAMILIES: Mapping[str, str] = {
+    "hist-gradient-boosting": "gradient-boosted trees",
+    "random-forest": "random forest",
+    "logistic-regression": "logistic regression",
+}
+
+_COLDEST, _HOTTEST = 0.2, 10.0
+
+Floats = NDArray[np.float64]
+
+
+def build(name: str, seed: int) -> Any:
+    """Return an untrained classifier."""
+    match name:
+        case "random-forest":
+            return RandomForestClassifier(300, min_samples_leaf=2, random_state=seed, n_jobs=1)
+        case "logistic-regression":
+            return _linear()
+        case _:
+            # The shares of the sample are kept: the probabilities assume them, and say so.
+            return boosted_streaks().set_params(class_weight=None, random_state=seed)
+
+
+def _linear() -> Pipeline:
+    return make_pipeline(
+        SimpleImputer(),
+        QuantileTransformer(n_quantiles=100, output_distribution="normal", random_state=0),
+        LogisticRegression(max_iter=2000),
+    )
+
+
+def folds_of(
+    rows: Rows, folds: int, seed: int
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Yield rows to train on and rows to test, no object in both.
+
+    Raises
+    ------
+    InputError
+        If a class has too few stamps.
+    """
+    counts = {name: int((rows.label == name).sum()) for name in CLASSES}
+    rarest = min(counts, key=lambda name: counts[name])
+    if counts[rarest] < folds or len(np.unique(rows.group)) < folds:
+        raise InputError(
+            f"There are {counts[rarest]} stamps of the class {rarest}, of "
+            f"{len(np.unique(rows.group))} objects in all; {folds} folds need one each.",
+            "Give more stamps, or fewer --folds.",
+        )
+    split = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    yield from split.split(rows.features, rows.label, rows.group)
+
+
+def out_of_fold(rows: Rows, name: str, folds: int, seed: int) -> Floats:
+    """Return untempered probabilities by models that had not seen the object, shape (n, 5)."""
+    found = np.zeros((len(rows.label), len(CLASSES)))
+    for some, others in folds_of(rows, folds, seed):
+        model = build(name, seed).fit(rows.features[some], rows.label[some])
+        found[others] = raw_probability(model, rows.features[others])
+    return found
+
+
+def temperature_of(probability: Floats, label: NDArray[np.str_]) -> float:
+    """Return the temperature of the least log loss on rows that were not trained on."""
+    truth = np.array([CLASSES.index(str(name)) for name in label])
+
+    def loss(logarithm: float) -> float:
+        cooled = tempered(probability, float(np.exp(logarithm)))
+        return float(-np.log(cooled[np.arange(len(truth)), truth]).mean())
+
+    bounds = (float(np.log(_COLDEST)), float(np.log(_HOTTEST)))
+    return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))
+
+
+def train(
+    stamps: Stamps,
+    options: TrainOptions,
+    rng: np.random.Generator,
+    *,
+    seed: int,
+    command: str,
+    licence: DataLicence,
+    progress: Progress,
+) -> StreakModel:
+    """Train a model.
+
+    Parameters
+    ----------
+    stamps : Stamps
+        Labelled stamps.
+    options : TrainOptions
+        What is trained.
+    rng : numpy.random.Generator
+        Seeds folds and trees.
+    seed : int
+        What the generator was made of, for the record.
+    command : str
+        What the user typed, for the record.
+    licence : DataLicence
+        Of the data, for the record.
+    progress : callable
+        Called with the fraction done and what is being done.
+
+    Raises
+    ------
+    InputError
+        If a class has too few stamps.
+    """
+    progress(0.0, "fit a trail to each stamp")
+    rows = stamps.rows
+    progress(0.6, "calibrate")
+    drawn = int(rng.integers(2**31))
+    raw = out_of_fold(rows, options.model, options.folds, drawn)
+    temperature = temperature_of(raw, stamps.label)
+    seen = tempered(raw, temperature)
+    progress(0.9, f"train {options.model}")
+    split = f"{stamps.name}, {stamps.split}, out of fold by object"
+    shares = tuple(float((stamps.label == name).mean()) for name in CLASSES)
+    return StreakModel(
+        name=options.model,
+        family=FAMILIES[options.model],
+        estimator=build(options.model, drawn).fit(rows.features, rows.label),
+        temperature=temperature,
+        shares=shares,
+        seeing=stamps.seeing,
+        prior=shares[CLASSES.index(POSITIVE)],
+        training=Training(
+            data=stamps.name,
+            sha256=_hash(stamps),
+            n_rows=len(stamps),
+            split=stamps.split,
+            seed=seed,
+            command=command,
+        ),
+        data_licence=licence,
+        operating_points=_operating_points(stamps, seen, split),
+        metrics=_metrics(stamps, seen, split),
+        parameters={"folds": options.folds},
+    )
+
+
+def _operating_points(stamps: Stamps, seen: Floats, split: str) -> tuple[OperatingPoint, ...]:
+    """Choose thresholds on the probability of an asteroid by what else passes them."""
+    score = seen[:, CLASSES.index(POSITIVE)]
+    is_asteroid = stamps.label == POSITIVE
+    others = np.sort(score[~is_asteroid])[::-1]
+    points = []
+    for acceptance in ACCEPTANCES:
+        allowed = int(acceptance * len(others))
+        threshold = float(np.nextafter(others[allowed], 2.0))
+        found = int((score[is_asteroid] >= threshold).sum())
+        efficiency = wilson_interval(found, int(is_asteroid.sum()))
+        points.append(
+            OperatingPoint(
+                name=f"acceptance-{acceptance:g}",
+                threshold=threshold,
+                acceptance=float((others >= threshold).mean()),
+                efficiency=efficiency.value,
+                chosen_on=split,
+                method=f"{acceptance:.0%} of what is no asteroid lies above it",
+                low=efficiency.low,
+                high=efficiency.high,
+            )
+        )
+    return tuple(points)
+
+
+def _metrics(stamps: Stamps, seen: Floats, split: str) -> tuple[Metric, ...]:
+    truth = np.array([CLASSES.index(str(name)) for name in stamps.label])
+    right = int((seen.argmax(axis=1) == truth).sum())
+    losses = -np.log(seen[np.arange(len(truth)), truth])
+    n = len(truth)
+    return (
+        wilson_interval(right, n).metric("accuracy", n=n, split=split),
+        Metric("log_loss", float(losses.mean()), n=n, split=split),
+    )
+
+
+def _hash(stamps: Stamps) -> str:
+    """Return a SHA-256 over names, labels and pixels."""
+    digest = hashlib.sha256()
+    for name, label, pixels in zip(
+        stamps.images.identifiers, stamps.label, stamps.images.pixels, strict=True
+    ):
+        digest.update(f"{name} {label}".encode())
+        digest.update(np.ascontiguousarray(pixels, dtype="<f4").tobytes())
+    return digest.hexdigest()
