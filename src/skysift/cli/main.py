@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import typer
 
 from skysift import __version__
-from skysift.cli import cutouts, inventory, verbs
+from skysift.cli import build, cutouts, inventory, verbs
 from skysift.cli.bind import bind_options
 from skysift.cli.console import fail
 from skysift.core.config import Config
@@ -37,6 +37,7 @@ _PLAIN: dict[str, Callable[..., None]] = {
     "fetch": inventory.fetch,
     "catalog": cutouts.catalog,
     "cutouts": cutouts.cutouts,
+    "build": build.build,
     "report": verbs.report,
     "demo": verbs.demo,
     "doctor": inventory.doctor,

@@ -16,6 +16,7 @@ from skysift.data.solar.catalogs.policies import (
     Unassociated,
 )
 from skysift.data.solar.catalogs.positions import regions_at
+from skysift.data.solar.catalogs.presence import label_presence
 from skysift.data.solar.catalogs.rotation import RotationLaw, rotate_longitude
 from skysift.data.solar.catalogs.srs import read_regions
 
@@ -29,6 +30,7 @@ __all__ = [
     "RotationLaw",
     "Unassociated",
     "label_disk",
+    "label_presence",
     "label_regions",
     "read_flares",
     "read_regions",

@@ -120,16 +120,34 @@ def as_times(values: Iterable[Any], *, path: Any = None, column: str = "time") -
 
 
 def region_list(
-    columns: Mapping[str, ArrayLike], *, source: str, meta: Mapping[str, Any] | None = None
+    columns: Mapping[str, ArrayLike],
+    *,
+    source: str,
+    days: Iterable[np.datetime64] = (),
+    meta: Mapping[str, Any] | None = None,
 ) -> FeatureTable:
     """Return a list of regions in order of day and number; columns left out are unknown.
+
+    Parameters
+    ----------
+    columns : mapping of str to array_like, shape (n,)
+        Some of `REGION_COLUMNS`.
+    source : str
+        Whose list it is.
+    days : iterable of datetime64
+        Days that have a summary, be it one without regions; days with a row need no mention. They
+        are in the meta under ``days``.
+    meta : mapping, optional
+        What else is known of the list.
 
     Raises
     ------
     ContractError
         If the day, the section or the number is missing.
     """
-    return _listed(columns, REGION_COLUMNS, ("valid", "section", "noaa"), source, meta or {})
+    table = _listed(columns, REGION_COLUMNS, ("valid", "section", "noaa"), source, meta or {})
+    also = np.array(list(days), dtype="datetime64[s]")
+    return table.with_meta(days=np.union1d(table["valid"], also))
 
 
 def flare_list(
@@ -186,9 +204,10 @@ def join_lists(lists: Sequence[FeatureTable]) -> FeatureTable:
     repaired = Counter[str]()
     for one in lists:
         repaired.update(one.meta.get("repaired", {}))
-    return table.take(order).with_meta(
-        source=" + ".join(sources), skipped=tuple(skipped), repaired=dict(repaired)
-    )
+    joined = table.take(order).with_meta(source=" + ".join(sources), skipped=tuple(skipped))
+    if time == "start":
+        return joined.with_meta(repaired=dict(repaired))
+    return joined.with_meta(days=np.unique(np.concatenate([one.meta["days"] for one in lists])))
 
 
 def _listed(

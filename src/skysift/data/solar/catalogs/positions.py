@@ -47,7 +47,7 @@ def choose_summaries(
         after = np.searchsorted(day, time)
         before = np.clip(after - 1, 0, len(day) - 1)
         after = np.clip(after, 0, len(day) - 1)
-        chosen = np.where(abs(time - day[before]) < abs(day[after] - time), before, after)
+        chosen = np.where(abs(time - day[before]) <= abs(day[after] - time), before, after)
     age = np.abs(time - day[np.maximum(chosen, 0)]).astype(np.float64) / _HOUR
     return np.where((chosen >= 0) & (age <= rules.oldest), chosen, -1).astype(np.int64)
 
@@ -89,7 +89,8 @@ def regions_at(
     time = np.atleast_1d(np.asarray(times, dtype="datetime64[s]"))
     if np.isnat(time).any():
         raise InputError("A time is missing.", "Leave it out.", row=int(np.isnat(time).argmax()))
-    days, day_of_row = np.unique(regions["valid"], return_inverse=True)
+    days = np.union1d(regions["valid"], np.asarray(regions.meta.get("days", []), "datetime64[s]"))
+    day_of_row = np.searchsorted(days, regions["valid"])
     chosen = choose_summaries(days, time, rules)
     wanted = np.isin(regions["section"].astype(str), list(sections))
     rows_of_day = [np.flatnonzero(wanted & (day_of_row == k)) for k in range(len(days))]

@@ -4,13 +4,14 @@ Optional parts: ``pip install "skysift[solar]"``. Nothing is asked for where ``S
 set.
 """
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from skysift.core.errors import DataUnavailableError
+from skysift.core.errors import DataUnavailableError, MissingExtraError
 from skysift.core.extras import import_extra
 from skysift.data.fetch import offline
 from skysift.data.solar.catalogs.flare_tables import flares_of_hek
@@ -83,7 +84,7 @@ def fetch_harp_map(start: np.datetime64, end: np.datetime64) -> dict[int, tuple[
     DataUnavailableError
         If JSOC cannot be asked.
     """
-    drms = import_extra("drms", extra=_EXTRA)
+    drms = _part("drms")
     _check_online("the HARPs")
     query = f"{_SERIES}[][{_tai(start)}-{_tai(end)}@1d]"
     try:
@@ -98,12 +99,18 @@ def fetch_harp_map(start: np.datetime64, end: np.datetime64) -> dict[int, tuple[
 
 
 def _sunpy(what: str) -> tuple[Any, Any]:
-    net, attrs = (
-        import_extra("sunpy.net", extra=_EXTRA),
-        import_extra("sunpy.net.attrs", extra=_EXTRA),
-    )
+    net, attrs = _part("sunpy.net"), _part("sunpy.net.attrs")
     _check_online(what)
     return net, attrs
+
+
+def _part(name: str) -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # sunpy warns of the parts that the error names
+            return import_extra(name, extra=_EXTRA)
+    except ModuleNotFoundError as error:  # sunpy is there, and what its net needs is not
+        raise MissingExtraError(str(error.name), extra=_EXTRA) from error
 
 
 def _check_online(what: str) -> None:

@@ -84,13 +84,19 @@ def parse_srs(text: str, *, path: Path | None = None) -> FeatureTable:
         raise ReadError(
             "The report has no sections.", "It may be cut short: fetch it again.", path=path
         )
-    valid = np.full(len(rows), np.datetime64(day.strftime("%Y-%m-%d"), "s"))
+    issue = np.datetime64(day.strftime("%Y-%m-%d"), "s")
+    valid = np.full(len(rows), issue)
     columns: dict[str, Any] = {
         name: [row[name] for row in rows]
         for name in (rows[0] if rows else {"section": "", "noaa": 0})
     }
     columns["noaa"] = full_number(np.array(columns["noaa"], dtype=np.int64), valid)
-    return region_list({"valid": valid, **columns}, source=SOURCE, meta={"skipped": tuple(skipped)})
+    return region_list(
+        {"valid": valid, **columns},
+        source=SOURCE,
+        days=[issue],
+        meta={"skipped": tuple(skipped)},
+    )
 
 
 def read_regions(paths: Iterable[str | Path]) -> FeatureTable:
@@ -108,8 +114,9 @@ def read_regions(paths: Iterable[str | Path]) -> FeatureTable:
     Returns
     -------
     FeatureTable
-        As :func:`~skysift.data.solar.catalogs.lists.region_list`. A report that cannot be read
-        is listed in the meta under ``skipped``, and so is each line.
+        As :func:`~skysift.data.solar.catalogs.lists.region_list`. A day without regions is known as
+        such from its text only: in a table it looks like one without a summary. A report that
+        cannot be read is listed in the meta under ``skipped``, and so is each line.
 
     Raises
     ------
