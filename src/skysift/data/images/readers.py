@@ -3,7 +3,7 @@
 Nothing is lost: each cutout is in the set, or in the table of what was rejected, with its reason.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -80,7 +80,7 @@ def read_images(
 
 
 def iter_images(
-    paths: Sequence[str | Path],
+    paths: Iterable[str | Path],
     *,
     cutout: Cutout = Cutout.SCIENCE,
     limits: Limits = DEFAULT_LIMITS,
@@ -91,7 +91,7 @@ def iter_images(
 
     Parameters
     ----------
-    paths : sequence of path-like
+    paths : iterable of path-like
         FITS files (also gzipped, multi-extension or tile-compressed), tar archives of them, Avro
         alerts, Parquet tables with FITS bytes, folders of any of these, Zarr groups of cutouts.
         The format is told by the content.
@@ -124,7 +124,7 @@ def iter_images(
 
 
 def iter_stamps(
-    paths: Sequence[str | Path],
+    paths: Iterable[str | Path],
     *,
     cutout: Cutout = Cutout.SCIENCE,
     limits: Limits = DEFAULT_LIMITS,

@@ -142,11 +142,11 @@ def _window(
         np.clip(rows, 0, ny - 1),
         np.clip(columns, 0, nx - 1),
     )
-    weights = (inside & valid[where]).astype(np.float64).reshape(n, -1)
+    weights = (inside & valid[where]).astype(np.float64).reshape(n, len(offsets) ** 2)
     y, x = (
         axis.ravel().astype(np.float64) for axis in np.meshgrid(offsets, offsets, indexing="ij")
     )
-    return signal[where].reshape(n, -1) * weights, weights, y, x
+    return signal[where].reshape(weights.shape) * weights, weights, y, x
 
 
 def _first_guess(

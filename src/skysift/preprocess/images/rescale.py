@@ -26,6 +26,7 @@ __all__ = ["resampled_to_seeing"]
 
 FloatArray = NDArray[np.float64]
 
+_CUTOUTS_AT_A_TIME = 64  # so that what is in work stays in the cache
 _LEAST_VALID = 0.5  # of the weight of a new pixel
 _MODEL_WIDTHS = (1.4, 5.0, 12)  # from, to, number [pixel]
 _MODEL_SIDE = 61
@@ -73,7 +74,9 @@ def resampled_to_seeing(
     step = seeing / wanted
     cut = images.cropped(side)
     pixels, centers = cut.pixels.copy(), cut.centers.copy()
-    pixels[rows] = resampled(part.pixels, part.centers, step, side)
+    for start in range(0, len(rows), _CUTOUTS_AT_A_TIME):
+        some = slice(start, start + _CUTOUTS_AT_A_TIME)
+        pixels[rows[some]] = resampled(part.pixels[some], part.centers[some], step[some], side)
     centers[rows] = (side - 1) / 2
     before, after = _point_sources_after(wanted / SEEING_OVER_FWHM)
     native = seeing / SEEING_OVER_FWHM

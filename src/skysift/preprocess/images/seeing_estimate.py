@@ -47,7 +47,8 @@ _SOURCES = 6  # of a cutout, the brightest
 _NEAR = 3  # no other peak within [pixel]; as far from the edge
 _POOR_FIT = 0.08  # rms residual over the amplitude: saturated, blended, or no star
 _SHARPEST = 1.05  # a cosmic ray or a hot pixel is narrower [pixel]
-_FITS_AT_A_TIME = 256
+_SATURATED = 0.5  # of the saturation level: from here on stars are wider than the PSF
+_CUTOUTS_AT_A_TIME = 64  # so that what is in work stays in the cache
 
 
 def with_estimated_seeing(images: ImageSet) -> ImageSet:
@@ -177,25 +178,45 @@ def _likelihoods(sources: _Sources) -> FloatArray:
 
 def _sources(images: ImageSet) -> _Sources:
     """Fit the brightest sources of each cutout and keep those that look like one object."""
-    sky, noise = sky_and_noise(images.pixels, images.centers, radius=0.0)
-    valid = images.valid
-    signal = np.where(valid, images.pixels - sky[:, np.newaxis, np.newaxis].astype(np.float32), 0.0)
-    rows, y, x = _brightest(*_peaks(signal, images.sizes, _THRESHOLD * noise), signal)
+    saturation = np.nan_to_num(images.facts["saturation"], nan=np.inf)
+    parts = [
+        _sources_of(
+            images.pixels[part], images.centers[part], images.sizes[part], saturation[part], start
+        )
+        for start in range(0, len(images), _CUTOUTS_AT_A_TIME)
+        for part in [slice(start, start + _CUTOUTS_AT_A_TIME)]
+    ]
+    return _Sources(
+        *(
+            np.concatenate([getattr(part, name) for part in parts])
+            for name in ("rows", "width", "error", "is_target")
+        )
+    )
+
+
+def _sources_of(
+    pixels: NDArray[np.float32],
+    centers: FloatArray,
+    sizes: NDArray[np.int32],
+    saturation: FloatArray,
+    first: int,
+) -> _Sources:
+    """Return the sources of a few cutouts, whose rows are numbered from `first`."""
+    sky, noise = sky_and_noise(pixels, centers, radius=0.0)
+    valid = np.isfinite(pixels)
+    with np.errstate(over="ignore"):
+        signal = np.where(valid, pixels - sky[:, np.newaxis, np.newaxis].astype(np.float32), 0.0)
+    rows, y, x = _brightest(*_peaks(signal, sizes, _THRESHOLD * noise), signal)
     places = np.stack([y, x], axis=1).astype(np.float64)
-    parts = []
-    for start in range(0, len(rows), _FITS_AT_A_TIME):
-        part = slice(start, start + _FITS_AT_A_TIME)
-        own = rows[part]
-        fit = fit_moffat(signal[own].astype(np.float64), valid[own], places[part], noise[own])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            poor = fit.residual * noise[own] / np.abs(fit.amplitude)
-        parts.append(np.stack([np.log(fit.fwhm), fit.width_error, poor]))
-    width, error, poor = np.concatenate(parts, axis=1) if parts else np.empty((3, 0))
-    saturation = images.facts["saturation"][rows]
-    sharp = (poor < _POOR_FIT) & (width > np.log(_SHARPEST)) & np.isfinite(error)
-    good = sharp & ~(images.pixels[rows, y, x] > 0.5 * saturation)
-    is_target = np.hypot(*(places - images.centers[rows]).T) <= _NEAR
-    return _Sources(rows[good], width[good], error[good], is_target[good])
+    fit = fit_moffat(signal[rows].astype(np.float64), valid[rows], places, noise[rows])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        poor = fit.residual * noise[rows] / np.abs(fit.amplitude)
+    good = (poor < _POOR_FIT) & (fit.fwhm > _SHARPEST) & np.isfinite(fit.width_error)
+    good &= pixels[rows, y, x] < _SATURATED * saturation[rows]
+    is_target = np.hypot(*(places - centers[rows]).T) <= _NEAR
+    return _Sources(
+        rows[good] + first, np.log(fit.fwhm[good]), fit.width_error[good], is_target[good]
+    )
 
 
 def _peaks(

@@ -1,5 +1,7 @@
 """The sky of a cutout: its level and noise, from the pixels around the target."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -55,17 +57,19 @@ def sky_and_noise(
     alone = used.sum(axis=(1, 2)) < _LEAST_PIXELS
     used[alone] = finite[alone]
     # Unused pixels become infinite, hence last in order; the clip is a count, not another sort.
-    values = np.sort(np.where(used, stack, np.inf).reshape(n, -1), axis=1).astype(np.float64)
+    values = np.sort(np.where(used, stack, np.inf).reshape(n, -1), axis=1)
     count = used.sum(axis=(1, 2))
     sky, noise = _level(values, count)
     for _ in range(_ROUNDS):
-        kept = (values < (sky + _CLIP * noise)[:, np.newaxis]).sum(axis=1)
+        limit = sky + _CLIP * noise
+        below = [np.searchsorted(row, top) for row, top in zip(values, limit, strict=True)]
+        kept = np.array(below, dtype=np.int64)
         sky, noise = _level(values, np.where(kept < _LEAST_PIXELS, count, kept))
     return sky, np.maximum(noise, 1e-6 * np.maximum(np.abs(sky), 1.0))
 
 
 def _level(
-    values: NDArray[np.float64], count: NDArray[np.int64]
+    values: NDArray[np.floating[Any]], count: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the median, and its distance to the percentile below, of the first `count` values."""
     sky = _quantile(values, count, 0.5)
@@ -73,14 +77,14 @@ def _level(
 
 
 def _quantile(
-    values: NDArray[np.float64], count: NDArray[np.int64], part: float
+    values: NDArray[np.floating[Any]], count: NDArray[np.int64], part: float
 ) -> NDArray[np.float64]:
     """Return a quantile of the first `count` values of sorted rows, linearly interpolated."""
     position = part * np.maximum(count - 1, 0)
     low = position.astype(np.int64)
     high = np.minimum(low + 1, np.maximum(count - 1, 0))
     rows = np.arange(len(values))
-    below, above = values[rows, low], values[rows, high]
+    below, above = (values[rows, place].astype(np.float64) for place in (low, high))
     with np.errstate(invalid="ignore"):
         result = below + (position - low) * (above - below)
     return np.where(count > 0, result, np.nan)

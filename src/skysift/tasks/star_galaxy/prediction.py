@@ -1,6 +1,6 @@
 """Probabilities for cutouts without labels: in memory, and from files to a file, batch by batch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from skysift.evaluate.purity import prior_shift_with_error
 from skysift.tasks.star_galaxy.model import StarGalaxyModel
 from skysift.tasks.star_galaxy.options import PredictOptions, ReadOptions
 from skysift.tasks.star_galaxy.reader import Catalogue, as_models_know, cutout_of
+from skysift.tasks.star_galaxy.workers import answers
 
 __all__ = ["predict_files", "predict_images"]
 
@@ -104,24 +105,37 @@ def predict_files(
     if read_options.catalogue is not None:
         catalogue = Catalogue.read(Path(read_options.catalogue))
     counts = {"accepted": 0, "repaired": 0, "rejected": 0}
-    done = 0
+    done, begun = 0, _Begun(paths)
+    batches = iter_images(begun, cutout=cutout_of(read_options), batch=options.batch)
     with open_writer(out, provenance=_provenance(provenance, model, options)) as writer:
-        for number, path in enumerate(paths):
-            cutout = cutout_of(read_options)
-            for batch in iter_images([path], cutout=cutout, batch=options.batch):
-                answer = _of_batch(batch, model, options).with_columns(
-                    {
-                        "bundle": [model.bundle.hash if model.bundle else ""]
-                        * len(batch.checked.table)
-                    },
-                    descriptions=_DESCRIPTIONS,
-                )
-                writer.write(answer if catalogue is None else _joined(catalogue, answer))
-                for verdict, rows in batch.checked.counts.items():
-                    counts[verdict] += rows
-                done += len(answer)
-                progress(number / len(paths), f"{done:,} cutouts")
+        for found, verdicts in answers(_of_batch, batches, model, options):
+            name = [model.bundle.hash if model.bundle else ""] * len(found)
+            answer = found.with_columns({"bundle": name}, descriptions=_DESCRIPTIONS)
+            writer.write(answer if catalogue is None else _joined(catalogue, answer))
+            for verdict, rows in verdicts.items():
+                counts[verdict] += rows
+            done += len(answer)
+            progress(begun.share, f"{done:,} cutouts")
     return counts
+
+
+class _Begun:
+    """Paths, one after the other, and the share of them that were begun before the last.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        What is read.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = paths
+        self.share = 0.0
+
+    def __iter__(self) -> Iterator[Path]:
+        for number, path in enumerate(self._paths):
+            self.share = number / len(self._paths)
+            yield path
 
 
 def _of_batch(batch: ReadImages, model: StarGalaxyModel, options: PredictOptions) -> FeatureTable:

@@ -1,0 +1,113 @@
+"""Alerts end to end: stars and galaxies of any seeing, alone and with several workers."""
+
+import gzip
+from io import BytesIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from astropy.io import fits
+
+from skysift.core.errors import UsageError
+from skysift.core.provenance import Provenance
+from skysift.core.registry import load_task
+from skysift.data.io import read_table
+from skysift.preprocess.images.moffat import BETA
+from skysift.tasks.star_galaxy.options import PredictOptions, ReadOptions, TrainOptions
+
+TASK = load_task("star-galaxy")
+CANDID = 1105522281015015000
+FWHM_OF_A = 2 * np.sqrt(2 ** (1 / BETA) - 1)
+
+
+def profile(y, x, fwhm, flux, side=63):
+    rows, columns = np.indices((side, side))
+    a = fwhm / FWHM_OF_A
+    base = 1 + ((rows - y) ** 2 + (columns - x) ** 2) / a**2
+    return flux * (BETA - 1) / np.pi / a**2 * base**-BETA
+
+
+def packed(pixels):
+    out = BytesIO()
+    fits.PrimaryHDU(pixels.astype(np.float32)).writeto(out)
+    return gzip.compress(out.getvalue(), 1)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """The classical cut: what it answers follows from the seeing alone."""
+    cutouts = TASK.synth(300, np.random.default_rng(1))
+    options = TrainOptions(model="fwhm-cut", folds=2)
+    trained = TASK.fit(cutouts, options, np.random.default_rng(2), seed=2, command="c")
+    return TASK.load(TASK.save(trained, tmp_path_factory.mktemp("models") / "cut"))
+
+
+@pytest.fixture(scope="module")
+def alerts(tmp_path_factory):
+    """Hosts and stars in templates of several seeings; a point source on all science stamps."""
+    rng = np.random.default_rng(3)
+    rows = []
+    for number in range(48):
+        fwhm, is_galaxy = rng.uniform(1.5, 3.0), bool(number % 2)
+        template = rng.normal(0, 1, (63, 63))
+        template += profile(31, 31, fwhm * (1.8 if is_galaxy else 1.0), 3e3)
+        for angle in np.arange(5) * 2 * np.pi / 5:
+            y, x = 31 + 20 * np.array([np.sin(angle), np.cos(angle)])
+            template += profile(y + rng.uniform(-1, 1), x + rng.uniform(-1, 1), fwhm, 5e3)
+        science = template + profile(31, 31, fwhm, 3e4)
+        name = f"{'galaxy' if is_galaxy else 'star'}{number}"
+        rows.append(
+            {
+                "candid": CANDID + number * 10**10, "objectId": name,
+                "ra": 10.0 + number, "dec": 5.0, "jd": 2459000.0 + number, "fid": 2,
+                "rfid": 1000 + number, "magzpsci": 26.0,
+                "cutoutScience": packed(science), "cutoutTemplate": packed(template),
+            }
+        )  # fmt: skip
+    path = tmp_path_factory.mktemp("alerts") / "alerts.parquet"
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    return path
+
+
+def predicted(path, out, model, *, workers=1, batch=1024, **reading):
+    TASK.predict_files(
+        [path],
+        out,
+        model,
+        ReadOptions(**reading),
+        PredictOptions(batch=batch, workers=workers),
+        provenance=Provenance.start("skysift predict", inputs=[path]),
+    )
+    return read_table(out)
+
+
+def test_templates_tell_hosts_whatever_the_seeing(alerts, model, tmp_path) -> None:
+    table = predicted(alerts, tmp_path / "template.parquet", model)
+    is_galaxy = np.arange(48) % 2 == 1
+    assert np.mean((table["p_galaxy"] > 0.5) == is_galaxy) > 0.95
+    flags = [set(text.split(",")) for text in table["flags"]]
+    assert all("seeing-estimated" in found and "no-seeing" not in found for found in flags)
+    assert 20 < sum("resampled" in found for found in flags) < 48
+
+
+def test_the_transient_hides_the_host_in_the_science_image(alerts, model, tmp_path) -> None:
+    table = predicted(alerts, tmp_path / "science.parquet", model, cutout="science")
+    is_galaxy = np.arange(48) % 2 == 1
+    assert np.mean(table["p_galaxy"][is_galaxy] < 0.5) > 0.8
+
+
+def test_workers_give_the_same_rows_in_the_same_order(alerts, model, tmp_path) -> None:
+    one = predicted(alerts, tmp_path / "one.parquet", model, batch=10)
+    two = predicted(alerts, tmp_path / "two.parquet", model, batch=10, workers=2)
+    assert one.arrow.equals(two.arrow)
+    assert one["file"].tolist() == [str(CANDID + k * 10**10) for k in range(48)]
+
+
+def test_workers_need_a_stored_model(alerts, tmp_path) -> None:
+    cutouts = TASK.synth(120, np.random.default_rng(1))
+    options = TrainOptions(model="fwhm-cut", folds=2)
+    fresh = TASK.fit(cutouts, options, np.random.default_rng(2), seed=2, command="c")
+    with pytest.raises(UsageError, match="stored"):
+        predicted(alerts, tmp_path / "a.parquet", fresh, workers=2)
+    assert not (tmp_path / "a.parquet").exists()
