@@ -20,7 +20,7 @@ __all__ = ["cross_validate", "standings"]
 
 _DRAWS = 500
 _TINY = 1e-7
-_INNER_FOLDS = 3
+_INNER_FOLDS = 2
 _CUTS = "cuts"
 
 

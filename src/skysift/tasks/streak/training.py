@@ -55,7 +55,7 @@ def build(name: str, seed: int) -> Any:
 def _linear() -> Pipeline:
     return make_pipeline(
         SimpleImputer(),
-        QuantileTransformer(n_quantiles=100, output_distribution="normal", random_state=0),
+        QuantileTransformer(n_quantiles=10, output_distribution="normal", random_state=0),
         LogisticRegression(max_iter=2000),
     )
 
