@@ -1,5 +1,6 @@
 """Numbers that come with an interval, and what an evaluation returns."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -83,6 +84,21 @@ class Evaluation:
             if metric.name == name:
                 return metric
         raise KeyError(name)
+
+    def to_rows(self) -> list[dict[str, Any]]:
+        """Return a row for each metric, as a run prints them; what is not defined is left out."""
+        return [
+            {
+                "metric": metric.name,
+                "value": metric.value,
+                "low": metric.low,
+                "high": metric.high,
+                "n": metric.n,
+                "interval": metric.method,
+            }
+            for metric in self.metrics
+            if math.isfinite(metric.value)
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the names and metrics as a JSON-ready mapping, without the detail."""

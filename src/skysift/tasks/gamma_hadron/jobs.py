@@ -5,7 +5,6 @@ this module when one of these jobs is asked for.
 """
 
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -286,16 +285,9 @@ def _audit(events: Events, rng: np.random.Generator) -> dict[str, Any]:
 
 
 def _metric_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Return the metrics as rows, without the number of events, which the title gives."""
     return [
-        {
-            "metric": metric.name,
-            "value": metric.value,
-            "low": metric.low,
-            "high": metric.high,
-            "interval": metric.method,
-        }
-        for metric in evaluation.metrics
-        if math.isfinite(metric.value)
+        {name: value for name, value in row.items() if name != "n"} for row in evaluation.to_rows()
     ]
 
 

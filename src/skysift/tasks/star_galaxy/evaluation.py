@@ -7,12 +7,11 @@ The general ones (AUC, log loss, Brier score, calibration error) are those of
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from skysift.core.results import Evaluation, Metric
+from skysift.core.results import Evaluation
 from skysift.evaluate.binary import evaluate_binary
 from skysift.evaluate.intervals import wilson_interval
 from skysift.evaluate.resampling import bootstrap_rows
@@ -205,24 +204,3 @@ def _completeness(rows: _Rows) -> Column:
             return np.asarray(best / stars[:, -1])
 
     return column
-
-
-def metric_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """Return the metrics as rows of a table, those that are not defined left out."""
-    return [
-        {
-            "metric": metric.name,
-            "value": metric.value,
-            "low": metric.low,
-            "high": metric.high,
-            "n": metric.n,
-            "interval": metric.method,
-        }
-        for metric in evaluation.metrics
-        if np.isfinite(metric.value)
-    ]
-
-
-def main_metrics(evaluation: Evaluation) -> dict[str, Metric]:
-    """Return the metrics by name."""
-    return {metric.name: metric for metric in evaluation.metrics}

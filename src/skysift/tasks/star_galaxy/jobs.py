@@ -19,7 +19,6 @@ from skysift.preprocess.images.shapes import ShapeFeatures
 from skysift.report.run_folder import RunRecord, read_run, write_run
 from skysift.tasks.star_galaxy.comparison import add_model, cross_validate
 from skysift.tasks.star_galaxy.evaluation import evaluate as evaluate_rows
-from skysift.tasks.star_galaxy.evaluation import metric_rows
 from skysift.tasks.star_galaxy.gallery import most_confident_errors
 from skysift.tasks.star_galaxy.made_up import made_up_cutouts
 from skysift.tasks.star_galaxy.model import TASK, StarGalaxyModel
@@ -78,7 +77,7 @@ def evaluate_files(
         write_run(record, {"scores": scored.to_table()})
         page = evaluate_page(record).write(folder / "report.html")
     title = f"{model.name} bundle on {cutouts.name}, {cutouts.split}: {len(cutouts):,} cutouts"
-    return Run(title, metric_rows(evaluation), notes, page)
+    return Run(title, evaluation.to_rows(), notes, page)
 
 
 def explore(

@@ -23,6 +23,7 @@ from skysift.tasks.gamma_sky.baseline.contestants import Answering, Network, cla
 from skysift.tasks.gamma_sky.baseline.costs import cost_rows
 from skysift.tasks.gamma_sky.baseline.maps import MapSettings
 from skysift.tasks.gamma_sky.baseline.table import markdown_of, put_into
+from skysift.tasks.gamma_sky.baseline.telling import TellStages
 from skysift.tasks.gamma_sky.baseline.training import FULL, REGRESSOR, budget_of, folder_of
 from skysift.tasks.gamma_sky.simulation.original import SIZES
 
@@ -115,16 +116,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--keep", type=Path, help="folder for the answers, to go on later")
     parser.add_argument("--docs", type=Path, help="page to put the tables into")
     given = parser.parse_args(arguments)
-    last = ""
-
-    def show(done: float, what: str) -> None:
-        nonlocal last
-        line = f"{10 * int(10 * done):>3} % {what}"
-        if line != last:
-            sys.stderr.write(f"{line}\n")
-            sys.stderr.flush()
-            last = line
-
     module = "skysift.tasks.gamma_sky.baseline"
     command = (
         f"python -m {module}.training NETWORKS && python -m {module}.study NETWORKS OUT.json "
@@ -136,7 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         command=command,
         seed=given.seed,
         keep=given.keep,
-        progress=show,
+        progress=TellStages(),
     )
     write_atomic(given.out, json.dumps(facts, indent=1) + "\n")
     if given.docs is not None:

@@ -28,6 +28,7 @@ from skysift.models.sky.baseline.torch_network import import_torch
 from skysift.models.sky.baseline.training import TrainingOptions
 from skysift.models.sky.baseline.variants import COMPACT, CORRECTED, Variant, ablation, find_variant
 from skysift.tasks.gamma_sky.baseline.maps import MapSettings, make_maps, read_maps
+from skysift.tasks.gamma_sky.baseline.telling import TellStages
 
 __all__ = [
     "CLEANER",
@@ -241,18 +242,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         update={"irf": given.irf, "seed": given.seed}
     )
     import_torch().set_num_threads(given.threads)
-    last = ""
-
-    def show(done: float, what: str) -> None:
-        nonlocal last
-        line = f"{10 * int(10 * done):>3} % {what}"
-        if line != last:
-            sys.stderr.write(f"{line}\n")
-            sys.stderr.flush()
-            last = line
-
     variants = [find_variant(name) for name in given.variant] if given.variant else None
-    train_all(given.folder, budget, variants=variants, maps=given.maps, progress=show)
+    train_all(given.folder, budget, variants=variants, maps=given.maps, progress=TellStages())
 
 
 if __name__ == "__main__":
