@@ -153,7 +153,7 @@ def _times(
     import numpy as np
 
     from skysift.data.io import read_table
-    from skysift.data.solar.catalogs.lists import as_times
+    from skysift.data.times import as_times
 
     if path is not None:
         if begin or end:

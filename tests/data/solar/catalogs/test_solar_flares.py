@@ -13,8 +13,9 @@ from skysift.data.solar.catalogs.flare_tables import flares_of_hek, flares_of_ta
 from skysift.data.solar.catalogs.flare_texts import parse_events, parse_xray_report
 from skysift.data.solar.catalogs.flares import read_flares
 from skysift.data.solar.catalogs.goes_class import class_of_flux, flux_of_class
-from skysift.data.solar.catalogs.lists import as_times, full_number, region_list
+from skysift.data.solar.catalogs.lists import full_number, region_list
 from skysift.data.table import FeatureTable
+from skysift.data.times import as_times
 
 EVENTS = """:Product: 20150301events.txt
 :Created: 2015 Mar 04 0357 UT

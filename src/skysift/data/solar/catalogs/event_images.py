@@ -9,8 +9,8 @@ import numpy as np
 
 from skysift.core.errors import ContractError
 from skysift.data.io import read_table
-from skysift.data.solar.catalogs.lists import as_times
 from skysift.data.table import FeatureTable
+from skysift.data.times import as_times
 
 __all__ = ["read_archive_times", "read_event_images"]
 

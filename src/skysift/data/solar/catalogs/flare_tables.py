@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysift.core.errors import ContractError
-from skysift.data.solar.catalogs.lists import as_times, flare_list, full_number
+from skysift.data.solar.catalogs.lists import flare_list, full_number
 from skysift.data.table import FeatureTable
+from skysift.data.times import as_times
 
 __all__ = ["HEK_METHODS", "flares_of_hek", "flares_of_table"]
 

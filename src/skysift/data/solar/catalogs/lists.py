@@ -19,7 +19,6 @@ from skysift.data.table import FeatureTable
 __all__ = [
     "FLARE_COLUMNS",
     "REGION_COLUMNS",
-    "as_times",
     "flare_list",
     "full_number",
     "join_lists",
@@ -79,44 +78,6 @@ def full_number(printed: ArrayLike, when: ArrayLike) -> NDArray[np.int64]:
     number = np.asarray(printed, dtype=np.int64)
     new = np.asarray(when, dtype="datetime64[s]") >= _RESTART
     return np.where(new & (number > 0) & (number < _OLD_BEGIN), number + 10_000, number)
-
-
-def as_times(values: Iterable[Any], *, path: Any = None, column: str = "time") -> NDArray[Any]:
-    """Return times of day as datetime64[s], shape (n,), of texts or of times; NaT where empty.
-
-    Dates may be written 2014-02-25, 2014/02/25 or 2014.02.25, with a ``T``, a blank or an
-    underscore before the time; a final ``Z``, ``_UTC`` or fraction of a second is left out.
-
-    Raises
-    ------
-    ContractError
-        If a text is no time.
-
-    Examples
-    --------
-    >>> as_times(["2014/02/25 00:39", "2014.02.25_00:39:00_UTC", ""])[:2].astype(str).tolist()
-    ['2014-02-25T00:39:00', '2014-02-25T00:39:00']
-    """
-    array = values if isinstance(values, np.ndarray) else np.array(list(values), dtype=object)
-    if array.dtype.kind == "M":
-        return array.astype("datetime64[s]")
-    out = np.full(len(array), np.datetime64("NaT", "s"))
-    for row, value in enumerate(array.tolist()):
-        text = "" if value is None or value != value else str(value).strip()  # noqa: PLR0124 - NaN
-        if not text:
-            continue
-        clean = text.removesuffix("_UTC").removesuffix("Z")
-        date, clock = clean[:10].replace("/", "-").replace(".", "-"), clean[10:].lstrip("T _")
-        try:
-            out[row] = np.datetime64(f"{date}T{clock}" if clock else date, "s")
-        except ValueError as error:
-            raise ContractError(
-                f"'{text}' in column '{column}' is no time.",
-                "Write e.g. 2014-02-25 00:39:00.",
-                path=path,
-                row=row,
-            ) from error
-    return out
 
 
 def region_list(

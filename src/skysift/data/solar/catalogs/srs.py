@@ -15,9 +15,10 @@ import numpy as np
 
 from skysift.core.errors import ReadError
 from skysift.data.io import read_table
-from skysift.data.solar.catalogs.lists import as_times, full_number, join_lists, region_list
+from skysift.data.solar.catalogs.lists import full_number, join_lists, region_list
 from skysift.data.solar.catalogs.text_files import read_text
 from skysift.data.table import FeatureTable
+from skysift.data.times import as_times
 
 __all__ = ["parse_srs", "read_regions"]
 
