@@ -35,6 +35,7 @@ __all__ = [
     "drawing",
     "log_axis",
     "new_axes",
+    "new_grid",
     "plain",
     "strokes",
     "style",
@@ -153,6 +154,29 @@ def new_axes(width: float = _WIDTH, height: float = _HEIGHT) -> Axes:
         axes.tick_params(which="minor", length=2)
         axes.grid(visible=True, color=GRID, linewidth=0.8)
     return axes
+
+
+def new_grid(n: int, columns: int, *, width: float, height: float) -> tuple[Figure, list[Axes]]:
+    """Return a new figure of bare Axes for pictures, row by row, and the first n of them.
+
+    Parameters
+    ----------
+    n, columns : int
+        Pictures, and how many of them abreast.
+    width : float
+        Of the figure in inches.
+    height : float
+        Of a row in inches.
+    """
+    rows = -(-n // columns)
+    whole = new_axes(width, height * rows).figure
+    figure = whole if isinstance(whole, Figure) else whole.figure
+    figure.clear()
+    with style():
+        grid = figure.subplots(rows, columns, squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    return figure, list(grid.flat)[:n]
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from skysift.data.images.image_set import ImageSet
 from skysift.preprocess.images.normalisation import AsinhStretch
-from skysift.report.plots.style import new_axes, style
+from skysift.report.plots.style import new_grid
 from skysift.tasks.star_galaxy.reader import CLASSES
 from skysift.tasks.star_galaxy.scoring import Scored
 
@@ -64,15 +64,8 @@ def most_confident_errors(scored: Scored, images: ImageSet, name: str) -> list[d
 
 def plot_gallery(errors: Sequence[Mapping[str, Any]]) -> Figure:
     """Draw images in a grid, each under its name, label and probability."""
-    rows = -(-len(errors) // _COLUMNS)
-    whole = new_axes(9.0, 1.95 * rows).figure
-    figure = whole if isinstance(whole, Figure) else whole.figure
-    figure.clear()
-    with style():
-        grid = figure.subplots(rows, _COLUMNS, squeeze=False)
-    for axes in grid.flat:
-        axes.set_axis_off()
-    for axes, error in zip(grid.flat, errors, strict=False):
+    figure, grid = new_grid(len(errors), _COLUMNS, width=9.0, height=1.95)
+    for axes, error in zip(grid, errors, strict=True):
         _draw(axes, error)
     return figure
 

@@ -166,21 +166,6 @@ def found_by_length(scores: FeatureTable, answer: str) -> dict[str, list[Metric 
     return found
 
 
-def metric_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """Return the metrics as rows of a table, those that are not defined left out."""
-    return [
-        {
-            "metric": metric.name,
-            "value": metric.value,
-            "low": metric.low,
-            "high": metric.high,
-            "n": metric.n,
-        }
-        for metric in evaluation.metrics
-        if np.isfinite(metric.value)
-    ]
-
-
 def resolved_asteroids(scores: FeatureTable) -> NDArray[np.bool_]:
     """Tell which rows are injected asteroids that are no point to the fit, shape (n,)."""
     is_asteroid = scores["label"].astype(np.str_) == "asteroid"

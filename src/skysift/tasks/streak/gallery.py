@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from skysift.data.images.image_set import ImageSet
 from skysift.data.table import FeatureTable
-from skysift.report.plots.style import new_axes, style
+from skysift.report.plots.style import new_grid
 from skysift.tasks.streak.stamps import CLASSES
 
 __all__ = ["examples", "most_confident_errors", "plot_gallery"]
@@ -44,15 +44,8 @@ def most_confident_errors(images: ImageSet, scores: FeatureTable) -> list[dict[s
 
 def plot_gallery(shown: Sequence[Mapping[str, Any]]) -> Figure:
     """Draw stamps in a grid, each under its class and what it was taken for."""
-    rows = -(-len(shown) // _COLUMNS)
-    whole = new_axes(9.0, 1.85 * rows).figure
-    figure = whole if isinstance(whole, Figure) else whole.figure
-    figure.clear()
-    with style():
-        grid = figure.subplots(rows, _COLUMNS, squeeze=False)
-    for axes in grid.flat:
-        axes.set_axis_off()
-    for axes, one in zip(grid.flat, shown, strict=False):
+    figure, grid = new_grid(len(shown), _COLUMNS, width=9.0, height=1.85)
+    for axes, one in zip(grid, shown, strict=True):
         _draw(axes, one)
     return figure
 

@@ -15,7 +15,7 @@ from skysift.evaluate.audit import finding_rows
 from skysift.models.images.streaks.features import STREAK_FEATURES
 from skysift.report.run_folder import RunRecord, read_run, write_run
 from skysift.tasks.streak.comparison import cross_validate, standings
-from skysift.tasks.streak.evaluation import evaluate_scores, metric_rows, score
+from skysift.tasks.streak.evaluation import evaluate_scores, score
 from skysift.tasks.streak.gallery import examples, most_confident_errors
 from skysift.tasks.streak.made_up import MADE_UP, made_up_stamps
 from skysift.tasks.streak.model import TASK, StreakModel
@@ -76,7 +76,7 @@ def evaluate_files(
         write_run(record, {"scores": scores})
         page = draw(record).write(folder / "report.html")
     title = f"{model.name} bundle on {stamps.name}: {len(stamps):,} stamps"
-    return Run(title, metric_rows(found), notes, page)
+    return Run(title, found.to_rows(), notes, page)
 
 
 def explore(
@@ -166,7 +166,7 @@ def render(folder: Path) -> Run:
     title = f"{record.facts['data']}, {record.facts['split']}"
     if record.kind == "compare":
         return Run(title, _printed(record.facts["standings"]), notes, page)
-    return Run(title, metric_rows(evaluation_of(record)), notes, page)
+    return Run(title, evaluation_of(record).to_rows(), notes, page)
 
 
 def _compare(
