@@ -251,9 +251,19 @@ def _facts(
     return facts, flags | StampFlag.WRONG_WCS
 
 
+def _note_matrix(cards: Cards, facts: FactValues) -> None:
+    """Fill in the step on the sky along each axis, unless it is no number."""
+    matrix = linear_matrix(cards)
+    steps = (*matrix[0], *matrix[1])
+    if all(map(isfinite, steps)):
+        facts.update(zip(PIXEL_MATRIX, steps, strict=True))
+
+
 def _wcs_flags(cards: Cards, facts: FactValues) -> StampFlag:
     """Check the linear part of the celestial coordinates, and fill in the pixel scale."""
     if not cards.text("CTYPE1") or not cards.text("CTYPE2"):
+        if cards.get("PC1_1") is not None and cards.get("CRVAL1") is not None:
+            _note_matrix(cards, facts)  # stamps of Rubin say all but the projection
         return StampFlag.NO_WCS
     values = [cards.number(name) for name in ("CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2")]
     matrix = linear_matrix(cards)
@@ -265,7 +275,7 @@ def _wcs_flags(cards: Cards, facts: FactValues) -> StampFlag:
     scale = abs(determinant) ** 0.5 * _ARCSEC_PER_DEG
     if not _SCALE_RANGE[0] < scale < _SCALE_RANGE[1]:
         return StampFlag.WRONG_WCS
-    facts.update(zip(PIXEL_MATRIX, (*matrix[0], *matrix[1]), strict=True))
+    _note_matrix(cards, facts)
     stated = facts.setdefault("pixel_scale", scale)
     agrees = isinstance(stated, float) and abs(stated / scale - 1) < _SCALE_TOLERANCE
     return StampFlag.NONE if agrees else StampFlag.WRONG_WCS

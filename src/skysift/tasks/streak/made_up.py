@@ -61,7 +61,7 @@ def as_stamps(made: Sequence[Made], name: str, split: str = "all stamps") -> Sta
 
 def name_of(one: Made) -> str:
     """Return the beginning of the name of a stamp."""
-    return one.kind.replace(" ", "-")
+    return one.kind.replace(",", "").replace(" ", "-")
 
 
 def write_stamps(stamps: Stamps, path: Path) -> Path:

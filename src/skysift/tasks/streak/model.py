@@ -16,7 +16,7 @@ from skysift.data.table import FeatureTable
 from skysift.models.images.streaks.classifier import streaks_by_cuts
 from skysift.models.images.streaks.features import STREAK_FEATURES
 from skysift.models.persist.skops_format import load_skops, save_skops
-from skysift.tasks.streak.stamps import CLASSES
+from skysift.tasks.streak.stamps import CLASSES, FEATURES
 
 __all__ = ["POSITIVE", "TASK", "StreakModel", "by_cuts", "load_bundle", "save_bundle", "tempered"]
 
@@ -39,7 +39,7 @@ class StreakModel(Classifier):
     Parameters
     ----------
     estimator : scikit-learn classifier
-        Trained on `STREAK_FEATURES`, with the classes in any order.
+        Trained on `FEATURES`, with the classes in any order.
     temperature : float
         What the logarithms of its probabilities are divided by (Guo et al. 2017, ICML, eq. 9).
     shares : tuple of float
@@ -55,7 +55,7 @@ class StreakModel(Classifier):
 
     def probability(self, measured: FeatureTable) -> Floats:
         """Return the probability of each class, shape (n, 5), NaN where nothing was measured."""
-        features = measured.matrix(STREAK_FEATURES)
+        features = measured.matrix(FEATURES)
         found = np.full((len(features), len(CLASSES)), np.nan)
         known = np.isfinite(features).all(axis=1)
         if known.any():
@@ -96,7 +96,7 @@ def by_cuts(measured: FeatureTable) -> NDArray[np.str_]:
     labels = streaks_by_cuts(measured.matrix(STREAK_FEATURES)).astype("<U9")
     width, error = measured["width"], measured["width_error"]
     still = labels == "source"
-    wide = (width > _WIDE) & (width - 1.0 > _SURE * error)
+    wide = (width > _WIDE) & (width - 1.0 > _SURE * error) & (measured["seeing_told"] > 0)
     labels[still] = np.where(wide[still], "galaxy", "star")
     return labels
 
@@ -127,7 +127,7 @@ def save_bundle(model: StreakModel, folder: Path) -> Bundle:
             InputColumn(name="pixels", dtype="float32", description="a stamp, best a difference"),
             InputColumn(name="seeing", unit="pix", description="FWHM of stars"),
         ),
-        features=STREAK_FEATURES,
+        features=FEATURES,
         classes=("other", POSITIVE),
     )
     # The general description knows two classes.
@@ -156,7 +156,7 @@ def load_bundle(folder: Path) -> StreakModel:
     seeing: Any = manifest.preprocessing.get("seeing")
     shares: Any = manifest.preprocessing.get("shares")
     if (
-        manifest.features != STREAK_FEATURES
+        manifest.features != FEATURES
         or manifest.classes != CLASSES
         or not all(isinstance(value, float) and value > 0 for value in (temperature, seeing))
         or not isinstance(shares, list)

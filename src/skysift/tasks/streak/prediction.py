@@ -113,6 +113,8 @@ def _flags(images: ImageSet, measured: FeatureTable) -> NDArray[np.str_]:
     if images.psf is not None:  # an image of the point-spread function tells more than its width
         pictured = np.isfinite(images.psf).any(axis=(1, 2))
         flags = np.where(pictured, flags & ~np.uint32(StampFlag.NO_SEEING), flags)
+    oriented = np.isfinite(images.facts.matrix(PIXEL_MATRIX)).all(axis=1)
+    flags = np.where(oriented, flags & ~np.uint32(StampFlag.NO_WCS), flags)
     told = replace(images, flags=flags).flag_texts()
     found = {
         "unresolved": measured["trail_significance"] < RESOLVED,

@@ -81,6 +81,8 @@ def _rubin(path: Path, table: FeatureTable, model: StreakModel, seeing: float) -
     said = _said(images, model, seeing)
     length, angle = table["dia_trailLength"][rows], table["dia_trailAngle"][rows]
     trailed = length >= _TRAILED
+    if "has_ssSource" in table:  # others are bad subtractions, whose length means nothing
+        trailed &= table["has_ssSource"][rows].astype(bool)
     listed: list[dict[str, Any]] = [
         {
             "alert": str(said["id"][row]),
@@ -100,7 +102,8 @@ def _rubin(path: Path, table: FeatureTable, model: StreakModel, seeing: float) -
         off = np.median([abs(one["angle difference"]) for one in listed])
         longer = np.median([one["length"] - one["Rubin length"] for one in listed])
         text = (
-            f"Sources of {path.name} that Rubin's own fit finds longer than {_TRAILED} arcsec. "
+            f"Solar-system objects of {path.name} that Rubin's own fit finds longer than "
+            f"{_TRAILED} arcsec. "
             f"Median difference of the angle: {off:.1f} deg, of the length: {longer:+.2f} arcsec. "
             f"Called: {_counts(said['class'][trailed])}. The {int((~trailed).sum())} others are "
             f"called: {_counts(said['class'][~trailed])}. The model was not trained on stamps of "

@@ -39,6 +39,7 @@ _WIDTHS = (2.0, 4.0)  # full width at half maximum [pixel]
 _WIDTH_ERROR = 0.12  # of the logarithm: how far a stated seeing is from that of the stamp
 _BETAS = (3.0, 4.5)
 _FINITE = 0.8  # share of the pixels of a usable sky
+_UNTOLD, _UNTOLD_WIDTHS = 0.3, (1.7, 3.5)  # share that do not tell their seeing, and theirs [pixel]
 _OFF_CENTER = 2.0  # pixels
 # A profile that falls as an exponential, as Gaussians in units of its half-light radius.
 _DISK = ((0.35, 0.42), (0.40, 0.85), (0.25, 1.55))
@@ -178,6 +179,9 @@ def stamp_on(sky: Sky, survey: Survey, rng: np.random.Generator) -> Made:
     start = (max(_SIDES) - side) // 2
     ground = sky.pixels[start : start + side, start : start + side]
     width = float(rng.uniform(*_WIDTHS)) if rng.random() < _SAMPLED_FINELY else _WIDTHS[0]
+    is_told = rng.random() >= _UNTOLD
+    if not is_told:
+        width = float(rng.uniform(*_UNTOLD_WIDTHS))
     # What is stated of the seeing is never quite what it was.
     seeing = PointSpread.moffat(
         width * math.exp(rng.normal(0.0, _WIDTH_ERROR)), float(rng.uniform(*_BETAS))
@@ -192,13 +196,15 @@ def stamp_on(sky: Sky, survey: Survey, rng: np.random.Generator) -> Made:
             truth["true_length"] = math.nan
     else:
         pixels, snr = _still(ground, kind, seeing, survey, rng)
-        label, truth = kind, {"true_length": math.nan, "true_angle": math.nan}
+        # Without the seeing, a galaxy is no other than a star on a bad night: neither moves.
+        label = kind if is_told else "star"
+        truth = {"true_length": math.nan, "true_angle": math.nan}
     return Made(
         pixels.astype(np.float32),
         label,
-        f"simulated {kind}",
+        f"simulated {kind}" if is_told else f"simulated {kind}, seeing untold",
         sky.group,
-        {**sky.facts, "seeing": width, "object": sky.group},
+        {**sky.facts, "object": sky.group, **({"seeing": width} if is_told else {})},
         {**truth, "true_snr": snr},
     )
 

@@ -21,10 +21,23 @@ from skysift.models.images.streaks.point_spread import PointSpread
 from skysift.models.images.streaks.table import measure_streaks
 from skysift.tasks.streak.options import ReadOptions
 
-__all__ = ["CLASSES", "TRUTH", "Rows", "Stamps", "cutout_of", "measure", "read_stamps", "scale_of"]
+__all__ = [
+    "CLASSES",
+    "FEATURES",
+    "TRUTH",
+    "Rows",
+    "Stamps",
+    "cutout_of",
+    "measure",
+    "read_stamps",
+    "scale_of",
+]
 
 CLASSES = ("star", "galaxy", "asteroid", "satellite", "artefact")
 """In the order of the probabilities."""
+
+FEATURES = (*STREAK_FEATURES, "seeing_told")
+"""What a model sees of a stamp; the last is 1 where the stamp told its seeing, else 0."""
 
 TRUTH = {"true_length": "arcsec", "true_angle": "deg", "true_snr": ""}
 """Columns of what was simulated, with their units; the angle is in pixels, from +x towards +y."""
@@ -59,7 +72,7 @@ def measure(images: ImageSet, seeing: float) -> FeatureTable:
     Returns
     -------
     FeatureTable
-        As :func:`~skysift.models.images.streaks.table.measure_streaks` returns.
+        As :func:`~skysift.models.images.streaks.table.measure_streaks` returns, and `seeing_told`.
     """
     scale = scale_of(images)
     known = images.facts["seeing"]
@@ -68,7 +81,11 @@ def measure(images: ImageSet, seeing: float) -> FeatureTable:
     width = np.where(known > 0, known, seeing / scale)
     told = replace(images, facts=images.facts.with_columns({"seeing": width}))
     nominal = PointSpread.moffat(seeing / _DEFAULT_SCALE)
-    return measure_streaks(told, nominal=nominal, reach=REACH, widest=WIDEST)
+    measured = measure_streaks(told, nominal=nominal, reach=REACH, widest=WIDEST)
+    is_told = known > 0
+    if images.psf is not None:
+        is_told |= np.isfinite(images.psf).any(axis=(1, 2))
+    return measured.with_columns({"seeing_told": is_told.astype(np.float64)})
 
 
 def scale_of(images: ImageSet) -> NDArray[np.float64]:
@@ -83,8 +100,8 @@ class Rows:
 
     Parameters
     ----------
-    features : array, shape (n, 18)
-        `STREAK_FEATURES`.
+    features : array, shape (n, 19)
+        `FEATURES`.
     label, group : array of str, shape (n,)
         As of `Stamps`.
     """
@@ -143,7 +160,7 @@ class Stamps:
     @property
     def rows(self) -> Rows:
         """What a model is trained on."""
-        return Rows(self.measured.matrix(STREAK_FEATURES), self.label, self.group)
+        return Rows(self.measured.matrix(FEATURES), self.label, self.group)
 
     def take(self, rows: NDArray[Any], split: str) -> Self:
         """Return some of the stamps, chosen by a mask or by numbers, not measured yet."""
