@@ -25,7 +25,7 @@ from skysift.data.images.stamp import Rejected, Stamp, assemble
 from skysift.data.images.zarr_cutouts import is_zarr, read_zarr_stamps
 from skysift.data.table import FeatureTable
 
-__all__ = ["ReadImages", "iter_images", "iter_stamps", "read_images"]
+__all__ = ["ReadImages", "iter_images", "iter_stamps", "read_images", "read_members"]
 
 _BATCH = 1024
 
@@ -146,6 +146,28 @@ def iter_stamps(
                 yield member
             else:
                 yield from stamps_of_member(member, cutout=cutout, limits=limits)
+
+
+def read_members(
+    members: Iterable[Member], *, cutout: Cutout = Cutout.SCIENCE, limits: Limits = DEFAULT_LIMITS
+) -> ReadImages:
+    """Read the cutouts of files in memory, such as packets of a stream.
+
+    Parameters
+    ----------
+    members : iterable of Member
+        The files.
+    cutout : Cutout
+        Which of the three cutouts of an alert.
+    limits : Limits
+        Bounds of what is read.
+    """
+    found = [
+        stamp
+        for member in members
+        for stamp in stamps_of_member(member, cutout=cutout, limits=limits)
+    ]
+    return _checked(found, None)
 
 
 def stamps_of_member(

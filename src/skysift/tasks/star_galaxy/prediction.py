@@ -21,7 +21,7 @@ from skysift.tasks.star_galaxy.options import PredictOptions, ReadOptions
 from skysift.tasks.star_galaxy.reader import Catalogue, as_models_know, cutout_of
 from skysift.tasks.star_galaxy.workers import answers
 
-__all__ = ["predict_files", "predict_images"]
+__all__ = ["predict_files", "predict_images", "predict_read"]
 
 _DESCRIPTIONS = {
     "file": "name of the cutout, or of the alert",
@@ -108,7 +108,7 @@ def predict_files(
     done, begun = 0, _Begun(paths)
     batches = iter_images(begun, cutout=cutout_of(read_options), batch=options.batch)
     with open_writer(out, provenance=_provenance(provenance, model, options)) as writer:
-        for found, verdicts in answers(_of_batch, batches, model, options):
+        for found, verdicts in answers(predict_read, batches, model, options):
             name = [model.bundle.hash if model.bundle else ""] * len(found)
             answer = found.with_columns({"bundle": name}, descriptions=_DESCRIPTIONS)
             writer.write(answer if catalogue is None else _joined(catalogue, answer))
@@ -138,8 +138,20 @@ class _Begun:
             yield path
 
 
-def _of_batch(batch: ReadImages, model: StarGalaxyModel, options: PredictOptions) -> FeatureTable:
-    """Return one row for each that was read, usable or not, in the order of reading."""
+def predict_read(
+    batch: ReadImages, model: StarGalaxyModel, options: PredictOptions
+) -> FeatureTable:
+    """Return one row for each that was read, usable or not, in the order of reading.
+
+    Parameters
+    ----------
+    batch : ReadImages
+        What was read.
+    model : StarGalaxyModel
+        What predicts.
+    options : PredictOptions
+        The prior of the sample.
+    """
     answer = predict_images(batch.images, model, options)
     usable = batch.checked.usable
     if usable.all():
