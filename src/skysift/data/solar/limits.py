@@ -1,0 +1,45 @@
+"""How much a file of a solar image may hold, so that a hostile one costs no more than a refusal."""
+
+from skysift.core.errors import ReadError
+from skysift.data.images.limits import Limits
+
+__all__ = ["SOLAR_LIMITS", "SolarReadError", "require_size"]
+
+SOLAR_LIMITS = Limits(side=8192, least_side=16)
+"""Twice the side of HMI and AIA; files of up to 256 MiB."""
+
+
+class SolarReadError(ReadError):
+    """A file is no solar image that can be used; `code` is a short stable name of the reason.
+
+    Examples
+    --------
+    >>> SolarReadError("cut-short", "The image is cut short.").code
+    'cut-short'
+    """
+
+    def __init__(self, code: str, problem: str, remedy: str = "") -> None:
+        super().__init__(problem, remedy)
+        self.code = code
+
+
+def require_size(nx: int, ny: int, limits: Limits) -> None:
+    """Refuse an image that is too large or too small.
+
+    Raises
+    ------
+    SolarReadError
+        If a side is out of the bounds.
+    """
+    if max(nx, ny) > limits.side:
+        raise SolarReadError(
+            "too-large",
+            f"The image has, or claims, {nx} x {ny} pixels, more than {limits.side} on a side.",
+            "If that is right, read it with larger limits.",
+        )
+    if min(nx, ny) < limits.least_side:
+        raise SolarReadError(
+            "too-small",
+            f"The image has {nx} x {ny} pixels, fewer than {limits.least_side} on a side.",
+            "Give an image of the whole Sun or of an active region.",
+        )
