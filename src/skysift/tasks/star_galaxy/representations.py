@@ -120,10 +120,6 @@ def _shapes(images: ImageSet) -> Floats:
     return ShapeFeatures().matrix(images)
 
 
-def _both(images: ImageSet) -> Floats:
-    return np.column_stack([_shapes(images), _profile(_matched(images))])
-
-
 def _shapes_and_stamp(images: ImageSet) -> Floats:
     return np.column_stack([_shapes(images), _stamp(_matched(images), images.facts["seeing"])])
 
@@ -165,9 +161,6 @@ REPRESENTATIONS: Mapping[str, Representation] = {
         _STAMP_NAMES,
         lambda images: _stamp(_matched(images), images.facts["seeing"]),
         n_pixels=len(_STAMP_NAMES),
-    ),
-    "both": Representation(
-        "shapes and seeing-matched pixels", (*SHAPE_FEATURES, *_PROFILE_NAMES), _both
     ),
     "shapes-and-stamp": Representation(
         "shapes and seeing-matched pixels",
