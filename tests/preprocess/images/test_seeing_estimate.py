@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -196,3 +197,18 @@ def test_the_difference_images_of_real_alerts_agree_with_their_stars(mirror) -> 
     known = np.isfinite(by_stars)
     assert known.sum() >= 15
     assert np.median(np.abs(np.log(by_stars[known] / width[known]))) < 0.06
+
+
+@pytest.mark.mirror
+def test_psf_images_of_real_rubin_alerts_agree_with_the_stated_moments(mirror) -> None:
+    path = mirror / "rubin_alerts" / "rubin_alerts.parquet"
+    images = read_images([path]).images
+    known = with_estimated_seeing(images)
+    assert known.has(StampFlag.SEEING_ESTIMATED).all()
+    table = pq.read_table(path, columns=["dia_ixxPSF", "dia_iyyPSF"])
+    trace = table["dia_ixxPSF"].to_numpy() + table["dia_iyyPSF"].to_numpy()
+    gaussian = 2.355 * np.sqrt(trace / 2) / images.facts["pixel_scale"]
+    ratio = known.facts["seeing"] / SEEING_OVER_FWHM / gaussian
+    # The moments are those under a Gaussian weight; the ratio is one of profiles, alike for all.
+    assert np.std(np.log(ratio)) < 0.05
+    assert 0.8 < np.median(ratio) < 1.1

@@ -22,7 +22,7 @@ from skysift.preprocess.images.point_source import (
 )
 from skysift.preprocess.images.seeing_match import keys_kernel
 
-__all__ = ["resampled_to_seeing"]
+__all__ = ["resampled", "resampled_to_seeing"]
 
 FloatArray = NDArray[np.float64]
 

@@ -21,6 +21,7 @@ from skysift.preprocess.images.point_source import (
     measured_point_sources,
     point_sources,
 )
+from skysift.preprocess.images.rescale import resampled
 from skysift.preprocess.images.sky_level import sky_and_noise
 
 __all__ = ["with_estimated_seeing"]
@@ -33,6 +34,7 @@ _WORST_ERROR = 0.15  # of ln FWHM: beyond it the seeing stays unknown
 _DIFFERENCE_SLOPE, _DIFFERENCE_OFFSET = 1.164, 1.096  # FWHM of stars by that of ZTF's differences
 _DIFFERENCE_ERROR = 0.06
 _PSF_ERROR = 0.01
+_WIDE, _LARGER = 4.5, 3.0  # a PSF wider than this is measured on pixels so many times as large
 
 _EXPOSURES = (2.1, 0.35)  # FWHM of stars: median [arcsec], and standard deviation of ln FWHM
 _REFERENCES = (2.0, 0.10)  # ZTF chooses the exposures that it stacks by their seeing
@@ -112,10 +114,18 @@ def _filled(
 
 def _of_psf(psf: NDArray[np.float32]) -> tuple[FloatArray, FloatArray]:
     """Return the width and the aperture corrections of images of PSFs."""
-    stack = psf.astype(np.float64)
     middle = np.tile((np.array(psf.shape[1:]) - 1) / 2, (len(psf), 1))
+    stack = psf.astype(np.float64)
     found = measured_point_sources(stack, middle, np.nansum(stack, axis=(1, 2)))
-    return found.fwhm, found.corrections
+    fwhm = found.fwhm
+    wide = np.flatnonzero(fwhm > _WIDE)  # for the window of the fit
+    if len(wide):
+        side = max(psf.shape[1:]) // int(_LARGER)
+        step = np.full(len(wide), _LARGER)
+        coarse = resampled(psf[wide], middle[wide], step, side).astype(np.float64)
+        places = np.full((len(wide), 2), (side - 1) / 2)
+        fwhm[wide] = _LARGER * measured_point_sources(coarse, places).fwhm
+    return fwhm, found.corrections
 
 
 def _of_surroundings(images: ImageSet) -> tuple[FloatArray, FloatArray]:

@@ -17,6 +17,7 @@ from skysift.data.table import FeatureTable
 from skysift.preprocess.images.apertures import aperture_fluxes, radius_of_part
 from skysift.preprocess.images.moffat import MoffatFit, fit_moffat
 from skysift.preprocess.images.moments import asymmetry, brightest_near, weighted_moments
+from skysift.preprocess.images.point_source import measured_point_sources
 from skysift.preprocess.images.sky_level import sky_and_noise
 
 __all__ = ["SHAPE_FEATURES", "ShapeFeatures"]
@@ -165,22 +166,13 @@ def _of_point_sources(images: ImageSet) -> tuple[FloatArray, FloatArray]:
     lacking = np.isnan(seeing) | np.isnan(corrections).any(axis=1)
     rows = np.flatnonzero(lacking & np.isfinite(images.psf).any(axis=(1, 2)))
     if len(rows):
-        fwhm, measured = _of_psf(images.psf[rows])
-        seeing[rows] = np.where(np.isnan(seeing[rows]), fwhm, seeing[rows])
+        psf = images.psf[rows].astype(np.float64)
+        middle = np.tile((np.array(psf.shape[1:]) - 1) / 2, (len(psf), 1))
+        measured = measured_point_sources(psf, middle, np.nansum(psf, axis=(1, 2)))
+        seeing[rows] = np.where(np.isnan(seeing[rows]), measured.fwhm, seeing[rows])
         absent = np.isnan(corrections[rows]).any(axis=1, keepdims=True)
-        corrections[rows] = np.where(absent, measured, corrections[rows])
+        corrections[rows] = np.where(absent, measured.corrections, corrections[rows])
     return seeing, corrections
-
-
-def _of_psf(psf: NDArray[np.float32]) -> tuple[FloatArray, FloatArray]:
-    signal = np.nan_to_num(psf.astype(np.float64))
-    middle = np.tile((np.array(psf.shape[1:]) - 1) / 2, (len(psf), 1))
-    noise = np.maximum(1e-6 * signal.max(axis=(1, 2)), 1e-30)
-    fit = fit_moffat(signal, np.isfinite(psf), middle, noise)
-    centers = np.stack([fit.y, fit.x], axis=1)
-    fluxes = aperture_fluxes(signal, centers, [d / 2 for d in APERTURE_DIAMETERS])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return fit.fwhm, _MAGNITUDES * np.log10(fluxes / signal.sum(axis=(1, 2))[:, np.newaxis])
 
 
 def _profile(
