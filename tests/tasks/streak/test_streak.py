@@ -101,6 +101,23 @@ def test_length_and_position_angle_are_those_of_astropy(model, tmp_path, degrees
     assert found.unit("length") == "arcsec"
 
 
+def test_a_matrix_without_a_projection_is_an_orientation(model, tmp_path):
+    """Stamps of Rubin have PCi_j and CRVALi, but no CTYPEi."""
+    made = trailed(turned(77.0, flipped=False))
+    path = write_stamps(as_stamps([made], "one"), tmp_path / "s.parquet")
+    (tmp_path / "one.fits").write_bytes(read_table(path)["cutout"][0])
+    with fits.open(tmp_path / "one.fits", mode="update") as opened:
+        header = opened[0].header
+        for i, j in ((1, 1), (1, 2), (2, 1), (2, 2)):
+            header[f"PC{i}_{j}"] = header.pop(f"CD{i}_{j}")
+        del header["CTYPE1"], header["CTYPE2"]
+    predict([path], tmp_path / "with.parquet", model)
+    predict([tmp_path / "one.fits"], tmp_path / "without.parquet", model)
+    one, other = (read_table(tmp_path / f"{name}.parquet") for name in ("with", "without"))
+    assert other["angle"][0] == pytest.approx(one["angle"][0], abs=1e-6)
+    assert "no-wcs" not in other["flags"][0]
+
+
 def test_without_coordinates_the_angle_on_the_sky_is_unknown(model, tmp_path):
     path = write_stamps(as_stamps([trailed(None)], "one"), tmp_path / "s.parquet")
     predict([path], tmp_path / "out.parquet", model)
@@ -191,6 +208,9 @@ def test_the_truth_of_an_asteroid_is_what_was_drawn():
     others = [one for one in kinds if one.label != "asteroid"]
     assert all(math.isnan(one.truth["true_length"]) for one in others)
     assert {one.label for one in kinds} == set(CLASSES)
+    untold = [one for one in kinds if "seeing" not in one.facts]
+    assert 5 < len(untold) < 40
+    assert not any(one.label == "galaxy" for one in untold)  # nothing tells them from stars
 
 
 def test_confusion_counts_rows_by_their_truth():

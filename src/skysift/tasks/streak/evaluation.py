@@ -127,7 +127,7 @@ def probabilities(scores: FeatureTable) -> Floats:
 def reliability(scores: FeatureTable) -> dict[str, ReliabilityCurve]:
     """Return observed against stated probability of each class."""
     label = scores["label"].astype(np.str_)
-    return {name: curve_of(label == name, scores[f"p_{name}"], n_bins=10) for name in CLASSES}
+    return {name: curve_of(label == name, scores[f"p_{name}"], n_bins=5) for name in CLASSES}
 
 
 def confusion(scores: FeatureTable) -> NDArray[np.int64]:

@@ -26,6 +26,9 @@ __all__ = ["answers", "predict_files"]
 
 RESOLVED = 3.0  # standard deviations by which a trail is better than a point
 _ENDS = 2.0
+_OF_NO_MATTER = np.uint32(  # to a trail, whose flux is in the unit of its image
+    StampFlag.NO_APERTURE_CORRECTION | StampFlag.NO_ZERO_POINT | StampFlag.NO_SATURATION_LEVEL
+)
 
 _UNITS = {
     "ra": "deg",
@@ -109,7 +112,7 @@ def _on_sky(
 
 
 def _flags(images: ImageSet, measured: FeatureTable) -> NDArray[np.str_]:
-    flags = images.flags
+    flags = images.flags & ~_OF_NO_MATTER
     if images.psf is not None:  # an image of the point-spread function tells more than its width
         pictured = np.isfinite(images.psf).any(axis=(1, 2))
         flags = np.where(pictured, flags & ~np.uint32(StampFlag.NO_SEEING), flags)
