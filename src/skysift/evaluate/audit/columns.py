@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import fisher_exact, norm
 
+from skysift.evaluate.audit.clock import clock_codes
 from skysift.evaluate.audit.findings import AuditFinding, Severity
 from skysift.evaluate.audit.statistics import (
     cross_fitted_auc,
@@ -69,10 +70,15 @@ def find_telling_features(subject: Subject) -> list[AuditFinding]:
 def find_telling_columns(subject: Subject) -> list[AuditFinding]:
     """Find columns other than features (a time, a file name, a number) that tell the class.
 
-    A column that equals the labels one to one is taken for the labels and reported as low.
+    A column that equals the labels one to one is taken for the labels and reported as low. Of a
+    column of times, the time of day is examined on its own.
     """
     findings = []
     for name, values in subject.others.items():
+        clock = clock_codes(values)
+        if clock is not None:
+            what = f"The time of day in {name}"
+            findings += _telling(subject, what, (name,), clock, "telling-clock")
         codes = _codes(values)
         if codes is None:
             subject.notes.append(f"Column '{name}' is neither numbers nor text: not examined.")

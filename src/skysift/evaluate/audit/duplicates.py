@@ -9,7 +9,14 @@ from scipy.stats import poisson
 from skysift.evaluate.audit.findings import AuditFinding, Severity
 from skysift.evaluate.audit.subject import Subject
 
-__all__ = ["exact_groups", "find_duplicates", "find_group_leaks", "near_pairs"]
+__all__ = [
+    "exact_groups",
+    "find_duplicates",
+    "find_group_leaks",
+    "near_pairs",
+    "pairs_of_groups",
+    "report_pairs",
+]
 
 # Two rows are near duplicates if no feature differs by more than this many interquartile ranges:
 # far above float32 or printing in five digits, far below the distance of two different events.
@@ -33,13 +40,15 @@ def find_duplicates(subject: Subject, split: NDArray[Any] | None) -> list[AuditF
     if not subject.features:
         return []
     group = exact_groups(subject.matrix)
-    pairs = _pairs_of_groups(group)
+    pairs = pairs_of_groups(group)
     findings = []
     if len(pairs) > _expected_by_chance(subject):
-        findings = _report_pairs(subject, pairs, split, near=False)
+        how = "all features of the two are equal"
+        findings = report_pairs(subject, pairs, split, kind="duplicate", how=how)
     near = near_pairs(subject)
     if len(near):
-        findings += _report_pairs(subject, near, split, near=True)
+        how = f"no feature of the two differs by more than {_TOLERANCE:g} interquartile ranges"
+        findings += report_pairs(subject, near, split, kind="near-duplicate", how=how)
     return findings
 
 
@@ -119,7 +128,7 @@ def _close_pairs(
     return np.concatenate(pairs), np.concatenate(distances)
 
 
-def _pairs_of_groups(group: NDArray[np.int64]) -> NDArray[np.int64]:
+def pairs_of_groups(group: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return each row with the first row of its group, shape (n_repeats, 2)."""
     _, first, inverse = np.unique(group, return_index=True, return_inverse=True)
     rows = np.arange(len(group))
@@ -138,26 +147,46 @@ def _expected_by_chance(subject: Subject) -> float:
         rows = np.flatnonzero(subject.y == label)
         for j in range(shuffled.shape[1]):
             shuffled[rows, j] = shuffled[subject.rng.permutation(rows), j]
-    repeats = len(_pairs_of_groups(exact_groups(shuffled)))
+    repeats = len(pairs_of_groups(exact_groups(shuffled)))
     return float(poisson.isf(_CHANCE, 2 * repeats)) if repeats else 0.0
 
 
-def _report_pairs(
-    subject: Subject, pairs: NDArray[np.int64], split: NDArray[Any] | None, *, near: bool
+def report_pairs(
+    subject: Subject,
+    pairs: NDArray[np.int64],
+    split: NDArray[Any] | None,
+    *,
+    kind: str,
+    how: str,
+    item: str = "row",
+    same_label: bool = True,
 ) -> list[AuditFinding]:
-    kind = "near-duplicate" if near else "duplicate"
-    how = (
-        f"no feature of the two differs by more than {_TOLERANCE:g} interquartile ranges"
-        if near
-        else "all features of the two are equal"
-    )
+    """Report pairs of rows that are copies: that there are, with both labels, across a split.
+
+    Parameters
+    ----------
+    subject : Subject
+        What is looked at.
+    pairs : array of int, shape (n_pairs, 2)
+        Rows.
+    split : array, shape (n,), optional
+        The part of each row.
+    kind : str
+        What the copies are called, ``duplicate`` or ``near-duplicate``.
+    how : str
+        In which way they are copies, as a clause.
+    item : str
+        What a row is, in the singular.
+    same_label : bool
+        Whether copies must have one label; two views of a changing sky need not.
+    """
     conflict = subject.y[pairs[:, 0]] != subject.y[pairs[:, 1]]
     findings = [
         subject.finding(
-            f"{kind}-rows",
+            f"{kind}-{item}s",
             Severity.MEDIUM,
-            f"{len(pairs):,} {kind} rows",
-            f"These rows repeat an earlier row: {how}. A copy in the test set is not a test: "
+            f"{len(pairs):,} {kind} {item}s",
+            f"These {item}s repeat an earlier one: {how}. A copy in the test set is not a test: "
             "the model has seen its answer.",
             rows=np.unique(pairs),
             columns=subject.features,
@@ -165,7 +194,7 @@ def _report_pairs(
             advice="Keep copies on one side of every split, or drop all but one.",
         )
     ]
-    if conflict.any():
+    if same_label and conflict.any():
         share = conflict.sum() / len(subject.y)
         findings.append(
             subject.finding(

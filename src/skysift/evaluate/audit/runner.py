@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from skysift.core.errors import ContractError
 from skysift.data.table import FeatureTable
+from skysift.evaluate.audit.clock import find_time_neighbours
 from skysift.evaluate.audit.columns import (
     find_group_labels,
     find_missing_patterns,
@@ -22,6 +23,8 @@ from skysift.evaluate.audit.subject import Subject
 
 __all__ = ["audit"]
 
+_DAY = np.timedelta64(24, "h")
+
 
 def audit(
     table: FeatureTable,
@@ -30,6 +33,8 @@ def audit(
     features: Sequence[str] | None = None,
     split: ArrayLike | None = None,
     groups: ArrayLike | None = None,
+    times: ArrayLike | None = None,
+    purge: np.timedelta64 = _DAY,
     raw_text: Mapping[str, Sequence[str]] | None = None,
     classes: tuple[str, str] = ("signal", "background"),
     rng: np.random.Generator,
@@ -38,8 +43,8 @@ def audit(
 
     Nothing about the data set is assumed. The checks are: copied rows; regions and exact values
     that one class alone fills behind a sharp edge; the number of digits; missing values; columns
-    other than features, and the order of the rows, that know the class; features too good to be
-    true.
+    other than features, times of day, and the order of the rows, that know the class; features too
+    good to be true; with a split, groups torn apart and neighbours in time on both sides.
 
     Parameters
     ----------
@@ -53,6 +58,10 @@ def audit(
         The part of each row (train, test, or the number of a fold).
     groups : array_like, shape (n,), optional
         What rows belong together (run, night, region, object).
+    times : array_like of datetime64, shape (n,), optional
+        When each row was observed: with a split, rows of two parts must not be near in time.
+    purge : timedelta64
+        How far apart in time they must be.
     raw_text : mapping of str to sequence of str, optional
         Columns as they stood in the file, one text per row: trailing zeros then count as digits.
     classes : tuple of str
@@ -82,6 +91,7 @@ def audit(
     subject = Subject.of(table, y, features, rng, classes)
     parts = _per_row("split", split, len(table))
     group = _per_row("groups", groups, len(table))
+    time = _per_row("times", times, len(table))
     findings = [
         *find_duplicates(subject, parts),
         *find_pure_regions(subject),
@@ -96,6 +106,8 @@ def audit(
         findings += find_group_labels(subject, group)
         if parts is not None:
             findings += find_group_leaks(subject, group, parts)
+    if time is not None and parts is not None:
+        findings += find_time_neighbours(subject, time, parts, purge)
     findings.sort(key=lambda finding: (finding.severity.rank, -len(finding.rows)))
     return AuditReport(
         tuple(findings), subject.n_signal, subject.n_background, tuple(subject.notes)
