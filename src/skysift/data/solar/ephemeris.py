@@ -19,6 +19,7 @@ __all__ = [
     "SOLAR_RADIUS",
     "EarthView",
     "earth_view",
+    "ecliptic_observer",
     "utc_of_tai",
 ]
 
@@ -109,19 +110,48 @@ def earth_view(time: NDArray[np.datetime64] | np.datetime64) -> EarthView:
     earth = np.asarray(erfa.epv00(_J2000, days)[0]["p"], dtype=np.float64)
     distance = np.linalg.norm(earth, axis=-1)
     outwards = earth / distance[..., None]
-    pole = _direction(_POLE_RA, _POLE_DEC)
-    node = _direction(_POLE_RA + 90.0, 0.0)
-    b0 = np.arcsin(outwards @ pole)
-    from_node = np.degrees(np.arctan2(outwards @ np.cross(pole, node), outwards @ node))
+    from_node, b0 = _solar_angles(outwards)
     # Light leaves the surface, not the centre.
     light = (distance - SOLAR_RADIUS / ASTRONOMICAL_UNIT) * _LIGHT_DAYS_PER_AU
     turned = _MERIDIAN_AT_J2000 + CARRINGTON_RATE * (days - light)
     return EarthView(
-        b0=np.degrees(b0)[()],
+        b0=b0[()],
         l0=((from_node - turned) % _FULL_CIRCLE)[()],
-        p=_position_angle(days, -outwards, pole)[()],
+        p=_position_angle(days, -outwards)[()],
         distance=(distance * ASTRONOMICAL_UNIT)[()],
     )
+
+
+def ecliptic_observer(
+    position: NDArray[np.float64], time: np.datetime64
+) -> tuple[float, float, float]:
+    """Return Stonyhurst longitude and latitude [deg] and distance [m] of a spacecraft.
+
+    Parameters
+    ----------
+    position : array, shape (3,)
+        Heliocentric Aries ecliptic, mean equinox of J2000, as AIA states it [m].
+    time : datetime64
+        UTC.
+    """
+    days = _days_tt(np.asarray(time, dtype="datetime64[ms]"))
+    equatorial = np.asarray(erfa.ecm06(_J2000, 0.0)).T @ position
+    distance = float(np.linalg.norm(equatorial))
+    longitude, latitude = _solar_angles(equatorial / distance)
+    earth = np.asarray(erfa.epv00(_J2000, days)[0]["p"], dtype=np.float64)
+    of_earth, _ = _solar_angles(earth / np.linalg.norm(earth))
+    stonyhurst = (longitude - of_earth + _FULL_CIRCLE / 2) % _FULL_CIRCLE - _FULL_CIRCLE / 2
+    return float(stonyhurst), float(latitude), distance
+
+
+def _solar_angles(
+    direction: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return longitude from the node of the solar equator, and latitude, of directions [deg]."""
+    pole = _direction(_POLE_RA, _POLE_DEC)
+    node = _direction(_POLE_RA + 90.0, 0.0)
+    longitude = np.arctan2(direction @ np.cross(pole, node), direction @ node)
+    return np.degrees(longitude), np.degrees(np.arcsin(direction @ pole))
 
 
 def _days_tt(utc: NDArray[np.datetime64]) -> NDArray[np.float64]:
@@ -132,9 +162,10 @@ def _days_tt(utc: NDArray[np.datetime64]) -> NDArray[np.float64]:
 
 
 def _position_angle(
-    days: NDArray[np.float64], sunwards: NDArray[np.float64], pole: NDArray[np.float64]
+    days: NDArray[np.float64], sunwards: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return the angle at the Sun from the celestial pole of the date to the solar one [deg]."""
+    pole = _direction(_POLE_RA, _POLE_DEC)
     celestial = np.asarray(erfa.pnm06a(_J2000, days))[..., 2, :]
     east = np.cross(celestial, sunwards)
     north = np.cross(sunwards, east)

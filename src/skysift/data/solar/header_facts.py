@@ -7,7 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from skysift.data.solar.ephemeris import ASTRONOMICAL_UNIT, SOLAR_RADIUS, earth_view
+from skysift.data.solar.ephemeris import (
+    ASTRONOMICAL_UNIT,
+    SOLAR_RADIUS,
+    earth_view,
+    ecliptic_observer,
+)
 from skysift.data.solar.solar_image import ImageKind, Observer
 
 __all__ = [
@@ -37,7 +42,8 @@ _TIMES = "T_OBS T_REC DATE-OBS DATE_OBS DATE-AVG DATE-BEG TIME-OBS TIME_OBS TIME
 _GEOMETRY = (
     "NAXIS1 NAXIS2 CTYPE1 CTYPE2 CUNIT1 CUNIT2 CRPIX1 CRPIX2 CRVAL1 CRVAL2 CDELT1 CDELT2 CROTA2 "
     "CROTA PC1_1 PC1_2 PC2_1 PC2_2 CD1_1 CD1_2 CD2_1 CD2_2 DSUN_OBS RSUN_REF RSUN_OBS R_SUN "
-    "SOLAR_R RADIUS CRLN_OBS CRLT_OBS HGLN_OBS HGLT_OBS OBS_L0 OBS_B0 OBS_DIST SOLAR_B0 SEMIDIAM "
+    "SOLAR_R RADIUS CRLN_OBS CRLT_OBS HGLN_OBS HGLT_OBS HAEX_OBS HAEY_OBS HAEZ_OBS "
+    "OBS_L0 OBS_B0 OBS_DIST SOLAR_B0 SEMIDIAM "
     "SOLAR-R FNDLMBMI FNDLMBMA X0 Y0 R0 B0 CENLON PV2_1 LONPOLE SC_ROLL P_ANGLE"
 )
 KEPT = tuple(f"{_SHARP} {_GENERAL} {_TIMES} {_GEOMETRY}".split())
@@ -84,20 +90,12 @@ def observer_of(
 
     What the header leaves open is as on the Earth at that time.
     """
-    b0 = number(header, "CRLT_OBS", "HGLT_OBS", "OBS_B0", "SOLAR_B0")
-    l0 = number(header, "CRLN_OBS", "OBS_L0")
-    longitude = number(header, "HGLN_OBS")
-    distance = number(header, "DSUN_OBS")
-    if not isfinite(distance):
-        distance = number(header, "OBS_DIST") * ASTRONOMICAL_UNIT
-    if text(header, "ORIGIN").startswith("MT. WILSON"):
-        b0, l0 = degrees(number(header, "B0")), number(header, "CENLON")
+    b0, l0, longitude, distance = _stated(header, time)
     stated = isfinite(b0) and (isfinite(l0) or isfinite(longitude))
     if time is None:
         if not (isfinite(b0) and isfinite(l0)):
             return None, False
-        longitude = longitude if isfinite(longitude) else 0.0
-        return Observer(b0, l0, longitude, _or(distance, ASTRONOMICAL_UNIT)), stated
+        return Observer(b0, l0, _or(longitude, 0.0), _or(distance, ASTRONOMICAL_UNIT)), stated
     earth = earth_view(time)
     if not isfinite(longitude):
         longitude = _wrapped(l0 - float(earth.l0)) if isfinite(l0) else 0.0
@@ -105,6 +103,30 @@ def observer_of(
         l0 = (float(earth.l0) + longitude) % _FULL_CIRCLE
     b0, distance = _or(b0, float(earth.b0)), _or(distance, float(earth.distance))
     return Observer(b0, l0, longitude, distance), stated
+
+
+def _stated(
+    header: Mapping[str, Any], time: np.datetime64 | None
+) -> tuple[float, float, float, float]:
+    """Return latitude, Carrington and Stonyhurst longitude [deg] and distance [m]; NaN if unknown.
+
+    The most direct statement is taken, in the order of sunpy.
+    """
+    unknown = float("nan")
+    if text(header, "ORIGIN").startswith("MT. WILSON"):
+        return degrees(number(header, "B0")), number(header, "CENLON"), unknown, unknown
+    ecliptic = np.array([number(header, f"HAE{axis}_OBS") for axis in "XYZ"])
+    if time is not None and np.isfinite(ecliptic).all():
+        longitude, b0, distance = ecliptic_observer(ecliptic, time)
+        return b0, unknown, longitude, distance
+    distance = number(header, "DSUN_OBS")
+    if not isfinite(distance):
+        distance = number(header, "OBS_DIST") * ASTRONOMICAL_UNIT
+    longitude, b0 = number(header, "HGLN_OBS"), number(header, "HGLT_OBS")
+    if isfinite(longitude) and isfinite(b0):
+        return b0, number(header, "CRLN_OBS"), longitude, distance
+    b0 = number(header, "CRLT_OBS", "OBS_B0", "HGLT_OBS", "SOLAR_B0")
+    return b0, number(header, "CRLN_OBS", "OBS_L0"), unknown, distance
 
 
 def angular_radius(header: Mapping[str, Any], observer: Observer | None) -> float:

@@ -1,7 +1,7 @@
 """Find the solar disk in a picture without coordinates, by its limb.
 
 A circle is moved until the mean change of brightness across it is greatest, as Daugman 1993 (IEEE
-PAMI 15, 1148, equation 2) finds the iris of an eye; then it is fitted to the greatest changes at
+PAMI 15, 1148) finds the iris of an eye; then it is fitted to the greatest changes at
 each angle by least squares, reweighted with Tukey's biweight. The change at each angle is bounded,
 so that no active region outweighs the rest of the limb. Outwards, brightness falls at the limb in
 visible light and in magnetograms; in the light of the corona it rises, for there the line of sight
