@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -80,6 +81,18 @@ def test_a_representation_sees_each_cutout_by_itself(cutouts, name):
     assert whole.shape == (12, len(representation.names))
     alone = representation.matrix(cutouts.images.take([7]))
     np.testing.assert_allclose(alone[0], whole[7], rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("pixel", [3e38, -3e38, 0.0, 1e-30])
+def test_absurd_pixels_are_numbers_that_the_network_can_take(cutouts, pixel):
+    few = cutouts.images.take(np.arange(3))
+    pixels = few.pixels.copy()
+    pixels[0, 9, 9] = pixel
+    pixels[1] = pixel
+    seen = REPRESENTATIONS["stamp"].matrix(replace(few, pixels=pixels))
+    single = seen.astype(np.float32)  # raises where a number does not fit: warnings are errors
+    np.testing.assert_allclose(single[2], REPRESENTATIONS["stamp"].matrix(few)[2], rtol=1e-6)
+    assert not np.isinf(single).any()
 
 
 def test_shapes_tell_synthetic_stars_from_galaxies(cutouts, model):

@@ -27,6 +27,7 @@ STAMP_SIDE, STAMP_PLANES = 11, 2
 
 _MATCHED_SIDE = 15
 _FLUX_RADIUS = 5.0  # of the aperture whose flux is the unit [half FWHM of the PSF]
+_LARGEST_PART = 1e6  # of the flux in percent: absurd pixels still fit into single precision
 _CORE_RADIUS = 4.0  # beyond it noise rules [half FWHM of the PSF]
 
 
@@ -104,7 +105,7 @@ def _stamp(matched: Floats, seeing: Floats) -> Floats:
     edge = (_MATCHED_SIDE - STAMP_SIDE) // 2
     core = matched[:, edge:-edge, edge:-edge].reshape(len(matched), STAMP_SIDE**2)
     flux = np.maximum(_flux(matched), 1.0)
-    parts = 100.0 * core / flux[:, np.newaxis]
+    parts = np.clip(100.0 * core / flux[:, np.newaxis], -_LARGEST_PART, _LARGEST_PART)
     known = np.where(seeing > 0, seeing, np.nan)
     return np.column_stack([np.arcsinh(core), parts, np.log10(flux), known])
 
