@@ -65,7 +65,7 @@ def test_it_sees_measured_columns_only_and_never_the_brightest_pixel(pair):
 
 
 def test_without_the_source_it_knows_neither_alpha_nor_dist(events, unseen):
-    teacher = teacher_of(events, mode="source-independent")
+    teacher = teacher_of(events, "logistic-regression", "source-independent")
     student = student_of(teacher, events, synthetic_rows=1000, epochs=1)
     assert student.mode == "source-independent"
     assert {"alpha", "dist"}.isdisjoint(student.needed)
