@@ -15,8 +15,9 @@ from skysift.data.images.image_set import ImageSet
 from skysift.data.images.readers import read_images
 from skysift.preprocess.images.moffat import BETA, fit_moffat
 from skysift.preprocess.images.point_source import SEEING_OVER_FWHM, point_sources
-from skysift.preprocess.images.rescale import resampled_to_seeing
+from skysift.preprocess.images.rescale import resampled, resampled_to_seeing
 from skysift.preprocess.images.seeing_estimate import with_estimated_seeing
+from skysift.preprocess.images.seeing_match import keys_kernel
 from skysift.preprocess.images.shapes import ShapeFeatures
 
 SIDE = 63
@@ -212,3 +213,26 @@ def test_psf_images_of_real_rubin_alerts_agree_with_the_stated_moments(mirror) -
     # The moments are those under a Gaussian weight; the ratio is one of profiles, alike for all.
     assert np.std(np.log(ratio)) < 0.05
     assert 0.8 < np.median(ratio) < 1.1
+
+
+@given(data=st.data())
+def test_resampling_is_the_weighted_mean_of_all_pixels(data) -> None:
+    rng = np.random.default_rng(data.draw(st.integers(0, 10**6)))
+    shape = data.draw(st.tuples(st.integers(9, 50), st.integers(9, 50)))
+    pixels = rng.normal(100, 5, (2, *shape)).astype(np.float32)
+    pixels[rng.random(pixels.shape) < data.draw(st.sampled_from([0.0, 0.1]))] = np.nan
+    centers = rng.uniform(0, 1, (2, 2)) * (np.array(shape) - 1)
+    step = rng.uniform(1.0, 4.0, 2)
+    found = resampled(pixels, centers, step, 11)
+    for n, (y, x) in enumerate(centers):
+        places = step[n] * (np.arange(11) - 5)
+        along = [
+            keys_kernel(np.abs(center + places[:, np.newaxis] - np.arange(length)) / step[n])
+            for center, length in zip((y, x), shape, strict=True)
+        ]
+        valid = np.isfinite(pixels[n])
+        weight = along[0] @ valid @ along[1].T / step[n] ** 2
+        total = along[0] @ np.where(valid, pixels[n], 0.0) @ along[1].T
+        seen = np.isfinite(found[n])
+        np.testing.assert_array_equal(seen, weight > 0.5)
+        np.testing.assert_allclose(found[n][seen], total[seen] / weight[seen], rtol=1e-5)

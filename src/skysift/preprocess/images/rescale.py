@@ -27,6 +27,7 @@ __all__ = ["resampled", "resampled_to_seeing"]
 FloatArray = NDArray[np.float64]
 
 _CUTOUTS_AT_A_TIME = 64  # so that what is in work stays in the cache
+_SUPPORT = 2  # of the kernel [new pixel]
 _LEAST_VALID = 0.5  # of the weight of a new pixel
 _MODEL_WIDTHS = (1.4, 5.0, 12)  # from, to, number [pixel]
 _MODEL_SIDE = 61
@@ -115,16 +116,31 @@ def resampled(
     side : int
         Side of the result [new pixel].
     """
-    valid = np.isfinite(pixels)
-    along_y = _weights(centers[:, 0], step, pixels.shape[1], side)
-    along_x = _weights(centers[:, 1], step, pixels.shape[2], side).transpose(0, 2, 1)
-    total = along_y @ np.where(valid, pixels, 0.0).astype(np.float64) @ along_x
-    weight = along_y @ valid.astype(np.float64) @ along_x
+    rows, columns = (
+        _within_reach(centers[:, axis], step, pixels.shape[1 + axis], side) for axis in (0, 1)
+    )
+    near = pixels[:, rows, columns]
+    along_y = _weights(centers[:, 0] - rows.start, step, near.shape[1], side)
+    along_x = _weights(centers[:, 1] - columns.start, step, near.shape[2], side)
+    along_x = along_x.transpose(0, 2, 1)
+    valid = np.isfinite(near)
+    total = along_y @ np.where(valid, near, 0.0).astype(np.float64) @ along_x
+    if valid.all():
+        weight = along_y.sum(axis=2)[:, :, np.newaxis] * along_x.sum(axis=1)[:, np.newaxis]
+    else:
+        weight = along_y @ valid.astype(np.float64) @ along_x
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = np.where(weight > _LEAST_VALID, total / weight, np.nan)
     with np.errstate(over="ignore"):  # what float32 does not hold is no value
         new = (mean * np.square(step)[:, np.newaxis, np.newaxis]).astype(np.float32)
     return np.where(np.isfinite(new), new, np.float32(np.nan))
+
+
+def _within_reach(center: FloatArray, step: FloatArray, length: int, side: int) -> slice:
+    """Return the old pixels that a new one of any stamp can see along an axis."""
+    reach = step * (side / 2 + _SUPPORT)
+    first = max(int(np.floor((center - reach).min(initial=length))), 0)
+    return slice(first, min(int(np.ceil((center + reach).max(initial=0.0))) + 1, length))
 
 
 def _weights(center: FloatArray, step: FloatArray, length: int, side: int) -> FloatArray:
