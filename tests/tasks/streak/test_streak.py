@@ -257,6 +257,13 @@ def test_a_temperature_keeps_the_order_and_softens():
     np.testing.assert_allclose(tempered(probability, 1.0), probability, atol=1e-6)
 
 
+def test_a_prediction_names_its_bundle(model, tmp_path):
+    loaded = TASK.load(TASK.save(model, tmp_path / "b"))
+    path = write_stamps(as_stamps([trailed(None)], "one"), tmp_path / "s.parquet")
+    predict([path], tmp_path / "out.parquet", loaded)
+    assert read_table(tmp_path / "out.parquet")["bundle"].tolist() == [loaded.bundle.hash]
+
+
 def test_a_bundle_with_another_order_of_classes_is_refused(model, tmp_path):
     folder = TASK.save(model, tmp_path / "b")
     described = json.loads((folder / "bundle.json").read_text())

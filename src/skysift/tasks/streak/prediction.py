@@ -161,7 +161,7 @@ def predict_files(
                 answer = _of_all(
                     answers(batch.images, measured, model.probability(measured)), batch
                 )
-                named = np.full(len(answer), bundle, dtype=np.str_)
+                named = [bundle] * len(answer)
                 writer.write(answer.with_columns({"bundle": named}, descriptions=_DESCRIPTIONS))
                 for verdict, rows in batch.checked.counts.items():
                     counts[verdict] += rows
