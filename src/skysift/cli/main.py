@@ -7,6 +7,7 @@ import typer
 
 from skysift import __version__
 from skysift.cli import build, cutouts, inventory, verbs
+from skysift.cli.audit_dataset import audit_dataset, names_a_dataset
 from skysift.cli.bind import bind_options
 from skysift.cli.console import fail
 from skysift.core.config import Config
@@ -68,7 +69,10 @@ def build_app(arguments: Sequence[str] = ()) -> typer.Typer:
     for name, verb in _PLAIN.items():
         app.command(name)(verb)
     for name, (verb, kinds) in _OF_A_TASK.items():
-        app.command(name)(bind_options(verb, *_options(name, kinds, arguments)))
+        if name == "audit" and names_a_dataset(arguments):
+            app.command(name)(audit_dataset)
+        else:
+            app.command(name)(bind_options(verb, *_options(name, kinds, arguments)))
     data = typer.Typer(help="The registered data sets.", no_args_is_help=True)
     data.command("list")(inventory.data_list)
     app.add_typer(data, name="data")

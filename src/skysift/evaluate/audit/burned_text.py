@@ -20,6 +20,7 @@ _ROWS = 3
 _FEWEST = 5
 _MARGIN = 3
 _TELLING = 0.9
+_STRONGER = 3.0  # than in the other class: drawn in one of them only
 _PERCENTILES = (0.1, 99.9)
 _COARSE = 5
 
@@ -102,15 +103,10 @@ def find_burned_text(subject: Subject, samples: Mapping[int, Image]) -> list[Aud
             f"Text was looked for in the {len(rows):,} sampled images of {common[0]} x {common[1]} "
             f"pixels; {len(samples) - len(rows):,} have another shape."
         )
-    everywhere = text_boxes([samples[row] for row in rows])
-    findings = [_finding(subject, samples, rows, box) for box in everywhere]
-    if everywhere:
-        return findings
-    for label in (True, False):
-        own = rows[subject.y[rows] == label]
-        boxes = text_boxes([samples[row] for row in own])
-        findings += [_finding(subject, samples, rows, box, only=label) for box in boxes]
-    return findings
+    boxes = text_boxes([samples[row] for row in rows])
+    for label in (True, False) if not boxes else ():
+        boxes += text_boxes([samples[row] for row in rows[subject.y[rows] == label]])
+    return [_finding(subject, samples, rows, box) for box in boxes]
 
 
 def _finding(
@@ -118,9 +114,12 @@ def _finding(
     samples: Mapping[int, Image],
     rows: NDArray[np.int64],
     box: TextBox,
-    *,
-    only: bool | None = None,
 ) -> AuditFinding:
+    strength = {
+        label: _drawn([box.of(samples[row]) for row in rows[subject.y[rows] == label]])
+        for label in (True, False)
+    }
+    only = next((k for k in (True, False) if strength[k] > _STRONGER * strength[not k]), None)
     auc = _told_by(np.stack([box.of(samples[row]) for row in rows]), subject.y[rows])
     where = "" if only is None else f" of the {subject.names(only)[0]} images only"
     telling = only is not None or auc >= _TELLING
@@ -134,6 +133,11 @@ def _finding(
         evidence={"rows": box.rows, "columns": box.columns, "auc": auc},
         advice="Mask these pixels in all images before anything else.",
     )
+
+
+def _drawn(parts: Sequence[Image]) -> float:
+    """Return how much the mean of some images changes from pixel to pixel."""
+    return float(np.diff(np.mean(parts, axis=0), 2).std()) if len(parts) else 0.0
 
 
 def _told_by(parts: NDArray[np.float32], y: NDArray[np.bool_]) -> float:

@@ -74,8 +74,10 @@ def find_class_dependent_values(
         levels, level = np.unique(texts, return_inverse=True)
         if not 1 < len(levels) <= min(_MOST_VALUES, len(texts) // 2):
             continue
-        worst = min((_by_class(level == k, subject.y), k) for k in range(len(levels)))
-        p_value, k = min(1.0, worst[0] * len(levels)), worst[1]
+        number = np.bincount(level)
+        # Of two values that part the rows alike, the rarer is the odd one.
+        worst = min((_by_class(level == k, subject.y), number[k], k) for k in range(len(levels)))
+        p_value, k = min(1.0, worst[0] * len(levels)), worst[2]
         if p_value > _SMALL_LEVEL:
             continue
         rows = np.flatnonzero(level == k)

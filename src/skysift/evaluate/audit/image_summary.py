@@ -136,7 +136,7 @@ def _scale(pixels: NDArray[Any]) -> tuple[float, ...]:
     if not finite.size:
         return (np.nan,) * len(SCALE)
     lowest, highest = float(finite.min()), float(finite.max())
-    levels = np.unique(finite).astype(np.float64)
+    levels = _levels(finite)
     step = float(np.diff(levels).min()) if _TWO <= len(levels) <= _MOST_LEVELS else 0.0
     border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     ny, nx = pixels.shape
@@ -151,11 +151,18 @@ def _scale(pixels: NDArray[Any]) -> tuple[float, ...]:
     )
 
 
+def _levels(values: NDArray[Any]) -> NDArray[np.float64]:
+    if values.dtype == np.uint8:  # ten times as fast as to sort
+        return np.flatnonzero(np.bincount(values.ravel(), minlength=256)).astype(np.float64)
+    return np.unique(values).astype(np.float64)
+
+
 def _pile_up(values: NDArray[Any], highest: float, step: float) -> float:
     at_top = int(np.count_nonzero(values == highest))
     if step == 0 or at_top < _FEWEST_AT_TOP:
         return 0.0
-    below = np.count_nonzero(values > highest - (_STEPS_BELOW + 0.5) * step) - at_top
+    near = values > highest - (_STEPS_BELOW + 0.5) * step
+    below = int(np.count_nonzero(near)) - at_top
     return at_top * _STEPS_BELOW / max(below, 1)
 
 

@@ -17,6 +17,7 @@ from skysift.evaluate.audit.columns import (
 )
 from skysift.evaluate.audit.duplicates import find_duplicates, find_group_leaks
 from skysift.evaluate.audit.findings import AuditReport
+from skysift.evaluate.audit.names import find_repeated_names, find_sources
 from skysift.evaluate.audit.number_format import find_number_format
 from skysift.evaluate.audit.regions import find_point_masses, find_pure_regions
 from skysift.evaluate.audit.subject import Subject
@@ -43,8 +44,9 @@ def audit(
 
     Nothing about the data set is assumed. The checks are: copied rows; regions and exact values
     that one class alone fills behind a sharp edge; the number of digits; missing values; columns
-    other than features, times of day, and the order of the rows, that know the class; features too
-    good to be true; with a split, groups torn apart and neighbours in time on both sides.
+    other than features, times of day, and the order of the rows, that know the class; files listed
+    twice and sources that differ by class; features too good to be true; with a split, groups torn
+    apart and neighbours in time on both sides.
 
     Parameters
     ----------
@@ -101,6 +103,8 @@ def audit(
         *find_telling_columns(subject),
         *find_missing_patterns(subject),
         *find_row_order(subject),
+        *find_repeated_names(subject, parts),
+        *find_sources(subject),
     ]
     if group is not None:
         findings += find_group_labels(subject, group)

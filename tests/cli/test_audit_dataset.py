@@ -1,0 +1,138 @@
+"""The audit of a data set of one's own, as a user types it."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from PIL import Image
+
+SIDE = 64
+
+
+def disk(rng):
+    y, x = np.mgrid[:SIDE, :SIDE] - SIDE / 2
+    image = 60.0 / (1 + np.exp(np.hypot(x, y) - 28)) + rng.normal(0, 3, (SIDE, SIDE)) + 20
+    for row, column in rng.uniform(-18, 18, (4, 2)):
+        image += 50 * np.exp(-((x - column) ** 2 + (y - row) ** 2) / 30)
+    return np.clip(image, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """A folder for each class; the quiet ones are PNG, and one image is in both."""
+    rng = np.random.default_rng(5)
+    for name, suffix in (("flare", "jpg"), ("quiet", "png")):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for k in range(30):
+            Image.fromarray(disk(rng)).save(tmp_path / "set" / name / f"{k:03d}.{suffix}")
+    shutil.copy(tmp_path / "set/flare/004.jpg", tmp_path / "set/quiet/900.jpg")
+    (tmp_path / "set/quiet/broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    return tmp_path / "set"
+
+
+@pytest.fixture
+def night(tmp_path):
+    """FITS images, a table of them, and a header card that knows the class."""
+    rng = np.random.default_rng(6)
+    lines = ["name,when,class,region,part"]
+    for k in range(60):
+        header = fits.Header({"EXPTIME": 2.0 if k % 2 else 2.9})
+        fits.writeto(tmp_path / f"{k:03d}.fits", disk(rng).astype(np.float32), header)
+        when = f"2014-01-{k // 4 + 1:02d} {6 * (k % 4):02d}:00:00"
+        kind = "M" if k % 2 else ""
+        lines.append(
+            f"{k:03d}.fits,{when},{kind or 'none'},{11900 + k // 8 if k > 20 else 0},{k % 3}"
+        )
+    (tmp_path / "images.csv").write_text("\n".join(lines) + "\n")
+    return tmp_path / "images.csv"
+
+
+def findings(run):
+    assert run.code == 0, run.err
+    return {one["code"]: one for one in json.loads(run.out)["findings"]}
+
+
+def test_a_folder_for_each_class(skysift, folders):
+    run = skysift("audit", folders, "--json")
+    found = findings(run)
+    assert found["class-dependent-file"]["severity"] == "high"
+    assert found["duplicate-label-conflict"]["evidence"]["n_pairs"] == 1
+    document = json.loads(run.out)
+    assert (document["n_signal"], document["n_background"]) == (30, 31)
+    ((broken,),) = [document["rejected"]]
+    assert broken["file"].endswith("broken.png")
+
+
+def test_people_read_a_table_with_the_names_of_the_classes(skysift, folders):
+    run = skysift("audit", folders)
+    assert run.code == 0
+    assert "30 flare, 31 quiet" in run.out
+    assert "Take both classes from one source" in run.out
+
+
+def test_a_table_of_images(skysift, night):
+    run = skysift(
+        *("audit", night, "--file", "name", "--label", "class", "--positive", "M"),
+        *("--time", "when", "--group", "region", "--split", "part", "--json"),
+    )
+    found = findings(run)
+    assert found["label-column"]["columns"] == ["header EXPTIME"]
+    assert found["neighbours-in-time"]["n_rows"] == 60
+    torn = found["groups-across-split"]["evidence"]
+    assert torn["n_groups"] == 21 + 5  # without a number, each is alone
+    later = findings(
+        skysift(
+            *("audit", night, "--file", "name", "--label", "class", "--positive", "M"),
+            *("--time", "when", "--split-at", "2014-01-08", "--purge", 1, "--json"),
+        )
+    )
+    assert "neighbours-in-time" not in later
+
+
+def test_a_table_without_images(skysift, night):
+    run = skysift(
+        *(
+            "audit",
+            night,
+            "--label",
+            "class",
+            "--positive",
+            "M",
+            "--time",
+            "when",
+            "--drop",
+            "name",
+        ),
+        "--json",
+    )
+    assert run.code == 0, run.err
+    assert json.loads(run.out)["n_signal"] == 30
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "Add --label COLUMN"),
+        (("--label", "clas"), "Did you mean 'class'"),
+        (("--label", "class"), "Add --positive VALUE"),
+        (("--label", "region", "--split-at", "2014-01-08"), "--time"),
+    ],
+)
+def test_what_is_not_said_is_asked_for(skysift, night, options, message):
+    run = skysift("audit", night, *options)
+    assert run.code == 2
+    assert message in run.err
+
+
+def test_one_folder_is_no_two_classes(skysift, tmp_path):
+    (tmp_path / "only").mkdir()
+    run = skysift("audit", tmp_path)
+    assert run.code == 2
+    assert "a folder for each of two classes" in run.err
+
+
+def test_a_task_keeps_its_own_audit(skysift, events_file):
+    run = skysift("audit", "gamma-hadron", "--data", events_file)
+    assert run.code == 0, run.err
