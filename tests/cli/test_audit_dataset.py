@@ -81,7 +81,7 @@ def test_a_table_of_images(skysift, night):
     assert found["label-column"]["columns"] == ["header EXPTIME"]
     assert found["neighbours-in-time"]["n_rows"] == 60
     torn = found["groups-across-split"]["evidence"]
-    assert torn["n_groups"] == 21 + 5  # without a number, each is alone
+    assert torn["n_groups"] == 21 + 6  # without a number, each is alone
     later = findings(
         skysift(
             *("audit", night, "--file", "name", "--label", "class", "--positive", "M"),
