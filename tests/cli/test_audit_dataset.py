@@ -91,6 +91,20 @@ def test_a_table_of_images(skysift, night):
     assert "neighbours-in-time" not in later
 
 
+def test_squares_about_positions(skysift, night, tmp_path):
+    """Two squares of one image are no copies of one another; two at one place are."""
+    rows = ["file,x,y,spot"]
+    for k in range(20):
+        rows += [f"{k:03d}.fits,20,20,1", f"{k:03d}.fits,44,44,0"]
+    rows.append("003.fits,20.3,19.8,0")
+    (tmp_path / "spots.csv").write_text("\n".join(rows) + "\n")
+    found = findings(
+        skysift("audit", tmp_path / "spots.csv", "--label", "spot", "--side", 24, "--json")
+    )
+    assert found["duplicate-label-conflict"]["evidence"]["n_pairs"] == 1
+    assert found["duplicate-images"]["n_rows"] == 2
+
+
 def test_a_table_without_images(skysift, night):
     run = skysift(
         *(

@@ -44,6 +44,10 @@ def audit_dataset(
     *,
     images: Annotated[Path | None, typer.Option(help="Folder of the images of a table.")] = None,
     file_column: Annotated[str, typer.Option("--file", help="Column with their names.")] = "file",
+    side: Annotated[
+        int | None,
+        typer.Option(min=8, help="Cut squares of this side about the columns x and y [pixel]."),
+    ] = None,
     label: Annotated[str | None, typer.Option(help="Column with the class.")] = None,
     positive: Annotated[
         list[str] | None, typer.Option(help="Value of the class that is sought; repeatable.")
@@ -98,6 +102,8 @@ def audit_dataset(
             rejected: list[dict[str, str]] = []
         else:
             files, rejected = _read_all(paths, progress)
+            if side is not None:
+                files = _cut(files, table, side)
             kept = np.array([one is not None for one in files])
             good = [one for one in files if one is not None]
             if not good:
@@ -211,16 +217,40 @@ def _read_all(
 ) -> "tuple[list[ImageFile | None], list[dict[str, str]]]":
     from skysift.data.image_files import read_image_file
 
-    files: list[ImageFile | None] = []
+    read: dict[Path, ImageFile | None] = {}
     rejected = []
     for k, path in enumerate(paths):
         progress(0.7 * k / len(paths), "read")
+        if path in read:
+            continue
         try:
-            files.append(read_image_file(path))
+            read[path] = read_image_file(path)
         except ReadError as error:
-            files.append(None)
+            read[path] = None
             rejected.append({"file": str(path), "reason": error.problem})
-    return files, rejected
+    return [read[path] for path in paths], rejected
+
+
+def _cut(
+    files: "Sequence[ImageFile | None]", table: "FeatureTable", side: int
+) -> "list[ImageFile | None]":
+    """Return the squares about the positions of a table; beyond the image is zero."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    squares: list[ImageFile | None] = []
+    for file, x, y in zip(files, table["x"].tolist(), table["y"].tolist(), strict=True):
+        if file is None or not np.isfinite(x + y):
+            squares.append(None)
+            continue
+        row, column = round(y), round(x)
+        padded = np.pad(file.pixels, side)
+        inside = -side < row < file.pixels.shape[0] and -side < column < file.pixels.shape[1]
+        corner = (row + side - side // 2, column + side - side // 2)
+        square = padded[corner[0] : corner[0] + side, corner[1] : corner[1] + side]
+        squares.append(replace(file, pixels=square.copy()) if inside else None)
+    return squares
 
 
 def _facts(

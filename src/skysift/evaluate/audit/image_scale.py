@@ -21,7 +21,7 @@ __all__ = [
 
 _LEVEL = 1e-6
 _SMALL_LEVEL = 0.01
-_SUSPICIOUS = 0.6
+_SUSPICIOUS = 0.75  # in a cutout, the faintest part is of nature, too
 _TELLING = 0.9
 _MOST_VALUES = 50
 _BINS = 20

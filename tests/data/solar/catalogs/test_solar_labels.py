@@ -12,6 +12,7 @@ from skysift.data.solar.catalogs import (
     LabelPolicy,
     RotationLaw,
     label_disk,
+    label_presence,
     label_regions,
     read_flares,
     read_regions,
@@ -188,6 +189,21 @@ def test_times_without_a_summary_are_named_and_a_disk_without_regions_is_none_of
     assert table.meta["without_summary"].tolist() == [1]
     with pytest.raises(InputError, match="time is missing"):
         regions_at(regions, [np.datetime64("NaT")])
+
+
+def test_presence_names_what_is_there_and_what_is_not_known():
+    regions = make_regions((0, 11990, 10, 0))
+    times = [DAY0 + 12 * HOUR, DAY0 + 72 * HOUR]
+    marked = label_presence(regions, times)
+    assert marked["class"].tolist() == ["spots", "none"]
+    assert marked["status"].tolist() == ["certain", "gap"]
+    assert marked["noaa"].tolist() == [11990, 0]
+    quiet = label_presence(regions, times, policy=LabelPolicy(gaps="quiet"))
+    assert quiet["status"].tolist() == ["certain", "certain"]
+    dropped = label_presence(regions, times, policy=LabelPolicy(gaps="drop"))
+    assert dropped["class"].tolist() == ["spots"]
+    with pytest.raises(ContractError, match="no region summary"):
+        label_presence(regions, times, policy=LabelPolicy(gaps="refuse"))
 
 
 def test_the_sun_turns_in_the_time_that_carrington_found():
