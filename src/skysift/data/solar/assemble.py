@@ -35,6 +35,7 @@ __all__ = ["image_of_header", "is_cut", "mask_of"]
 _OFF_LIMB_ANGLE = 89.0  # from the middle of the disk [deg]
 _ON_DISK = 0.99  # radii
 _SAME_RATIO = 1e-2
+_WIDEST_MAP = 180.0  # [deg]
 _CEA = ("CRLN-CEA", "CRLT-CEA")
 _DEGREES = {"deg", "degree", "degrees", ""}
 
@@ -164,7 +165,7 @@ def _framed(
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8], Disk | CeaGrid, Placement, SolarFlag] | None:
     pixels[~np.isfinite(pixels)] = np.nan
     if (text(header, "CTYPE1"), text(header, "CTYPE2")) == _CEA:
-        grid = _grid(header)
+        grid = _grid(header, pixels.shape)
         mask = mask_of(pixels, grid, observer)
         return pixels, mask, grid, stored, flags | _missing(mask)
     radius = angular_radius(header, observer)
@@ -213,7 +214,7 @@ def _of_shape(
     return pointing.scaled(factor), True
 
 
-def _grid(header: Mapping[str, Any]) -> CeaGrid:
+def _grid(header: Mapping[str, Any], shape: tuple[int, ...]) -> CeaGrid:
     names = ("CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2", "CDELT1", "CDELT2")
     x, y, lon, lat, step_x, step_y = (number(header, name) for name in names)
     units = {text(header, "CUNIT1").lower(), text(header, "CUNIT2").lower()}
@@ -223,5 +224,11 @@ def _grid(header: Mapping[str, Any]) -> CeaGrid:
             "bad-coordinates",
             "The coordinates of the map make no sense.",
             "Give a map in degrees with north up.",
+        )
+    if shape[1] * step_x > _WIDEST_MAP:
+        raise SolarReadError(
+            "synoptic-map",
+            "The map covers a whole rotation, not what was seen at one time.",
+            "Give an image of the Sun, or a map of an active region.",
         )
     return CeaGrid(x - 1, y - 1, lon, lat, step_x, step_y)

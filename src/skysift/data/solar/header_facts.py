@@ -42,9 +42,9 @@ _TIMES = "T_OBS T_REC DATE-OBS DATE_OBS DATE-AVG DATE-BEG TIME-OBS TIME_OBS TIME
 _GEOMETRY = (
     "NAXIS1 NAXIS2 CTYPE1 CTYPE2 CUNIT1 CUNIT2 CRPIX1 CRPIX2 CRVAL1 CRVAL2 CDELT1 CDELT2 CROTA2 "
     "CROTA PC1_1 PC1_2 PC2_1 PC2_2 CD1_1 CD1_2 CD2_1 CD2_2 DSUN_OBS RSUN_REF RSUN_OBS R_SUN "
-    "SOLAR_R RADIUS CRLN_OBS CRLT_OBS HGLN_OBS HGLT_OBS HAEX_OBS HAEY_OBS HAEZ_OBS "
+    "SOLAR_R RADIUS CRLN_OBS CRLT_OBS HGLN_OBS HGLT_OBS HAEX_OBS HAEY_OBS HAEZ_OBS HEC_X HEC_Y HEC_Z "
     "OBS_L0 OBS_B0 OBS_DIST SOLAR_B0 SEMIDIAM "
-    "SOLAR-R FNDLMBMI FNDLMBMA X0 Y0 R0 B0 CENLON PV2_1 LONPOLE SC_ROLL P_ANGLE"
+    "SOLAR-R FNDLMBMI FNDLMBMA X0 Y0 R0 B0 CENLON PV2_1 LONPOLE P_ANGLE"
 )
 KEPT = tuple(f"{_SHARP} {_GENERAL} {_TIMES} {_GEOMETRY}".split())
 """Keywords that are read and kept."""
@@ -116,6 +116,8 @@ def _stated(
     if text(header, "ORIGIN").startswith("MT. WILSON"):
         return degrees(number(header, "B0")), number(header, "CENLON"), unknown, unknown
     ecliptic = np.array([number(header, f"HAE{axis}_OBS") for axis in "XYZ"])
+    if not np.isfinite(ecliptic).all():  # EIT has it in kilometres
+        ecliptic = 1e3 * np.array([number(header, f"HEC_{axis}") for axis in "XYZ"])
     if time is not None and np.isfinite(ecliptic).all():
         longitude, b0, distance = ecliptic_observer(ecliptic, time)
         return b0, unknown, longitude, distance
@@ -137,6 +139,8 @@ def angular_radius(header: Mapping[str, Any], observer: Observer | None) -> floa
         stated = degrees(number(header, "SEMIDIAM")) * _ARCSEC_PER_DEG
     if not isfinite(stated):
         stated = number(header, "SOLAR-R")
+    if not isfinite(stated):  # of EIT, in pixels
+        stated = number(header, "SOLAR_R") * number(header, "CDELT1")
     if isfinite(stated) and not (isfinite(radius) and observer is not None):
         return stated
     distance = observer.distance if observer is not None else ASTRONOMICAL_UNIT

@@ -63,8 +63,10 @@ def time_of_header(header: Mapping[str, Any]) -> np.datetime64 | None:
     """
     if str(header.get("ORIGIN", "")).startswith("MT. WILSON"):
         return _mount_wilson(header)
-    if str(header.get("TELESCOP", "")).endswith("GONG") and "TIME-OBS" in header:
-        return _gong(header)
+    if str(header.get("TELESCOP", "")).endswith("GONG"):
+        time = _gong(header)
+        if time is not None:
+            return time
     atomic = str(header.get("TIMESYS", "")).strip().upper() == "TAI"
     for keyword in ("T_OBS", "DATE-AVG", "DATE-OBS", "DATE_OBS", "DATE-BEG", "T_REC"):
         text = str(header.get(keyword, "")).strip()
@@ -78,12 +80,12 @@ def time_of_header(header: Mapping[str, Any]) -> np.datetime64 | None:
 
 
 def _gong(header: Mapping[str, Any]) -> np.datetime64 | None:
-    """Return UTC of GONG's GPS time, or of the UTC that its H-alpha images state."""
-    text = f"{str(header.get('DATE-OBS', '')).strip()} {str(header['TIME-OBS']).strip()}"
-    time = parse_time(text)
-    if time is None or str(header.get("IMTYPE", "")).strip() != "MAGNETIC":
-        return time
-    return utc_of_tai(time - np.timedelta64(_GPS_MINUS_TAI, "s"))
+    """Return UTC of the GPS time of GONG's magnetograms."""
+    if str(header.get("IMTYPE", "")).strip() != "MAGNETIC":
+        return None
+    words = (str(header.get(keyword, "")).strip() for keyword in ("DATE-OBS", "TIME-OBS"))
+    time = parse_time(" ".join(words))
+    return None if time is None else utc_of_tai(time - np.timedelta64(_GPS_MINUS_TAI, "s"))
 
 
 def _mount_wilson(header: Mapping[str, Any]) -> np.datetime64 | None:

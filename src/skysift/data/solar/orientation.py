@@ -218,7 +218,7 @@ def _matrix(header: Mapping[str, Any]) -> Matrix | None:
     if np.isfinite(pc).any():
         pc = np.where(np.isfinite(pc), pc, np.eye(2))
         return np.asarray(pc * steps[:, None] * units)
-    crota = number(header, "CROTA2", "CROTA", "SC_ROLL")
+    crota = number(header, "CROTA2", "CROTA")
     rotation = _rotation(crota if isfinite(crota) else 0.0)
     return np.asarray(rotation * steps[None, :] * units)
 
