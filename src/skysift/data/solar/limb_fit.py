@@ -102,11 +102,11 @@ def fit_limb(
     """
     low, high = np.percentile(picture[::4, ::4], (_DARK, _BRIGHT))
     faintest = max(_FAINTEST * float(high - low), float(np.finfo(np.float32).tiny))
-    if guess is not None:
-        fit = _best([LimbFit(*guess, falls, 0.0) for falls in (True, False)], picture, faintest)
-        if fit.is_certain:
-            return fit
-    fit = _best(_coarse(picture), picture, faintest)
+    starts = [] if guess is None else [LimbFit(*guess, falls, 0.0) for falls in (True, False)]
+    fit = _best(starts, picture, faintest) if starts else None
+    if fit is None or not fit.is_certain:
+        anywhere = _best(_coarse(picture), picture, faintest)
+        fit = anywhere if fit is None or anywhere.score > fit.score else fit
     return fit if fit.score > _POSSIBLE else None
 
 
