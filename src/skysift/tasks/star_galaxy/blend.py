@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 
+from skysift.models.forests import probabilities
+
 __all__ = ["ColumnBlend"]
 
 _FLOOR = 3e-3
@@ -53,7 +55,7 @@ class ColumnBlend(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Return the probabilities of the two classes, shape (n, 2)."""
         odds = []
         for part, (_, (first, last)) in zip(self.parts_, self.parts, strict=True):
-            p = np.asarray(part.predict_proba(X[:, first:last])[:, 1], dtype=np.float64)
+            p = probabilities(part, X[:, first:last])[:, 1]
             odds.append(logit(np.clip(p, _FLOOR, 1 - _FLOOR)))
         p = expit(np.mean(odds, axis=0))
         return np.column_stack([1.0 - p, p])
