@@ -9,16 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skysift.core.errors import ContractError, ReadError
 from skysift.data.images.stamp import Rejected
+from skysift.data.solar.assemble import image_of_header
 from skysift.data.solar.flags import PixelMask, SolarFlag, flag_names
 from skysift.data.solar.header_time import parse_time, time_of_header
+from skysift.data.solar.limits import SolarReadError
 from skysift.data.solar.orientation import Pointing, north_up
 from skysift.data.solar.readers import iter_solar_images, read_solar_image, read_solar_images
-from skysift.data.solar.solar_image import ImageKind, Placement, SolarImage
+from skysift.data.solar.solar_image import Disk, ImageKind, Placement, SolarImage
 
 DiskFits = Callable[..., Path]
 
@@ -247,6 +249,37 @@ def test_placements_compose(matrix: list[float], x: float, y: float) -> None:
     assert outer.after(inner).to_file(x, y) == pytest.approx(
         outer.to_file(*inner.to_file(x, y)), abs=1e-9
     )
+
+
+_ANY = st.one_of(
+    st.floats(), st.integers(-3, 3), st.sampled_from(["", "nan", "arcsec", "HPLN-TAN", "CRLN-CEA"])
+)
+_KEYWORDS = [
+    *("CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2", "CDELT1", "CDELT2", "CROTA2", "CD1_1", "CD2_2"),
+    *("PC1_2", "CTYPE1", "CTYPE2", "CUNIT1", "DSUN_OBS", "RSUN_REF", "RSUN_OBS", "CRLN_OBS"),
+    *("CRLT_OBS", "HGLN_OBS", "HGLT_OBS", "HAEX_OBS", "HAEY_OBS", "HAEZ_OBS", "DATE-OBS"),
+    *("T_OBS", "QUALITY", "NAXIS1", "NAXIS2", "BUNIT", "WAVELNTH", "ORIGIN", "TELESCOP"),
+]
+
+
+@settings(max_examples=300)
+@given(st.dictionaries(st.sampled_from(_KEYWORDS), _ANY, min_size=1, max_size=6))
+def test_no_header_does_more_than_be_refused(cards: dict[str, float | str]) -> None:
+    header = {"CRPIX1": 20.0, "CRPIX2": 20.0, "CDELT1": 60.0, "CDELT2": 60.0} | {
+        "CTYPE1": "HPLN-TAN",
+        "CTYPE2": "HPLT-TAN",
+        "DATE-OBS": "2014-03-01T00:00:00",
+    }
+    try:
+        image = image_of_header(
+            np.ones((40, 40), np.float32), header | cards, source="made", sha256=""
+        )
+    except SolarReadError:
+        return
+    if image is not None and isinstance(image.frame, Disk):
+        assert image.frame.radius > 0
+        assert np.isfinite([image.frame.x, image.frame.y, image.frame.radius]).all()
+        assert image.observer is None or abs(image.observer.b0) <= 90
 
 
 def test_flags_have_names() -> None:

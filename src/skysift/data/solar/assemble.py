@@ -201,7 +201,7 @@ def _of_shape(
 ) -> tuple[Pointing, bool]:
     """Scale the coordinates of a header that still speaks of the image before it was shrunk."""
     nx, ny = number(header, "NAXIS1"), number(header, "NAXIS2")
-    if not (isfinite(nx) and isfinite(ny)) or (ny, nx) == shape:
+    if not (nx >= 1 and ny >= 1) or (ny, nx) == shape:
         return pointing, False
     factor = shape[1] / nx
     if not isclose(factor, shape[0] / ny, rel_tol=_SAME_RATIO):

@@ -63,6 +63,12 @@ _SEGMENTS = {
 }
 _SEGMENT = re.compile(r"\.([A-Za-z]+)\.fits?(?:\.gz|\.fz)?$")
 _ARCSEC_PER_DEG = 3600.0
+# What is outside of these is a slip of the header, and no statement.
+_SOLAR_RADII = (6e8, 8e8)  # m
+_ANGULAR_RADII = (10.0, 1e5)  # arcsec
+_DISTANCES = (2e9, 1e13)  # m
+_LATITUDES = (-90.0, 90.0)
+_LONGITUDES = (-720.0, 720.0)
 _FULL_CIRCLE, _HALF_CIRCLE = 360.0, 180.0
 _ANGSTROM_PER_NM = 10.0
 _SHORTEST_ANGSTROM_OF_LINES = 3000.0
@@ -90,7 +96,9 @@ def observer_of(
 
     What the header leaves open is as on the Earth at that time.
     """
-    b0, l0, longitude, distance = _stated(header, time)
+    found = _stated(header, time)
+    bounds = (_LATITUDES, _LONGITUDES, _LONGITUDES, _DISTANCES)
+    b0, l0, longitude, distance = map(_within, found, bounds)
     stated = isfinite(b0) and (isfinite(l0) or isfinite(longitude))
     if time is None:
         if not (isfinite(b0) and isfinite(l0)):
@@ -133,14 +141,15 @@ def _stated(
 
 def angular_radius(header: Mapping[str, Any], observer: Observer | None) -> float:
     """Return the angular radius of the Sun, from its centre to the limb [arcsec]."""
-    radius = number(header, "RSUN_REF")
-    stated = number(header, "RSUN_OBS")
-    if not isfinite(stated):
-        stated = degrees(number(header, "SEMIDIAM")) * _ARCSEC_PER_DEG
-    if not isfinite(stated):
-        stated = number(header, "SOLAR-R")
-    if not isfinite(stated):  # of EIT, in pixels
-        stated = number(header, "SOLAR_R") * number(header, "CDELT1")
+    radius = _within(number(header, "RSUN_REF"), _SOLAR_RADII)
+    candidates = (
+        number(header, "RSUN_OBS"),
+        degrees(number(header, "SEMIDIAM")) * _ARCSEC_PER_DEG,
+        number(header, "SOLAR-R"),
+        number(header, "SOLAR_R") * number(header, "CDELT1"),  # of EIT, in pixels
+    )
+    sensible = (_within(value, _ANGULAR_RADII) for value in candidates)
+    stated = next((value for value in sensible if isfinite(value)), float("nan"))
     if isfinite(stated) and not (isfinite(radius) and observer is not None):
         return stated
     distance = observer.distance if observer is not None else ASTRONOMICAL_UNIT
@@ -195,6 +204,11 @@ def instrument_of(header: Mapping[str, Any]) -> str:
     if not instrument or not instrument[0].isalpha():
         return telescope
     return f"{telescope.partition('/')[0]}/{instrument}" if telescope else instrument
+
+
+def _within(value: float, bounds: tuple[float, float]) -> float:
+    """Return a value that lies within bounds, else NaN."""
+    return value if bounds[0] <= value <= bounds[1] else float("nan")
 
 
 def _or(value: float, default: float) -> float:

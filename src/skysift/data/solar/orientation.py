@@ -26,6 +26,8 @@ _ARCSEC |= {"rad": degrees(1.0) * 3600.0, "": 1.0, "arcsecs": 1.0, "arcseconds":
 _ARCSEC_PER_DEG = 3600.0
 _NEGLIGIBLE = 0.05  # pixel
 _RIGHT_ANGLE = 90.0
+_FINEST, _COARSEST = 1e-3, 1e3  # arcsec
+_FARTHEST = 1e7  # pixel
 _PREFIXES = ("HPLN", "SOLAR", "GONGX", "ARCSEC")
 
 Matrix = NDArray[np.float64]
@@ -104,7 +106,7 @@ def pointing_of(header: Mapping[str, Any], angular_radius: float) -> Pointing | 
     if matrix is None:
         return None
     reference = np.array([_value(header, 1), _value(header, 2)])
-    if abs(np.linalg.det(matrix)) == 0 or not np.isfinite(matrix).all():
+    if not np.abs(matrix).max() < _COARSEST or not abs(np.linalg.det(matrix)) > _FINEST**2:
         raise SolarReadError(
             "bad-coordinates",
             "The scale of the image makes no sense.",
@@ -136,8 +138,20 @@ def north_up(
         Of the Sun [arcsec].
     largest_tilt : float
         [deg]
+
+    Raises
+    ------
+    SolarReadError
+        If the scale or the centre cannot be those of a solar image.
     """
     scale = float(np.sqrt(abs(np.linalg.det(pointing.matrix))))
+    if not _FINEST < scale < _COARSEST or max(abs(pointing.x), abs(pointing.y)) > _FARTHEST:
+        raise SolarReadError(
+            "bad-coordinates",
+            f"Pixels of {scale:.3g} arcsec, {pointing.x:.4g} and {pointing.y:.4g} from the centre "
+            "of the Sun, are no image of it.",
+            "Correct CDELT, CRPIX and CRVAL.",
+        )
     radius = tan(radians(angular_radius / _ARCSEC_PER_DEG)) / radians(scale / _ARCSEC_PER_DEG)
     exact, tilt = _right_angles(pointing.matrix)
     rest = pointing.matrix @ exact / scale - _rotation(tilt)
