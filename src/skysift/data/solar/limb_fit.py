@@ -51,6 +51,8 @@ _STILL = 0.02  # pixel
 _FAINTEST = 0.01  # slope of a limb, in ranges of brightness per step
 _DARK, _BRIGHT = 1.0, 99.0  # percentiles that make the range
 _REWEIGHTED = 8
+_SETTLED = 1e-3  # pixel
+_RIDGE = 1e-9
 _TUKEY, _NORMAL_SCALE = 4.685, 1.4826
 _SHARPEST = 0.02  # scatter of a limb [pixel]
 _CLOSE = 0.6  # score of the wide stage, against the best, that is worth the narrow one
@@ -89,7 +91,10 @@ class LimbFit:
 
 
 def fit_limb(
-    picture: NDArray[np.float32], *, guess: tuple[float, float, float] | None = None
+    picture: NDArray[np.float32],
+    *,
+    guess: tuple[float, float, float] | None = None,
+    falls: bool | None = None,
 ) -> LimbFit | None:
     """Return the limb of the Sun in a picture, None if there is none.
 
@@ -99,14 +104,20 @@ def fit_limb(
         Brightness; no NaN.
     guess : tuple of float, optional
         Where the limb may be: x, y and radius [pixel].
+    falls : bool, optional
+        Whether brightness should fall at the limb, going outwards. If no clear limb of that kind
+        is found, the other kind is looked for.
     """
     low, high = np.percentile(picture[::4, ::4], (_DARK, _BRIGHT))
     faintest = max(_FAINTEST * float(high - low), float(np.finfo(np.float32).tiny))
-    starts = [] if guess is None else [LimbFit(*guess, falls, 0.0) for falls in (True, False)]
-    fit = _best(starts, picture, faintest) if starts else None
-    if fit is None or not fit.is_certain:
-        anywhere = _best(_coarse(picture), picture, faintest)
-        fit = anywhere if fit is None or anywhere.score > fit.score else fit
+    starts = _coarse(picture) if guess is None else [LimbFit(*guess, f, 0.0) for f in (True, False)]
+    if falls is not None:
+        fit = _best([one for one in starts if one.falls is falls], picture, faintest)
+        if fit.is_certain:
+            return fit
+    fit = _best(starts, picture, faintest)
+    if guess is not None and not fit.is_certain:
+        fit = max(fit, _best(_coarse(picture), picture, faintest), key=lambda one: one.score)
     return fit if fit.score > _POSSIBLE else None
 
 
@@ -192,12 +203,16 @@ def _robust_shift(angle: Floats, found: Floats, weight: Floats) -> tuple[float, 
     """Return the shift and growth that bring a circle to most of the points."""
     design = np.stack([np.cos(angle), np.sin(angle), np.ones_like(angle)], axis=1)
     solved = np.array([0.0, 0.0, float(np.median(found))])
+    ridge = _RIDGE * np.eye(3)  # where no weight is left, nothing moves
     for _ in range(_REWEIGHTED):
         residual = found - design @ solved
         scatter = max(_NORMAL_SCALE * float(np.median(np.abs(residual))), _SHARPEST)
         part = np.minimum(np.abs(residual) / (_TUKEY * scatter), 1.0)
         weighted = design * (weight * (1 - part**2) ** 2)[:, None]
-        solved = np.linalg.lstsq(weighted.T @ design, weighted.T @ found, rcond=None)[0]
+        previous = solved
+        solved = np.linalg.solve(weighted.T @ design + ridge, weighted.T @ found)
+        if np.abs(solved - previous).max() < _SETTLED:
+            break
     dx, dy, dr = (float(value) for value in solved)
     return dx, dy, dr
 

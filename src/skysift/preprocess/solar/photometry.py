@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from math import ceil, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ __all__ = ["centre_to_limb", "flatten_disk", "quiet_sun_ratio", "radial_field", 
 _LEAST_MU = 0.1
 _DEGREE = 5
 _RINGS = 50
-_MOST_SAMPLES = 400_000
+_MOST_SAMPLES = 100_000
 _FEWEST_IN_RING = 20
 _CENTRAL_MU = 0.5  # the limb and what stands beyond it are left out of levels
 
@@ -64,13 +65,13 @@ def centre_to_limb(image: SolarImage) -> NDArray[np.float64]:
     ContractError
         If too little of the disk has a value.
     """
-    step = max(1, int(np.sqrt(image.data.size / _MOST_SAMPLES)))
+    step = ceil(sqrt(image.data.size / _MOST_SAMPLES))
     mu = mu_map(image)[::step, ::step]
     values = image.data[::step, ::step]
     good = (mu > _LEAST_MU) & np.isfinite(values)
     mu, values = mu[good], values[good]
     # Rings of equal area are intervals of mu^2 alike.
-    ring = np.minimum((mu**2 * _RINGS).astype(np.intp), _RINGS - 1)
+    ring = np.minimum((mu**2 * _RINGS).astype(np.uint8), _RINGS - 1)
     order = np.argsort(ring, kind="stable")
     bounds = np.searchsorted(ring[order], np.arange(_RINGS + 1))
     full = [order[start:end] for start, end in pairwise(bounds) if end - start >= _FEWEST_IN_RING]
