@@ -43,6 +43,7 @@ bench: $(TEST_ENV)/.ready
 	@$(TEST_ENV)/bin/python benchmarks/gamma_sky_read.py
 	@$(TEST_ENV)/bin/python benchmarks/muygps.py
 	@$(TEST_ENV)/bin/python benchmarks/streaks.py
+	@$(TEST_ENV)/bin/python benchmarks/star_galaxy_alerts.py
 
 $(DEMO_ENV)/.ready: pyproject.toml constraints.txt
 	@$(call new_environment,$(DEMO_ENV))

@@ -39,6 +39,7 @@ print("\\n" + json.dumps({{"code": code, "heavy": [n for n in {heavy!r} if n in 
         ["train", "gamma-hadron", "--help"],
         ["cutouts", "--help"],
         ["catalog", "--help"],
+        ["build", "--help"],
         ["compare", "gamma-hadron", "--help"],
     ],
     ids=" ".join,

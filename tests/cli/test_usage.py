@@ -11,7 +11,7 @@ from skysift.core import registry
 
 VERBS = (
     "tasks", "fetch", "report", "demo", "doctor", "explore", "audit", "train", "evaluate",
-    "predict", "compare", "data", "catalog", "cutouts",
+    "predict", "compare", "simulate", "data", "catalog", "cutouts", "build",
 )  # fmt: skip
 OF_A_TASK = ("explore", "audit", "train", "evaluate", "predict", "compare")
 

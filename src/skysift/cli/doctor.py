@@ -22,6 +22,7 @@ _EXTRAS = {
     "train": ("torch", "onnx"),
     "fast": ("numba", "faiss"),
     "catalogs": ("pyvo",),
+    "zarr": ("zarr",),
     "stream": ("confluent_kafka", "fastavro"),
     "serve": ("fastapi", "uvicorn"),
     "dask": ("dask", "distributed"),
