@@ -116,3 +116,10 @@ def test_a_bar_is_shown_on_a_terminal_only(capsys, monkeypatch):
     printed = capsys.readouterr()
     assert printed.out == ""
     assert "half" in printed.err
+
+
+def test_the_package_runs_as_a_module():
+    shown = subprocess.run(
+        [sys.executable, "-m", "skysift", "--version"], capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.startswith("skysift ")
