@@ -64,7 +64,7 @@ def point_sources() -> PointSources:
     >>> table = point_sources()
     >>> inside_2_pixels = table.corrections_of(np.array([1.6, 3.2]))[:, 0]
     >>> inside_2_pixels.round(1).tolist()  # a wider star has less of its light there
-    [-0.9, -1.8]
+    [-0.9, -2.0]
     """
     fwhm, corrections = [], []
     for width in np.geomspace(*_WIDTHS):
