@@ -39,8 +39,8 @@ from skysift.tasks.star_galaxy.workers import answers
 
 DISTINCT = 128
 STAMPS = 1024
-BATCH = 512
-BATCHES_PER_WORKER = 16
+BATCH = 1024  # as `skysift predict` has it
+BATCHES_PER_WORKER = 24
 OF_PEER = 64
 REPEATS = 5
 WANTED = 1333
