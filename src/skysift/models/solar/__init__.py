@@ -1,0 +1,1 @@
+"""Models of the Sun: the networks published before, classical detection, learnt detection."""
