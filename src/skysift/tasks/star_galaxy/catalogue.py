@@ -24,7 +24,7 @@ from skysift.models.images.cnn import StampCnnClassifier
 from skysift.models.muygps import Matern, MuyGPsClassifier
 from skysift.models.persist.allowed import allow_type
 from skysift.preprocess.images.normalisation import Normalisation, PixelNormaliser
-from skysift.tasks.star_galaxy.blend import ColumnBlend
+from skysift.tasks.star_galaxy.choice import BlendRecipe
 from skysift.tasks.star_galaxy.representations import REPRESENTATIONS, STAMP_PLANES, STAMP_SIDE
 
 __all__ = ["CATALOGUE", "ModelSpec"]
@@ -47,7 +47,7 @@ class ModelSpec:
     representation : str
         What it sees, of :data:`~skysift.tasks.star_galaxy.representations.REPRESENTATIONS`.
     build : callable
-        Returns an unfitted scikit-learn classifier.
+        Returns an unfitted scikit-learn classifier, or the recipe of a blend.
     has_posterior : bool
         Whether it is a Gaussian process, whose leave-one-out posterior calibrates it and gives the
         error; such a model is fitted once. All others are cross-fitted.
@@ -110,16 +110,35 @@ def _network() -> StampCnnClassifier:
     return StampCnnClassifier(side=STAMP_SIDE, planes=STAMP_PLANES, random_state=0)
 
 
-def _blend() -> ColumnBlend:
+def _svm() -> Any:
+    return _scaled(CalibratedClassifierCV(SVC(C=3.0, gamma=0.02), ensemble=False, cv=3))
+
+
+def _logistic() -> Any:
+    return _scaled(LogisticRegression(C=0.3, max_iter=2000))
+
+
+def _blend() -> BlendRecipe:
     n_shapes = len(REPRESENTATIONS["shapes"].names)
     shapes, stamp = (0, n_shapes), (n_shapes, len(REPRESENTATIONS["shapes-and-stamp"].names))
-    return ColumnBlend(
-        [
-            (_forest(_TREES_OF_BLEND), shapes),
-            (_extra_trees(_TREES_OF_BLEND), shapes),
-            (_scaled(_process()), shapes),
-            (_network(), stamp),
-        ]
+    trees = ("random forest", "extra trees")
+    gp, network, svm, logistic = "GP", "network", "SVM", "logistic regression"
+    return BlendRecipe(
+        {
+            trees[0]: (_forest(_TREES_OF_BLEND), shapes),
+            trees[1]: (_extra_trees(_TREES_OF_BLEND), shapes),
+            gp: (_scaled(_process()), shapes),
+            network: (_network(), stamp),
+            svm: (_svm(), shapes),
+            logistic: (_logistic(), shapes),
+        },
+        {
+            "trees": trees,
+            "trees, GP": (*trees, gp),
+            "trees, GP, network": (*trees, gp, network),
+            "trees, GP, network, SVM": (*trees, gp, network, svm),
+            "trees, GP, network, SVM, logistic regression": (*trees, gp, network, svm, logistic),
+        },
     )
 
 
@@ -129,7 +148,7 @@ def _normalised(kind: Normalisation) -> Callable[[], Any]:
 
 CATALOGUE: Mapping[str, ModelSpec] = {
     "blend": ModelSpec(
-        "blend of trees, GP and network", "shapes-and-stamp", _blend, needs_torch=True
+        "blend, its parts chosen in training", "shapes-and-stamp", _blend, needs_torch=True
     ),
     "random-forest": ModelSpec("random forest", "shapes", _forest),
     "extra-trees": ModelSpec("extra trees", "shapes", _extra_trees),
@@ -145,21 +164,13 @@ CATALOGUE: Mapping[str, ModelSpec] = {
             random_state=0,
         ),
     ),
-    "logistic-regression": ModelSpec(
-        "logistic regression",
-        "shapes",
-        lambda: _scaled(LogisticRegression(C=0.3, max_iter=2000)),
-    ),
+    "logistic-regression": ModelSpec("logistic regression", "shapes", _logistic),
     "knn": ModelSpec(
         "k nearest neighbours",
         "shapes",
         lambda: _scaled(KNeighborsClassifier(20, weights="distance")),
     ),
-    "svm": ModelSpec(
-        "support vector machine",
-        "shapes",
-        lambda: _scaled(CalibratedClassifierCV(SVC(C=3.0, gamma=0.02), ensemble=False, cv=3)),
-    ),
+    "svm": ModelSpec("support vector machine", "shapes", _svm),
     "gp-shapes": ModelSpec(
         "GP on shapes", "shapes", lambda: _scaled(_process(_OF_SHAPES)), has_posterior=True
     ),

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from skysift.core.task import Progress
 from skysift.data.splits import stratified_group_folds
 from skysift.tasks.star_galaxy.catalogue import CATALOGUE, ModelSpec
+from skysift.tasks.star_galaxy.choice import ChosenBlend
+from skysift.tasks.star_galaxy.fitting import fit_predictor
 from skysift.tasks.star_galaxy.model import StarGalaxyModel
 from skysift.tasks.star_galaxy.options import QUICK_MODELS, CompareOptions
-from skysift.tasks.star_galaxy.predictors import fit_predictor
 from skysift.tasks.star_galaxy.reader import Cutouts
 from skysift.tasks.star_galaxy.representations import REPRESENTATIONS
 from skysift.tasks.star_galaxy.scoring import Contestant, Scored
@@ -81,12 +82,13 @@ def cross_validate(
         def tell(fraction: float, place: int = place, title: str = spec.title) -> None:
             progress(0.1 + 0.9 * (place + fraction) / len(names), title)
 
-        found = _out_of_fold(
+        chosen, probability, error, ambiguous = _out_of_fold(
             spec, matrices[spec.representation], rows.is_galaxy, folds, seed=seed, tell=tell
         )
         seen = REPRESENTATIONS[spec.representation].title
         seconds = time.perf_counter() - start
-        scored = scored.add(Contestant(name, spec.title, "cross-validation", seen, seconds), *found)
+        contestant = Contestant(name, spec.title, "cross-validation", seen, seconds, chosen)
+        scored = scored.add(contestant, probability, error, ambiguous)
     return scored
 
 
@@ -117,9 +119,12 @@ def _out_of_fold(
     *,
     seed: int,
     tell: Callable[[float], None],
-) -> tuple[Floats, Floats, NDArray[np.bool_]]:
-    """Return probability, error and ambiguity of each row by the model of the other folds."""
-    n = len(is_galaxy)
+) -> tuple[tuple[str, ...], Floats, Floats, NDArray[np.bool_]]:
+    """Return what each fold chose; and of each row probability, error and ambiguity.
+
+    All by the model of the other folds.
+    """
+    n, chosen = len(is_galaxy), []
     probability, error, ambiguous = np.empty(n), np.empty(n), np.zeros(n, dtype=bool)
     rng = np.random.default_rng(seed)
     for fold in range(folds.n):
@@ -135,6 +140,8 @@ def _out_of_fold(
             folds=folds.members,
         )
         probability[out], error[out] = predictor.predict_with_error(matrix[out])
+        if isinstance(predictor, ChosenBlend):
+            chosen.append(predictor.chosen)
         doubt = choose_doubt(is_galaxy[rest], predictor.out_of_fold)
         ambiguous[out] = np.minimum(probability[out], 1 - probability[out]) > doubt
-    return probability, error, ambiguous
+    return tuple(chosen), probability, error, ambiguous

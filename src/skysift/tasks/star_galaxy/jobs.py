@@ -193,9 +193,9 @@ def _compare(
         progress=lambda fraction, what: progress(0.9 * fraction, what),
     )
     given = (note,) if note else ()
-    facts = _facts(
-        scored, cutouts.distinct(), _reference(scored), (*given, *cutouts.checked.notes("cutout"))
-    )
+    chosen = (told for one in scored.contestants.values() if (told := one.told_choice()))
+    notes = (*given, *chosen, *cutouts.checked.notes("cutout"))
+    facts = _facts(scored, cutouts.distinct(), _reference(scored), notes)
     if note:
         facts["warning"] = note
     write_run(

@@ -1,5 +1,6 @@
 """Probabilities that several models give to the same objects: what every comparison is made of."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
@@ -33,6 +34,8 @@ class Contestant:
         What it sees of a cutout.
     seconds : float or None
         Wall time of training, if it was trained here.
+    chosen : tuple of str
+        Of a blend, what each fold chose for it.
     """
 
     name: str
@@ -40,6 +43,22 @@ class Contestant:
     origin: str
     representation: str
     seconds: float | None = None
+    chosen: tuple[str, ...] = ()
+
+    def told_choice(self) -> str:
+        """Return in a sentence what the folds chose; empty where there was nothing to choose.
+
+        Examples
+        --------
+        >>> chosen = ("trees", "trees, GP", "trees")
+        >>> Contestant("blend", "blend", "cross-validation", "shapes", None, chosen).told_choice()
+        'blend: each fold chose its parts anew: trees (2 of 3); trees, GP (1 of 3).'
+        """
+        if not self.chosen:
+            return ""
+        counts = Counter(self.chosen).most_common()
+        told = "; ".join(f"{name} ({count} of {len(self.chosen)})" for name, count in counts)
+        return f"{self.name}: each fold chose its parts anew: {told}."
 
 
 @dataclass(frozen=True)
@@ -156,7 +175,10 @@ class Scored:
     def from_run(cls, record: RunRecord, name: str = "scores") -> Self:
         """Return what an earlier run stored under a name."""
         table, facts = record.table(name), record.facts[name]
-        contestants = [Contestant(**entry) for entry in facts["contestants"]]
+        contestants = [
+            Contestant(**{**entry, "chosen": tuple(entry.get("chosen", ()))})
+            for entry in facts["contestants"]
+        ]
         return cls(
             identifiers=table["file"].astype(np.str_),
             is_galaxy=table["is_galaxy"],

@@ -1,5 +1,7 @@
 """Train one model on labelled cutouts: what it sees, members, ambiguity, operating points."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,10 +13,12 @@ from skysift.evaluate.intervals import wilson_interval
 from skysift.evaluate.probability import log_losses
 from skysift.models.cross_fitting import require_enough
 from skysift.models.reference import distributions
-from skysift.tasks.star_galaxy.catalogue import CATALOGUE
+from skysift.tasks.star_galaxy.catalogue import CATALOGUE, ModelSpec
+from skysift.tasks.star_galaxy.choice import ChosenBlend
+from skysift.tasks.star_galaxy.fitting import fit_predictor
 from skysift.tasks.star_galaxy.model import StarGalaxyModel, image_hash
 from skysift.tasks.star_galaxy.options import TrainOptions
-from skysift.tasks.star_galaxy.predictors import fit_predictor
+from skysift.tasks.star_galaxy.predictors import Predictor
 from skysift.tasks.star_galaxy.reader import Cutouts
 from skysift.tasks.star_galaxy.representations import REPRESENTATIONS
 
@@ -87,7 +91,7 @@ def train(
     seen = predictor.out_of_fold
     return StarGalaxyModel(
         name=options.model,
-        family=spec.title,
+        family=_family(spec, predictor),
         representation=spec.representation,
         predictor=predictor,
         prior=float(rows.is_galaxy.mean()),
@@ -103,11 +107,24 @@ def train(
         data_licence=licence,
         operating_points=operating_points(rows.is_galaxy, seen, split),
         metrics=_metrics(rows.is_galaxy, seen, split),
-        parameters={} if spec.has_posterior else {"folds": options.folds},
+        parameters=_parameters(predictor, {} if spec.has_posterior else {"folds": options.folds}),
         reference=distributions(
             {**dict(zip(representation.measured, matrix.T, strict=False)), "p_galaxy": seen}
         ),
     )
+
+
+def _family(spec: ModelSpec, predictor: Predictor) -> str:
+    """Return what a model is: a blend tells its parts."""
+    return f"blend of {predictor.chosen}" if isinstance(predictor, ChosenBlend) else spec.title
+
+
+def _parameters(predictor: Predictor, known: dict[str, Any]) -> dict[str, Any]:
+    """Return what was set, and what was chosen among what."""
+    if not isinstance(predictor, ChosenBlend):
+        return known
+    losses = {name: round(loss, 5) for name, loss in predictor.log_loss.items()}
+    return {**known, "chosen": predictor.chosen, "log_loss_out_of_fold": losses}
 
 
 def choose_doubt(is_galaxy: NDArray[np.bool_], probability: Floats) -> float:
