@@ -13,7 +13,6 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
-from sklearn.neighbors import NearestNeighbors
 
 from skysift.core.compiler import has_compiler
 from skysift.core.errors import MissingExtraError, UnknownNameError
@@ -138,6 +137,9 @@ class ExactNeighbours:
         return found
 
     def _brute(self, rows: Floats, k: int) -> Indices:
+        # scikit-learn takes a second to import, and few rows come here.
+        from sklearn.neighbors import NearestNeighbors  # noqa: PLC0415
+
         peers = NearestNeighbors(n_neighbors=k, algorithm="brute", n_jobs=self._threads)
         found = peers.fit(self._points).kneighbors(rows, return_distance=False)
         return np.asarray(found, dtype=np.intp)

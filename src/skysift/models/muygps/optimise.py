@@ -4,6 +4,9 @@ The loss of a batch costs milliseconds, so that derivatives by finite difference
 parameters are positive and are searched on a logarithmic scale.
 """
 
+# What is fitted predicts without scipy.optimize and scipy.stats, which take a second to import.
+# ruff: noqa: PLC0415
+
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,8 +14,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.stats import norm, qmc
 
 from skysift.core.errors import UnknownNameError, UsageError
 from skysift.models.muygps.kernels import RBF, Kernel, with_parameters
@@ -177,6 +178,8 @@ class _Space:
 
     def spread(self, n: int, rng: np.random.Generator) -> Floats:
         """Return n points that fill the space evenly, shape (n, n_free)."""
+        from scipy.stats import qmc
+
         unit = qmc.LatinHypercube(len(self.low), rng=rng).random(n)
         return np.asarray(self.low + unit * (self.high - self.low))
 
@@ -216,6 +219,8 @@ def _check_free(start: Hyperparameters, name: str) -> None:
 def _descend(
     objective: Callable[[Floats], float], space: _Space, rng: np.random.Generator
 ) -> Floats:
+    from scipy.optimize import minimize
+
     starts = np.vstack([space.origin(), space.spread(_STARTS * len(space.low), rng)])
     best = starts[int(np.argmin([objective(point) for point in starts]))]
     found = minimize(
@@ -235,9 +240,9 @@ def _propose(
 
     Jones, Schonlau & Welch 1998, Journal of Global Optimization 13, 455, eq. 15.
     """
-    # scikit-learn's process is not needed otherwise.
-    from sklearn.gaussian_process import GaussianProcessRegressor  # noqa: PLC0415
-    from sklearn.gaussian_process.kernels import Matern as Covariance  # noqa: PLC0415
+    from scipy.stats import norm
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import Matern as Covariance
 
     points = np.vstack([space.origin(), space.spread(2 + 2 * len(space.low), rng)])
     values = np.array([objective(point) for point in points])

@@ -9,7 +9,6 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.special import expit, log_softmax, softmax
 
 from skysift.core.errors import UsageError
@@ -150,6 +149,8 @@ class SoftmaxCalibration:
     @classmethod
     def fit(cls, mean: Floats, label: NDArray[np.intp]) -> Self:
         """Fit by maximum likelihood to means, shape (n, n_classes), of rows left out."""
+        from scipy.optimize import minimize  # noqa: PLC0415  # slow, and not needed to apply it
+
         n, n_classes = mean.shape
         hot = np.eye(n_classes)[label]
 
