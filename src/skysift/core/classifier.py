@@ -65,6 +65,16 @@ class Classifier:
     reference: Mapping[str, Distribution] = field(default_factory=dict)
     bundle: Bundle | None = None
 
+    def warnings_on(self, data: str) -> tuple[str, ...]:
+        """Warn where data of this name trained the model: numbers measured on them flatter it."""
+        if data != self.training.data:
+            return ()
+        warning = (
+            "Warning: data of this name trained the bundle, so these numbers flatter it. For "
+            "honest ones see skysift compare, which cross-validates."
+        )
+        return (warning,)
+
     def spec(
         self,
         task: str,

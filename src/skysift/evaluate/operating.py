@@ -5,7 +5,7 @@ A threshold that was chosen on the rows on which it is then measured looks bette
 :meth:`OperatingPoint.measure` makes the second from the first without choosing again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
@@ -13,6 +13,7 @@ import numpy as np
 from astropy import units as u
 from numpy.typing import ArrayLike, NDArray
 
+from skysift.core import bundle_schema
 from skysift.core.errors import InputError, UsageError
 from skysift.evaluate.counts import asimov_significance, in_unit
 from skysift.evaluate.inputs import (
@@ -26,7 +27,14 @@ from skysift.evaluate.inputs import (
 from skysift.evaluate.intervals import Interval, wilson_interval
 from skysift.evaluate.roc import RocCurve, roc_curve
 
-__all__ = ["Confusion", "OperatingPoint", "by_acceptance", "by_significance", "weighted_wilson"]
+__all__ = [
+    "Confusion",
+    "OperatingPoint",
+    "by_acceptance",
+    "by_significance",
+    "points_to_store",
+    "weighted_wilson",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +218,46 @@ def by_acceptance(
     return _at(curve.thresholds[chosen], rule, split, confidence).measure(
         y, score, split=split, sample_weight=sample_weight
     )
+
+
+def points_to_store(
+    y: ArrayLike, score: ArrayLike, acceptances: Sequence[float], *, split: str
+) -> tuple[bundle_schema.OperatingPoint, ...]:
+    """Return the operating points of a bundle, for each acceptance that the rows can resolve.
+
+    Parameters
+    ----------
+    y : array_like of bool, shape (n,)
+        True for signal.
+    score : array_like, shape (n,)
+        Of rows that the scoring model has not been trained on.
+    acceptances : sequence of float
+        Target background acceptances.
+    split : str
+        Name of these rows.
+    """
+    n_background = int(np.sum(~np.asarray(y, dtype=bool)))
+    points = []
+    for acceptance in acceptances:
+        if acceptance * n_background < 1:
+            continue
+        try:
+            point = by_acceptance(y, score, acceptance, split=split)
+        except InputError:  # more background rows share the highest score than may pass
+            continue
+        points.append(
+            bundle_schema.OperatingPoint(
+                name=f"acceptance-{acceptance:g}",
+                threshold=point.threshold,
+                acceptance=point.acceptance.value,
+                efficiency=point.efficiency.value,
+                chosen_on=split,
+                method=point.rule,
+                low=point.efficiency.low,
+                high=point.efficiency.high,
+            )
+        )
+    return tuple(points)
 
 
 def by_significance(

@@ -2,6 +2,7 @@
 
 import gzip
 import warnings
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
@@ -11,8 +12,10 @@ from astropy.wcs import WCS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from skysift.core.errors import InputError
 from skysift.data.images.fits_stamps import read_fits_stamps
 from skysift.data.images.flags import StampFlag
+from skysift.data.images.image_set import join
 from skysift.data.images.limits import Limits
 from skysift.data.images.readers import read_images
 from skysift.data.images.stamp import Rejected, Stamp, assemble
@@ -166,6 +169,47 @@ def test_a_psf_behind_the_image_comes_with_it(make_stamp) -> None:
         fits.ImageHDU(psf, name="PSFIMAGE"),
     )
     np.testing.assert_allclose(only(data).psf, psf, atol=1e-7)
+    np.testing.assert_array_equal(only(data).variance, np.ones((20, 20)))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "variance"),
+    [
+        ("UNCERT", "VarianceUncertainty", 4.0),
+        ("UNCERT", "StdDevUncertainty", 16.0),
+        ("UNCERT", "InverseVariance", 0.25),
+        ("VARIANCE", None, 4.0),
+        ("ERR", None, 16.0),
+    ],
+)
+def test_variances_are_read_by_what_their_part_says_it_is(make_stamp, name, kind, variance) -> None:
+    with fits.open(BytesIO(make_stamp())) as opened:
+        image = fits.PrimaryHDU(opened[0].data.copy())
+    spread = np.full((20, 20), 4.0)
+    spread[0, :3] = 0.0, -1.0, np.nan
+    behind = fits.ImageHDU(spread, name=name)
+    if kind:
+        behind.header["UTYPE"] = kind
+    stamp = only(fits_bytes(image, behind))
+    assert np.isnan(stamp.variance[0, [0, 2]]).all()
+    assert np.all(stamp.variance[1:] == variance)
+    other = fits.ImageHDU(np.ones((9, 9)), name=name)
+    assert only(fits_bytes(image, other)).variance is None
+
+
+def test_variances_go_where_their_pixels_go(make_stamp) -> None:
+    with fits.open(BytesIO(make_stamp())) as opened:
+        image = fits.PrimaryHDU(opened[0].data.copy())
+    spread = np.arange(1.0, 401.0).reshape(20, 20)
+    with_it = only(fits_bytes(image, fits.ImageHDU(spread, name="VARIANCE")))
+    without = only(make_stamp((24, 24)))
+    images = assemble([with_it, without])
+    assert images.variance.shape == images.pixels.shape
+    cut = join([images, assemble([without])]).cropped(12).take([0, 2])
+    np.testing.assert_array_equal(cut.variance[0], spread[4:16, 4:16])
+    assert np.isnan(cut.variance[1]).all()
+    with pytest.raises(InputError, match="variances"):
+        replace(images, variance=images.variance[:, 1:])
 
 
 def test_tile_compressed_images_are_unpacked(make_stamp) -> None:

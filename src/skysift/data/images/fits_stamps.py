@@ -35,6 +35,7 @@ _TYPES = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 _PLANE = 2
 _AUXILIARY = {"UNCERT", "VARIANCE", "MASK", "WEIGHT", "PSFIMAGE", "PSF", "DQ", "ERR"}
 _PSF_NAMES = {"PSFIMAGE", "PSF"}
+_VARIANCE_NAMES = {"UNCERT", "VARIANCE", "ERR"}
 _SCALE_RANGE = (1e-3, 100.0)  # arcsec per pixel of anything that is called a survey
 _SCALE_TOLERANCE = 0.05
 _POLE = 90.0
@@ -100,8 +101,8 @@ def read_alert_stamp(
             flags = _wcs_flags(primary.cards, known)
         except ReadError:
             flags = StampFlag.WRONG_WCS
-        psf = _psf(primary, hdus, stream, limits)
-        return Stamp(identifier, source, pixels, known, flags, psf=psf)
+        psf, variance = _company(primary, hdus, stream, limits, pixels.shape)
+        return Stamp(identifier, source, pixels, known, flags, psf=psf, variance=variance)
 
 
 def decode_image(hdu: FitsHdu, stream: FitsBytes, limits: Limits) -> NDArray[np.float32]:
@@ -164,20 +165,42 @@ def _primary_stamp(
     pixels = decode_image(primary, stream, limits)
     require_sound(pixels, limits)
     facts, flags = _facts(primary.cards, None, pixels.shape)
-    psf = _psf(primary, others, stream, limits)
-    return Stamp(identifier, source, pixels, facts, flags, _center(primary.cards), psf)
+    psf, variance = _company(primary, others, stream, limits, pixels.shape)
+    return Stamp(identifier, source, pixels, facts, flags, _center(primary.cards), psf, variance)
 
 
-def _psf(
-    primary: FitsHdu, others: Iterator[FitsHdu], stream: FitsBytes, limits: Limits
-) -> NDArray[np.float32] | None:
-    """Return the point-spread function behind an image, if there is one."""
+def _company(
+    primary: FitsHdu,
+    others: Iterator[FitsHdu],
+    stream: FitsBytes,
+    limits: Limits,
+    shape: tuple[int, ...],
+) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
+    """Return point-spread function and variance behind an image, each if there is one."""
+    psf = variance = None
     if stream.is_end(primary.end):
-        return None
+        return psf, variance
     for hdu in others:
-        if hdu.name in _PSF_NAMES and not hdu.is_table:
-            return decode_image(hdu, stream, limits)
-    return None
+        if hdu.is_table:
+            continue
+        if hdu.name in _PSF_NAMES and psf is None:
+            psf = decode_image(hdu, stream, limits)
+        elif hdu.name in _VARIANCE_NAMES and variance is None and _axes(hdu) == _PLANE:
+            spread = decode_image(hdu, stream, limits)
+            if spread.shape == shape:
+                variance = _as_variance(spread, hdu)
+    return psf, variance
+
+
+def _as_variance(spread: NDArray[np.float32], hdu: FitsHdu) -> NDArray[np.float32]:
+    """Return variances by the kind that astropy's CCDData notes as UTYPE; NaN unless above 0."""
+    kind = hdu.cards.text("UTYPE") or ("StdDevUncertainty" if hdu.name == "ERR" else "")
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        if kind == "StdDevUncertainty":
+            spread = spread * spread
+        elif kind == "InverseVariance":
+            spread = np.float32(1.0) / spread
+        return np.where((spread > 0) & np.isfinite(spread), spread, np.float32(np.nan))
 
 
 def _extension_stamps(

@@ -1,5 +1,6 @@
 """ImageSet: cutouts of objects, with what is known of the image that each was cut from."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -39,6 +40,8 @@ class ImageSet:
         Where the target should lie, y and x, 0 being the centre of the first pixel [pixel].
     psf : array of float32, shape (n, ky, kx), optional
         Point-spread function of each, NaN for those without.
+    variance : array of float32, shape (n, ny, nx), optional
+        Of each pixel, in the square of the unit of `pixels`; NaN where none is known.
 
     Raises
     ------
@@ -54,6 +57,7 @@ class ImageSet:
     sizes: NDArray[np.int32]
     centers: NDArray[np.float64]
     psf: NDArray[np.float32] | None = None
+    variance: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != _PLANES:
@@ -66,6 +70,11 @@ class ImageSet:
             raise InputError(
                 f"There are {n} cutouts, but other parts of the set have another length.",
                 "Give one entry for each cutout.",
+            )
+        if self.variance is not None and self.variance.shape != self.pixels.shape:
+            raise InputError(
+                f"The variances have shape {self.variance.shape}, the pixels {self.pixels.shape}.",
+                "Give one for each pixel.",
             )
 
     @classmethod
@@ -127,6 +136,14 @@ class ImageSet:
         added = np.where(np.asarray(where, dtype=bool), np.uint32(flag), np.uint32(0))
         return replace(self, flags=self.flags | added)
 
+    def sha256(self, labels: Sequence[str] | NDArray[np.str_] | None = None) -> str:
+        """Return a SHA-256 over names, labels if given, and pixels: which data these are."""
+        digest = hashlib.sha256()
+        for row, name in enumerate(self.identifiers):
+            digest.update((str(name) if labels is None else f"{name} {labels[row]}").encode())
+            digest.update(np.ascontiguousarray(self.pixels[row], dtype="<f4").tobytes())
+        return digest.hexdigest()
+
     def take(self, rows: ArrayLike) -> Self:
         """Return the cutouts chosen by a boolean mask, shape (n,), or by an index array."""
         chosen = np.asarray(rows)
@@ -142,6 +159,7 @@ class ImageSet:
             sizes=self.sizes[chosen],
             centers=self.centers[chosen],
             psf=None if self.psf is None else self.psf[chosen],
+            variance=None if self.variance is None else self.variance[chosen],
         )
 
     def cropped(self, side: int) -> Self:
@@ -158,20 +176,11 @@ class ImageSet:
         if side < 1:
             raise UsageError(f"side = {side} pixels.", "Ask for 1 pixel or more.")
         start = np.ceil(self.centers - (side - 1) / 2 - 0.5).astype(np.int64)
-        steps = np.arange(side)
-        rows, columns = start[:, :1] + steps, start[:, 1:] + steps
-        ny, nx = self.pixels.shape[1:]
-        inside_y, inside_x = (rows >= 0) & (rows < ny), (columns >= 0) & (columns < nx)
-        out = self.pixels[
-            np.arange(len(self))[:, np.newaxis, np.newaxis],
-            np.clip(rows, 0, ny - 1)[:, :, np.newaxis],
-            np.clip(columns, 0, nx - 1)[:, np.newaxis, :],
-        ]
-        out[~(inside_y[:, :, np.newaxis] & inside_x[:, np.newaxis, :])] = np.nan
         short = ((start < 0) | (start + side > self.sizes)).any(axis=1)
         cut = replace(
             self,
-            pixels=out,
+            pixels=_window(self.pixels, start, side),
+            variance=None if self.variance is None else _window(self.variance, start, side),
             sizes=np.full((len(self), 2), side, dtype=np.int32),
             centers=self.centers - start,
         )
@@ -201,19 +210,42 @@ def join(parts: Sequence[ImageSet]) -> ImageSet:
         flags=np.concatenate([part.flags for part in parts]),
         sizes=np.concatenate([part.sizes for part in parts]),
         centers=np.concatenate([part.centers for part in parts]),
-        psf=_stacked_psf(parts),
+        psf=_stacked_known([part.psf for part in parts], parts),
+        variance=_stacked_known([part.variance for part in parts], parts, like_pixels=True),
     )
 
 
-def _stacked_psf(parts: Sequence[ImageSet]) -> NDArray[np.float32] | None:
-    if all(part.psf is None for part in parts):
+def _stacked_known(
+    stacks: Sequence[NDArray[np.float32] | None],
+    parts: Sequence[ImageSet],
+    *,
+    like_pixels: bool = False,
+) -> NDArray[np.float32] | None:
+    """Put together what not all parts have; NaN for those without, None if none has it."""
+    if all(stack is None for stack in stacks):
         return None
+    shapes = [part.pixels.shape if like_pixels else (len(part), 1, 1) for part in parts]
     return _stacked(
         [
-            np.full((len(part), 1, 1), np.nan, dtype=np.float32) if part.psf is None else part.psf
-            for part in parts
+            np.full(shape, np.nan, dtype=np.float32) if stack is None else stack
+            for stack, shape in zip(stacks, shapes, strict=True)
         ]
     )
+
+
+def _window(stack: NDArray[np.float32], start: NDArray[np.int64], side: int) -> NDArray[np.float32]:
+    """Return squares from their first pixels, shape (n, 2), on; NaN outside the stack."""
+    steps = np.arange(side)
+    rows, columns = start[:, :1] + steps, start[:, 1:] + steps
+    ny, nx = stack.shape[1:]
+    inside_y, inside_x = (rows >= 0) & (rows < ny), (columns >= 0) & (columns < nx)
+    out: NDArray[np.float32] = stack[
+        np.arange(len(stack))[:, np.newaxis, np.newaxis],
+        np.clip(rows, 0, ny - 1)[:, :, np.newaxis],
+        np.clip(columns, 0, nx - 1)[:, np.newaxis, :],
+    ]
+    out[~(inside_y[:, :, np.newaxis] & inside_x[:, np.newaxis, :])] = np.nan
+    return out
 
 
 def _stacked(stacks: Sequence[NDArray[Any]]) -> NDArray[np.float32]:

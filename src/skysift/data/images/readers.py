@@ -3,12 +3,15 @@
 Nothing is lost: each cutout is in the set, or in the table of what was rejected, with its reason.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from skysift.core.errors import ReadError, UsageError
 from skysift.data.contract import Checked, Finding, Verdict
@@ -50,6 +53,29 @@ class ReadImages:
     def rejected(self) -> FeatureTable:
         """Return what gave no cutout: ``identifier``, ``source``, ``code`` and ``reason``."""
         return self.checked.table.take(~self.checked.usable)
+
+    def with_refused(self, answer: FeatureTable, refused: Mapping[str, str | bool]) -> FeatureTable:
+        """Return one row for each that was read, in the order of reading.
+
+        Parameters
+        ----------
+        answer : FeatureTable
+            One row for each usable cutout.
+        refused : mapping of str to str or bool
+            What the others get in some columns: the name of a column of ``checked.table``, or a
+            value. In the rest they get NaN, or no text.
+        """
+        usable = self.checked.usable
+        if usable.all():
+            return answer
+        rows = pa.array(np.cumsum(usable) - 1, mask=~usable)
+        columns = []
+        for field, column in zip(answer.arrow.schema, answer.arrow.take(rows).columns, strict=True):
+            given: Any = refused.get(field.name, "" if pa.types.is_string(field.type) else np.nan)
+            if isinstance(given, str) and given:
+                given = pa.array(self.checked.table[given].tolist())
+            columns.append(pc.if_else(pa.array(usable), column.combine_chunks(), given))
+        return FeatureTable(pa.Table.from_arrays(columns, schema=answer.arrow.schema))
 
 
 def read_images(

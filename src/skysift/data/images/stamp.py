@@ -55,6 +55,8 @@ class Stamp:
         Where the target should lie, y and x [pixel]; the middle if not given.
     psf : array of float32, shape (ky, kx), optional
         Point-spread function.
+    variance : array of float32, shape (ny, nx), optional
+        Of each pixel.
     """
 
     identifier: str
@@ -64,6 +66,7 @@ class Stamp:
     flags: StampFlag = StampFlag.NONE
     center: tuple[float, float] | None = None
     psf: NDArray[np.float32] | None = None
+    variance: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +146,8 @@ def assemble(stamps: Sequence[Stamp]) -> ImageSet:
         | common_flags(pixels, sizes, facts),
         sizes=sizes,
         centers=centers,
-        psf=_psf_stack(stamps),
+        psf=_stack([stamp.psf for stamp in stamps]),
+        variance=_stack([stamp.variance for stamp in stamps], (ny, nx)),
     )
 
 
@@ -172,13 +176,16 @@ def common_flags(
     return flags
 
 
-def _psf_stack(stamps: Sequence[Stamp]) -> NDArray[np.float32] | None:
-    given = [stamp.psf for stamp in stamps if stamp.psf is not None]
+def _stack(
+    images: Sequence[NDArray[np.float32] | None], shape: tuple[int, int] = (0, 0)
+) -> NDArray[np.float32] | None:
+    """Stack the images that there are, NaN elsewhere; None where there is none."""
+    given = [image for image in images if image is not None]
     if not given:
         return None
-    ky, kx = (max(psf.shape[axis] for psf in given) for axis in (0, 1))
-    out = np.full((len(stamps), ky, kx), np.nan, dtype=np.float32)
-    for k, stamp in enumerate(stamps):
-        if stamp.psf is not None:
-            out[k, : stamp.psf.shape[0], : stamp.psf.shape[1]] = stamp.psf
+    ky, kx = (max(shape[axis], *(image.shape[axis] for image in given)) for axis in (0, 1))
+    out = np.full((len(images), ky, kx), np.nan, dtype=np.float32)
+    for k, image in enumerate(images):
+        if image is not None:
+            out[k, : image.shape[0], : image.shape[1]] = image
     return out

@@ -95,7 +95,12 @@ def resampled_to_seeing(
     padded = np.uint32(StampFlag.PADDED)
     flags = np.where(chosen, images.flags & ~padded, cut.flags).astype(np.uint32)
     done = replace(
-        cut, pixels=pixels, centers=centers, facts=cut.facts.with_columns(columns), flags=flags
+        cut,
+        pixels=pixels,
+        centers=centers,
+        facts=cut.facts.with_columns(columns),
+        flags=flags,
+        variance=None,  # new pixels share the old ones, so that theirs are not independent
     )
     return done.with_flag(StampFlag.PADDED, sparse).with_flag(StampFlag.RESAMPLED, chosen)
 

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
 
 from skysift.core.bundle_schema import DataLicence, OperatingPoint, Training
-from skysift.core.errors import InputError, UnknownNameError
+from skysift.core.errors import UnknownNameError
 from skysift.core.results import Metric
 from skysift.core.task import Progress, silent
 from skysift.evaluate.delong import auc_interval
-from skysift.evaluate.operating import by_acceptance
+from skysift.evaluate.operating import points_to_store
 from skysift.models.cross_fitting import CrossFitted, require_enough
 from skysift.models.reference import distributions
 from skysift.tasks.gamma_hadron.catalogue import CATALOGUE, ModelSpec
@@ -194,27 +194,7 @@ def operating_points(
     split : str
         Name of these rows.
     """
-    points = []
-    for acceptance in ACCEPTANCES:
-        if acceptance * np.sum(~y) < 1:
-            continue
-        try:
-            point = by_acceptance(y, gammaness, acceptance, split=split)
-        except InputError:  # more hadrons share the highest score than may pass
-            continue
-        points.append(
-            OperatingPoint(
-                name=f"acceptance-{acceptance:g}",
-                threshold=point.threshold,
-                acceptance=point.acceptance.value,
-                efficiency=point.efficiency.value,
-                chosen_on=split,
-                method=point.rule,
-                low=point.efficiency.low,
-                high=point.efficiency.high,
-            )
-        )
-    return tuple(points)
+    return points_to_store(y, gammaness, ACCEPTANCES, split=split)
 
 
 def _auc(y: NDArray[np.bool_], gammaness: NDArray[Any], split: str) -> Metric:

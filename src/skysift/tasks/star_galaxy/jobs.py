@@ -68,7 +68,7 @@ def evaluate_files(
     provenance = Provenance.start(command, inputs=paths, config=options.model_dump(mode="json"))
     cutouts = read_cutouts(paths, options)
     evaluation = evaluate(cutouts, model, rng, split=cutouts.split)
-    notes = (*cutouts.checked.notes("cutout"), *_warnings(cutouts, model))
+    notes = (*cutouts.checked.notes("cutout"), *model.warnings_on(cutouts.name))
     page = None
     if folder is not None:
         scored = add_model(Scored.start(cutouts), cutouts, model, "bundle")
@@ -243,14 +243,3 @@ def _exposures(cutouts: Cutouts) -> Any:
     """Return the exposures, or nothing where a cutout does not tell its own."""
     known = cutouts.images.facts["image"].astype(np.str_) != ""
     return cutouts.exposures() if known.all() else None
-
-
-def _warnings(cutouts: Cutouts, model: StarGalaxyModel) -> tuple[str, ...]:
-    """Warn where the model has seen the cutouts that it is measured on."""
-    if cutouts.name != model.training.data:
-        return ()
-    warning = (
-        "Warning: the bundle was trained on these cutouts, so these numbers flatter it. For honest "
-        "ones see skysift compare, which cross-validates."
-    )
-    return (warning,)

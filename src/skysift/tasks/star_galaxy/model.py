@@ -1,6 +1,5 @@
 """A trained star-galaxy model: cutouts in, probability of a galaxy out; as a bundle and back."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from skysift.tasks.star_galaxy.predictors import Predictor
 from skysift.tasks.star_galaxy.reader import CLASSES
 from skysift.tasks.star_galaxy.representations import REPRESENTATIONS
 
-__all__ = ["TASK", "StarGalaxyModel", "image_hash", "load_bundle", "save_bundle"]
+__all__ = ["TASK", "StarGalaxyModel", "load_bundle", "save_bundle"]
 
 TASK = "star-galaxy"
 _FORMATS: Mapping[str, ModelFormat] = {
@@ -72,15 +71,6 @@ class StarGalaxyModel(Classifier):
     def ambiguous(self, probability: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Tell which probabilities of a galaxy, shape (n,), leave the class open."""
         return np.asarray(np.minimum(probability, 1.0 - probability) > self.doubt)
-
-
-def image_hash(images: ImageSet) -> str:
-    """Return a SHA-256 over names and pixels, as training data is identified."""
-    digest = hashlib.sha256()
-    for name, pixels in zip(images.identifiers, images.pixels, strict=True):
-        digest.update(str(name).encode())
-        digest.update(np.ascontiguousarray(pixels, dtype="<f4").tobytes())
-    return digest.hexdigest()
 
 
 def save_bundle(model: StarGalaxyModel, folder: Path, *, card: str, summary: str) -> Bundle:

@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from skysift.core.provenance import Provenance
 from skysift.core.task import Progress
@@ -153,23 +151,8 @@ def predict_read(
         The prior of the sample.
     """
     answer = predict_images(batch.images, model, options)
-    usable = batch.checked.usable
-    if usable.all():
-        return answer
-    table = batch.checked.table
-    rows = pa.array(np.cumsum(usable) - 1, mask=~usable)
-    whole = FeatureTable(answer.arrow.take(rows))
-    refused = {
-        "file": table["identifier"],
-        "ambiguous": np.ones(len(table), dtype=bool),
-        "flags": table["code"],
-    }
-    columns = []
-    for field in answer.arrow.schema:
-        column = whole.arrow.column(field.name).combine_chunks()
-        given = pa.array(refused[field.name].tolist()) if field.name in refused else np.nan
-        columns.append(pc.if_else(pa.array(usable), column, given))
-    return FeatureTable(pa.Table.from_arrays(columns, schema=answer.arrow.schema))
+    refused: dict[str, str | bool] = {"file": "identifier", "ambiguous": True, "flags": "code"}
+    return batch.with_refused(answer, refused)
 
 
 def _joined(catalogue: Catalogue, answer: FeatureTable) -> FeatureTable:

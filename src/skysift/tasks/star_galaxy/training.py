@@ -16,7 +16,7 @@ from skysift.models.reference import distributions
 from skysift.tasks.star_galaxy.catalogue import CATALOGUE, ModelSpec
 from skysift.tasks.star_galaxy.choice import ChosenBlend
 from skysift.tasks.star_galaxy.fitting import fit_predictor
-from skysift.tasks.star_galaxy.model import StarGalaxyModel, image_hash
+from skysift.tasks.star_galaxy.model import StarGalaxyModel
 from skysift.tasks.star_galaxy.options import TrainOptions
 from skysift.tasks.star_galaxy.predictors import Predictor
 from skysift.tasks.star_galaxy.reader import Cutouts
@@ -98,7 +98,7 @@ def train(
         doubt=choose_doubt(rows.is_galaxy, seen),
         training=Training(
             data=rows.name,
-            sha256=image_hash(rows.images),
+            sha256=rows.images.sha256(),
             n_rows=len(rows),
             split=rows.split,
             seed=seed,

@@ -67,7 +67,7 @@ def evaluate_files(
     notes = (
         *stamps.checked.notes("stamp"),
         *(f"{check['title']}: {check['text']}" for check in checks),
-        *_warnings(stamps, model),
+        *model.warnings_on(stamps.name),
     )
     page = None
     if folder is not None:
@@ -238,14 +238,3 @@ def _printed(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             line[f"{name}_high"] = entry.get("high")
         printed.append(line)
     return printed
-
-
-def _warnings(stamps: Stamps, model: StreakModel) -> tuple[str, ...]:
-    """Warn where the model has seen the stamps that it is measured on."""
-    if stamps.name != model.training.data:
-        return ()
-    warning = (
-        "Warning: data of this name trained the bundle, so these numbers flatter it. For honest "
-        "ones see skysift compare, which cross-validates."
-    )
-    return (warning,)

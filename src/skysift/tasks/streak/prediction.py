@@ -13,7 +13,7 @@ from skysift.core.task import Progress
 from skysift.data.images.facts import PIXEL_MATRIX
 from skysift.data.images.flags import StampFlag
 from skysift.data.images.image_set import ImageSet
-from skysift.data.images.readers import ReadImages, iter_images
+from skysift.data.images.readers import iter_images
 from skysift.data.io import check_writable, open_writer
 from skysift.data.table import FeatureTable
 from skysift.models.images.streaks.sky import trail_on_sky
@@ -158,9 +158,8 @@ def predict_files(
         for number, path in enumerate(paths):
             for batch in iter_images([path], cutout=cutout_of(read_options), batch=options.batch):
                 measured = measure(batch.images, read_options.seeing)
-                answer = _of_all(
-                    answers(batch.images, measured, model.probability(measured)), batch
-                )
+                said = answers(batch.images, measured, model.probability(measured))
+                answer = batch.with_refused(said, {"id": "identifier", "flags": "code"})
                 named = [bundle] * len(answer)
                 writer.write(answer.with_columns({"bundle": named}, descriptions=_DESCRIPTIONS))
                 for verdict, rows in batch.checked.counts.items():
@@ -168,25 +167,6 @@ def predict_files(
                 done += len(answer)
                 progress(number / len(paths), f"{done:,} stamps")
     return counts
-
-
-def _of_all(answer: FeatureTable, batch: ReadImages) -> FeatureTable:
-    """Return one row for each that was read, usable or not, in the order of reading."""
-    usable = batch.checked.usable
-    if usable.all():
-        return answer
-    table = batch.checked.table
-    refused = {"id": table["identifier"], "flags": table["code"]}
-    columns: dict[str, NDArray[Any]] = {}
-    for name in answer.columns:
-        values = answer[name]
-        is_text = values.dtype.kind in "OU"
-        whole = np.full(len(table), "" if is_text else np.nan, dtype=object if is_text else float)
-        if name in refused:
-            whole[:] = refused[name]
-        whole[usable] = values
-        columns[name] = whole.astype(np.str_) if is_text else whole
-    return FeatureTable.from_columns(columns, units=_UNITS, descriptions=_DESCRIPTIONS)
 
 
 def _provenance(provenance: Provenance, model: StreakModel) -> dict[str, Any]:

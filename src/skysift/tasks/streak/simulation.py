@@ -1,7 +1,8 @@
 """Stamps with a known content: streaks and sources on skies, real ones where they are given.
 
-Satellites, glints, cosmic rays, hot pixels, asteroid trails and some of the stars and galaxies are
-SIMULATED (:mod:`skysift.models.images.streaks.injection`): no labelled set is free.
+Satellites, glints, cosmic rays, hot pixels, bad subtractions, asteroid trails and some of the stars
+and galaxies are SIMULATED (:mod:`skysift.models.images.streaks.injection`): no labelled set is
+free.
 """
 
 import math
@@ -23,11 +24,14 @@ from skysift.models.images.streaks.trail import Trail, trail_image
 __all__ = ["Made", "Sky", "made_up_skies", "real_skies", "stamp_on"]
 
 SHARES = {
-    StreakKind.ASTEROID: 0.28,
-    StreakKind.SATELLITE: 0.18,
-    StreakKind.GLINTS: 0.07,
-    StreakKind.COSMIC_RAY: 0.15,
-    StreakKind.HOT_PIXELS: 0.08,
+    StreakKind.ASTEROID: 0.25,
+    StreakKind.SATELLITE: 0.16,
+    StreakKind.GLINTS: 0.06,
+    StreakKind.COSMIC_RAY: 0.11,
+    StreakKind.HOT_PIXELS: 0.06,
+    StreakKind.DIPOLE: 0.06,
+    StreakKind.RING: 0.04,
+    StreakKind.EDGE: 0.02,
     "star": 0.12,
     "galaxy": 0.12,
 }

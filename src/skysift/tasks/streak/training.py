@@ -1,6 +1,5 @@
 """Train one model on labelled stamps: what it sees, its temperature, its operating points."""
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,11 +13,12 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import QuantileTransformer
 
-from skysift.core.bundle_schema import DataLicence, OperatingPoint, Training
+from skysift.core.bundle_schema import DataLicence, Training
 from skysift.core.errors import InputError
 from skysift.core.results import Metric
 from skysift.core.task import Progress
 from skysift.evaluate.intervals import wilson_interval
+from skysift.evaluate.operating import points_to_store
 from skysift.models.images.streaks.classifier import boosted_streaks
 from skysift.tasks.streak.model import POSITIVE, StreakModel, raw_probability, tempered
 from skysift.tasks.streak.options import TrainOptions
@@ -157,43 +157,19 @@ def train(
         prior=shares[CLASSES.index(POSITIVE)],
         training=Training(
             data=stamps.name,
-            sha256=_hash(stamps),
+            sha256=stamps.images.sha256(stamps.label),
             n_rows=len(stamps),
             split=stamps.split,
             seed=seed,
             command=command,
         ),
         data_licence=licence,
-        operating_points=_operating_points(stamps, seen, split),
+        operating_points=points_to_store(
+            stamps.label == POSITIVE, seen[:, CLASSES.index(POSITIVE)], ACCEPTANCES, split=split
+        ),
         metrics=_metrics(stamps, seen, split),
         parameters={"folds": options.folds},
     )
-
-
-def _operating_points(stamps: Stamps, seen: Floats, split: str) -> tuple[OperatingPoint, ...]:
-    """Choose thresholds on the probability of an asteroid by what else passes them."""
-    score = seen[:, CLASSES.index(POSITIVE)]
-    is_asteroid = stamps.label == POSITIVE
-    others = np.sort(score[~is_asteroid])[::-1]
-    points = []
-    for acceptance in ACCEPTANCES:
-        allowed = int(acceptance * len(others))
-        threshold = float(np.nextafter(others[allowed], 2.0))
-        found = int((score[is_asteroid] >= threshold).sum())
-        efficiency = wilson_interval(found, int(is_asteroid.sum()))
-        points.append(
-            OperatingPoint(
-                name=f"acceptance-{acceptance:g}",
-                threshold=threshold,
-                acceptance=float((others >= threshold).mean()),
-                efficiency=efficiency.value,
-                chosen_on=split,
-                method=f"{acceptance:.0%} of what is no asteroid lies above it",
-                low=efficiency.low,
-                high=efficiency.high,
-            )
-        )
-    return tuple(points)
 
 
 def _metrics(stamps: Stamps, seen: Floats, split: str) -> tuple[Metric, ...]:
@@ -205,14 +181,3 @@ def _metrics(stamps: Stamps, seen: Floats, split: str) -> tuple[Metric, ...]:
         wilson_interval(right, n).metric("accuracy", n=n, split=split),
         Metric("log_loss", float(losses.mean()), n=n, split=split),
     )
-
-
-def _hash(stamps: Stamps) -> str:
-    """Return a SHA-256 over names, labels and pixels."""
-    digest = hashlib.sha256()
-    for name, label, pixels in zip(
-        stamps.images.identifiers, stamps.label, stamps.images.pixels, strict=True
-    ):
-        digest.update(f"{name} {label}".encode())
-        digest.update(np.ascontiguousarray(pixels, dtype="<f4").tobytes())
-    return digest.hexdigest()

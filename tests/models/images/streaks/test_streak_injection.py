@@ -14,6 +14,7 @@ from skysift.models.images.streaks.injection import (
     inject,
 )
 from skysift.models.images.streaks.point_spread import PointSpread
+from skysift.models.images.streaks.subtraction import leftover_of_star
 
 SEEING = PointSpread.moffat(2.1)
 SHAPE = (31, 31)
@@ -31,7 +32,7 @@ def test_every_kind_has_the_signal_to_noise_it_says(kind: StreakKind):
         one = drawn(kind, seed)
         assert math.sqrt(np.sum(one.image**2)) / 3.0 == pytest.approx(one.snr)
         assert 6.0 <= one.snr <= 200.0
-        assert one.image.min() >= 0.0
+        assert (one.image.min() < 0.0) == (kind in {StreakKind.DIPOLE, StreakKind.RING})
         assert np.isfinite(one.image).all()
 
 
@@ -118,3 +119,64 @@ def test_what_cannot_be_injected_is_refused(rng: np.random.Generator):
         draw_injection("asteroid", SHAPE, SEEING, Survey.ztf(), noise=0.0, rng=rng)
     with pytest.raises(InputError):
         inject(np.full(SHAPE, np.nan), "asteroid", SEEING, Survey.ztf(), rng=rng)
+
+
+def test_a_displaced_star_leaves_the_gradient_of_its_image():
+    steps = []
+    for seed in range(40):
+        image, truth = leftover_of_star(
+            (20.0, 20.0), (41, 41), SEEING, displaced=True, rng=np.random.default_rng(seed)
+        )
+        # First moments, about what noise and the other faults add: the shift, for a unit flux.
+        y, x = np.indices(image.shape) - 20.0
+        near = np.hypot(x, y) < 12.0
+        steps.append(math.hypot((x * image)[near].sum(), (y * image)[near].sum()) / truth["shift"])
+        assert abs(image.sum()) < 0.3
+    assert np.median(steps) == pytest.approx(1.0, abs=0.1)
+
+
+def test_a_star_matched_too_wide_leaves_a_core_in_a_ring():
+    for seed in range(30):
+        image, truth = leftover_of_star(
+            (20.0, 20.0), (41, 41), SEEING, displaced=False, rng=np.random.default_rng(seed)
+        )
+        if truth["mismatch"] < 0.1 or truth["electrons"] < 1e5 or abs(truth["scale"]) > 0.02:
+            continue
+        y, x = np.indices(image.shape) - 20.0
+        radius = np.hypot(x, y)
+        assert image[radius < 0.5 * SEEING.fwhm].mean() > 0
+        assert image[(radius > SEEING.fwhm) & (radius < 1.5 * SEEING.fwhm)].mean() < 0
+
+
+def test_photon_noise_of_a_leftover_is_that_of_both_images():
+    noise = []
+    for seed in range(60):
+        image, truth = leftover_of_star(
+            (20.0, 20.0), (41, 41), SEEING, displaced=False, rng=np.random.default_rng(seed)
+        )
+        clean, _ = leftover_of_star(
+            (20.0, 20.0), (41, 41), SEEING, displaced=False, rng=_Quiet(seed)
+        )
+        noise.append(np.sum((image - clean) ** 2) * truth["electrons"] / 2.0)
+    assert np.mean(noise) == pytest.approx(1.0, abs=0.1)
+
+
+class _Quiet:
+    """Draws as the generator of a seed does, but no normal noise on an image."""
+
+    def __init__(self, seed):
+        self._rng = np.random.default_rng(seed)
+
+    def __getattr__(self, name):
+        return getattr(self._rng, name)
+
+    def normal(self, loc=0.0, scale=1.0, size=None):
+        drawn = self._rng.normal(loc, scale, size)
+        return drawn if size is None else np.zeros(size)
+
+
+def test_an_edge_is_a_step_along_a_row_or_column():
+    for seed in range(10):
+        image = drawn("edge", seed).image
+        assert len(np.unique(image)) == 2
+        assert (image == image[:1]).all() or (image == image[:, :1]).all()

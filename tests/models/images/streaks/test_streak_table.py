@@ -1,5 +1,7 @@
 """Trails of an image set: one row for each cutout, whatever it brings."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -46,3 +48,20 @@ def test_the_point_spread_function_is_the_best_that_there_is(images: ImageSet):
     own = trail_image(Trail(10.0, 10.0, 1.0, 0, 0), (21, 21), PointSpread.gaussian(3.3))
     object.__setattr__(unknown, "psf", own[None].astype(np.float32))
     assert point_spread_of(unknown, 0).fwhm == pytest.approx(3.3, rel=0.03)
+
+
+def test_pixels_count_by_their_variance_where_it_is_known(images: ImageSet, rng):
+    loud = np.zeros(SHAPE, dtype=bool)
+    loud[:, 17:] = True  # an amplifier with ten times the noise of the other
+    pixels = images.pixels.copy()
+    pixels[:, loud] = 10.0 + rng.normal(0.0, 10.0, (3, int(loud.sum())))
+    variance = np.where(loud, 100.0, 1.0).astype(np.float32)
+    known = replace(images, pixels=pixels, variance=np.tile(variance, (3, 1, 1)))
+    by_sky = measure_streaks(replace(known, variance=None), reach=4.0)
+    weighed = measure_streaks(known, reach=4.0)
+    assert 0.7 < weighed["reduced_chi2"][1] < 1.3
+    assert by_sky["reduced_chi2"][1] > 3.0
+    few = np.full_like(known.variance, np.nan)
+    few[:, :5] = 1.0
+    as_without = measure_streaks(replace(known, variance=few), reach=4.0)
+    np.testing.assert_array_equal(as_without["trail_flux"], by_sky["trail_flux"])

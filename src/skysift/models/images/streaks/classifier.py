@@ -23,6 +23,9 @@ _CLASS_OF_KIND = {
     StreakKind.GLINTS: "satellite",
     StreakKind.COSMIC_RAY: "artefact",
     StreakKind.HOT_PIXELS: "artefact",
+    StreakKind.DIPOLE: "artefact",
+    StreakKind.RING: "artefact",
+    StreakKind.EDGE: "artefact",
 }
 _UNBLURRED = 0.65  # of the width of a point: half-way to what a single pixel measures
 _CLEAR = 7.0  # noise alone reaches 4 to 5

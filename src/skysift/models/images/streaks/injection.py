@@ -14,6 +14,8 @@ be so wherever numbers rest on it. The sky under them is real where the stamps a
 - **Cosmic ray**: charge along the path of a particle through the sensor, which no optics and no
   seeing has blurred, only diffusion; a track of pixels, straight or, for electrons, scattered.
 - **Hot pixels**: one pixel, or a piece of a column or row.
+- **Dipole, ring, edge**: what a subtraction leaves where the images do not fit
+  (:mod:`skysift.models.images.streaks.subtraction`).
 """
 
 import math
@@ -28,6 +30,7 @@ from scipy.special import ndtr
 from skysift.core.errors import UsageError
 from skysift.models.images.streaks.point_spread import PointSpread
 from skysift.models.images.streaks.stamp import prepare_stamp
+from skysift.models.images.streaks.subtraction import leftover_of_star, step_of_sky
 from skysift.models.images.streaks.trail import Trail, trail_image
 
 __all__ = ["Injection", "Optics", "StreakKind", "Survey", "draw_injection", "inject"]
@@ -44,6 +47,9 @@ class StreakKind(StrEnum):
     GLINTS = "glints"
     COSMIC_RAY = "cosmic-ray"
     HOT_PIXELS = "hot-pixels"
+    DIPOLE = "dipole"
+    RING = "ring"
+    EDGE = "edge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +354,20 @@ def _hot_pixels(scene: _Scene) -> _Drawn:
     return light, trail, {"pixels": float(count)}
 
 
+def _leftover(scene: _Scene, *, displaced: bool) -> _Drawn:
+    x, y = scene.near_center()
+    light, truth = leftover_of_star(
+        (x, y), scene.shape, scene.point_spread, displaced=displaced, rng=scene.rng
+    )
+    return light, Trail(x, y, float(light.sum()), 0.0, 0.0), truth
+
+
+def _edge(scene: _Scene) -> _Drawn:
+    x, y = scene.near_center()
+    light = step_of_sky((x, y), scene.shape, scene.rng)
+    return light, Trail(x, y, float(light.sum()), 0.0, 0.0), {}
+
+
 def _pixel_charge(
     px: NDArray[np.float64],
     py: NDArray[np.float64],
@@ -368,4 +388,7 @@ _DRAW: dict[StreakKind, Callable[[_Scene], _Drawn]] = {
     StreakKind.GLINTS: _glints,
     StreakKind.COSMIC_RAY: _cosmic_ray,
     StreakKind.HOT_PIXELS: _hot_pixels,
+    StreakKind.DIPOLE: lambda scene: _leftover(scene, displaced=True),
+    StreakKind.RING: lambda scene: _leftover(scene, displaced=False),
+    StreakKind.EDGE: _edge,
 }

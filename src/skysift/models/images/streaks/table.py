@@ -26,6 +26,9 @@ _COLUMNS = {
     "trail_angle_error": ("deg", "its standard deviation"),
 }
 
+_MOST = 0.5
+"""Of the measured pixels: where fewer have a variance, the scatter of the sky is taken."""
+
 
 def measure_streaks(
     images: ImageSet,
@@ -35,6 +38,8 @@ def measure_streaks(
     widest: float | None = None,
 ) -> FeatureTable:
     """Fit a trail to each cutout and return its numbers and features.
+
+    Pixels are weighted by their variance where the set brings it, else by the scatter of the sky.
 
     Parameters
     ----------
@@ -63,11 +68,13 @@ def measure_streaks(
     for number in range(len(images)):
         spread = point_spread_of(images, number, nominal=nominal)
         side = None if widest is None else widest * spread.fwhm
-        pixels, (y, x), start = _window(images, number, side)
+        part, (y, x) = _window(images, number, side)
+        pixels, start = images.pixels[number][part], (part[0].start, part[1].start)
+        variance = _variance(images, number, part)
         near = None if reach is None else Place(x, y, reach)
         try:
-            fit = fit_trail(pixels, spread, near=near, free_width=True)
-            features = streak_features(pixels, spread, fit=fit)
+            fit = fit_trail(pixels, spread, variance=variance, near=near, free_width=True)
+            features = streak_features(pixels, spread, variance=variance, fit=fit)
         except InputError:
             continue  # blank: its row stays NaN
         rows[number] = [*_numbers(fit, start), *features]
@@ -107,17 +114,27 @@ def point_spread_of(
 
 def _window(
     images: ImageSet, number: int, side: float | None
-) -> tuple[NDArray[np.float32], tuple[float, float], tuple[int, int]]:
-    """Return what is looked at of a cutout, the target in it and its first pixel, each y and x."""
+) -> tuple[tuple[slice, slice], tuple[float, float]]:
+    """Return what is looked at of a cutout, and the target in it, y and x."""
     sizes, center = images.sizes[number].tolist(), images.centers[number].tolist()
-    whole = images.pixels[number, : sizes[0], : sizes[1]]
     if side is None or not isfinite(side):
-        return whole, (center[0], center[1]), (0, 0)
+        return (slice(0, sizes[0]), slice(0, sizes[1])), (center[0], center[1])
     wanted = max(round(side), 1)
-    first = [max(ceil(place - 0.5 * wanted), 0) for place in center]
-    y, x = first
-    part = whole[y : y + wanted, x : x + wanted]
-    return part, (center[0] - y, center[1] - x), (y, x)
+    y, x = (max(ceil(place - 0.5 * wanted), 0) for place in center)
+    part = (slice(y, min(y + wanted, sizes[0])), slice(x, min(x + wanted, sizes[1])))
+    return part, (center[0] - y, center[1] - x)
+
+
+def _variance(
+    images: ImageSet, number: int, part: tuple[slice, slice]
+) -> NDArray[np.float32] | None:
+    """Return the variance of what is looked at, if the cutout brings it for the most of it."""
+    if images.variance is None:
+        return None
+    variance = images.variance[number][part]
+    measured = np.isfinite(images.pixels[number][part])
+    known = np.isfinite(variance) & measured
+    return variance if known.sum() > _MOST * measured.sum() else None
 
 
 def _numbers(fit: TrailFit, start: tuple[int, int]) -> list[float]:
