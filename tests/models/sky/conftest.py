@@ -47,7 +47,7 @@ class FieldOfView:
 
     def photons_of(self, place, flux, rng, sigma=0.0):
         offset = float(np.hypot(*place))
-        n = rng.poisson(self.source.rate_at(offset) * self.exposure * flux)
+        n = rng.poisson(self.source.rate_at(offset) * self.exposure * np.asarray(flux))
         local, parts = self.local(offset), []
         for band, number in enumerate(n):
             inside = np.cumsum(local.density[band] * local.ring_area)
@@ -61,7 +61,7 @@ class FieldOfView:
         return np.concatenate(parts, axis=1)
 
     def draw(self, rng, *sources, scale=1.0, sigma=0.0):
-        """Return counts and photons; a source is ((xi, eta), flux in Crab)."""
+        """Return counts and photons; a source is ((xi, eta), flux in Crab), by band or not."""
         drawn = rng.poisson(self.background * scale)
         band, row, column = (np.repeat(axis, drawn[drawn > 0]) for axis in np.nonzero(drawn))
         xi, eta = self.grid.pixel_centres()

@@ -6,6 +6,8 @@ from numpy.testing import assert_array_equal
 from scipy.stats import norm
 
 from skysift.core.errors import InputError, UsageError
+from skysift.models.sky.field_fits import measured_shares
+from skysift.models.sky.refine import Refined
 from skysift.models.sky.search import SkySearch
 from skysift.preprocess.sky_background import FROM_THE_RESPONSE, BackgroundModel
 
@@ -53,6 +55,40 @@ def test_two_sources_near_each_other_are_two(sky, search, rng):
         assert all(distances(result, place).min() < 0.06 for place in places)
         assert all("extended" not in one.flags for one in result.candidates)
         assert all("blended" in one.flags for one in result.candidates)
+
+
+def test_beside_a_hard_neighbour_counts_are_right(long_exposure, rng):
+    """Its low energies are fewer than supposed: they must not be taken from what lies beside it."""
+    search = long_exposure.search()
+    hard, near, faint = np.array([0.2, 0.6, 1.5, 3.0]), (0.2, 0.1), 0.1
+    true = faint * long_exposure.crab_counts(np.hypot(*near))
+    pulls = []
+    for _ in range(12):
+        counts, photons = long_exposure.draw(rng, ((0.0, 0.0), 2 * hard), (near, faint))
+        found = [
+            one
+            for one in search(counts, photons).candidates
+            if np.hypot(one.xi - near[0], one.eta - near[1]) < 0.08
+        ]
+        assert len(found) == 1
+        pulls.append((found[0].excess - true) / found[0].excess_error)
+    assert abs(np.mean(pulls)) < 3 / np.sqrt(12)
+
+
+def test_shares_are_those_measured_as_far_as_they_are():
+    supposed, true = np.array([0.6, 0.3, 0.1]), np.array([0.2, 0.5, 0.3])
+
+    def measured(counts, errors):
+        fit = Refined(0, 0, np.eye(2), counts.sum(), np.hypot(*errors[:2]), counts, errors, 9, True)
+        return measured_shares(supposed, fit)
+
+    well = measured(1000 * true, np.full(3, 3.0))
+    badly = measured(10 * true, np.array([2.0, 4.0, 8.0]))
+    np.testing.assert_allclose(well, true, atol=0.03)
+    np.testing.assert_allclose(badly, supposed, atol=0.2)
+    assert well.sum() == pytest.approx(1) == badly.sum()
+    assert measured(np.array([3.0, -2.0, 0.0]), np.ones(3)) is supposed
+    assert (measured(np.array([30.0, -40.0, 50.0]), np.full(3, 0.1)) >= 0).all()
 
 
 def test_two_points_that_blend_are_told_from_one_that_is_wide(sky, search, rng):

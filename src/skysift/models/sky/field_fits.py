@@ -29,7 +29,15 @@ from skysift.models.sky.refine import Refined, refine
 from skysift.preprocess.folding import PointSourceModel
 from skysift.preprocess.sky_background import BackgroundFit, BackgroundModel
 
-__all__ = ["MASKED_RADIUS", "WIDE", "FieldFits", "Found", "places_of", "start_of"]
+__all__ = [
+    "MASKED_RADIUS",
+    "WIDE",
+    "FieldFits",
+    "Found",
+    "measured_shares",
+    "places_of",
+    "start_of",
+]
 
 FloatArray = NDArray[np.float64]
 
@@ -44,6 +52,8 @@ _MASKED_SIGMAS = 2.5  # of an extended source
 _OF_A_POINT = 3  # free parameters
 _LINKING = 0.6  # deg: candidates as near as that may be parts of one
 _ROUNDS = 3
+_SPECTRAL_ROUNDS = 2
+_SPECTRAL_SCATTER = 0.5  # of the counts in a band, relative to those of the supposed spectrum
 _OFFSET_STEP = 0.1  # deg: point spread functions are shared within
 _TINY = 1e-12
 
@@ -156,6 +166,24 @@ class FieldFits:
                 beside = [*settled[:place], *settled[place + 1 :], *others]
                 fit = self._fit(beside, one.source, start_of(one.fit), photons, background)
                 settled[place] = replace(one, fit=fit)
+        return settled
+
+    def _by_own_spectra(
+        self, found: Sequence[Found], photons: Photons, background: BackgroundFit
+    ) -> list[Found]:
+        """Fit candidates again, each beside what was measured of the others in each band.
+
+        A neighbour with a harder spectrum than is supposed would else be expected to send more low
+        energies than it does, and what lies beside it would come out too faint there.
+        """
+        settled = list(found)
+        for _ in range(_SPECTRAL_ROUNDS):
+            own = list[Found]()
+            for first, one in zip(found, settled, strict=True):
+                share = measured_shares(first.source.share, one.fit)
+                source = replace(one.source, share=share)
+                own.append(replace(one, source=source, image=SourceImage.of(self.filter, source)))
+            settled = self._refitted(own, [], photons, background)
         return settled
 
     def _simplified(self, found: Sequence[Found]) -> list[Found]:
@@ -323,6 +351,29 @@ class FieldFits:
 def start_of(fit: Refined) -> tuple[float, float, float]:
     """Return where a further fit begins."""
     return fit.xi, fit.eta, max(fit.counts, 1.0)
+
+
+def measured_shares(supposed: FloatArray, fit: Refined) -> FloatArray:
+    """Return the shares of the bands as far as the counts tell them, shape (n_bands,).
+
+    The counts of a band are drawn towards those of the supposed spectrum by their error, which a
+    true spectrum is taken to leave by half of them (one standard deviation).
+
+    Parameters
+    ----------
+    supposed : array, shape (n_bands,)
+        Shares of the supposed spectrum.
+    fit : Refined
+        Counts of each band with their errors. Nothing is learned where they add up to less than
+        their error.
+    """
+    if fit.counts <= fit.counts_error:
+        return supposed
+    expected = fit.counts * supposed
+    scatter, noise = (_SPECTRAL_SCATTER * expected) ** 2, fit.by_band_error**2
+    told = scatter / np.maximum(scatter + noise, _TINY)
+    counts = np.maximum(expected + told * (fit.by_band - expected), 0.0)
+    return np.asarray(counts / counts.sum())
 
 
 def places_of(found: Sequence[Found]) -> FloatArray:

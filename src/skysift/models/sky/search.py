@@ -213,16 +213,7 @@ class SkySearch(FieldFits):
             peak = replace(again, significance=max(again.significance, peak.significance))
             found = self._gathered(seen, level, [], peak, photons=photons, background=background)
         if photons is not None and (len(found) > 1 or any(one.width > WIDE for one in found)):
-            found, background = self._settled(self._simplified(found), counts, photons, background)
-            needed = self._needed(found, level**2, photons, background)
-            least = level**2
-            margin = 0.0 if self.settings.psf_known else least
-            merged = self._merged(needed, counts, photons, background, least=least, margin=margin)
-            if merged != found:
-                found, background = self._settled(merged, counts, photons, background)
-            if any(one.extension > 0 for one in found):  # its parts may have hidden another source
-                seen = first.beside(background.surface)
-                found = self._gathered(seen, level, found, photons=photons, background=background)
+            found, background = self._crowded(found, counts, photons, (first, background), level)
         candidates = [self._candidate(one, found, background, roughness) for one in found]
         order = np.argsort([candidate.p_value for candidate in candidates], kind="stable")
         return SearchResult(
@@ -283,6 +274,43 @@ class SkySearch(FieldFits):
         return found
 
     # --- sources --------------------------------------------------------------------------------
+
+    def _crowded(
+        self,
+        found: Sequence[Found],
+        counts: NDArray[np.float32],
+        photons: Photons,
+        seen_before: tuple[FilteredMap, BackgroundFit],
+        level: float,
+    ) -> tuple[list[Found], BackgroundFit]:
+        """Fit several candidates beside each other, and tell what is one of them and what is not.
+
+        Parameters
+        ----------
+        found : sequence of Found
+            One after the other, as they were gathered; or one that is wide.
+        counts, photons
+            The map.
+        seen_before : (FilteredMap, BackgroundFit)
+            The map before any source was found, and the background so far.
+        level : float
+            Significance that a candidate has to reach.
+        """
+        first, background = seen_before
+        found, background = self._settled(self._simplified(found), counts, photons, background)
+        least = level**2
+        needed = self._needed(found, least, photons, background)
+        margin = 0.0 if self.settings.psf_known else least
+        merged = self._merged(needed, counts, photons, background, least=least, margin=margin)
+        if merged != found:
+            found, background = self._settled(merged, counts, photons, background)
+        if any(one.extension > 0 for one in found):  # its parts may have hidden another source
+            seen = first.beside(background.surface)
+            found = self._gathered(seen, level, found, photons=photons, background=background)
+        if len(found) > 1:
+            found = self._by_own_spectra(found, photons, background)
+            found = self._needed(found, least, photons, background)
+        return found, background
 
     def _found(
         self,
