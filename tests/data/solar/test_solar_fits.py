@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from skysift.core.errors import ContractError, ReadError
 from skysift.data.images.stamp import Rejected
 from skysift.data.solar.assemble import image_of_header
-from skysift.data.solar.flags import PixelMask, SolarFlag, flag_names
+from skysift.data.flags import flag_names
+from skysift.data.solar.flags import PixelMask, SolarFlag
 from skysift.data.solar.header_time import parse_time, time_of_header
 from skysift.data.solar.limits import SolarReadError
 from skysift.data.solar.orientation import Pointing, north_up

@@ -3,17 +3,11 @@
 from enum import IntFlag
 from types import MappingProxyType
 
-__all__ = ["FLAG_MESSAGES", "StampFlag", "flag_names"]
+__all__ = ["FLAG_MESSAGES", "StampFlag"]
 
 
 class StampFlag(IntFlag):
-    """Bits of the column ``flags``; 0 is a cutout with nothing to say against it.
-
-    Examples
-    --------
-    >>> flag_names(StampFlag.PADDED | StampFlag.SATURATED)
-    ['padded', 'saturated']
-    """
+    """Bits of the column ``flags``; 0 is a cutout with nothing to say against it."""
 
     NONE = 0
     PADDED = 1 << 0
@@ -55,12 +49,3 @@ FLAG_MESSAGES = MappingProxyType(
     }
 )
 """Each flag in words."""
-
-
-def flag_names(flags: int) -> list[str]:
-    """Return the names of the bits that are set, as they are written to tables."""
-    return [
-        (flag.name or "").lower().replace("_", "-")
-        for flag in FLAG_MESSAGES
-        if int(flags) & int(flag)
-    ]

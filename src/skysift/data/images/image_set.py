@@ -10,7 +10,8 @@ import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
 from skysift.core.errors import InputError, UsageError
-from skysift.data.images.flags import StampFlag, flag_names
+from skysift.data.flags import flag_names
+from skysift.data.images.flags import StampFlag
 from skysift.data.table import FeatureTable
 
 __all__ = ["ImageSet", "join"]
@@ -124,7 +125,9 @@ class ImageSet:
 
     def flag_texts(self) -> list[str]:
         """Return the names of the flags of each cutout, comma-separated."""
-        known = {int(value): ",".join(flag_names(value)) for value in np.unique(self.flags)}
+        known = {
+            int(value): ",".join(flag_names(StampFlag(value))) for value in np.unique(self.flags)
+        }
         return [known[int(value)] for value in self.flags]
 
     def has(self, flag: StampFlag) -> NDArray[np.bool_]:

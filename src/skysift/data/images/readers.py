@@ -19,7 +19,8 @@ from skysift.data.images.alerts import Cutout, read_avro_stamps
 from skysift.data.images.avro import AVRO_MAGIC
 from skysift.data.images.fits_bytes import FITS_MAGIC
 from skysift.data.images.fits_stamps import read_fits_stamps
-from skysift.data.images.flags import FLAG_MESSAGES, flag_names
+from skysift.data.flags import flag_names
+from skysift.data.images.flags import FLAG_MESSAGES
 from skysift.data.images.image_set import ImageSet, join
 from skysift.data.images.limits import DEFAULT_LIMITS, Limits
 from skysift.data.images.members import Member, iter_members

@@ -3,7 +3,7 @@
 from enum import IntFlag
 from types import MappingProxyType
 
-__all__ = ["FLAG_MESSAGES", "PixelMask", "SolarFlag", "flag_names"]
+__all__ = ["FLAG_MESSAGES", "PixelMask", "SolarFlag"]
 
 
 class PixelMask(IntFlag):
@@ -24,13 +24,7 @@ class PixelMask(IntFlag):
 
 
 class SolarFlag(IntFlag):
-    """Bits of what the reader of a solar image found; 0 is an image with nothing against it.
-
-    Examples
-    --------
-    >>> flag_names(SolarFlag.NO_TIME | SolarFlag.FITTED_LIMB)
-    ['no-time', 'fitted-limb']
-    """
+    """Bits of what the reader of a solar image found; 0 is an image with nothing against it."""
 
     NONE = 0
     NO_TIME = 1 << 0
@@ -73,12 +67,3 @@ FLAG_MESSAGES = MappingProxyType(
     }
 )
 """Each flag in words."""
-
-
-def flag_names(flags: int) -> list[str]:
-    """Return the names of the bits that are set, as they are written to tables."""
-    return [
-        (flag.name or "").lower().replace("_", "-")
-        for flag in FLAG_MESSAGES
-        if int(flags) & int(flag)
-    ]

@@ -18,7 +18,8 @@ from skysift.data.images.stamp import Rejected
 from skysift.data.solar.assemble import image_of_header
 from skysift.data.solar.browse import browse_image, read_picture
 from skysift.data.solar.fits_pixels import read_fits_pixels
-from skysift.data.solar.flags import FLAG_MESSAGES, SolarFlag, flag_names
+from skysift.data.flags import flag_names
+from skysift.data.solar.flags import FLAG_MESSAGES, SolarFlag
 from skysift.data.solar.jp2 import JP2_MAGIC, jp2_header
 from skysift.data.solar.limits import SOLAR_LIMITS, SolarReadError
 from skysift.data.solar.orientation import LARGEST_TILT
