@@ -126,7 +126,8 @@ class ImageSet:
     def flag_texts(self) -> list[str]:
         """Return the names of the flags of each cutout, comma-separated."""
         known = {
-            int(value): ",".join(flag_names(StampFlag(value))) for value in np.unique(self.flags)
+            flags: ",".join(flag_names(StampFlag(flags)))
+            for flags in np.unique(self.flags).tolist()
         }
         return [known[int(value)] for value in self.flags]
 

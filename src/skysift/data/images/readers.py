@@ -15,11 +15,11 @@ import pyarrow.compute as pc
 
 from skysift.core.errors import ReadError, UsageError
 from skysift.data.contract import Checked, Finding, Verdict
+from skysift.data.flags import flag_names
 from skysift.data.images.alerts import Cutout, read_avro_stamps
 from skysift.data.images.avro import AVRO_MAGIC
 from skysift.data.images.fits_bytes import FITS_MAGIC
 from skysift.data.images.fits_stamps import read_fits_stamps
-from skysift.data.flags import flag_names
 from skysift.data.images.flags import FLAG_MESSAGES
 from skysift.data.images.image_set import ImageSet, join
 from skysift.data.images.limits import DEFAULT_LIMITS, Limits

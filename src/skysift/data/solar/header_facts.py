@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from math import asin, degrees, isfinite
+from math import asin, degrees, hypot, isfinite
 from typing import Any
 
 import numpy as np
@@ -126,7 +126,7 @@ def _stated(
     ecliptic = np.array([number(header, f"HAE{axis}_OBS") for axis in "XYZ"])
     if not np.isfinite(ecliptic).all():  # EIT has it in kilometres
         ecliptic = 1e3 * np.array([number(header, f"HEC_{axis}") for axis in "XYZ"])
-    if time is not None and np.isfinite(ecliptic).all():
+    if time is not None and isfinite(_within(hypot(*ecliptic.tolist()), _DISTANCES)):
         longitude, b0, distance = ecliptic_observer(ecliptic, time)
         return b0, unknown, longitude, distance
     distance = number(header, "DSUN_OBS")

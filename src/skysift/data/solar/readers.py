@@ -12,13 +12,13 @@ import numpy as np
 
 from skysift.core.errors import ReadError
 from skysift.data.contract import Checked, Finding, Verdict
+from skysift.data.flags import flag_names
 from skysift.data.images.limits import Limits
 from skysift.data.images.members import Member, iter_members
 from skysift.data.images.stamp import Rejected
 from skysift.data.solar.assemble import image_of_header
 from skysift.data.solar.browse import browse_image, read_picture
 from skysift.data.solar.fits_pixels import read_fits_pixels
-from skysift.data.flags import flag_names
 from skysift.data.solar.flags import FLAG_MESSAGES, SolarFlag
 from skysift.data.solar.jp2 import JP2_MAGIC, jp2_header
 from skysift.data.solar.limits import SOLAR_LIMITS, SolarReadError
