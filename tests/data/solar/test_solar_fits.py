@@ -13,9 +13,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from skysift.core.errors import ContractError, ReadError
+from skysift.data.flags import flag_names
 from skysift.data.images.stamp import Rejected
 from skysift.data.solar.assemble import image_of_header
-from skysift.data.flags import flag_names
 from skysift.data.solar.flags import PixelMask, SolarFlag
 from skysift.data.solar.header_time import parse_time, time_of_header
 from skysift.data.solar.limits import SolarReadError
