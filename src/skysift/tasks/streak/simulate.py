@@ -112,6 +112,6 @@ def _told(options: SimulateOptions) -> tuple[str, ...]:
         else "The skies are MADE UP: no number measured on these stamps is about the sky."
     )
     return (
-        "Satellites, asteroid trails, cosmic rays and hot pixels are SIMULATED.",
+        "Satellites, asteroid trails, cosmic rays, hot pixels and bad subtractions are SIMULATED.",
         skies,
     )

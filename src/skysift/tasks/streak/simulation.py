@@ -24,14 +24,14 @@ from skysift.models.images.streaks.trail import Trail, trail_image
 __all__ = ["Made", "Sky", "made_up_skies", "real_skies", "stamp_on"]
 
 SHARES = {
-    StreakKind.ASTEROID: 0.25,
-    StreakKind.SATELLITE: 0.16,
-    StreakKind.GLINTS: 0.06,
-    StreakKind.COSMIC_RAY: 0.11,
-    StreakKind.HOT_PIXELS: 0.06,
-    StreakKind.DIPOLE: 0.06,
-    StreakKind.RING: 0.04,
-    StreakKind.EDGE: 0.02,
+    StreakKind.ASTEROID: 0.28,
+    StreakKind.SATELLITE: 0.18,
+    StreakKind.GLINTS: 0.07,
+    StreakKind.COSMIC_RAY: 0.09,
+    StreakKind.HOT_PIXELS: 0.05,
+    StreakKind.DIPOLE: 0.05,
+    StreakKind.RING: 0.03,
+    StreakKind.EDGE: 0.01,
     "star": 0.12,
     "galaxy": 0.12,
 }
