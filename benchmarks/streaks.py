@@ -1,9 +1,12 @@
 """Streaks told apart on real skies: injected trails, satellites and cosmic rays, real sources.
 
-Satellites, glints, cosmic rays, hot pixels and the asteroids of the training are SIMULATED: no
-labelled set is free. The skies under them are corners of ZTF difference stamps, the sources that
-do not move are real ZTF alerts and real cutouts of stars and galaxies. All numbers are of stamps
-whose object, or exposure, the model did not see.
+Satellites, glints, cosmic rays, hot pixels, bad subtractions and the asteroids of the training are
+SIMULATED: no labelled set is free. The skies under them are corners of ZTF difference stamps, the
+sources that do not move are real ZTF alerts and real cutouts of stars and galaxies. All numbers are
+of stamps whose object, or exposure, the model did not see.
+
+An alert's width of a point is that of its difference image, by its fields `fwhm` and `seeratio`;
+cutouts state the seeing of their exposure.
 
 Run: SKYSIFT_MIRROR=DIR python benchmarks/streaks.py --out streaks.json
 """
@@ -27,6 +30,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
+from skysift.data.images.facts import facts_of_ztf
 from skysift.evaluate.intervals import Interval, mcnemar, wilson_interval
 from skysift.evaluate.resampling import bootstrap_rows
 from skysift.models.images.streaks.classifier import (
@@ -44,7 +48,7 @@ from skysift.models.images.streaks.sky import trail_on_sky
 from skysift.models.images.streaks.stamp import prepare_stamp
 from skysift.models.images.streaks.trail import Trail, trail_image
 
-NOMINAL = PointSpread.moffat(fwhm=2.0)  # ZTF alerts do not bring their seeing
+NOMINAL = PointSpread.moffat(fwhm=2.0)  # of an alert that lacks the fields which tell it
 REACH = 4.5  # pixels from the middle of a stamp
 SMALL, LARGE = 20, 31
 STILL = "simulated-star"
@@ -52,8 +56,11 @@ KINDS = {
     StreakKind.ASTEROID: 0.32,
     StreakKind.SATELLITE: 0.20,
     StreakKind.GLINTS: 0.08,
-    StreakKind.COSMIC_RAY: 0.18,
-    StreakKind.HOT_PIXELS: 0.10,
+    StreakKind.COSMIC_RAY: 0.11,
+    StreakKind.HOT_PIXELS: 0.06,
+    StreakKind.DIPOLE: 0.06,
+    StreakKind.RING: 0.04,
+    StreakKind.EDGE: 0.01,
     STILL: 0.12,
 }
 
@@ -133,16 +140,24 @@ def with_point(
     return sky + factor * point, wanted
 
 
+def seeing_of(packet: dict[str, Any]) -> PointSpread:
+    """Return what a point looks like in the difference image of an alert."""
+    width = facts_of_ztf(packet.get, of_template=False).get("difference_fwhm")
+    known = isinstance(width, float) and 0.0 < width < LARGE
+    return PointSpread.moffat(width) if known else NOMINAL
+
+
 def still(packets: Sequence[dict[str, Any]]) -> Iterator[Sample]:
     """Give the alerts' own sources, which are points."""
     for packet in packets:
         stamp = middle(image(packet["cutoutDifference"]), LARGE)
+        seeing = seeing_of(packet)
         if packet["label_solar_system"]:
-            yield Sample(stamp, "source", "solar-system", packet["objectId"], NOMINAL)
+            yield Sample(stamp, "source", "solar-system", packet["objectId"], seeing)
         elif packet["drb"] is not None and packet["drb"] < 0.5:
-            yield Sample(stamp, "artefact", "bogus", packet["objectId"], NOMINAL)
+            yield Sample(stamp, "artefact", "bogus", packet["objectId"], seeing)
         else:
-            yield Sample(stamp, "source", "alert", packet["objectId"], NOMINAL)
+            yield Sample(stamp, "source", "alert", packet["objectId"], seeing)
 
 
 def cutouts(mirror: Path, limit: int, rng: np.random.Generator) -> Iterator[Sample]:
@@ -392,7 +407,8 @@ def unmoving(samples: Sequence[Sample]) -> list[dict[str, float]]:
     """Say of ZTF's asteroids what a fit makes of sources that do not trail visibly."""
     rows = []
     for sample in samples:
-        fit = fit_trail(sample.pixels, NOMINAL, near=Place(15.0, 15.0, REACH), free_width=True)
+        near = Place(15.0, 15.0, REACH)
+        fit = fit_trail(sample.pixels, sample.point_spread, near=near, free_width=True)
         rows.append(
             {
                 "trail significance": round(fit.trail_significance, 1),
@@ -434,7 +450,8 @@ def main() -> None:
     clean = boosted_streaks().fit(table[apart], labels[apart])
     strange_table = measured(held_out)
     result = {
-        "simulated": "all asteroid trails, satellites, glints, cosmic rays and hot pixels",
+        "simulated": "all asteroid trails, satellites, glints, cosmic rays, hot pixels, dipoles, "
+        "rings and edges",
         "model": class_metrics(samples, learned, rng),
         "cuts": class_metrics(samples, cuts, rng),
         "model against cuts": asdict(mcnemar(learned == labels, cuts == labels)),
