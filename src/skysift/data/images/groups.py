@@ -3,14 +3,14 @@
 A split must keep such groups on one side (:func:`skysift.data.splits.stratified_group_folds`).
 """
 
+# Predictions ask for no groups, and should not wait for scipy.sparse and scipy.spatial.
+# ruff: noqa: PLC0415
+
 from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
 from skysift.core.errors import InputError, UsageError
 from skysift.data.images.image_set import ImageSet
@@ -46,6 +46,9 @@ def object_groups(images: ImageSet, *, radius: float = 1.0) -> Groups:
     >>> object_groups(twice).tolist()
     [0, 1, 0, 2]
     """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     n = len(images)
     links = [_same([stamp.tobytes() for stamp in images.pixels])]
     names = [str(name) for name in images.facts["object"]]
@@ -142,6 +145,8 @@ def _same(keys: Sequence[bytes | str], *, ignored: str | None = None) -> Groups:
 
 
 def _near(images: ImageSet, radius: float) -> Groups:
+    from scipy.spatial import cKDTree
+
     ra, dec = images.facts["ra"], images.facts["dec"]
     rows = np.flatnonzero(np.isfinite(ra) & np.isfinite(dec))
     places = unit_vectors(ra[rows], dec[rows]).reshape(-1, 3)

@@ -12,7 +12,6 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 
 from skysift.core.compiler import has_compiler
 from skysift.core.errors import MissingExtraError, UnknownNameError
@@ -107,9 +106,11 @@ class ExactNeighbours:
     def __init__(self, points: Floats, *, threads: int = 1) -> None:
         self._threads = threads
         self._points = points
-        self._tree: KDTree | None = None
+        self._tree: Any = None
         self._pruned: Any = None
         if points.shape[1] <= _TREE_FEATURES:
+            from scipy.spatial import KDTree  # noqa: PLC0415  # half a second that others need not
+
             self._tree = KDTree(points)
         elif has_compiler():
             from skysift.models.muygps.pruning import PrunedSearch  # noqa: PLC0415  # imports numba
