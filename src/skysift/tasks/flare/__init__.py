@@ -1,0 +1,1 @@
+"""Flares from active regions: probabilities for the next day."""

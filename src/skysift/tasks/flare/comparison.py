@@ -1,0 +1,189 @@
+"""Several forecasts of the same regions, trained on the past and judged on what came after."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skysift.core.errors import InputError
+from skysift.core.task import Progress
+from skysift.data.chronological import Straddling, chronological_split
+from skysift.data.table import FeatureTable
+from skysift.models.flare_history import McIntoshRates, history_features
+from skysift.models.normal_scores import ScoreRegressions
+from skysift.tasks.flare.definitions import event_definitions
+from skysift.tasks.flare.evaluation import FORECASTS, SCORES, disk_skill, score, skill_of
+from skysift.tasks.flare.gallery import pictures_of
+from skysift.tasks.flare.heads import Head
+from skysift.tasks.flare.learning import folds_of, learn_head
+from skysift.tasks.flare.licence import licence_of
+from skysift.tasks.flare.options import CompareOptions, TrainOptions
+from skysift.tasks.flare.published import published_protocol, published_scores
+from skysift.tasks.flare.regions import LEVELS, Regions
+from skysift.tasks.flare.training import train
+
+__all__ = ["compare_forecasts", "history_head"]
+
+_DAY = np.timedelta64(24, "h")
+_NAMES = {
+    **FORECASTS,
+    "history": "history only",
+    "published": "the published network",
+}
+
+"""Names of forecasts in tables."""
+
+Floats = NDArray[np.float64]
+
+
+def compare_forecasts(
+    regions: Regions, options: CompareOptions, *, seed: int, progress: Progress
+) -> tuple[dict[str, Any], FeatureTable]:
+    """Train on what is before the boundary, judge the rest.
+
+    Parameters
+    ----------
+    regions : Regions
+        Labelled, each with an image.
+    options : CompareOptions
+        Which forecasts, and the boundary.
+    seed : int
+        Of all random numbers.
+    progress : callable
+        Called with the fraction done and what is being done.
+
+    Returns
+    -------
+    facts : dict
+        Standings and all else that the report tells, JSON-ready.
+    scores : FeatureTable
+        What every forecast says of the judged rows.
+
+    Raises
+    ------
+    InputError
+        If there are no rows on one side.
+    """
+    rng = np.random.default_rng(seed)
+    past, future = split_regions(regions, options)
+    progress(0.1, "train on image and history")
+    model = train(
+        past,
+        TrainOptions(folds=options.folds),
+        rng,
+        seed=seed,
+        command="",
+        licence=licence_of(regions.name),
+        progress=lambda *_: None,
+    )
+    scores = score(future, model)
+    thresholds = dict(scores.meta["thresholds"])
+    climatology = scores.meta["climatology"]
+    level = options.level
+    if "history" in options.models:
+        progress(0.4, "train on history")
+        head, said = history_head(past, future, level, options.folds)
+        scores = scores.with_columns({f"p {level} history": said})
+        thresholds[f"{level} history"] = head.threshold
+    protocol: dict[str, Any] = {}
+    if "published" in options.models:
+        progress(0.5, "train the published network")
+        said, threshold = published_scores(past, future, level, options, rng)
+        scores = scores.with_columns({f"p {level} published": said})
+        thresholds[f"{level} published"] = threshold
+        if options.published_repeats:
+            progress(0.6, "repeat the published protocol")
+            protocol = published_protocol(past, future, level, options, rng)
+    progress(0.85, "intervals")
+    standings = _standings(scores, thresholds, climatology, options, rng)
+    facts: dict[str, Any] = {
+        "model": "image and history",
+        "data": regions.name,
+        "split": f"trained before {options.boundary}, judged after",
+        "level": level,
+        "rows": {"train": len(past), "judged": len(future)},
+        "thresholds": thresholds,
+        "climatology": climatology,
+        "standings": standings,
+        "disk": {one: disk_skill(scores, one, rng=rng) for one in LEVELS},
+        "protocol": protocol,
+        "definitions": event_definitions(regions, Path(options.flares)) if options.flares else [],
+        "pictures": pictures_of(future, scores, model),
+        "notes": [*regions.checked.notes("region")],
+    }
+    return facts, scores
+
+
+def split_regions(regions: Regions, options: CompareOptions) -> tuple[Regions, Regions]:
+    """Return the rows before and after the boundary; a region on both sides is judged, not learnt.
+
+    Raises
+    ------
+    InputError
+        If there are none on one side.
+    """
+    part = chronological_split(
+        regions.time,
+        [np.datetime64(options.boundary, "s")],
+        purge=2 * _DAY,
+        groups=regions.noaa,
+        straddling=Straddling.LATER,
+    )
+    sides = [regions.take(part == side) for side in (0, 1)]
+    if not all(len(side) for side in sides):
+        raise InputError(
+            f"All rows are on one side of {options.boundary}.", "Choose another --boundary."
+        )
+    return sides[0], sides[1]
+
+
+def history_head(past: Regions, future: Regions, level: str, folds: int) -> tuple[Head, Floats]:
+    """Train on the past of regions alone; return the head and what it says of the judged rows."""
+    event, history = past.flared(level), past.history
+    runs = folds_of(past.time, past.noaa, folds)
+    rates = McIntoshRates.fit(history["mcintosh"], event)
+    features = history_features(history, rates)
+    unseen = features.copy()
+    for some, others in runs:
+        inner = McIntoshRates.fit(history["mcintosh"][some], event[some])
+        unseen[others] = history_features(
+            {name: values[others] for name, values in history.items()}, inner
+        )
+
+    def fit(rows: NDArray[np.bool_]) -> ScoreRegressions:
+        return ScoreRegressions.fit(unseen[rows], [event[rows]], inverse_penalty=0.1)
+
+    head, _ = learn_head(unseen, event, runs, fit)
+    return head, head.probability(history_features(future.history, rates))
+
+
+def _standings(
+    scores: FeatureTable,
+    thresholds: Mapping[str, float],
+    climatology: Mapping[str, float],
+    options: CompareOptions,
+    rng: np.random.Generator,
+) -> list[dict[str, Any]]:
+    """Return scores with intervals by region and by week, the chosen level first."""
+    rows = []
+    for level in (options.level, *(one for one in LEVELS if one != options.level)):
+        for forecast in (*options.models, "climatology"):
+            if f"p {level} {forecast}" not in scores:
+                continue
+            row: dict[str, Any] = {"forecast": _NAMES[forecast], "name": forecast, "level": level}
+            for blocks in ("region", "week"):
+                found = skill_of(
+                    scores,
+                    level,
+                    forecast,
+                    threshold=thresholds[f"{level} {forecast}"],
+                    climatology=climatology[level],
+                    rng=rng,
+                    blocks=blocks,
+                )
+                suffix = "" if blocks == "region" else " by week"
+                row |= {f"{name}{suffix}": found[name].to_dict() for name in SCORES}
+            rows.append(row)
+    return rows

@@ -1,0 +1,212 @@
+"""Probabilities for regions on images, SHARP maps and disks: in memory, and of files."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skysift.core.errors import SkysiftError
+from skysift.core.provenance import Provenance
+from skysift.core.task import Progress
+from skysift.data.flags import flag_names
+from skysift.data.images.stamp import Rejected
+from skysift.data.io import check_writable, open_writer
+from skysift.data.solar.readers import iter_solar_images
+from skysift.data.solar.solar_image import ImageKind, SolarImage
+from skysift.data.table import FeatureTable
+from skysift.tasks.flare.magnetograms import features_of
+from skysift.tasks.flare.model import FlareModel
+from skysift.tasks.flare.options import PredictOptions, ReadOptions
+from skysift.tasks.flare.regions import (
+    TABLES,
+    Regions,
+    find_images,
+    iter_regions,
+    number,
+    read_region_table,
+    text,
+)
+
+__all__ = ["answers", "predict_files"]
+
+_UNITS = {"x": "pix", "y": "pix", "lon": "deg", "lat": "deg"}
+_NUMBERS = ("x", "y", "lon", "lat")
+_PROBABILITIES = ("p_c24", "p_m24", "p_c24_image_only", "p_m24_image_only")
+_DESCRIPTIONS = {
+    "file": "the image",
+    "time": "UTC of the image",
+    "noaa": "number of the region, 0 if none is told",
+    "x": "column of the region in the file, from the left",
+    "y": "row of the region in the file, from the top",
+    "lon": "Stonyhurst longitude, west positive",
+    "lat": "heliographic latitude",
+    "p_c24": "probability of a flare of class C or stronger within 24 h",
+    "p_m24": "probability of a flare of class M or stronger within 24 h",
+    "p_c24_image_only": "the same by the image alone, C",
+    "p_m24_image_only": "the same by the image alone, M",
+    "model": "which part answered: image+history, image, sharp-keywords, sharp-field, disk",
+    "flags": "what the input contract found, empty if nothing",
+    "bundle": "hash of the model",
+}
+
+
+def answers(regions: Regions, model: FlareModel) -> FeatureTable:
+    """Return one row for each region: where it is, probabilities, which part answered, flags."""
+    found = model.probabilities(regions)
+    usable, known = regions.usable, regions.has_history
+    by = np.where(usable, np.where(known, "image+history", "image"), "")
+    flags = [
+        ",".join(filter(None, [str(code), "" if past or not seen else "no-history"]))
+        for code, seen, past in zip(regions.codes, usable, known, strict=True)
+    ]
+    return _table(
+        {
+            "file": text(regions.table, "file"),
+            "time": _time_text(regions.time),
+            "noaa": regions.noaa,
+            **{name: number(regions.table, name) for name in _NUMBERS},
+            **found,
+            "model": by,
+            "flags": np.array(flags, dtype=np.str_),
+        }
+    )
+
+
+def predict_files(
+    paths: Sequence[Path],
+    out: Path,
+    model: FlareModel,
+    read_options: ReadOptions,
+    options: PredictOptions,
+    *,
+    provenance: Provenance,
+    progress: Progress,
+) -> Mapping[str, int]:
+    """Predict image by image; the output appears whole, or not at all.
+
+    Tables among the paths, and the one of the options, tell regions; images are looked for among
+    the paths, and beside a table that is a path. Images that no table names are magnetograms: a
+    row for each. What cannot be used has a row with the reason in its flags.
+
+    Returns
+    -------
+    mapping of str to int
+        Numbers of rows: accepted, repaired, rejected.
+    """
+    check_writable(out, inputs=paths)
+    counts = {"accepted": 0, "repaired": 0, "rejected": 0}
+    bundle = model.bundle.hash if model.bundle else ""
+    with open_writer(out, provenance=_provenance(provenance, model)) as writer:
+        for fraction, answer in _answers_of(paths, model, read_options, options):
+            named = answer.with_columns(
+                {"bundle": [bundle] * len(answer)}, descriptions=_DESCRIPTIONS
+            )
+            writer.write(named)
+            rejected = int((answer["model"].astype(np.str_) == "").sum())
+            counts["rejected"] += rejected
+            counts["accepted"] += len(answer) - rejected
+            progress(fraction, f"{sum(counts.values()):,} rows")
+    return counts
+
+
+def _answers_of(
+    paths: Sequence[Path], model: FlareModel, reading: ReadOptions, options: PredictOptions
+) -> Iterator[tuple[float, FeatureTable]]:
+    """Yield the fraction done and rows: of tables first, then of images that no table names."""
+    tables = [path for path in paths if path.suffix.lower() in TABLES]
+    images = _expanded([path for path in paths if path not in tables])
+    told = [Path(options.regions)] if options.regions else []
+    named: set[str] = set()
+    jobs = len(tables) + len(told) + 1
+    for place, path in enumerate([*told, *tables]):
+        table = read_region_table(path)
+        files = text(table, "file")
+        known = {name: images[Path(name).name] for name in files if Path(name).name in images}
+        if path in told and images:
+            # Rows of images that were not asked for are not answered.
+            table = table.take(np.isin(files, list(known)))
+        else:
+            known |= find_images(files, Path(reading.images or path.parent))
+        named |= {Path(name).name for name in files}
+        for regions in iter_regions(table, known, path.stem):
+            yield place / jobs, answers(regions, model)
+    rest = [path for name, path in images.items() if name not in named]
+    for number_, path in enumerate(rest):
+        for item in iter_solar_images([path]):
+            yield (jobs - 1 + number_ / len(rest)) / jobs, _of_image(item, model, told)
+
+
+def _expanded(paths: Sequence[Path]) -> dict[str, Path]:
+    """Return images by name, folders opened."""
+    found: dict[str, Path] = {}
+    for path in paths:
+        inside = sorted(one for one in path.iterdir() if one.is_file()) if path.is_dir() else [path]
+        found |= {one.name: one for one in inside}
+    return found
+
+
+def _of_image(item: SolarImage | Rejected, model: FlareModel, told: Sequence[Path]) -> FeatureTable:
+    """Return the row of an image that no table of regions names."""
+    name = Path(item.source).name
+    row: dict[str, Any] = {"model": "", "flags": "", "noaa": 0, "time": ""}
+    row |= dict.fromkeys((*_NUMBERS, *_PROBABILITIES), float("nan"))
+    if isinstance(item, Rejected):
+        return _row(name, {**row, "flags": item.code})
+    row |= _facts(item)
+    if item.kind is not ImageKind.MAGNETOGRAM:
+        return _row(name, {**row, "flags": "not-in-the-table" if told else "no-regions"})
+    try:
+        kind, features = features_of(item)
+    except SkysiftError:
+        return _row(name, {**row, "flags": "no-disk"})
+    head = model.magnetograms.get(kind)
+    if head is None:
+        return _row(name, {**row, "flags": f"no-model-of-{kind}"})
+    probability = float(head.probability(features[None])[0])
+    flags = ",".join(flag_names(item.flags))
+    return _row(name, {**row, "p_m24": probability, "model": kind, "flags": flags})
+
+
+def _facts(image: SolarImage) -> dict[str, Any]:
+    """Return time, region and place of a magnetogram, as far as it tells them."""
+    header = image.header
+
+    def told(keyword: str) -> float:
+        try:
+            return float(str(header.get(keyword)))
+        except ValueError:
+            return float("nan")
+
+    region = told("NOAA_AR")
+    return {
+        "time": "" if image.time is None else str(image.time.astype("datetime64[s]")),
+        "noaa": int(region) if np.isfinite(region) else 0,
+        "lon": told("LON_FWT"),
+        "lat": told("LAT_FWT"),
+    }
+
+
+def _row(name: str, values: Mapping[str, Any]) -> FeatureTable:
+    return _table({"file": [name], **{key: [value] for key, value in values.items()}})
+
+
+def _table(columns: Mapping[str, Any]) -> FeatureTable:
+    order = [name for name in _DESCRIPTIONS if name in columns]
+    return FeatureTable.from_columns(
+        {name: columns[name] for name in order}, units=_UNITS, descriptions=_DESCRIPTIONS
+    )
+
+
+def _time_text(time: NDArray[np.datetime64]) -> NDArray[np.str_]:
+    return np.where(np.isnat(time), "", time.astype(np.str_))
+
+
+def _provenance(provenance: Provenance, model: FlareModel) -> dict[str, Any]:
+    return {
+        **provenance.finish().to_dict(),
+        "positive_class": "flare",
+        "operating_points": [point.model_dump() for point in model.operating_points],
+        "climatology": {level: head.both.climatology for level, head in model.regions.items()},
+    }

@@ -1,0 +1,379 @@
+"""Active regions at times: what an image shows about each, what its past tells, its labels."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skysift.core.errors import ContractError, ReadError, SkysiftError
+from skysift.data.contract import Checked, Finding, Verdict
+from skysift.data.io import read_table
+from skysift.data.solar.readers import read_solar_image
+from skysift.data.solar.solar_image import ImageKind, SolarImage
+from skysift.data.table import FeatureTable
+from skysift.models.flare_history import HISTORY_COLUMNS
+from skysift.preprocess.solar.heliographic import pixels_of
+from skysift.tasks.flare.image_features import (
+    CUTOUT_SIDE,
+    DISK_QUANTILES,
+    Cutouts,
+    assumed_disk,
+    cut_regions,
+    measure_cutouts,
+)
+from skysift.tasks.flare.options import ReadOptions
+
+__all__ = [
+    "LEVELS",
+    "REASONS",
+    "TABLES",
+    "Regions",
+    "find_images",
+    "iter_regions",
+    "number",
+    "read_labelled",
+    "read_region_table",
+    "text",
+]
+
+LEVELS: Final = {"C": 1e-6, "M": 1e-5}
+"""GOES classes that are forecast, by their least flux [W / m2]."""
+
+TABLES = (".csv", ".ecsv", ".parquet", ".vot", ".gz")
+"""Suffixes of tables; what else is given is an image."""
+
+REASONS: Final = {
+    "no-image": "No image of that name was given or found.",
+    "unreadable-image": "The image cannot be read.",
+    "no-disk": "No solar limb was found in the image; the disk is where browse images have it.",
+    "not-euv": "The image is not in EUV, which the models of regions were trained on.",
+    "no-position": "The row has neither x and y nor lon and lat, or they lie off the image.",
+}
+_NOTED = ("no-disk",)  # not a reason to reject
+_ALMOST = 1.0 - 1e-9
+_NEEDED = ("file",)
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Regions:
+    """Regions with what is seen of them.
+
+    Parameters
+    ----------
+    table : FeatureTable
+        A row for each region and image, with the columns that were given.
+    cutouts : Cutouts
+        What is seen about each; NaN where there is none.
+    codes : array of str, shape (n,)
+        Codes of `REASONS` for rows in trouble, empty for the others.
+    name : str
+        Of the data.
+    """
+
+    table: FeatureTable
+    cutouts: Cutouts
+    codes: NDArray[np.str_]
+    name: str = "regions"
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @cached_property
+    def image_features(self) -> Floats:
+        """Features of the images, shape (n, n_features); NaN where nothing is seen."""
+        return measure_cutouts(self.cutouts)
+
+    @property
+    def usable(self) -> NDArray[np.bool_]:
+        """Tell which rows have an image, shape (n,)."""
+        return np.isin(self.codes, ("", *_NOTED))
+
+    @property
+    def history(self) -> dict[str, NDArray[np.generic]]:
+        """What the past tells, by the columns of `HISTORY_COLUMNS`; NaN and empty where unknown."""
+        return {
+            name: (text if name in {"mcintosh", "hale"} else number)(self.table, name)
+            for name in HISTORY_COLUMNS
+        }
+
+    @property
+    def has_history(self) -> NDArray[np.bool_]:
+        """Tell which rows have every history column, shape (n,)."""
+        known = np.ones(len(self), dtype=bool)
+        for values in self.history.values():
+            known &= values != "" if values.dtype.kind == "U" else np.isfinite(values)
+        return known
+
+    @property
+    def time(self) -> NDArray[np.datetime64]:
+        """UTC of the image, shape (n,); NaT where unknown."""
+        return times(self.table)
+
+    @property
+    def noaa(self) -> NDArray[np.int64]:
+        """Numbers of the regions, shape (n,); 0 where unknown."""
+        return np.nan_to_num(number(self.table, "noaa")).astype(np.int64)
+
+    def flux(self, window: str) -> Floats:
+        """Return the strongest flux in a window, e.g. ``24h`` or ``prev24h`` [W / m2]."""
+        return number(self.table, f"maxflux_{window}")
+
+    def flared(self, level: str, hours: int = 24) -> NDArray[np.bool_]:
+        """Tell which regions had a flare of a class or stronger, shape (n,)."""
+        return np.asarray(self.flux(f"{hours}h") >= LEVELS[level] * _ALMOST)
+
+    @property
+    def checked(self) -> Checked:
+        """What became of every row."""
+        findings = tuple(
+            Finding(
+                code,
+                Verdict.NOTED if code in _NOTED else Verdict.REJECTED,
+                message,
+                np.flatnonzero(self.codes == code),
+            )
+            for code, message in REASONS.items()
+            if (self.codes == code).any()
+        )
+        return Checked(self.table, self.usable, findings)
+
+    def take(self, rows: NDArray[np.bool_] | NDArray[np.integer]) -> "Regions":
+        """Return some of the regions; what was measured is not measured again."""
+        some = Regions(self.table.take(rows), self.cutouts.take(rows), self.codes[rows], self.name)
+        if "image_features" in self.__dict__:
+            some.__dict__["image_features"] = self.image_features[rows]
+        return some
+
+    @classmethod
+    def join(cls, parts: Sequence["Regions"], table: FeatureTable, name: str) -> "Regions":
+        """Return the regions of several images as one, rows as in the table that they are of."""
+        return cls(
+            table,
+            Cutouts.join([one.cutouts for one in parts]),
+            np.concatenate([one.codes for one in parts]) if parts else np.empty(0, dtype=np.str_),
+            name,
+        )
+
+
+def number(table: FeatureTable, name: str) -> Floats:
+    """Return a column as numbers, NaN where it is missing or is none, shape (n,)."""
+    if name not in table:
+        return np.full(len(table), np.nan)
+    values = table[name]
+    if values.dtype.kind in "OU":
+        return np.array([_as_number(one) for one in values])
+    return np.asarray(values, dtype=np.float64)
+
+
+def text(table: FeatureTable, name: str) -> NDArray[np.str_]:
+    """Return a column as text, empty where it is missing, shape (n,)."""
+    if name not in table:
+        return np.full(len(table), "", dtype=np.str_)
+    return np.array(["" if _is_none(one) else str(one) for one in table[name]], dtype=np.str_)
+
+
+def times(table: FeatureTable) -> NDArray[np.datetime64]:
+    """Return the column time, NaT where it is missing or is none, shape (n,)."""
+    if "time" in table and table["time"].dtype.kind == "M":
+        return np.asarray(table["time"].astype("datetime64[s]"))
+    found = np.full(len(table), np.datetime64("NaT", "s"))
+    for row, one in enumerate(text(table, "time")):
+        try:
+            found[row] = np.datetime64(str(one).strip().removesuffix("Z").replace(" ", "T"), "s")
+        except ValueError:
+            continue
+    return found
+
+
+def read_region_table(path: Path) -> FeatureTable:
+    """Read a table of regions on images.
+
+    Raises
+    ------
+    ReadError
+        If it cannot be read.
+    ContractError
+        If it has no column ``file``, or no position.
+    """
+    table = read_table(path)
+    placed = {"x", "y"} <= set(table.columns) or {"lon", "lat"} <= set(table.columns)
+    missing = [name for name in _NEEDED if name not in table]
+    if missing or not placed:
+        raise ContractError(
+            f"The table has no column {missing[0]}."
+            if missing
+            else "The table says neither x and y nor lon and lat.",
+            "A row names its image (file) and where the region lies on it: x, y [pixel, from the "
+            "top left] or lon, lat [deg].",
+            path=path,
+        )
+    return table
+
+
+def find_images(names: NDArray[np.str_], folder: Path) -> dict[str, Path]:
+    """Return where images lie, by name: in a folder, or in one of those in it."""
+    folders = [folder, *sorted(one for one in folder.iterdir() if one.is_dir())]
+    found = {}
+    for name in dict.fromkeys(names.tolist()):
+        plain = Path(str(name)).name
+        places = (place / plain for place in folders)
+        path = next((place for place in places if plain and place.is_file()), None)
+        if path is not None:
+            found[str(name)] = path
+    return found
+
+
+def iter_regions(
+    table: FeatureTable, images: Mapping[str, Path], name: str = "regions"
+) -> Iterator[Regions]:
+    """Yield the regions of one image after the other, in the order of the table.
+
+    Parameters
+    ----------
+    table : FeatureTable
+        Regions; rows of one image that follow one another are read together.
+    images : mapping of str to Path
+        Where the images lie, by what the column ``file`` calls them.
+    name : str
+        Of the data.
+    """
+    files = text(table, "file")
+    starts = (
+        np.flatnonzero(np.r_[True, files[1:] != files[:-1]]) if len(files) else np.empty(0, int)
+    )
+    for start, stop in zip(starts, [*starts[1:], len(files)], strict=True):
+        rows = table.take(np.arange(start, stop))
+        path = images.get(str(files[start]))
+        if path is None:
+            yield _without_image(rows, "no-image", name)
+            continue
+        try:
+            image = read_solar_image(path, kind=None)
+        except ReadError:
+            yield _without_image(rows, "unreadable-image", name)
+            continue
+        yield regions_of(image, rows, name)
+
+
+def regions_of(image: SolarImage, rows: FeatureTable, name: str) -> Regions:
+    """Return the regions on one image that has been read."""
+    if image.kind not in {ImageKind.EUV, ImageKind.UNKNOWN}:
+        return _without_image(rows, "not-euv", name)
+    codes = np.full(len(rows), "", dtype="U20")
+    if image.frame is None:
+        image = replace(image, frame=assumed_disk(image))
+        codes[:] = "no-disk"
+    x, y = _positions(image, rows)
+    ny, nx = image.shape
+    inside = (x >= 0) & (x < nx) & (y >= 0) & (y < ny)  # False for NaN
+    codes[~inside] = "no-position"
+    try:
+        seen = cut_regions(image, np.where(inside, x, 0.0), np.where(inside, y, 0.0))
+    except SkysiftError:  # e.g. a map instead of the disk
+        return _without_image(rows, "unreadable-image", name)
+    seen.pixels[~inside] = np.nan
+    return Regions(rows, seen, codes, name)
+
+
+def read_labelled(paths: Sequence[Path], options: ReadOptions) -> Regions:
+    """Read labelled regions and their images into memory.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Tables of regions with ``maxflux_24h``, ``maxflux_48h`` and ``maxflux_prev24h``.
+    options : ReadOptions
+        Which rows, and where the images are.
+
+    Raises
+    ------
+    ContractError
+        If a table has no labels, or none of its rows fit the options.
+    """
+    parts = []
+    for path in paths:
+        table = read_region_table(path)
+        if "maxflux_24h" not in table:
+            raise ContractError(
+                "The table has no labels.",
+                "Give maxflux_24h and maxflux_48h [W / m2]: the strongest flare of the region in "
+                "the hours after; 0 for none.",
+                path=path,
+            )
+        table = table.take(_chosen(table, options))
+        if not len(table):
+            raise ContractError(
+                "No row is of the sections, longitudes and times that were asked for.",
+                "See --sections, --farthest, --since and --until.",
+                path=path,
+            )
+        folder = Path(options.images) if options.images else path.parent
+        images = find_images(text(table, "file"), folder)
+        parts.append(Regions.join(list(iter_regions(table, images)), table, path.stem))
+    if len(parts) == 1:
+        return parts[0]
+    return Regions.join(parts, _stacked([one.table for one in parts]), _names(parts))
+
+
+def _chosen(table: FeatureTable, options: ReadOptions) -> NDArray[np.bool_]:
+    chosen = np.isfinite(number(table, "maxflux_24h"))
+    if "section" in table:
+        chosen &= np.isin(text(table, "section"), options.sections)
+    if "lon" in table:
+        chosen &= np.abs(number(table, "lon")) <= options.farthest
+    time = times(table)
+    if options.since is not None:
+        chosen &= time >= np.datetime64(options.since)
+    if options.until is not None:
+        chosen &= time < np.datetime64(options.until)
+    return np.asarray(chosen)
+
+
+def _positions(image: SolarImage, rows: FeatureTable) -> tuple[Floats, Floats]:
+    """Return where regions lie in the image [pixel]; NaN if the row does not say."""
+    if "x" in rows and "y" in rows:
+        x, y = image.placement.from_file(number(rows, "x"), number(rows, "y"))
+        return np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    if image.observer is None:
+        nowhere = np.full(len(rows), np.nan)
+        return nowhere, nowhere
+    return pixels_of(image, number(rows, "lon"), number(rows, "lat"))
+
+
+def _without_image(rows: FeatureTable, code: str, name: str) -> Regions:
+    n = len(rows)
+    nothing = Cutouts(
+        np.full((n, CUTOUT_SIDE, CUTOUT_SIDE), np.nan, dtype=np.float32),
+        np.full((n, len(DISK_QUANTILES)), np.nan),
+        np.full(n, np.nan),
+    )
+    return Regions(rows, nothing, np.full(n, code, dtype="U20"), name)
+
+
+def _stacked(tables: Sequence[FeatureTable]) -> FeatureTable:
+    """Join tables by the columns that all of them have."""
+    names = [name for name in tables[0].columns if all(name in one for one in tables)]
+    return FeatureTable.from_columns(
+        {name: np.concatenate([one[name] for one in tables]) for name in names}
+    )
+
+
+def _names(parts: Sequence[Regions]) -> str:
+    return " + ".join(one.name for one in parts)
+
+
+def _is_none(value: object) -> bool:
+    return value is None or (isinstance(value, float) and np.isnan(value))
+
+
+def _as_number(value: object) -> float:
+    try:
+        return float(str(value)) if not _is_none(value) else float("nan")
+    except ValueError:
+        return float("nan")

@@ -1,0 +1,103 @@
+"""The task flare as the command line and the contract suite drive it.
+
+What trains, draws or compares is imported where it is used, so that a prediction starts soon.
+"""
+
+# ruff: noqa: PLC0415  # for the reason above
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from skysift.core.config import Config, of_kind
+from skysift.core.task import Jobs, Prediction, Progress, Task, silent
+from skysift.data.table import FeatureTable
+from skysift.tasks.flare import prediction
+from skysift.tasks.flare.model import TASK, FlareModel, load_bundle, save_bundle
+from skysift.tasks.flare.options import (
+    CompareOptions,
+    PredictOptions,
+    ReadOptions,
+    TrainOptions,
+)
+from skysift.tasks.flare.regions import Regions, read_labelled
+
+__all__ = ["Flare"]
+
+
+class Flare(Task[Regions, FlareModel]):
+    """Flares of class C or M within 24 hours from active regions."""
+
+    name = TASK
+    read_options = ReadOptions
+    predict_options = PredictOptions
+    compare_options = CompareOptions
+
+    @property
+    def prediction(self) -> Prediction[FlareModel]:
+        """The module that predicts from files."""
+        return prediction
+
+    @property
+    def jobs(self) -> Jobs[Regions, FlareModel]:
+        """The module that ends in reports."""
+        from skysift.tasks.flare import jobs
+
+        return jobs
+
+    def synth(self, n: int, rng: np.random.Generator) -> Regions:
+        """Make labelled regions on made-up suns."""
+        from skysift.tasks.flare.made_up import made_up_regions
+
+        return made_up_regions(n, rng)
+
+    def write_synth(self, data: Regions, path: Path) -> Path:
+        """Write a sample as a table of regions with pictures of the Sun beside it."""
+        from skysift.tasks.flare.made_up import write_made_up
+
+        return write_made_up(data, path)
+
+    def read(self, paths: Sequence[Path], options: Config, *, labelled: bool = True) -> Regions:
+        """Read labelled regions and their images into memory."""
+        del labelled  # what has no labels is read image by image, by predict_files
+        return read_labelled(paths, of_kind(ReadOptions, options))
+
+    def fit(
+        self,
+        data: Regions,
+        options: Config,
+        rng: np.random.Generator,
+        *,
+        progress: Progress = silent,
+        seed: int = 0,
+        command: str = "",
+    ) -> FlareModel:
+        """Train a model, its warnings set on rows that it had not seen."""
+        from skysift.tasks.flare.licence import licence_of
+        from skysift.tasks.flare.training import train
+
+        return train(
+            data,
+            of_kind(TrainOptions, options),
+            rng,
+            seed=seed,
+            command=command,
+            licence=licence_of(data.name),
+            progress=progress,
+        )
+
+    def predict(self, data: Regions, model: FlareModel) -> FeatureTable:
+        """Return a table with the probabilities of flares of each region."""
+        return prediction.answers(data, model)
+
+    def save(self, model: FlareModel, folder: Path) -> Path:
+        """Write a model as a bundle."""
+        save_bundle(replace(model, name=folder.name.lower()), folder)
+        return folder
+
+    def load(self, folder: Path, *, threads: int = 1) -> FlareModel:
+        """Load a bundle."""
+        del threads  # a few products of matrices take no time beside reading an image
+        return load_bundle(folder)
