@@ -10,6 +10,8 @@ from skysift.cli import build, cutouts, inventory, verbs
 from skysift.cli.audit_dataset import audit_dataset, names_a_dataset
 from skysift.cli.bind import bind_options
 from skysift.cli.console import fail
+from skysift.cli.quarantine import quarantine_app
+from skysift.cli.watch import watch
 from skysift.core.config import Config
 from skysift.core.errors import SkysiftError
 from skysift.core.registry import find_options, list_tasks
@@ -27,6 +29,8 @@ Examples:
   skysift evaluate gamma-hadron --data magic                how good it is
 
   skysift train gamma-hadron --data my.h5 --columns map.toml --out my-bundle
+
+  skysift watch incoming --task gamma-sky --to candidates   in real time
 
   skysift cutouts --catalog stars.csv --images 'night/*.fits' --size 20arcsec --out cutouts.fits
 
@@ -52,6 +56,7 @@ _OF_A_TASK: dict[str, tuple[Callable[..., None], tuple[str, ...]]] = {
     "evaluate": (verbs.evaluate, ("ReadOptions", "EvaluateOptions")),
     "predict": (verbs.predict, ("ReadOptions", "PredictOptions")),
     "compare": (verbs.compare, ("ReadOptions", "CompareOptions")),
+    "watch": (watch, ("ReadOptions", "PredictOptions")),
 }
 
 
@@ -76,6 +81,7 @@ def build_app(arguments: Sequence[str] = ()) -> typer.Typer:
     data = typer.Typer(help="The registered data sets.", no_args_is_help=True)
     data.command("list")(inventory.data_list)
     app.add_typer(data, name="data")
+    app.add_typer(quarantine_app(), name="quarantine")
     return app
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from skysift.core.provenance import Provenance
+    from skysift.core.stream import RecordPredictor
 
 __all__ = ["Jobs", "Prediction", "Progress", "Run", "Task", "silent"]
 
@@ -190,7 +191,8 @@ class Task(ABC, Generic[DataT, ModelT]):
 
             def synth(self, n: int, rng: np.random.Generator) -> Cutouts: ...
 
-    A task that can simulate overrides `simulate`; one that can be evaluated without files, on what
+    A task that can predict for ever, file by file, overrides `stream`. A task that can simulate
+    overrides `simulate`; one that can be evaluated without files, on what
     it simulates, names its `evaluate_options`.
     """
 
@@ -301,6 +303,20 @@ class Task(ABC, Generic[DataT, ModelT]):
             of_kind(self.predict_options, options),
             provenance=provenance,
             progress=progress,
+        )
+
+    def stream(self, model: ModelT, read_options: Config, options: Config) -> RecordPredictor:
+        """Return what predicts one file after the other, as the batch command would.
+
+        Raises
+        ------
+        UsageError
+            If the task, or what the options ask for, is only to be had in batches.
+        """
+        del model, read_options, options
+        raise UsageError(
+            f"The task {self.name} does not watch.",
+            f"Predict file by file: skysift predict {self.name}.",
         )
 
     def evaluate_files(

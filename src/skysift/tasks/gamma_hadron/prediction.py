@@ -1,13 +1,15 @@
 """Gammaness for tables without labels: in memory, and from files to a file in bounded memory."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from skysift.core.provenance import Provenance
+from skysift.core.stream import RecordPredictor
 from skysift.core.task import Progress
 from skysift.data.contract import Checked
 from skysift.data.io import check_writable, open_writer
@@ -17,7 +19,7 @@ from skysift.tasks.gamma_hadron.model import GammaHadronModel
 from skysift.tasks.gamma_hadron.options import PredictOptions, ReadOptions
 from skysift.tasks.gamma_hadron.reader import batches
 
-__all__ = ["predict_files", "predict_table"]
+__all__ = ["predict_files", "predict_table", "record_predictor"]
 
 _DESCRIPTIONS = {
     "gammaness": "probability of being a gamma ray, at the prior of the provenance",
@@ -91,6 +93,21 @@ def predict_files(
                 done += len(answer)
                 progress(number / len(paths), f"{done:,} events")
     return counts
+
+
+def record_predictor(
+    model: GammaHadronModel, read_options: ReadOptions, options: PredictOptions
+) -> RecordPredictor:
+    """Return what predicts one table of events after the other."""
+
+    def predict(path: Path) -> Iterator[pa.Table]:
+        for batch in batches(
+            path, read_options, fallback=model.column_map, batch_rows=options.batch_rows
+        ):
+            answer, _ = _predict(batch.table, model, options, batch.conventions)
+            yield answer.arrow
+
+    return predict
 
 
 def _predict(

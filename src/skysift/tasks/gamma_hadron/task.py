@@ -14,6 +14,7 @@ import numpy as np
 
 from skysift.core.config import Config, of_kind
 from skysift.core.registry import task_folder
+from skysift.core.stream import RecordPredictor
 from skysift.core.task import Jobs, Prediction, Progress, Task, silent
 from skysift.data.contract import Checked
 from skysift.data.io import open_writer
@@ -127,6 +128,14 @@ class GammaHadron(Task[Events, GammaHadronModel]):
     def load(self, folder: Path, *, threads: int = 1) -> GammaHadronModel:
         """Load a bundle."""
         return load_bundle(folder, threads=threads)
+
+    def stream(
+        self, model: GammaHadronModel, read_options: Config, options: Config
+    ) -> RecordPredictor:
+        """Return what predicts one table of events after the other."""
+        return prediction.record_predictor(
+            model, of_kind(ReadOptions, read_options), of_kind(PredictOptions, options)
+        )
 
 
 def _card(model: GammaHadronModel) -> str:

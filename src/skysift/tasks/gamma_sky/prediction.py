@@ -1,10 +1,13 @@
 """Search photon lists file by file: candidates, and on request cleaned maps and DS9 regions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+
+import pyarrow as pa
 
 from skysift.core.errors import UsageError
 from skysift.core.provenance import Provenance
+from skysift.core.stream import RecordPredictor
 from skysift.core.task import Progress
 from skysift.data.io import check_target, check_writable
 from skysift.tasks.gamma_sky.candidates import CandidateTable, FalseAlarmSetting
@@ -13,7 +16,7 @@ from skysift.tasks.gamma_sky.observations import files_of, iter_observations
 from skysift.tasks.gamma_sky.options import FITTED, PUBLISHED, PredictOptions, ReadOptions
 from skysift.tasks.gamma_sky.pipeline import search_observation
 
-__all__ = ["predict_files"]
+__all__ = ["predict_files", "record_predictor"]
 
 
 def predict_files(
@@ -43,12 +46,7 @@ def predict_files(
             f"The method '{options.method}' does not say what it expects of each pixel.",
             f"Clean with --method {' or '.join(FITTED)}.",
         )
-    if model.networks is not None and options.method not in PUBLISHED:
-        raise UsageError(
-            f"The bundle {model.name} holds published networks, which '{options.method}' does not "
-            "ask.",
-            f"Use --method {' or '.join(PUBLISHED)}, or leave out --bundle.",
-        )
+    _require_use_of_networks(model, options)
     counts = {"accepted": 0, "repaired": 0, "rejected": 0, "windows": 0, "candidates": 0}
     setting = FalseAlarmSetting(options.false_alarms, options.per)
     tables = [CandidateTable.empty(setting)]
@@ -76,6 +74,42 @@ def predict_files(
     if options.regions is not None:
         table.write(options.regions)
     return counts
+
+
+def record_predictor(
+    model: GammaSkyModel, reading: ReadOptions, options: PredictOptions
+) -> RecordPredictor:
+    """Return what searches one photon list after the other.
+
+    Raises
+    ------
+    UsageError
+        If the options ask for files beside the candidates, or a method that the bundle is not for.
+    """
+    if options.clean is not None or options.regions is not None:
+        raise UsageError(
+            "Cleaned maps and regions are not written of a stream.",
+            "Leave out --clean and --regions; write them with skysift predict gamma-sky.",
+        )
+    _require_use_of_networks(model, options)
+
+    def predict(path: Path) -> Iterator[pa.Table]:
+        for item in iter_observations([path], reading):
+            for searched in search_observation(
+                item, reading, options, model.trials, networks=model.networks
+            ):
+                yield searched.table.table.arrow
+
+    return predict
+
+
+def _require_use_of_networks(model: GammaSkyModel, options: PredictOptions) -> None:
+    if model.networks is not None and options.method not in PUBLISHED:
+        raise UsageError(
+            f"The bundle {model.name} holds published networks, which '{options.method}' does not "
+            "ask.",
+            f"Use --method {' or '.join(PUBLISHED)}, or leave out --bundle.",
+        )
 
 
 def _require_suffix(name: str, suffix: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from skysift.core.config import Config, of_kind
+from skysift.core.stream import RecordPredictor
 from skysift.core.task import Jobs, Prediction, Progress, Run, Task, silent
 from skysift.data.sky.gadf_write import write_events
 from skysift.data.table import FeatureTable
@@ -107,6 +108,14 @@ class GammaSky(Task[Observations, GammaSkyModel]):
         """Load a calibration."""
         del threads  # one field is searched by one core
         return load_bundle(folder)
+
+    def stream(
+        self, model: GammaSkyModel, read_options: Config, options: Config
+    ) -> RecordPredictor:
+        """Return what searches one photon list after the other."""
+        return prediction.record_predictor(
+            model, of_kind(ReadOptions, read_options), of_kind(PredictOptions, options)
+        )
 
     def simulate(
         self,

@@ -5,8 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
+from skysift.core.errors import ReadError, UsageError
 from skysift.core.provenance import Provenance
+from skysift.core.stream import RecordPredictor
 from skysift.core.task import Progress
 from skysift.data.images.flags import StampFlag
 from skysift.data.images.image_set import ImageSet
@@ -19,7 +22,7 @@ from skysift.tasks.star_galaxy.options import PredictOptions, ReadOptions
 from skysift.tasks.star_galaxy.reader import Catalogue, as_models_know, cutout_of
 from skysift.tasks.star_galaxy.workers import answers
 
-__all__ = ["predict_files", "predict_images", "predict_read"]
+__all__ = ["predict_files", "predict_images", "predict_read", "record_predictor"]
 
 _DESCRIPTIONS = {
     "file": "name of the cutout, or of the alert",
@@ -99,22 +102,50 @@ def predict_files(
         Numbers of rows: accepted, repaired, rejected.
     """
     check_writable(out, inputs=paths)
-    catalogue = None
-    if read_options.catalogue is not None:
-        catalogue = Catalogue.read(Path(read_options.catalogue))
+    catalogue = _catalogue(read_options)
     counts = {"accepted": 0, "repaired": 0, "rejected": 0}
     done, begun = 0, _Begun(paths)
     batches = iter_images(begun, cutout=cutout_of(read_options), batch=options.batch)
     with open_writer(out, provenance=_provenance(provenance, model, options)) as writer:
         for found, verdicts in answers(predict_read, batches, model, options):
-            name = [model.bundle.hash if model.bundle else ""] * len(found)
-            answer = found.with_columns({"bundle": name}, descriptions=_DESCRIPTIONS)
-            writer.write(answer if catalogue is None else _joined(catalogue, answer))
+            answer = _completed(found, model, catalogue)
+            writer.write(answer)
             for verdict, rows in verdicts.items():
                 counts[verdict] += rows
             done += len(answer)
             progress(begun.share, f"{done:,} cutouts")
     return counts
+
+
+def record_predictor(
+    model: StarGalaxyModel, read_options: ReadOptions, options: PredictOptions
+) -> RecordPredictor:
+    """Return what predicts one file of cutouts or alerts after the other.
+
+    A file in which nothing can be used is refused with the reason; where some can, the rest has
+    rows without a probability, as in a batch.
+
+    Raises
+    ------
+    UsageError
+        If several workers are asked for.
+    """
+    if options.workers != 1:
+        raise UsageError("A stream has one worker.", "Leave out --workers.")
+    catalogue = _catalogue(read_options)
+
+    def predict(path: Path) -> Iterator[pa.Table]:
+        reason, usable = "It holds no cutout.", False
+        for batch in iter_images([path], cutout=cutout_of(read_options), batch=options.batch):
+            if batch.checked.usable.any():
+                usable = True
+            else:
+                reason = str(batch.rejected["reason"][0])
+            yield _completed(predict_read(batch, model, options), model, catalogue).arrow
+        if not usable:
+            raise ReadError(reason, "Give cutouts or alerts.", path=path)
+
+    return predict
 
 
 class _Begun:
@@ -153,6 +184,21 @@ def predict_read(
     answer = predict_images(batch.images, model, options)
     refused: dict[str, str | bool] = {"file": "identifier", "ambiguous": True, "flags": "code"}
     return batch.with_refused(answer, refused)
+
+
+def _catalogue(read_options: ReadOptions) -> Catalogue | None:
+    if read_options.catalogue is None:
+        return None
+    return Catalogue.read(Path(read_options.catalogue))
+
+
+def _completed(
+    found: FeatureTable, model: StarGalaxyModel, catalogue: Catalogue | None
+) -> FeatureTable:
+    """Return the answer with the hash of the model, and after the columns of the catalogue."""
+    name = [model.bundle.hash if model.bundle else ""] * len(found)
+    answer = found.with_columns({"bundle": name}, descriptions=_DESCRIPTIONS)
+    return answer if catalogue is None else _joined(catalogue, answer)
 
 
 def _joined(catalogue: Catalogue, answer: FeatureTable) -> FeatureTable:

@@ -13,6 +13,7 @@ import numpy as np
 
 from skysift.core.config import Config, of_kind
 from skysift.core.registry import task_folder
+from skysift.core.stream import RecordPredictor
 from skysift.core.task import Jobs, Prediction, Progress, Task, silent
 from skysift.data.images.image_set import ImageSet
 from skysift.data.io import open_writer
@@ -117,6 +118,14 @@ class StarGalaxy(Task[Cutouts, StarGalaxyModel]):
     def load(self, folder: Path, *, threads: int = 1) -> StarGalaxyModel:
         """Load a bundle."""
         return load_bundle(folder, threads=threads)
+
+    def stream(
+        self, model: StarGalaxyModel, read_options: Config, options: Config
+    ) -> RecordPredictor:
+        """Return what predicts one file of cutouts or alerts after the other."""
+        return prediction.record_predictor(
+            model, of_kind(ReadOptions, read_options), of_kind(PredictOptions, options)
+        )
 
 
 def _card(model: StarGalaxyModel) -> str:

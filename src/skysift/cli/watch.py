@@ -1,0 +1,88 @@
+"""``skysift watch``: predict what arrives in a folder, for as long as it is left running."""
+
+import logging
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from skysift.cli.arguments import AsJson, BundleName
+from skysift.cli.console import Console
+from skysift.cli.job import given_to, typed_command
+from skysift.core.config import load_config, parse_assignments
+from skysift.core.errors import UsageError
+from skysift.core.registry import load_options
+
+__all__ = ["watch"]
+
+
+def watch(
+    source: Annotated[
+        Path | None, typer.Argument(metavar="[FOLDER]", help="The folder to watch.")
+    ] = None,
+    *,
+    task: Annotated[str | None, typer.Option("--task", help="See 'skysift tasks'.")] = None,
+    bundle: BundleName = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="Folder for the answers, with the spool in it.")
+    ] = None,
+    format_: Annotated[
+        Literal["parquet", "jsonl"] | None,
+        typer.Option("--format", help="Of the answers. [default: parquet]"),
+    ] = None,
+    once: Annotated[
+        bool, typer.Option("--once", help="Stop when all that is there is done.")
+    ] = False,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="All of this as TOML; see the documentation.")
+    ] = None,
+    assign: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="One more key of it as key=value, e.g. source.settle=0."),
+    ] = None,
+    json: AsJson = False,
+    task_options: Mapping[str, Any],
+) -> None:
+    """Predict what arrives in a folder, for as long as it is left running.
+
+    Each file is answered once, however often the service is stopped or killed. What cannot be
+    answered is kept with the reason: see 'skysift quarantine'. The log, on stderr, is lines of
+    JSON. SIGTERM or Ctrl-C stops it cleanly.
+
+    Example: skysift watch incoming --task gamma-sky --to candidates
+    """
+    given = {"task": task, "bundle": bundle, "source.folder": source, "sink.folder": to}
+    given["sink.format"] = format_
+    settings = {key: value for key, value in given.items() if value is not None}
+    if config is None and (missing := {"task", "source.folder", "sink.folder"} - settings.keys()):
+        names = {"task": "--task", "source.folder": "the folder to watch", "sink.folder": "--to"}
+        raise UsageError(
+            f"Not given: {', '.join(names[key] for key in sorted(missing))}.",
+            "Write e.g. 'skysift watch incoming --task gamma-sky --to candidates', or --config.",
+        )
+    if task is not None:
+        for section, kind in (("read", "ReadOptions"), ("predict", "PredictOptions")):
+            options = given_to(load_options(task, kind), task_options)
+            settings |= {f"{section}.{key}": value for key, value in options.items()}
+    from skysift.serve.config import WatchConfig
+    from skysift.serve.journal import LOGGER, JsonLines
+    from skysift.serve.service import Service, stopped_by_signals
+
+    loaded = load_config(WatchConfig, config, {**settings, **parse_assignments(assign or [])})
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    logger = logging.getLogger(LOGGER)
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        service = Service(loaded, command=typed_command())
+        with stopped_by_signals(service):
+            counts = service.run(once=once)
+    finally:
+        logger.removeHandler(handler)
+    summary = ", ".join(f"{count:,} {state}" for state, count in counts.items())
+    Console(as_json=json).result(
+        {"to": str(loaded.sink.folder), "records": counts}, [f"{loaded.sink.folder}: {summary}"]
+    )

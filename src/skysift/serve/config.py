@@ -1,0 +1,113 @@
+"""The configuration of a service: where records come from, what predicts, where answers go."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, JsonValue
+
+from skysift.core.config import Config
+
+__all__ = ["DirectoryOptions", "EngineOptions", "SinkOptions", "WatchConfig"]
+
+MIB = 2**20
+
+
+class DirectoryOptions(Config):
+    """A folder in which files appear."""
+
+    folder: Path = Field(description="The folder to watch.")
+    name: str = Field(
+        "",
+        description="Identity of the source in the ids of records; the absolute folder if empty.",
+    )
+    pattern: str = Field("*", description="File names to take, e.g. '*.fits*'.")
+    recursive: bool = Field(False, description="Also the folders inside.")
+    settle: float = Field(
+        1.0,
+        ge=0,
+        le=3600,
+        allow_inf_nan=False,
+        description="A file is taken that has not changed for so long [s]; 0 where all files "
+        "arrive by being renamed.",
+    )
+    poll: float = Field(
+        0.5, gt=0, le=3600, allow_inf_nan=False, description="From one look to the next [s]."
+    )
+
+
+class SinkOptions(Config):
+    """A folder to which answers go."""
+
+    folder: Path = Field(description="Made if it is not there.")
+    format: Literal["parquet", "jsonl"] = Field(
+        "parquet", description="Parquet, or one JSON object a line."
+    )
+    longitude: float = Field(
+        0.0,
+        ge=-180,
+        le=180,
+        allow_inf_nan=False,
+        description="East longitude of the observatory [deg]: nights run there from noon to noon.",
+    )
+
+
+class EngineOptions(Config):
+    """How much is done at once, and what a record may cost."""
+
+    latency: float = Field(
+        1.0, gt=0, le=3600, description="Time that a batch of records may take [s]."
+    )
+    batch_records: int = Field(500, ge=1, le=100_000, description="Most records of a batch.")
+    record_bytes: int = Field(
+        512 * MIB, ge=1, description="A larger record is quarantined unread [byte]."
+    )
+    record_seconds: float = Field(
+        60.0, gt=0, le=86_400, description="Time that one record may take [s]."
+    )
+    memory: int = Field(
+        2048 * MIB,
+        ge=64 * MIB,
+        description="What reading and predicting may take on top of the loaded model [byte].",
+    )
+    start_seconds: float = Field(
+        300.0, gt=0, le=3600, description="Time that the worker may take to start [s]."
+    )
+
+
+class WatchConfig(Config):
+    """A service.
+
+    Examples
+    --------
+    >>> from skysift.core.config import build_config
+    >>> config = build_config(
+    ...     WatchConfig,
+    ...     {"task": "gamma-sky", "source": {"folder": "night"}, "sink": {"folder": "found"}},
+    ... )
+    >>> config.engine.latency, config.state_folder.as_posix()
+    (1.0, 'found/.skysift')
+    """
+
+    task: str = Field(description="What predicts.")
+    bundle: str | None = Field(
+        None, description="A bundle folder, or the name of one that ships with the task."
+    )
+    source: DirectoryOptions
+    sink: SinkOptions
+    engine: EngineOptions = EngineOptions()
+    read: dict[str, JsonValue] = Field(
+        default_factory=dict, description="How records are read: the task's ReadOptions."
+    )
+    predict: dict[str, JsonValue] = Field(
+        default_factory=dict, description="What is asked for: the task's PredictOptions."
+    )
+
+    @property
+    def state_folder(self) -> Path:
+        """The hidden folder in the sink with the spool and what is not published yet."""
+        return state_folder(self.sink.folder)
+
+
+def state_folder(sink: Path) -> Path:
+    """Return the hidden folder of a sink; what reads a folder of tables passes it over."""
+    return sink / ".skysift"

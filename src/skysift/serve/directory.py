@@ -1,0 +1,220 @@
+"""A folder as a source: every file that appears in it, once it is whole, is a record."""
+
+import errno
+import hashlib
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import BinaryIO
+
+from skysift.core.errors import ReadError
+from skysift.serve.config import DirectoryOptions
+from skysift.serve.records import Arrival
+
+__all__ = ["UNFINISHED", "DirectorySource", "check_folder"]
+
+UNFINISHED = (".tmp", ".temp", ".part", ".partial", ".crdownload", ".swp", "~")
+"""Endings of names that stand for files still being written; hidden files are passed over too."""
+
+_PIECE = 2**20
+_REST = 4.0  # times as long as a look takes is the least wait until the next
+
+
+def check_folder(folder: Path) -> None:
+    """Check, before anything is made, that a folder can be watched.
+
+    Raises
+    ------
+    ReadError
+        If there is no such folder, or it may not be read.
+    """
+    try:
+        with os.scandir(folder):
+            pass
+    except OSError as error:
+        raise _cannot_read(folder, error) from error
+
+
+class DirectorySource:
+    """Looks for new files, again and again; what came while nobody looked is found all the same.
+
+    Parameters
+    ----------
+    options : DirectoryOptions
+        Which files, and when they count as whole.
+    record_bytes : int
+        A larger file is handed out unread, with the reason.
+    noted : callable
+        Returns inode, size and time of change that a file name was last noted with, or None.
+    clock : callable
+        Returns Unix time [s].
+
+    Notes
+    -----
+    A file is whole when neither its size nor its time of change moved for `settle` seconds: one
+    that was renamed into the folder long after it was written is taken at once. Nothing is kept in
+    memory but the files that are still settling.
+    """
+
+    def __init__(
+        self,
+        options: DirectoryOptions,
+        record_bytes: int,
+        noted: Callable[[str], tuple[int, int, int] | None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.folder = options.folder.absolute()
+        self._options = options
+        self._record_bytes = record_bytes
+        self._noted = noted
+        self._clock = clock
+        self._identity = options.name or str(self.folder)
+        self._settling: dict[str, tuple[tuple[int, int, int], float]] = {}
+        self._duration = 0.0
+
+    @property
+    def settling(self) -> int:
+        """Number of files that may still be growing."""
+        return len(self._settling)
+
+    @property
+    def wait(self) -> float:
+        """Time until the next look [s]: a folder of very many files is looked at less often."""
+        return max(self._options.poll, _REST * self._duration)
+
+    def look(self) -> Iterator[Arrival]:
+        """Yield the files that are whole and were not noted as they are now.
+
+        Raises
+        ------
+        ReadError
+            If the folder cannot be read any more.
+        """
+        begun = time.monotonic()
+        before, self._settling = self._settling, {}
+        for name, path, facts in self._files():
+            seen = (facts.st_ino, facts.st_size, facts.st_mtime_ns)
+            if self._noted(name) == seen:
+                continue
+            if not self._settled(name, seen, before):
+                continue
+            arrival = self._arrival(name, path, seen)
+            if arrival is not None:
+                yield arrival
+        self._duration = time.monotonic() - begun
+
+    def _files(self) -> Iterator[tuple[str, Path, os.stat_result]]:
+        """Yield name, path and facts of the regular files that have the wanted names."""
+        folders = [self.folder]
+        while folders:
+            folder = folders.pop()
+            try:
+                with os.scandir(folder) as entries:
+                    for entry in entries:
+                        if entry.name.startswith(".") or entry.name.endswith(UNFINISHED):
+                            continue
+                        if entry.is_dir(follow_symlinks=False):
+                            folders += [Path(entry.path)] if self._options.recursive else []
+                        elif fnmatchcase(entry.name, self._options.pattern):
+                            facts = _facts(entry)
+                            if facts is not None:
+                                path = Path(entry.path)
+                                yield _printable(path.relative_to(self.folder)), path, facts
+            except OSError as error:
+                if folder == self.folder:
+                    raise _cannot_read(folder, error) from error
+                # a folder inside that went away while it was looked at
+
+    def _settled(
+        self,
+        name: str,
+        seen: tuple[int, int, int],
+        before: dict[str, tuple[tuple[int, int, int], float]],
+    ) -> bool:
+        """Tell whether a file has been as it is for long enough; if not, remember it."""
+        settle = self._options.settle
+        if settle == 0:
+            return True
+        now = self._clock()
+        last, since = before.get(name, (seen, now))
+        if last != seen:
+            since = now
+        age = now - seen[2] / 1e9  # negative where the clock of the writer is ahead
+        if age >= settle or now - since >= settle:
+            return True
+        self._settling[name] = (seen, since)
+        return False
+
+    def _arrival(self, name: str, path: Path, seen: tuple[int, int, int]) -> Arrival | None:
+        """Read a file for its hash; None if it is gone, or changes meanwhile."""
+        inode, size, modified = seen
+        reason = ""
+        if size > self._record_bytes:
+            reason = f"The file has {size:,} bytes; the limit is {self._record_bytes:,}."
+            sha256 = ""
+        else:
+            try:
+                found = _hash(path, seen)
+            except FileNotFoundError:
+                return None
+            except OSError as error:
+                if error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOMEM}:
+                    raise _cannot_read(path, error) from error  # ours, not the file's
+                found, reason = "", f"The file cannot be read: {error.strerror}."
+            if found is None:
+                return None
+            sha256 = found
+        identity = sha256 or f"{name}\n{inode}\n{size}\n{modified}"
+        record = hashlib.sha256(f"{self._identity}\n{identity}".encode()).hexdigest()
+        return Arrival(
+            record, name, path, sha256, size, inode, modified, self._clock(), reason=reason
+        )
+
+
+def _hash(path: Path, seen: tuple[int, int, int]) -> str | None:
+    """Return the SHA-256 of a file, None if it is not, or does not stay, what was seen."""
+    # O_NONBLOCK: should a pipe have taken the name meanwhile, opening it would wait for ever.
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    with os.fdopen(descriptor, "rb") as file:
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode):
+            return None
+        digest = hashlib.sha256()
+        for piece in _pieces(file, seen[1]):
+            digest.update(piece)
+        facts = os.fstat(descriptor)
+    after = (facts.st_ino, facts.st_size, facts.st_mtime_ns)
+    return digest.hexdigest() if after == seen else None
+
+
+def _pieces(file: BinaryIO, size: int) -> Iterator[bytes]:
+    """Yield a file in pieces, and little more of it than it had when it was seen."""
+    done = 0
+    while done <= size and (piece := file.read(_PIECE)):
+        done += len(piece)
+        yield piece
+
+
+def _facts(entry: os.DirEntry[str]) -> os.stat_result | None:
+    """Return what is known of a regular file, or of the one that a link leads to."""
+    try:
+        facts = Path(entry.path).stat()  # entry.stat() has no inode on Windows
+    except OSError:
+        return None  # gone meanwhile, or a link to nowhere
+    return facts if stat.S_ISREG(facts.st_mode) else None
+
+
+def _printable(path: Path) -> str:
+    """Return a name that is valid text, whatever bytes the file name has."""
+    return os.fsencode(path.as_posix()).decode(errors="backslashreplace")
+
+
+def _cannot_read(path: Path, error: OSError) -> ReadError:
+    return ReadError(
+        f"The folder cannot be read: {error.strerror}.",
+        "Name a folder that is there and that you may read.",
+        path=path,
+    )

@@ -1,0 +1,445 @@
+"""The spool: a ledger of records in SQLite that survives whatever kills the service.
+
+Answers are published in three steps, so that no kill loses or doubles one:
+
+1. the worker writes them to files in a staging folder and forces them to disk;
+2. `prepare` notes, in one transaction, which records they answer and what the files will be called;
+3. the files are renamed into place, and `publish` notes that as well.
+
+A service killed before step 2 has published nothing: the records are still pending. After step 2
+the answers are safe: whoever starts next completes step 3, see :mod:`skysift.serve.publish`.
+"""
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Self
+
+from skysift.core.errors import OutputError, ReadError, UnknownNameError, UsageError
+from skysift.serve.records import Arrival, Batch, OutputFile, Record, State
+
+__all__ = ["REPLACED", "SCHEMA_VERSION", "Spool"]
+
+SCHEMA_VERSION = 1
+REPLACED = "its file was gone or replaced before it was read"
+"""Why a record is retracted that was never answered; it counts again if its content comes back."""
+
+_APPLICATION = 0x736B7973  # "skys", in the header of the database
+_PAGE = 1000  # records in memory at a time
+_BUSY = 30.0  # s that a transaction waits for one of another process
+
+_SCHEMA = """
+CREATE TABLE records (
+    sequence INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    path BLOB NOT NULL,
+    sha256 TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    arrived REAL NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('pending', 'done', 'quarantined', 'retracted')),
+    strikes INTEGER NOT NULL DEFAULT 0,
+    reason TEXT NOT NULL DEFAULT '',
+    batch INTEGER REFERENCES batches (number),
+    bundle TEXT NOT NULL DEFAULT '',
+    rows INTEGER NOT NULL DEFAULT 0,
+    finished REAL
+) STRICT;
+CREATE INDEX records_by_state ON records (state, sequence);
+CREATE INDEX records_by_batch ON records (batch);
+CREATE TABLE batches (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    files TEXT NOT NULL,
+    published INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX prepared_batches ON batches (number) WHERE published = 0;
+CREATE TABLE files (
+    name TEXT PRIMARY KEY,
+    inode INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    modified INTEGER NOT NULL,
+    record TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX files_by_record ON files (record);
+"""
+
+_COLUMNS = ", ".join(item.name for item in fields(Record))
+
+
+class Spool:
+    """The ledger of one service.
+
+    Parameters
+    ----------
+    path : Path
+        The database, on a local disk: WAL needs memory that is shared between processes.
+    create : bool
+        Make it where it is not there.
+
+    Raises
+    ------
+    ReadError
+        If it is not there, damaged, or none of ours, or of another version.
+    OutputError
+        If it cannot be written.
+
+    Notes
+    -----
+    ``synchronous=FULL``: with NORMAL, a power cut may take back the last transactions of a WAL. A
+    note of step 2 that is taken back after the rename of step 3 would leave answers in sight whose
+    records are pending: they would be answered again. Two flushes per batch are the price.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder, Spool(Path(folder) / "spool.sqlite") as spool:
+    ...     night = Path("night")
+    ...     one = Arrival("5eed", "a.fits", night / "a.fits", "ab", 2880, 1, 1, 1.0)
+    ...     print(spool.add([one]), spool.add([one]), spool.counts()["pending"])
+    1 0 1
+    """
+
+    def __init__(self, path: Path, *, create: bool = True) -> None:
+        self.path = path
+        if not create and not path.is_file():
+            raise ReadError(
+                "There is no spool here.", "Name the folder that a service writes to.", path=path
+            )
+        with self._explained():
+            self._database = sqlite3.connect(path, timeout=_BUSY, isolation_level=None)
+            try:
+                self._prepare_database()
+            except BaseException:
+                self._database.close()
+                raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._database.close()
+
+    # --- arrivals -------------------------------------------------------------------------------
+
+    def add(self, arrivals: Iterable[Arrival]) -> int:
+        """Note files that have arrived, all in one transaction; return how many are new records.
+
+        A record that is known already is not noted again. A file whose earlier content waits or is
+        quarantined replaces it: that record is retracted.
+        """
+        new = 0
+        with self._transaction():
+            for arrival in arrivals:
+                new += self._insert(arrival)
+                self._note_file(arrival)
+        return new
+
+    def _insert(self, arrival: Arrival) -> int:
+        """Note a record; one that waits, or was retracted as replaced, is now to be found here."""
+        path = os.fsencode(arrival.path)
+        inserted = self._database.execute(
+            "INSERT INTO records (id, name, path, sha256, size, arrived, state, reason, finished) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+            (
+                arrival.id,
+                arrival.name,
+                path,
+                arrival.sha256,
+                arrival.size,
+                arrival.arrived,
+                State.QUARANTINED if arrival.reason else State.PENDING,
+                arrival.reason,
+                time.time() if arrival.reason else None,
+            ),
+        ).rowcount
+        if not inserted:
+            self._database.execute(
+                "UPDATE records SET name = ?, path = ?, state = 'pending', reason = '', "
+                "finished = NULL WHERE id = ? AND batch IS NULL "
+                "AND (state = 'pending' OR (state = 'retracted' AND reason = ?))",
+                (arrival.name, path, arrival.id, REPLACED),
+            )
+        return inserted
+
+    def _note_file(self, arrival: Arrival) -> None:
+        """Note what stands under a file name now; what stood there before may be replaced."""
+        before = self._database.execute(
+            "SELECT id FROM records WHERE id = (SELECT record FROM files WHERE name = ?) "
+            "AND id <> ? AND batch IS NULL AND state IN ('pending', 'quarantined')",
+            (arrival.name, arrival.id),
+        ).fetchone()
+        if before is not None:
+            self._retract_replaced(before[0])
+        self._database.execute(
+            "INSERT INTO files (name, inode, size, modified, record) VALUES (?, ?, ?, ?, ?) "
+            "ON CONFLICT (name) DO UPDATE SET inode = excluded.inode, size = excluded.size, "
+            "modified = excluded.modified, record = excluded.record",
+            (arrival.name, arrival.inode, arrival.size, arrival.modified, arrival.id),
+        )
+
+    def _retract_replaced(self, record: str) -> None:
+        """Retract a record whose file is gone or another; a copy elsewhere will be noted anew."""
+        self._database.execute(
+            "UPDATE records SET state = 'retracted', reason = ?, finished = ? WHERE id = ?",
+            (REPLACED, time.time(), record),
+        )
+        self._database.execute("DELETE FROM files WHERE record = ?", (record,))
+
+    def noted(self, name: str) -> tuple[int, int, int] | None:
+        """Return inode, size and time of change that a file had when it was noted, if it was."""
+        row = self._one("SELECT inode, size, modified FROM files WHERE name = ?", (name,))
+        return None if row is None else (row[0], row[1], row[2])
+
+    # --- the way of a record --------------------------------------------------------------------
+
+    def next_records(self, most: int, most_bytes: int) -> list[Record]:
+        """Return the pending records that make up the next batch, in the order of their arrival.
+
+        A record that the worker has died of, or that is larger than `most_bytes`, comes alone.
+        """
+        chosen: list[Record] = []
+        size = 0
+        for row in self._rows(
+            f"SELECT {_COLUMNS} FROM records WHERE state = 'pending' AND batch IS NULL "  # noqa: S608  # our own names
+            "ORDER BY sequence LIMIT ?",
+            (most,),
+        ):
+            record = _record(row)
+            size += record.size
+            if chosen and (record.strikes or size > most_bytes):
+                break
+            chosen.append(record)
+            if record.strikes:
+                break
+        return chosen
+
+    def prepare(self, batch: Batch, bundle: str) -> int:
+        """Note what became of a batch whose answers are staged; return the number of the batch.
+
+        Refused and replaced records are finished by this, answered ones by :meth:`publish`.
+        """
+        now = time.time()
+        files = json.dumps([file.model_dump() for file in batch.files])
+        with self._transaction() as database:
+            number = database.execute("INSERT INTO batches (files) VALUES (?)", (files,)).lastrowid
+            database.executemany(
+                "UPDATE records SET batch = ?, rows = ?, bundle = ? WHERE id = ?",
+                [(number, rows, bundle, name) for name, rows in batch.answered.items()],
+            )
+            database.executemany(
+                "UPDATE records SET state = 'quarantined', reason = ?, bundle = ?, finished = ? "
+                "WHERE id = ?",
+                [(reason, bundle, now, name) for name, reason in batch.refused.items()],
+            )
+            for name in batch.replaced:
+                self._retract_replaced(name)
+        if number is None:  # of an INSERT it never is
+            raise OutputError("The spool did not number a batch.", path=self.path)
+        return number
+
+    def publish(self, number: int) -> None:
+        """Note that the files of a prepared batch are where readers look."""
+        with self._transaction() as database:
+            database.execute(
+                "UPDATE records SET state = 'done', finished = ? WHERE batch = ? AND "
+                "state = 'pending'",
+                (time.time(), number),
+            )
+            database.execute("UPDATE batches SET published = 1 WHERE number = ?", (number,))
+
+    def withdraw(self, number: int) -> None:
+        """Take back a prepared batch whose files are gone: its records are pending again."""
+        with self._transaction() as database:
+            database.execute(
+                "UPDATE records SET batch = NULL, rows = 0, bundle = '' WHERE batch = ? AND "
+                "state = 'pending'",
+                (number,),
+            )
+            database.execute("DELETE FROM batches WHERE number = ?", (number,))
+
+    def prepared(self) -> list[tuple[int, tuple[OutputFile, ...]]]:
+        """Return the batches that were prepared and not published, with their files."""
+        rows = self._rows("SELECT number, files FROM batches WHERE published = 0 ORDER BY number")
+        return [
+            (row[0], tuple(OutputFile.model_validate(item) for item in json.loads(row[1])))
+            for row in rows
+        ]
+
+    def strike(self, record: str) -> int:
+        """Note that the worker died of a record; return how often it has."""
+        with self._transaction() as database:
+            database.execute("UPDATE records SET strikes = strikes + 1 WHERE id = ?", (record,))
+            row = database.execute("SELECT strikes FROM records WHERE id = ?", (record,)).fetchone()
+        return int(row[0])
+
+    # --- what people ask ------------------------------------------------------------------------
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of records in each state."""
+        found = dict(self._rows("SELECT state, count(*) FROM records GROUP BY state"))
+        return {state.value: int(found.get(state.value, 0)) for state in State}
+
+    def backlog(self) -> int:
+        """Return the number of pending records."""
+        row = self._one("SELECT count(*) FROM records WHERE state = 'pending'")
+        return 0 if row is None else int(row[0])
+
+    def in_state(self, state: State) -> Iterator[Record]:
+        """Yield the records in a state, in the order of their arrival."""
+        last = 0
+        while rows := self._rows(
+            f"SELECT {_COLUMNS} FROM records WHERE state = ? AND sequence > ? "  # noqa: S608  # our own names
+            "ORDER BY sequence LIMIT ?",
+            (state, last, _PAGE),
+        ):
+            yield from map(_record, rows)
+            last = rows[-1][0]
+
+    def find(self, beginning: str) -> Record:
+        """Return the record whose id begins so.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is none.
+        UsageError
+            If there are several.
+        """
+        found = [
+            _record(row)
+            for row in self._rows(
+                f"SELECT {_COLUMNS} FROM records WHERE id >= ? AND id < ? LIMIT 2",  # noqa: S608  # our own names
+                (beginning, f"{beginning}g"),  # the digits end at f
+            )
+        ]
+        if not found or not beginning:
+            raise UnknownNameError("record", beginning, [])
+        if len(found) > 1:
+            raise UsageError(f"Several records begin with '{beginning}'.", "Give more digits.")
+        return found[0]
+
+    def replay(self, ids: Sequence[str]) -> int:
+        """Let quarantined records be tried again; return how many were quarantined."""
+        return self._leave_quarantine(ids, State.PENDING, "", None)
+
+    def drop(self, ids: Sequence[str], reason: str) -> int:
+        """Retract quarantined records for good; return how many were quarantined."""
+        return self._leave_quarantine(ids, State.RETRACTED, reason, time.time())
+
+    def _leave_quarantine(
+        self, ids: Sequence[str], state: State, reason: str, finished: float | None
+    ) -> int:
+        with self._transaction() as database:
+            return sum(
+                database.execute(
+                    "UPDATE records SET state = ?, reason = ?, finished = ?, strikes = 0 "
+                    "WHERE id = ? AND state = 'quarantined'",
+                    (state, reason, finished, name),
+                ).rowcount
+                for name in ids
+            )
+
+    # --- the database ---------------------------------------------------------------------------
+
+    def _prepare_database(self) -> None:
+        """Check what is there, or make it."""
+        database = self._database
+        application = database.execute("PRAGMA application_id").fetchone()[0]
+        version = database.execute("PRAGMA user_version").fetchone()[0]
+        empty = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+        if not empty and application != _APPLICATION:
+            raise ReadError(
+                "This is a database of another program.", "Choose another folder.", path=self.path
+            )
+        if not empty and version != SCHEMA_VERSION:
+            raise ReadError(
+                f"The spool has schema version {version}; this skysift reads {SCHEMA_VERSION}.",
+                "Upgrade skysift if the version is higher; otherwise begin a new folder.",
+                path=self.path,
+            )
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")
+        database.execute("PRAGMA foreign_keys = ON")
+        if empty:
+            database.executescript(
+                f"BEGIN IMMEDIATE; PRAGMA application_id = {_APPLICATION}; "
+                f"PRAGMA user_version = {SCHEMA_VERSION}; {_SCHEMA} COMMIT;"
+            )
+
+    def check(self) -> None:
+        """Read the whole database and compare it with itself.
+
+        Raises
+        ------
+        ReadError
+            If it is damaged.
+        """
+        found = [row[0] for row in self._rows("PRAGMA integrity_check(1)")]
+        if found != ["ok"]:
+            raise ReadError(
+                f"The spool is damaged: {found[0]}.",
+                "Move the folder away and begin a new one; what was published stays valid.",
+                path=self.path,
+            )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._explained():
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._database
+                self._database.execute("COMMIT")
+            except BaseException:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+                raise
+
+    def _rows(self, question: str, values: Sequence[Any] = ()) -> list[Any]:
+        with self._explained():
+            return self._database.execute(question, values).fetchall()
+
+    def _one(self, question: str, values: Sequence[Any] = ()) -> Any:
+        with self._explained():
+            return self._database.execute(question, values).fetchone()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn what SQLite says into an error of ours."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise OutputError(
+                f"The spool cannot be used: {error}.",
+                "Check that the disk has room and that you may write there.",
+                path=self.path,
+            ) from error
+        except sqlite3.DatabaseError as error:
+            raise ReadError(
+                f"The spool is damaged: {error}.",
+                "Move the folder away and begin a new one; what was published stays valid.",
+                path=self.path,
+            ) from error
+
+
+def _record(row: tuple[Any, ...]) -> Record:
+    sequence, name, label, path, sha256, size, arrived, state, *rest = row
+    return Record(
+        sequence,
+        name,
+        label,
+        Path(os.fsdecode(path)),
+        sha256,
+        size,
+        arrived,
+        State(state),
+        *rest,
+    )

@@ -1,0 +1,193 @@
+"""Answers of a batch, written into staged files that are whole and on disk before anyone is told.
+
+Answers with the same columns share a Parquet file; lines of JSON need no columns.
+"""
+
+import base64
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from skysift.core.errors import OutputError
+from skysift.data.io.sinks import ParquetSink, Sink
+from skysift.serve.disk import flush_file, flush_folder
+from skysift.serve.messages import Item, StagedFile
+
+__all__ = ["BUNDLE_COLUMN", "INPUT_COLUMN", "RECORD_COLUMN", "StagedBatch"]
+
+RECORD_COLUMN = "skysift_record"
+INPUT_COLUMN = "skysift_input"
+BUNDLE_COLUMN = "skysift_bundle"
+
+_HELD = 16 * 2**20  # bytes of answers in memory, per file
+_SLICE = 10_000  # rows that are Python objects at a time
+
+
+class JsonLinesSink:
+    """One JSON object for each row; NaN and infinities, which JSON does not have, become null."""
+
+    def __init__(self, temporary: Path, _final: Path, provenance: str) -> None:
+        del provenance  # a row names its record and bundle, which the spool and the log know
+        self._file = temporary.open("w", encoding="utf-8")
+
+    def write(self, table: pa.Table) -> None:
+        """Add rows."""
+        for start in range(0, table.num_rows, _SLICE):
+            for row in table.slice(start, _SLICE).to_pylist():
+                self._file.write(json.dumps(_strict(row), allow_nan=False, default=_text) + "\n")
+
+    def finish(self) -> None:
+        """Complete the file."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+_SINKS: dict[str, Callable[[Path, Path, str], Sink]] = {
+    "jsonl": JsonLinesSink,
+    "parquet": ParquetSink,
+}
+
+
+class _File:
+    """One staged file, and the rows that wait to be written to it."""
+
+    def __init__(self, path: Path, sink: Sink, schema: pa.Schema) -> None:
+        self.path = path
+        self.sink = sink
+        self.schema = schema
+        self.ids: dict[str, None] = {}  # a set that keeps the order
+        self._held: list[pa.Table] = []
+
+    def hold(self, table: pa.Table) -> None:
+        """Keep rows until there are enough for a row group."""
+        self._held.append(table)
+        if sum(held.nbytes for held in self._held) > _HELD:
+            self.write_held()
+
+    def write_held(self) -> None:
+        """Write what is kept."""
+        if self._held:
+            self.sink.write(pa.concat_tables(self._held))
+            self._held = []
+
+
+class StagedBatch:
+    """The files of one batch.
+
+    Parameters
+    ----------
+    stem : Path
+        Beginning of their paths.
+    kind : str
+        ``parquet`` or ``jsonl``.
+    provenance : str
+        JSON that goes into each Parquet file.
+    bundle : str
+        Hash of the model.
+    """
+
+    def __init__(self, stem: Path, kind: str, provenance: str, bundle: str) -> None:
+        self._stem = stem
+        self._kind = kind
+        self._provenance = provenance
+        self._bundle = bundle
+        self._files: list[_File] = []
+
+    def add(self, item: Item, pieces: Iterable[pa.Table]) -> int:
+        """Add the answer to a record and return its number of rows.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        """
+        rows = 0
+        for piece in pieces:
+            if piece.num_rows == 0:
+                continue
+            rows += piece.num_rows
+            table = self._labelled(item, piece)
+            with self._explained():
+                file = self._file_for(table.schema)
+                file.ids[item.id] = None
+                file.hold(table)
+        return rows
+
+    def finish(self) -> tuple[StagedFile, ...]:
+        """Complete the files and force them to disk.
+
+        Raises
+        ------
+        OutputError
+            If they cannot be written.
+        """
+        with self._explained():
+            for file in self._files:
+                file.write_held()
+                file.sink.finish()
+                file.sink.close()
+                flush_file(file.path)
+            if self._files:
+                flush_folder(self._stem.parent)
+        return tuple(StagedFile(path=file.path, ids=tuple(file.ids)) for file in self._files)
+
+    def discard(self) -> None:
+        """Remove the files."""
+        files, self._files = self._files, []
+        for file in files:
+            with self._explained():
+                file.sink.close()
+                file.path.unlink(missing_ok=True)
+
+    def _labelled(self, item: Item, table: pa.Table) -> pa.Table:
+        """Return the rows with the record that they answer, its file, and what answered."""
+        labels = {RECORD_COLUMN: item.id, INPUT_COLUMN: item.name, BUNDLE_COLUMN: self._bundle}
+        for place, (name, value) in enumerate(labels.items()):
+            column = pa.repeat(pa.scalar(value, pa.string()), table.num_rows)
+            table = table.add_column(place, pa.field(name, pa.string()), column)
+        return table
+
+    def _file_for(self, schema: pa.Schema) -> _File:
+        for file in self._files:
+            if self._kind == "jsonl" or file.schema.equals(schema):
+                return file
+        ordinal = f"-{len(self._files)}" if self._files else ""
+        path = self._stem.with_name(f"{self._stem.name}{ordinal}.{self._kind}")
+        file = _File(path, _SINKS[self._kind](path, path, self._provenance), schema)
+        self._files.append(file)
+        return file
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OutputError(
+                f"Cannot write here: {error.strerror or error}.",
+                "Check that you may write there and that the disk has room.",
+                path=self._stem.parent,
+            ) from error
+
+
+def _strict(value: Any) -> Any:
+    """Return a value with null for what JSON has no number for."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: _strict(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_strict(item) for item in value]
+    return value
+
+
+def _text(value: Any) -> str:
+    """Return text for what JSON has no type for."""
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
