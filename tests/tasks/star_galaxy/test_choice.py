@@ -1,5 +1,7 @@
 """The parts of the blend are chosen by rows that are left out, and predict as they were trained."""
 
+import subprocess
+import sys
 from itertools import pairwise
 
 import numpy as np
@@ -142,3 +144,24 @@ def test_the_candidates_grow_by_one_part_each():
         assert larger[: len(smaller)] == smaller
         assert len(larger) == len(smaller) + 1
     assert set(names[-1]) == set(RECIPE.parts)
+
+
+SCRIPT = """
+import sys
+import numpy as np
+from skysift.core.registry import bundle_folder
+from skysift.tasks.star_galaxy.task import StarGalaxy
+task = StarGalaxy()
+model = task.load(bundle_folder("star-galaxy", "default"))
+table = task.predict(task.synth(3, np.random.default_rng(1)), model)
+assert np.isfinite(table["p_galaxy"]).all()
+slow = ("sklearn", "skops", "torch", "matplotlib", "scipy.optimize", "scipy.stats")
+print([name for name in slow if name in sys.modules])
+"""
+
+
+def test_the_shipped_bundle_predicts_without_what_only_training_needs():
+    done = subprocess.run(  # our own interpreter
+        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True, timeout=300
+    )
+    assert done.stdout.strip().splitlines()[-1] == "[]"

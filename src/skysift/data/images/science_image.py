@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from skysift.core.errors import ReadError
 from skysift.data.images.facts import FactValues, facts_of_cards
-from skysift.data.images.fits_bytes import FitsBytes
+from skysift.data.images.fits_bytes import FITS_MAGIC, FitsBytes
 from skysift.data.sky.fits_stream import MAX_BYTES, read_bounded
 from skysift.data.sky.fits_table import walk_hdus
 from skysift.data.sky.tangent import separation
@@ -136,6 +136,10 @@ def _image(
 
 def _require_plausible(data: bytes, path: Path, max_bytes: int) -> None:
     """Walk the headers: a claim of more pixels than there is memory ends here."""
+    if not data.startswith(FITS_MAGIC):
+        raise ReadError(
+            "This is not a FITS file.", "Give science images: .fits, .fits.gz, .fits.fz.", path=path
+        )
     for hdu in walk_hdus(FitsBytes(data, str(path))):
         if hdu.is_table and hdu.cards.get("ZIMAGE") is True:
             size = 4 * hdu.cards.integer("ZNAXIS1") * hdu.cards.integer("ZNAXIS2")
