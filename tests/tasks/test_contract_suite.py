@@ -91,6 +91,8 @@ def same(first, second):
 
 
 def differ(first, second):
+    if len(first) != len(second):  # lists of what was found
+        return True
     answers = [name for name in first.columns if first[name].dtype.kind == "f"]
     return any(np.any(first[name] != second[name]) for name in answers)
 

@@ -1,0 +1,120 @@
+"""Several models trained before a day and scored from then on, beside what has been published."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skysift.core.bundle_schema import DataLicence
+from skysift.core.errors import InputError
+from skysift.core.task import Progress
+from skysift.evaluate.forecast import best_threshold, forecast_skill
+from skysift.tasks.active_region.classifiers import columns_of
+from skysift.tasks.active_region.evaluation import Scores, score
+from skysift.tasks.active_region.learning import PURGE, learn_patches, runs_of
+from skysift.tasks.active_region.model import ActiveRegionModel, probability_of
+from skysift.tasks.active_region.options import CompareOptions, TrainOptions
+from skysift.tasks.active_region.published import published_protocol
+from skysift.tasks.active_region.reader import SolarDisks
+from skysift.tasks.active_region.training import train
+
+__all__ = ["Compared", "compare_models"]
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """What a comparison found.
+
+    Parameters
+    ----------
+    later : SolarDisks
+        That were scored.
+    model : ActiveRegionModel
+        Trained on the earlier ones.
+    scores : Scores
+        Its answers.
+    standings : list of dict
+        Skill of each classifier of patches.
+    published : list of dict
+        Accuracy of the published network, by its own protocol and in time.
+    """
+
+    later: SolarDisks
+    model: ActiveRegionModel
+    scores: Scores
+    standings: list[dict[str, Any]]
+    published: list[dict[str, Any]]
+
+
+def compare_models(
+    disks: SolarDisks, options: CompareOptions, *, seed: int, command: str, progress: Progress
+) -> Compared:
+    """Train on what is before a day, and score what comes after it.
+
+    Raises
+    ------
+    InputError
+        If nothing lies before, or after, the day.
+    """
+    day = np.datetime64(options.split, "s")
+    times = disks.times
+    before, after = times + PURGE < day, times >= day
+    if not before.any() or not after.any():
+        raise InputError(
+            f"{int(before.sum())} disks lie before {options.split}, {int(after.sum())} after it.",
+            "Choose another --split.",
+        )
+    earlier, later = disks.take(times < day), disks.take(after)
+    chosen = TrainOptions(folds=options.folds, epochs=options.epochs, trees=options.trees)
+    model = train(
+        earlier,
+        chosen,
+        np.random.default_rng(seed),
+        seed=seed,
+        command=command,
+        licence=DataLicence(licence="not stated", citation="not stated"),
+        progress=lambda share, what: progress(0.7 * share, what),
+    )
+    scores = score(later, model)
+    standings = [
+        _standing(name, earlier, later, scores=scores, options=options, seed=seed)
+        for name in options.models
+    ]
+    published = published_protocol(
+        disks,
+        before=times < day,
+        epochs=options.published_epochs,
+        repeats=options.published_repeats,
+        rng=np.random.default_rng(seed),
+        progress=lambda share, what: progress(0.75 + 0.25 * share, what),
+    )
+    return Compared(later, model, scores, standings, published)
+
+
+def _standing(
+    name: str,
+    earlier: SolarDisks,
+    later: SolarDisks,
+    *,
+    scores: Scores,
+    options: CompareOptions,
+    seed: int,
+) -> dict[str, Any]:
+    """Return the skill of one classifier, its threshold from runs within the training disks."""
+    runs = runs_of(earlier.times, options.folds)
+    inner = learn_patches(earlier, runs, name, trees=options.trees, seed=seed)
+    label: NDArray[np.bool_] = later.patches.is_region
+    columns = columns_of(name, later.patches)
+    skill = forecast_skill(
+        label,
+        probability_of(inner.estimator, columns),
+        threshold=min(best_threshold(inner.label, inner.probability), 1.0),
+        climatology=float(inner.label.mean()),
+        blocks=scores.disks["block"][later.patches.disk],
+        rng=np.random.default_rng(seed),
+    )
+    row: dict[str, Any] = {"model": name}
+    for what, interval in skill.items():
+        row |= {what: interval.value, f"{what}_low": interval.low, f"{what}_high": interval.high}
+    return row

@@ -1,0 +1,122 @@
+"""A disk as this task keeps it: a map of its activity, patches on demand, and where it lies."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from skysift.data.flags import flag_names
+from skysift.data.solar.solar_image import Disk, ImageKind, Observer, Placement, SolarImage
+from skysift.models.solar.patch_features import disk_median, patch_features, patches_of
+from skysift.models.solar.published import DISK_SIZE, to_square
+from skysift.models.solar.strength import DISK_GRID, brightness_ratio, flux_density
+from skysift.preprocess.solar.heliographic import heliographic
+
+__all__ = ["FLUX_SMOOTHING", "DiskMap", "disk_map", "patch_rows"]
+
+FLUX_SMOOTHING = 2.5
+"""Of the flux density of magnetograms, standard deviation [grid pixel]."""
+
+_TRAINED_WAVELENGTH = 211.0
+_TRAINED_SCALE = (4.3, 5.3)  # arcsec per pixel
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class DiskMap:
+    """What is kept of an image.
+
+    Parameters
+    ----------
+    file : str
+        Its name.
+    source : str
+        Its path.
+    image : SolarImage
+        What it is and where it lies, without its pixels.
+    shape : (int, int)
+        Rows and columns.
+    strength : array of float32, shape (256, 256), or None
+        Brightness over that of the disk less 1, or flux density [G], on `DISK_GRID`; None if the
+        image shows no disk.
+    square : array of uint8, shape (300, 300), or None
+        The picture as the published network sees it, rows from the top, where it was asked for.
+    """
+
+    file: str
+    source: str
+    image: SolarImage
+    shape: tuple[int, int]
+    strength: NDArray[np.float32] | None = field(repr=False)
+    square: NDArray[np.uint8] | None = field(default=None, repr=False)
+
+    @property
+    def is_magnetogram(self) -> bool:
+        """Whether it shows the magnetic field."""
+        return self.image.kind is ImageKind.MAGNETOGRAM
+
+    @property
+    def disk(self) -> Disk:
+        """Where the disk lies."""
+        return self.image.disk
+
+    @property
+    def observer(self) -> Observer | None:
+        """Where it was seen from."""
+        return self.image.observer
+
+    @property
+    def placement(self) -> Placement:
+        """Where its pixels lie in the file."""
+        return self.image.placement
+
+    def flags(self) -> list[str]:
+        """Return what was found, and what the models were not trained on."""
+        found = flag_names(self.image.flags)
+        if self.image.kind is ImageKind.EUV and self.image.wavelength != _TRAINED_WAVELENGTH:
+            found.append("other-channel")
+        if self.image.kind not in {ImageKind.EUV, ImageKind.MAGNETOGRAM}:
+            found.append("other-kind")
+        return found
+
+    def patch_flags(self) -> list[str]:
+        """Return what is to be said against patches of it."""
+        found = self.flags()
+        scale = self.image.pixel_scale
+        if np.isfinite(scale) and not _TRAINED_SCALE[0] < scale < _TRAINED_SCALE[1]:
+            found.append("other-scale")
+        if self.is_magnetogram:
+            found.append("no-patch-model")
+        return found
+
+    def on_sun(self, x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
+        """Return longitude and latitude of image pixels [deg], NaN where unknown."""
+        column, row = np.asarray(x, np.float64), np.asarray(y, np.float64)
+        if self.image.frame is None or self.image.observer is None:
+            return np.full(column.shape, np.nan), np.full(column.shape, np.nan)
+        return heliographic(self.image, column, row)
+
+
+def disk_map(image: SolarImage, *, with_square: bool = False) -> DiskMap:
+    """Return what this task keeps of an image."""
+    strength = square = None
+    if isinstance(image.frame, Disk):
+        if image.kind is ImageKind.MAGNETOGRAM:
+            strength = flux_density(image, DISK_GRID, smoothing=FLUX_SMOOTHING)
+        else:
+            strength = brightness_ratio(image, DISK_GRID)
+    if with_square:
+        (grey,) = to_square(image.data[None, ::-1], DISK_SIZE)
+        square = np.clip(np.rint(grey), 0, 255).astype(np.uint8)
+    kept = replace(
+        image, data=np.empty((0, 0), np.float32), mask=np.empty((0, 0), np.uint8), header={}
+    )
+    name = image.source.rpartition("/")[2]
+    return DiskMap(name, image.source, kept, image.shape, strength, square)
+
+
+def patch_rows(image: SolarImage, x: ArrayLike, y: ArrayLike) -> tuple[Floats, NDArray[np.float32]]:
+    """Return the features of patches and the patches themselves, given by pixels of the file."""
+    patches = patches_of(image, x, y)
+    return patch_features(patches, np.full(len(patches), disk_median(image))), patches

@@ -1,0 +1,1 @@
+"""The reports of active-region, drawn from what a run stored: nothing is measured here."""

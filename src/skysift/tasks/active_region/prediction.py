@@ -1,0 +1,223 @@
+"""Regions of disks without labels, or the probability of a region in given patches."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skysift.core.errors import ContractError, InputError
+from skysift.core.provenance import Provenance
+from skysift.core.task import Progress
+from skysift.data.images.stamp import Rejected
+from skysift.data.io import check_writable, open_writer, read_table
+from skysift.data.solar.readers import iter_solar_images
+from skysift.data.solar.solar_image import SolarImage
+from skysift.data.table import FeatureTable
+from skysift.tasks.active_region.detection import Found
+from skysift.tasks.active_region.disks import DiskMap, disk_map, patch_rows
+from skysift.tasks.active_region.model import F1_POINT, ActiveRegionModel
+from skysift.tasks.active_region.options import PredictOptions, ReadOptions
+from skysift.tasks.active_region.reader import image_files
+
+__all__ = ["predict_files", "regions_of"]
+
+_NUMBERS = ("x", "y", "lon", "lat", "width", "height", "box_x", "box_y", "score")
+_UNITS = {
+    "x": "pix", "y": "pix", "lon": "deg", "lat": "deg", "width": "pix", "height": "pix",
+    "box_x": "pix", "box_y": "pix",
+}  # fmt: skip
+_DESCRIPTIONS = {
+    "file": "name of the image",
+    "x": "column of the region's centre, from 0, as the file counts",
+    "y": "row of the region's centre, from 0: from the top in pictures, the first row in FITS",
+    "lon": "Stonyhurst longitude, west positive; NaN where the time is unknown or beyond the limb",
+    "lat": "heliographic latitude",
+    "width": "of the box, along columns",
+    "height": "of the box, along rows",
+    "box_x": "column of the middle of the box",
+    "box_y": "row of the middle of the box",
+    "score": "0 to 1; of a network, the probability that a region with sunspots is there",
+    "p_big_region": "probability that a region of 200 millionths or more is on the disk",
+    "probability": "that a region with sunspots lies in the middle of the patch",
+    "flags": "what the reader and the contract found; why a file gave nothing",
+    "bundle": "hash of the model",
+}
+_NO_REGION = "no-region"
+_NO_IMAGE = "no-such-image"
+_OUTSIDE = "outside-image"
+
+
+def predict_files(
+    paths: Sequence[Path],
+    out: Path,
+    model: ActiveRegionModel,
+    reading: ReadOptions,
+    options: PredictOptions,
+    *,
+    provenance: Provenance,
+    progress: Progress,
+) -> Mapping[str, int]:
+    """Search image after image, or judge given patches; the output appears whole, or not at all.
+
+    A file that gives no image, or an image on which nothing is found, has a row without a
+    position, and the reason in its flags.
+
+    Returns
+    -------
+    mapping of str to int
+        Numbers of images accepted and rejected, and of rows.
+    """
+    del reading  # says where labels are
+    files = image_files(paths)
+    if options.positions is not None:
+        return _predict_patches(
+            files,
+            out,
+            model,
+            positions=Path(options.positions),
+            provenance=provenance,
+            progress=progress,
+        )
+    check_writable(out, inputs=files)
+    counts = {"accepted": 0, "repaired": 0, "rejected": 0, "regions": 0}
+    with open_writer(out, provenance=_record(provenance, model)) as writer:
+        for number, item in enumerate(iter_solar_images(files)):
+            progress(min(number / len(files), 1.0), f"{counts['regions']:,} regions")
+            if isinstance(item, Rejected):
+                counts["rejected"] += 1
+                table = _nothing(item.identifier, item.code)
+            else:
+                one = disk_map(item)
+                usable = one.strength is not None
+                counts["accepted" if usable else "rejected"] += 1
+                table = regions_of(one, model, options) if usable else _without_disk(one)
+                counts["regions"] += int(np.isfinite(table["score"]).sum())
+            named = np.full(len(table), _hash(model))
+            writer.write(table.with_columns({"bundle": named}, descriptions=_DESCRIPTIONS))
+    return counts
+
+
+def regions_of(one: DiskMap, model: ActiveRegionModel, options: PredictOptions) -> FeatureTable:
+    """Return the table of what is found on a disk: one row for each region, or one that says none.
+
+    Raises
+    ------
+    ContractError
+        If the image shows no disk.
+    """
+    found = model.find(one, method=options.method)
+    big = model.big_region(one, found)
+    by_network = options.method == "best" and not one.is_magnetogram
+    least = options.least_score
+    if least is None:
+        least = model.threshold(F1_POINT) if by_network else 0.0
+    chosen = found.take(found.score >= least)
+    flags = ",".join(one.flags())
+    if not len(chosen):
+        text = f"{flags},{_NO_REGION}" if flags else _NO_REGION
+        return _nothing(one.file, text, big)
+    return _table([one.file] * len(chosen), chosen, big, [flags] * len(chosen))
+
+
+def _without_disk(one: DiskMap) -> FeatureTable:
+    return _nothing(one.file, ",".join(one.flags()))
+
+
+def _nothing(file: str, flags: str, big: float = float("nan")) -> FeatureTable:
+    unknown = Found(*(np.full(1, np.nan) for _ in _NUMBERS))
+    return _table([file], unknown, big, [flags])
+
+
+def _table(files: list[str], found: Found, big: float, flags: list[str]) -> FeatureTable:
+    columns: dict[str, Any] = {"file": np.array(files, dtype=np.str_)}
+    columns |= {name: getattr(found, name) for name in _NUMBERS}
+    columns["p_big_region"] = np.full(len(files), big)
+    columns["flags"] = np.array(flags, dtype=np.str_)
+    return FeatureTable.from_columns(columns, units=_UNITS, descriptions=_DESCRIPTIONS)
+
+
+def _predict_patches(
+    files: Sequence[Path],
+    out: Path,
+    model: ActiveRegionModel,
+    *,
+    positions: Path,
+    provenance: Provenance,
+    progress: Progress,
+) -> Mapping[str, int]:
+    check_writable(out, inputs=[*files, positions])
+    wanted = _positions(positions)
+    names = wanted["file"].astype(str)
+    x, y = (np.asarray(wanted[axis], dtype=np.float64) for axis in ("x", "y"))
+    probability = np.full(len(names), np.nan)
+    flags = np.full(len(names), _NO_IMAGE, dtype=object)
+    for number, item in enumerate(iter_solar_images(files)):
+        progress(number / len(files), f"{number} images")
+        name = item.identifier if isinstance(item, Rejected) else item.source.rpartition("/")[2]
+        rows = np.flatnonzero(names == name)
+        if not len(rows):
+            continue
+        if isinstance(item, Rejected):
+            flags[rows] = item.code
+            continue
+        probability[rows], flags[rows] = _judge(item, x[rows], y[rows], model)
+    kept = wanted.with_columns(
+        {
+            "probability": probability,
+            "flags": flags.astype(np.str_),
+            "bundle": np.full(len(names), _hash(model)),
+        },
+        descriptions=_DESCRIPTIONS,
+    )
+    with open_writer(out, provenance=_record(provenance, model)) as writer:
+        writer.write(kept)
+    known = int(np.isfinite(probability).sum())
+    return {"accepted": known, "repaired": 0, "rejected": len(names) - known}
+
+
+def _positions(path: Path) -> FeatureTable:
+    table = read_table(path)
+    for column in ("file", "x", "y"):
+        if column not in table:
+            raise ContractError(
+                f"The table of positions has no column '{column}'.",
+                "It needs file, x and y.",
+                path=path,
+            )
+    for axis in ("x", "y"):
+        if table[axis].dtype.kind not in "fiu":
+            raise InputError(f"The column '{axis}' holds no numbers.", "Correct it.", path=path)
+    return table
+
+
+def _judge(
+    image: SolarImage, x: NDArray[np.float64], y: NDArray[np.float64], model: ActiveRegionModel
+) -> tuple[NDArray[np.float64], NDArray[np.object_]]:
+    """Return probability and flags of patches of one image."""
+    one = disk_map(image)
+    text = ",".join(one.patch_flags())
+    at_x, at_y = (np.asarray(axis) for axis in one.placement.from_file(x, y))
+    ny, nx = one.shape
+    with np.errstate(invalid="ignore"):
+        inside = (at_x > -1) & (at_x < nx) & (at_y > -1) & (at_y < ny)
+    probability = np.full(len(x), np.nan)
+    flags = np.where(inside, text, f"{text},{_OUTSIDE}" if text else _OUTSIDE).astype(object)
+    if inside.any() and not one.is_magnetogram:
+        features, _ = patch_rows(image, x[inside], y[inside])
+        probability[inside] = model.patch_probability(features)
+    return probability, flags
+
+
+def _hash(model: ActiveRegionModel) -> str:
+    return model.bundle.hash if model.bundle else ""
+
+
+def _record(provenance: Provenance, model: ActiveRegionModel) -> dict[str, Any]:
+    return {
+        **provenance.finish().to_dict(),
+        "positive_class": "region",
+        "prior": model.prior,
+        "operating_points": [point.model_dump() for point in model.operating_points],
+    }
