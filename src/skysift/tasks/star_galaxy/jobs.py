@@ -68,11 +68,12 @@ def evaluate_files(
     provenance = Provenance.start(command, inputs=paths, config=options.model_dump(mode="json"))
     cutouts = read_cutouts(paths, options)
     evaluation = evaluate(cutouts, model, rng, split=cutouts.split)
-    notes = (*cutouts.checked.notes("cutout"), *model.warnings_on(cutouts.name))
+    warnings = model.warnings_on(cutouts.name)
+    notes = (*cutouts.checked.notes("cutout"), *warnings)
     page = None
     if folder is not None:
         scored = add_model(Scored.start(cutouts), cutouts, model, "bundle")
-        facts = _facts(scored, cutouts, model.name, notes)
+        facts = _facts(scored, cutouts, model.name, notes) | {"warning": " ".join(warnings)}
         record = RunRecord.finished(folder, TASK, "evaluate", facts, provenance)
         write_run(record, {"scores": scored.to_table()})
         page = evaluate_page(record).write(folder / "report.html")

@@ -93,8 +93,9 @@ def _tell(page: Page, record: RunRecord, study: Study) -> None:
     accuracy = study.metric(name, "accuracy")
     opened = study.metric(name, "ambiguous")
     sure = study.metric(name, "accuracy_unambiguous")
+    title = study.label[:1].upper() + study.label[1:]
     opening = (
-        f"**{study.label}** is right about **{accuracy.value:.1%}** of "
+        f"**{title}** is right about **{accuracy.value:.1%}** of "
         f"{len(study.scored.is_galaxy):,} objects. It leaves {opened.value:.1%} of them open, and "
         f"is right about **{sure.value:.1%}** of the others."
     )
@@ -114,7 +115,7 @@ def _tell(page: Page, record: RunRecord, study: Study) -> None:
     )
     warning = record.facts.get("warning")
     if warning:
-        page.section("Made-up data").callout("warning", warning)
+        page.section("Before the numbers").callout("warning", warning)
     add_comparison(page, study)
     add_calibration(page, study)
     add_by_magnitude(page, study)
@@ -144,7 +145,8 @@ def _add_shapes(page: Page, objects: FeatureTable, is_galaxy: Any) -> None:
     section.figure(
         plot_separation(found),
         caption="**One feature alone.** Magnitude is among them: faint objects of the sample are "
-        "mostly galaxies, which is how it was chosen and not how the sky is.",
+        "mostly galaxies, which is how it was chosen and not how the sky is. <S²>: separation of "
+        "the two distributions, 0 (equal) to 1.",
         alt="Area under the ROC curve of each feature by itself.",
         wide=True,
     )
