@@ -96,7 +96,7 @@ class DirectorySource:
         begun = time.monotonic()
         before, self._settling = self._settling, {}
         for name, path, facts in self._files():
-            seen = (facts.st_ino, facts.st_size, facts.st_mtime_ns)
+            seen = _seen(facts)
             if self._noted(name) == seen:
                 continue
             if not self._settled(name, seen, before):
@@ -174,6 +174,11 @@ class DirectorySource:
         )
 
 
+def _seen(facts: os.stat_result) -> tuple[int, int, int]:
+    """Return inode, size and time of change; inodes may have more bits than SQLite's integers."""
+    return facts.st_ino % 2**63, facts.st_size, facts.st_mtime_ns
+
+
 def _hash(path: Path, seen: tuple[int, int, int]) -> str | None:
     """Return the SHA-256 of a file, None if it is not, or does not stay, what was seen."""
     # O_NONBLOCK: should a pipe have taken the name meanwhile, opening it would wait for ever.
@@ -186,8 +191,7 @@ def _hash(path: Path, seen: tuple[int, int, int]) -> str | None:
         for piece in _pieces(file, seen[1]):
             digest.update(piece)
         facts = os.fstat(descriptor)
-    after = (facts.st_ino, facts.st_size, facts.st_mtime_ns)
-    return digest.hexdigest() if after == seen else None
+    return digest.hexdigest() if _seen(facts) == seen else None
 
 
 def _pieces(file: BinaryIO, size: int) -> Iterator[bytes]:

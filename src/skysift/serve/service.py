@@ -12,7 +12,7 @@ from types import FrameType
 
 from skysift.core.bundle import Bundle
 from skysift.core.config import build_config
-from skysift.core.errors import OutputError
+from skysift.core.errors import OutputError, SkysiftError
 from skysift.core.provenance import Provenance
 from skysift.core.registry import bundle_folder, load_options
 from skysift.serve.config import WatchConfig, state_folder
@@ -24,7 +24,7 @@ from skysift.serve.messages import WorkerSettings
 from skysift.serve.publish import Publisher
 from skysift.serve.records import Arrival
 from skysift.serve.spool import Spool
-from skysift.serve.worker_process import WORKER_COMMAND, WorkerProcess
+from skysift.serve.worker_process import WORKER_COMMAND, WorkerDiedError, WorkerProcess
 
 __all__ = ["SPOOL", "Service", "spool_of", "stopped_by_signals"]
 
@@ -117,7 +117,7 @@ class Service:
             worker = self._worker(folder)
             engine = Engine(spool, worker, publisher, self.config.engine, self._bundle.hash)
             try:
-                worker.start()  # what is wrong with it is known before the first record
+                _start(worker)
                 log(logging.INFO, "started", task=self.config.task, bundle=self._bundle.hash)
                 self._loop(source, spool, engine, once=once)
             finally:
@@ -188,6 +188,17 @@ class Service:
         return WorkerProcess(
             settings, folder / "worker.log", config.engine.start_seconds, self._worker_command
         )
+
+
+def _start(worker: WorkerProcess) -> None:
+    """Start the worker, so that what is wrong with it is known before the first record."""
+    try:
+        worker.start()
+    except WorkerDiedError as death:
+        raise SkysiftError(
+            f"The worker died while it loaded the model: {death.reason}.",
+            "See worker.log beside the spool.",
+        ) from death
 
 
 def spool_of(sink: Path) -> Spool:

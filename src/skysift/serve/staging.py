@@ -9,14 +9,16 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from skysift.core.errors import OutputError
-from skysift.data.io.sinks import ParquetSink, Sink
 from skysift.serve.disk import flush_file, flush_folder
 from skysift.serve.messages import Item, StagedFile
+
+if TYPE_CHECKING:
+    from skysift.data.io.sinks import Sink
 
 __all__ = ["BUNDLE_COLUMN", "INPUT_COLUMN", "RECORD_COLUMN", "StagedBatch"]
 
@@ -50,16 +52,22 @@ class JsonLinesSink:
         self._file.close()
 
 
-_SINKS: dict[str, Callable[[Path, Path, str], Sink]] = {
+def _parquet_sink(temporary: Path, final: Path, provenance: str) -> "Sink":
+    from skysift.data.io.sinks import ParquetSink  # noqa: PLC0415  # brings all other formats
+
+    return ParquetSink(temporary, final, provenance)
+
+
+_SINKS: "dict[str, Callable[[Path, Path, str], Sink]]" = {
     "jsonl": JsonLinesSink,
-    "parquet": ParquetSink,
+    "parquet": _parquet_sink,
 }
 
 
 class _File:
     """One staged file, and the rows that wait to be written to it."""
 
-    def __init__(self, path: Path, sink: Sink, schema: pa.Schema) -> None:
+    def __init__(self, path: Path, sink: "Sink", schema: pa.Schema) -> None:
         self.path = path
         self.sink = sink
         self.schema = schema
@@ -67,7 +75,9 @@ class _File:
         self._held: list[pa.Table] = []
 
     def hold(self, table: pa.Table) -> None:
-        """Keep rows until there are enough for a row group."""
+        """Keep rows until there are enough for a row group, or others follow."""
+        if self._held and not self._held[0].schema.equals(table.schema):
+            self.write_held()
         self._held.append(table)
         if sum(held.nbytes for held in self._held) > _HELD:
             self.write_held()

@@ -1,6 +1,7 @@
 """The service's end of the worker: started, asked, watched, and replaced when it dies."""
 
 import contextlib
+import logging
 import queue
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from typing import IO
 from pydantic import ValidationError
 
 from skysift.core.errors import OutputError, SkysiftError
+from skysift.serve.journal import log
 from skysift.serve.messages import Order, Reply, WorkerSettings
 
 __all__ = ["WORKER_COMMAND", "WorkerDiedError", "WorkerProcess"]
@@ -20,7 +22,7 @@ __all__ = ["WORKER_COMMAND", "WorkerDiedError", "WorkerProcess"]
 WORKER_COMMAND = (sys.executable, "-m", "skysift.serve.worker")
 
 _GRACE = 10.0  # s beyond the worker's own alarm
-_LAST_WORDS = 2000  # bytes of the worker's log that go into a message
+_LAST_WORDS = 8000  # bytes of the worker's log that are searched for the reason
 
 
 class WorkerDiedError(Exception):
@@ -69,11 +71,6 @@ class WorkerProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._replies: queue.SimpleQueue[bytes] = queue.SimpleQueue()
 
-    @property
-    def process_id(self) -> int | None:
-        """Its process id, None while there is no worker."""
-        return None if self._process is None else self._process.pid
-
     def start(self) -> None:
         """Start it, unless it runs, and wait until it has loaded the model.
 
@@ -86,12 +83,12 @@ class WorkerProcess:
         """
         if self._process is not None:
             return
-        with self._log.open("wb") as log:
+        with self._log.open("wb") as printed:
             process = subprocess.Popen(  # noqa: S603  # our own interpreter and module
                 self._command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=log,
+                stderr=printed,
                 start_new_session=True,  # an interrupt at the terminal is for the service
             )
         self._process = process
@@ -105,6 +102,7 @@ class WorkerProcess:
         if reply.kind != "ready":
             self.stop()
             raise SkysiftError(reply.reason, reply.remedy)
+        log(logging.INFO, "worker-started", process=process.pid)
 
     def run(self, order: Order) -> Iterator[Reply]:
         """Order a batch and yield what becomes of it, ``end`` last.
@@ -187,12 +185,14 @@ class WorkerProcess:
 
     def _last_words(self) -> str:
         try:
-            with self._log.open("rb") as log:
-                text = log.read(_LAST_WORDS).decode(errors="replace")
+            with self._log.open("rb") as printed:
+                printed.seek(max(0, self._log.stat().st_size - _LAST_WORDS))
+                text = printed.read().decode(errors="replace")
         except OSError:
             return ""
         lines = [line.strip() for line in text.splitlines() if line.strip()]
-        return f" ({lines[0]})" if lines else ""
+        fatal = [line for line in lines if line.startswith("Fatal Python error")]
+        return f" ({(fatal or lines)[-1]})" if lines else ""  # a traceback ends with the error
 
 
 def _read(stream: IO[bytes], replies: "queue.SimpleQueue[bytes]") -> None:

@@ -1,0 +1,95 @@
+"""A worker whose records say what is to happen: ``{"value": 3}``, ``{"do": "crash"}``."""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import pyarrow as pa
+
+from skysift.core.errors import ReadError
+from skysift.serve.messages import WorkerSettings
+from skysift.serve.worker import main
+
+SECONDS = float(os.environ.get("TOY_SECONDS", "0"))
+
+
+def answer(path: Path):
+    record = json.loads(path.read_bytes())
+    time.sleep(SECONDS)
+    for act in record.get("do", "answer").split():
+        yield from ACTS[act](record, path)
+
+
+def table(value, n=1):
+    # From a list, pyarrow would import pandas first: half of the start of the worker.
+    return pa.table({"value": pa.repeat(pa.scalar(value), n)})
+
+
+def rows(record, _path):
+    value = record.get("value", 0)
+    yield table(value, record.get("rows", 1))
+
+
+def other_columns(record, _path):
+    yield pa.table({"text": [str(record["value"])], "number": [float("nan")]})
+
+
+def refuse(_record, path):
+    raise ReadError("Nothing in it can be used.", "Send another.", path=path)
+    yield
+
+
+def crash(_record, _path):
+    os.abort()
+    yield
+
+
+def hang(_record, _path):
+    time.sleep(600)
+    yield
+
+
+def devour(_record, _path):
+    yield table(len(bytearray(2**40)))
+
+
+def stumble(_record, _path):
+    raise ZeroDivisionError("of a reader")
+    yield
+
+
+def change(record, path):
+    yield table(record["value"])
+    path.write_text(json.dumps({"value": record["value"] + 1}))
+
+
+def talk(record, _path):
+    print("a library that prints")  # noqa: T201
+    os.write(1, b"and one in C\n")
+    yield table(record["value"])
+
+
+ACTS = {
+    "answer": rows,
+    "other": other_columns,
+    "refuse": refuse,
+    "crash": crash,
+    "hang": hang,
+    "devour": devour,
+    "stumble": stumble,
+    "change": change,
+    "talk": talk,
+}
+
+
+def open_toy(_settings: WorkerSettings):
+    return answer
+
+
+if __name__ == "__main__":
+    try:
+        main(open_toy)
+    except BrokenPipeError:
+        sys.exit(1)
