@@ -46,6 +46,9 @@ def test_poison_of_every_kind_is_quarantined_with_its_reason_and_the_rest_is_ans
     assert "takes more memory than a record may have, 256 MiB" in reasons["05-devour.json"]
     assert "unforeseen ZeroDivisionError: of a reader" in reasons["05-stumble.json"]
     assert "Nothing in it" in reasons["05-answer refuse.json"]  # its first row does not count
+    assert not toy.staged()
+    with toy.spool() as spool:
+        assert spool.prepared() == []
     assert "unforeseen JSONDecodeError" in reasons["05-text.json"]
 
 

@@ -103,6 +103,7 @@ class Engine:
             for reply in self._worker.run(order):
                 outcome.take(reply)
         except WorkerDiedError as death:
+            self._publisher.discard(order.stem)
             self._bury(death, {record.id: record for record in records}.get(outcome.begun))
             return True
         self._stillbirths = 0
@@ -168,7 +169,9 @@ class Engine:
         if strikes >= (_STRIKES_BY_OTHERS if death.by_others else _STRIKES):
             times = "twice" if strikes == _STRIKES else f"{strikes} times"
             reason = f"It ended the worker {times}; the last time: {death.reason}."
-            self._spool.prepare(Batch(refused={record.id: reason}), self._bundle)
+            self._spool.publish(
+                self._spool.prepare(Batch(refused={record.id: reason}), self._bundle)
+            )
             _tell_refused(record, reason)
 
     def _tell(self, records: list[Record], outcome: _Outcome, seconds: float) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 
 from skysift.core.errors import OutputError
 from skysift.serve.config import SinkOptions, state_folder
@@ -87,6 +88,11 @@ class Publisher:
                     "Check that you may write there and that the disk has room.",
                     path=final,
                 ) from error
+
+    def discard(self, stem: Path) -> None:
+        """Remove what a worker had staged under a name before it died."""
+        for leftover in self.staging.glob(f"{stem.name}*"):
+            leftover.unlink(missing_ok=True)
 
     def recover(self, spool: Spool) -> None:
         """Complete what a killed service had prepared, and clear away what it had not.
