@@ -20,8 +20,8 @@ __all__ = ["NormalScores", "ScoreRegressions"]
 
 Floats = NDArray[np.float64]
 
-_KNOTS = 51
-_FURTHEST = 1e-3  # ranks beyond this are the extremes: a normal quantile of 3.1
+_KNOTS = 201
+_FURTHEST = 1e-4  # ranks beyond this are the extremes: a normal quantile of 3.7
 _PLANE = 2
 
 
@@ -60,7 +60,7 @@ class NormalScores:
         --------
         >>> scores = NormalScores.fit(np.arange(101.0)[:, None])
         >>> scores([[50.0], [97.5], [1e9], [np.nan]]).round(2).ravel().tolist()
-        [0.0, 1.96, 3.09, 0.0]
+        [0.0, 1.96, 3.72, 0.0]
         """
         rows = np.asarray(features, dtype=np.float64)
         ranks = np.linspace(0.0, 1.0, len(self.knots))

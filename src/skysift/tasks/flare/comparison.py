@@ -19,6 +19,7 @@ from skysift.tasks.flare.gallery import pictures_of
 from skysift.tasks.flare.heads import Head
 from skysift.tasks.flare.learning import folds_of, learn_head
 from skysift.tasks.flare.licence import licence_of
+from skysift.tasks.flare.magnetogram_evaluation import judge_disks, judge_keywords
 from skysift.tasks.flare.options import CompareOptions, TrainOptions
 from skysift.tasks.flare.published import published_protocol, published_scores
 from skysift.tasks.flare.regions import LEVELS, Regions
@@ -68,6 +69,7 @@ def compare_forecasts(
     """
     rng = np.random.default_rng(seed)
     past, future = split_regions(regions, options)
+    spotted = past.take(past.has_spots)
     progress(0.1, "train on image and history")
     model = train(
         past,
@@ -84,18 +86,18 @@ def compare_forecasts(
     level = options.level
     if "history" in options.models:
         progress(0.4, "train on history")
-        head, said = history_head(past, future, level, options.folds)
+        head, said = history_head(spotted, future, level, options.folds)
         scores = scores.with_columns({f"p {level} history": said})
         thresholds[f"{level} history"] = head.threshold
     protocol: dict[str, Any] = {}
     if "published" in options.models:
         progress(0.5, "train the published network")
-        said, threshold = published_scores(past, future, level, options, rng)
+        said, threshold = published_scores(spotted, future, level, options, rng)
         scores = scores.with_columns({f"p {level} published": said})
         thresholds[f"{level} published"] = threshold
         if options.published_repeats:
             progress(0.6, "repeat the published protocol")
-            protocol = published_protocol(past, future, level, options, rng)
+            protocol = published_protocol(spotted, future, level, options, rng)
     progress(0.85, "intervals")
     standings = _standings(scores, thresholds, climatology, options, rng)
     facts: dict[str, Any] = {
@@ -103,13 +105,17 @@ def compare_forecasts(
         "data": regions.name,
         "split": f"trained before {options.boundary}, judged after",
         "level": level,
-        "rows": {"train": len(past), "judged": len(future)},
+        "rows": {"train": len(past), "with spots": len(spotted), "judged": len(future)},
         "thresholds": thresholds,
         "climatology": climatology,
         "standings": standings,
         "disk": {one: disk_skill(scores, one, rng=rng) for one in LEVELS},
         "protocol": protocol,
         "definitions": event_definitions(regions, Path(options.flares)) if options.flares else [],
+        "keywords": judge_keywords(Path(options.keywords), options.boundary, rng)
+        if options.keywords
+        else {},
+        "disks": judge_disks(Path(options.disks), rng) if options.disks else {},
         "pictures": pictures_of(future, scores, model),
         "notes": [*regions.checked.notes("region")],
     }
@@ -131,7 +137,7 @@ def split_regions(regions: Regions, options: CompareOptions) -> tuple[Regions, R
         groups=regions.noaa,
         straddling=Straddling.LATER,
     )
-    sides = [regions.take(part == side) for side in (0, 1)]
+    sides = [regions.take(part == 0), regions.take((part == 1) & regions.has_spots)]
     if not all(len(side) for side in sides):
         raise InputError(
             f"All rows are on one side of {options.boundary}.", "Choose another --boundary."

@@ -1,12 +1,17 @@
 """Regions to look at: what the network of numbers rests on, and where it is surest and wrong."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from skysift.core.errors import ReadError
+from skysift.data.solar.browse import read_picture
+from skysift.data.solar.limits import SOLAR_LIMITS
 from skysift.data.table import FeatureTable
 from skysift.evaluate.occlusion import occlusion_map
 from skysift.report.plots.style import new_grid
@@ -14,7 +19,7 @@ from skysift.tasks.flare.image_features import CUTOUT_SIDE, Cutouts, measure_cut
 from skysift.tasks.flare.model import FlareModel
 from skysift.tasks.flare.regions import Regions
 
-__all__ = ["pictures_of", "plot_cutouts", "plot_occlusion"]
+__all__ = ["disk_pictures", "pictures_of", "plot_cutouts", "plot_disks", "plot_occlusion"]
 
 _LEVEL = "C"
 _ABREAST = 4
@@ -68,6 +73,79 @@ def pictures_of(
             for row in mapped
         ],
     }
+
+
+def disk_pictures(scores: FeatureTable, images: Mapping[str, Path | bytes]) -> list[dict[str, Any]]:
+    """Return the disks with the likeliest flare and with the most regions, JSON-ready.
+
+    Parameters
+    ----------
+    scores : FeatureTable
+        What was said of regions.
+    images : mapping of str to Path or bytes
+        Pictures by name, or where they are.
+    """
+    files = scores["file"].astype(np.str_)
+    names, counts = np.unique(files, return_counts=True)
+    likeliest = str(files[np.argmax(scores[f"p {_LEVEL} both"])])
+    shown = []
+    for name in dict.fromkeys([likeliest, str(names[np.argmax(counts)])]):
+        image = images.get(name)
+        if image is None:
+            continue
+        data = image if isinstance(image, bytes) else image.read_bytes()
+        try:
+            stored, _ = read_picture(data, SOLAR_LIMITS)
+        except ReadError:  # a FITS file is no picture: it is not shown
+            continue
+        rows = np.flatnonzero(files == name)
+        small = stored[::_SHRUNK, ::_SHRUNK]
+        shown.append(
+            {
+                "file": name,
+                "pixels": np.nan_to_num(small).astype(int).tolist(),
+                "regions": [
+                    {
+                        **_told(scores, int(row)),
+                        "x": float(scores["x"][row]) / _SHRUNK,
+                        "y": float(scores["y"][row]) / _SHRUNK,
+                        "both": float(scores[f"p {_LEVEL} both"][row]),
+                    }
+                    for row in rows
+                ],
+            }
+        )
+    return shown
+
+
+def plot_disks(shown: Sequence[Mapping[str, Any]]) -> Figure:
+    """Draw disks with a box about each region: solid where it flared, with its probability."""
+    figure, grid = new_grid(len(shown), len(shown), width=9.0, height=4.6)
+    for axes, one in zip(grid, shown, strict=True):
+        axes.imshow(np.array(one["pixels"]), origin="upper", cmap="inferno", vmin=0, vmax=255)
+        half = _REGION / _SHRUNK / 2
+        for region in one["regions"]:
+            axes.add_patch(
+                Rectangle(
+                    (region["x"] - half, region["y"] - half),
+                    2 * half,
+                    2 * half,
+                    fill=False,
+                    edgecolor="white",
+                    linestyle="-" if region["event"] else ":",
+                    linewidth=1.3,
+                )
+            )
+            axes.text(
+                region["x"] - half + 1,
+                region["y"] - half - 2,
+                f"{region['both']:.2f}",
+                color="white",
+                fontsize=8,
+                fontweight="bold" if region["event"] else "normal",
+            )
+        axes.set_title(one["file"], fontsize=8)
+    return figure
 
 
 def plot_cutouts(shown: Sequence[Mapping[str, Any]]) -> Figure:

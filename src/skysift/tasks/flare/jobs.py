@@ -16,14 +16,21 @@ from skysift.evaluate.audit import audit as audit_table
 from skysift.evaluate.audit import finding_rows
 from skysift.report.run_folder import RunRecord, read_run, write_run
 from skysift.tasks.flare.comparison import compare_forecasts
-from skysift.tasks.flare.evaluation import evaluate_scores, score
-from skysift.tasks.flare.gallery import pictures_of
+from skysift.tasks.flare.evaluation import SCORES, evaluate_scores, score
+from skysift.tasks.flare.gallery import disk_pictures, pictures_of
 from skysift.tasks.flare.image_features import FEATURES
 from skysift.tasks.flare.made_up import MADE_UP, made_up_regions
 from skysift.tasks.flare.model import TASK, FlareModel
 from skysift.tasks.flare.options import CompareOptions, ReadOptions
 from skysift.tasks.flare.pages import draw, evaluation_of
-from skysift.tasks.flare.regions import LEVELS, Regions, read_labelled
+from skysift.tasks.flare.regions import (
+    LEVELS,
+    Regions,
+    find_images,
+    read_labelled,
+    read_region_table,
+    text,
+)
 
 __all__ = ["audit", "compare", "demo", "evaluate", "evaluate_files", "explore", "render"]
 
@@ -77,6 +84,7 @@ def evaluate_files(
     if folder is not None:
         progress(0.8, "report")
         facts["pictures"] = pictures_of(seen, scores, model)
+        facts["pictures"]["disks"] = disk_pictures(scores, _images(paths, options))
         record = RunRecord.finished(folder, TASK, "evaluate", facts, provenance)
         write_run(record, {"scores": scores})
         page = draw(record).write(folder / "report.html")
@@ -155,6 +163,7 @@ def compare(
     progress(0.0, "read images")
     regions = _seen(read_labelled(paths, reading))
     facts, scores = compare_forecasts(regions, comparing, seed=seed, progress=progress)
+    facts["pictures"]["disks"] = disk_pictures(scores, _images(paths, reading))
     record = RunRecord.finished(folder, TASK, "compare", facts, provenance)
     write_run(record, {"scores": scores})
     return render(folder)
@@ -173,6 +182,7 @@ def demo(folder: Path, *, seed: int, command: str, progress: Progress) -> Run:
     progress(0.0, "make up suns")
     regions = made_up_regions(_DEMO, np.random.default_rng(seed))
     facts, scores = compare_forecasts(regions, options, seed=seed, progress=progress)
+    facts["pictures"]["disks"] = disk_pictures(scores, regions.pictures or {})
     record = RunRecord.finished(folder, TASK, "compare", facts, provenance)
     write_run(record, {"scores": scores})
     return render(folder)
@@ -206,6 +216,15 @@ def _seen(regions: Regions) -> Regions:
     return regions if regions.usable.all() else regions.take(regions.usable)
 
 
+def _images(paths: Sequence[Path], options: ReadOptions) -> dict[str, Path]:
+    """Return where the images of tables lie, by name."""
+    found: dict[str, Path] = {}
+    for path in paths:
+        folder = Path(options.images) if options.images else path.parent
+        found |= find_images(text(read_region_table(path), "file"), folder)
+    return found
+
+
 def _span(regions: Regions) -> str:
     time = regions.time[~np.isnat(regions.time)]
     return f"{time.min()} to {time.max()}" if len(time) else "all rows"
@@ -224,17 +243,15 @@ def _counts(regions: Regions) -> list[dict[str, Any]]:
 
 def _printed(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return the standings as rows of plain values."""
-    return [
-        {
-            "forecast": row["forecast"],
-            **{
-                key: entry["value"] if isinstance(entry, Mapping) else entry
-                for key, entry in row.items()
-                if key != "forecast" and not isinstance(entry, str)
-            },
-        }
-        for row in rows
-    ]
+    printed = []
+    for row in rows:
+        line: dict[str, Any] = {"class": row["level"], "forecast": row["forecast"]}
+        for name in SCORES:
+            line[name] = row[name]["value"]
+            if name in {"tss", "bss"}:
+                line |= {f"{name}_low": row[name]["low"], f"{name}_high": row[name]["high"]}
+        printed.append(line)
+    return printed
 
 
 def _warnings(regions: Regions, model: FlareModel) -> tuple[str, ...]:

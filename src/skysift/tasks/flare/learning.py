@@ -49,8 +49,8 @@ class Learned:
     Parameters
     ----------
     head : RegionHead
-    image, both : array, shape (n,)
-        Probabilities.
+    image, both : array, shape (n_judged,)
+        Probabilities of the rows with sunspots.
     """
 
     head: RegionHead
@@ -97,7 +97,8 @@ def learn_region_head(
     Parameters
     ----------
     regions : Regions
-        Labelled, each with an image.
+        Labelled, each with an image. Plage and regions near the limb, if there are, only help to
+        tell bright from active: calibration, thresholds and all else rest on those with spots.
     level : {"C", "M"}
     folds : int
         Runs in time.
@@ -113,8 +114,9 @@ def learn_region_head(
     InputError
         If there are too few flares.
     """
+    judged = regions.has_spots
     event = regions.flared(level)
-    require_events(event, level, folds)
+    require_events(event[judged], level, folds)
     features, wanted, group = regions.image_features, targets(regions, level), regions.noaa
     runs = folds_of(regions.time, group, folds)
 
@@ -125,15 +127,25 @@ def learn_region_head(
             features[rows], kinds, inverse_penalty=inverse_penalty, samples=samples
         )
 
-    image, seen = learn_head(features, event, runs, image_of)
-    log_odds = image.slope * seen + image.offset
-    history = regions.history
-    unseen_rates = np.zeros((len(regions), len(history_names())))
+    image, seen = learn_head(features, event, runs, image_of, judged)
+    log_odds = image.slope * seen[judged] + image.offset
+    spots = [(train[judged], test[judged]) for train, test in runs]
+    return _join(image, log_odds, event[judged], regions.take(judged).history, spots)
+
+
+def _join(
+    image: Head,
+    log_odds: Floats,
+    event: Mask,
+    history: Mapping[str, Any],
+    runs: Sequence[tuple[Mask, Mask]],
+) -> Learned:
+    """Train the regression that joins what the image says of unseen rows, and their past."""
+    past = np.zeros((len(event), len(history_names())))
     for train, test in runs:
         rates = McIntoshRates.fit(history["mcintosh"][train], event[train])
-        some = {name: values[test] for name, values in history.items()}
-        unseen_rates[test] = history_features(some, rates)
-    joined = np.column_stack([log_odds, unseen_rates])
+        past[test] = history_features({name: one[test] for name, one in history.items()}, rates)
+    joined = np.column_stack([log_odds, past])
 
     def both_of(rows: Mask) -> ScoreRegressions:
         return ScoreRegressions.fit(joined[rows], [event[rows]], inverse_penalty=_JOINING_PENALTY)
@@ -144,7 +156,7 @@ def learn_region_head(
         both,
         McIntoshRates.fit(history["mcintosh"], event),
         _persistence(history, event),
-        _reference_thresholds(history, event, unseen_rates[:, 0]),
+        _reference_thresholds(history, event, past[:, 0]),
     )
     return Learned(
         head,
@@ -181,6 +193,7 @@ def learn_head(
     event: Mask,
     runs: Sequence[tuple[Mask, Mask]],
     fit: Callable[[Mask], ScoreRegressions],
+    judged: Mask | None = None,
 ) -> tuple[Head, Floats]:
     """Train regressions on all rows, and calibrate them on what each run's models say of it.
 
@@ -193,6 +206,8 @@ def learn_head(
         Rows to train on and rows to judge.
     fit : callable
         Trains regressions on some rows, given as a mask.
+    judged : array of bool, shape (n,), optional
+        Rows that calibration, climatology and threshold rest on; all if left out.
 
     Returns
     -------
@@ -206,16 +221,17 @@ def learn_head(
     seen = np.zeros(len(event))
     for train, test in runs:
         seen[test] = fit(train).log_odds(features[test])
-    platt = LogisticRegression(C=_UNPENALISED).fit(seen[:, None], event)
-    slope, offset = float(platt.coef_[0, 0]), float(platt.intercept_[0])
-    calibrated = expit(slope * seen + offset)
     everything = np.ones(len(event), dtype=bool)
+    of_these = everything if judged is None else judged
+    truth, said = event[of_these], seen[of_these]
+    platt = LogisticRegression(C=_UNPENALISED).fit(said[:, None], truth)
+    slope, offset = float(platt.coef_[0, 0]), float(platt.intercept_[0])
     head = Head(
         fit(everything),
         slope,
         offset,
-        climatology=float(event.mean()),
-        threshold=best_threshold(event, calibrated),
+        climatology=float(truth.mean()),
+        threshold=best_threshold(truth, expit(slope * said + offset)),
     )
     return head, seen
 

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysift.core.errors import ContractError, SkysiftError
-from skysift.data.chronological import chronological_folds, time_blocks
+from skysift.data.chronological import time_blocks
 from skysift.data.io import read_table
 from skysift.data.solar.readers import read_solar_image
 from skysift.models.normal_scores import ScoreRegressions
 from skysift.tasks.flare.heads import Head
-from skysift.tasks.flare.learning import PURGE, folds_of, group_samples, learn_head
+from skysift.tasks.flare.learning import folds_of, group_samples, learn_head
 from skysift.tasks.flare.magnetograms import (
     DISK_FEATURES,
     FIELD,
@@ -25,13 +25,22 @@ from skysift.tasks.flare.magnetograms import (
 from skysift.tasks.flare.options import TrainOptions
 from skysift.tasks.flare.regions import find_images, number, text, times
 
-__all__ = ["Labelled", "learn_disks", "learn_keywords", "read_disks", "read_keywords"]
+__all__ = [
+    "Labelled",
+    "disk_blocks",
+    "disk_head",
+    "keyword_head",
+    "learn_disks",
+    "learn_keywords",
+    "read_disks",
+    "read_keywords",
+]
 
 LABEL: Final = "FlareNumber"
-_WEEK = np.timedelta64(7, "D")
+_BLOCK = np.timedelta64(48, "h")
 _DAY = np.timedelta64(24, "h")
-_DISK_PENALTY = 0.02
-_KEYWORD_PENALTY = 1.0
+DISK_PENALTY = 0.1
+_KEYWORD_PENALTY = 3.0
 
 Floats = NDArray[np.float64]
 
@@ -179,19 +188,26 @@ def learn_disks(path: Path, options: TrainOptions, rng: np.random.Generator) -> 
 
 
 def disk_head(rows: Labelled, options: TrainOptions, rng: np.random.Generator) -> Head:
-    """Train regressions on features of the disk, checked on runs in time."""
-    runs = list(chronological_folds(rows.time, n_splits=options.folds, purge=PURGE))
-    usable = [
-        (train, test)
-        for train, test in runs
-        if rows.event[train].any() and not rows.event[train].all()
-    ]
+    """Train regressions on features of the disk, checked on blocks of days."""
     return learn_head(
         rows.features,
         rows.event,
-        usable,
-        lambda some: _fit(rows, some, _DISK_PENALTY, options.bags, rng),
+        disk_blocks(rows),
+        lambda some: _fit(rows, some, DISK_PENALTY, options.bags, rng),
     )[0]
+
+
+def disk_blocks(rows: Labelled) -> list[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
+    """Return rows to train on and to judge: blocks of two days, a day off on either side."""
+    block = time_blocks(rows.time, _BLOCK)
+    pairs = []
+    for one in np.unique(block):
+        test = block == one
+        near = (rows.time + _DAY >= rows.time[test].min()) & (
+            rows.time - _DAY <= rows.time[test].max()
+        )
+        pairs.append((~near, test))
+    return pairs
 
 
 def _fit(

@@ -27,8 +27,8 @@ class ReadOptions(Config):
     )
     sections: tuple[str, ...] = Field(
         ("I",),
-        description="Sections of the region summary to train on and evaluate: I has sunspots, IA "
-        "plage only; repeatable.",
+        description="Sections of the region summary to read: I has sunspots, IA plage only; "
+        "repeatable. Plage helps to train and is never judged.",
     )
     farthest: float = Field(
         70.0, gt=0, le=90, description="Longitude up to which labels are taken [deg]."
@@ -80,6 +80,12 @@ class CompareOptions(Config):
     folds: int = Field(5, ge=2, le=20, description="Runs in time that everything is chosen on.")
     flares: str = Field(
         "", description="List of flares, to tell how labels hang on their definition."
+    )
+    keywords: str = Field(
+        "", description="Table of SHARP keywords per region-day, judged after the boundary too."
+    )
+    disks: str = Field(
+        "", description="Table of full-disk magnetograms with labels, judged by blocks of days."
     )
     published_epochs: int = Field(12, ge=1, description="Of the published network.")
     published_repeats: int = Field(

@@ -23,7 +23,7 @@ from skysift.tasks.flare.evaluation import (
     parts_by_year,
     skill_by,
 )
-from skysift.tasks.flare.gallery import plot_cutouts, plot_occlusion
+from skysift.tasks.flare.gallery import plot_cutouts, plot_disks, plot_occlusion
 from skysift.tasks.flare.regions import LEVELS
 
 __all__ = ["draw", "evaluation_of"]
@@ -76,6 +76,8 @@ def draw(record: RunRecord) -> Page:
     _add_disk(page, record.facts.get("disk"))
     _add_protocol(page, record.facts.get("protocol"))
     _add_definitions(page, record.facts.get("definitions"))
+    _add_keywords(page, record.facts.get("keywords"))
+    _add_disks(page, record.facts.get("disks"))
     _add_pictures(page, record.facts.get("pictures"))
     _close(page, record)
     return page
@@ -324,13 +326,95 @@ def _add_definitions(page: Page, rows: Sequence[Mapping[str, Any]] | None) -> No
     )
 
 
+def _add_keywords(page: Page, found: Mapping[str, Any] | None) -> None:
+    if not found:
+        return
+    section = page.section(
+        "SHARP keywords",
+        lead=f"A flare of class M or stronger 24 hours later, by the keywords of one record: "
+        f"trained on {found['train']:,} region-days, judged on {found['judged']:,} later ones of "
+        f"other regions, {found['events']} with a flare.",
+    )
+    section.table(
+        [
+            {"model": row["model"], **{k: Metric(**row[k]) for k in _HEADINGS}}
+            for row in found["rows"]
+        ],
+        columns=[
+            Column("model", "By"),
+            *(Column(kind, heading, format=".3f") for kind, heading in _HEADINGS.items()),
+        ],
+        caption="Intervals by region.",
+    )
+    section.callout(
+        "warning",
+        "A row with a flare is the region 24 hours before the peak of each such flare, whatever "
+        f"the hour ({found['same_day']} rows share region and day with another); a row without is "
+        "23:48 of a day with none before or after. So the hour of the record gives the label away "
+        "and is no feature, nor is anything that tells how far apart records are, and days close "
+        "to a flare are missing among the quiet ones.",
+    )
+
+
+def _add_disks(page: Page, found: Mapping[str, Any] | None) -> None:
+    if not found:
+        return
+    section = page.section(
+        "Magnetograms of the whole disk",
+        lead="A flare of class M or stronger anywhere within 24 hours, from pictures of the disk "
+        "every three hours; blocks of two days are judged by regressions on all others, a day off "
+        "on either side.",
+    )
+    section.table(
+        [
+            {
+                **{k: row[k] for k in ("part", "model", "n", "events")},
+                **{k: Metric(**row[k]) for k in _HEADINGS},
+            }
+            for row in found["parts"]
+        ],
+        columns=[
+            Column("part", "Days"),
+            Column("model", "By"),
+            Column("n", "Disks", format=",d"),
+            Column("events", "With a flare", format=",d"),
+            *(Column(kind, heading, format=".3f") for kind, heading in _HEADINGS.items()),
+        ],
+        caption="The reference of the Brier skill score is the share of flares in the days judged. "
+        "The other model is the one whose probabilities the table holds, as it is and with its "
+        "log-odds stretched by the same blocks. Thresholds of ours and of the stretched one are "
+        "the best on the judged days, so their TSS and HSS flatter.",
+    )
+    gains = {name: Metric(**one) for name, one in found.items() if name.startswith("gain, ")}
+    if gains:
+        section.figure(
+            plot_comparison(
+                {name.removeprefix("gain, "): one for name, one in gains.items()},
+                label="Brier skill score, two features less the other model",
+                digits=3,
+            ),
+            caption="**Difference of the Brier skill scores**, 95 % bootstrap, blocks of two days "
+            "drawn whole. All flares come from a few episodes of one month: intervals of so few "
+            "blocks are too short.",
+            alt="Difference of Brier skill scores with intervals.",
+        )
+
+
 def _add_pictures(page: Page, pictures: Mapping[str, Any] | None) -> None:
     if not pictures or not pictures.get("cutouts"):
         return
-    section = page.section("Regions", lead="By the image alone, class C or stronger.")
+    section = page.section("Regions", lead="Class C or stronger within 24 hours.")
+    if pictures.get("disks"):
+        section.figure(
+            plot_disks(pictures["disks"]),
+            caption="**Disks with their regions** and the probability by image and history; a "
+            "solid box where a flare followed.",
+            alt="Disks of the Sun with boxes about active regions.",
+            wide=True,
+        )
     section.figure(
         plot_cutouts(pictures["cutouts"]),
-        caption="**The surest of each kind.** 64 pixels (310 arcsec) about each region.",
+        caption="**The surest of each kind, by the image alone**: 64 pixels, 310 arcsec.",
         alt="Cutouts of active regions.",
         wide=True,
     )

@@ -28,6 +28,7 @@ from skysift.tasks.flare.image_features import (
 from skysift.tasks.flare.options import ReadOptions
 
 __all__ = [
+    "FARTHEST",
     "LEVELS",
     "REASONS",
     "TABLES",
@@ -53,6 +54,9 @@ REASONS: Final = {
     "not-euv": "The image is not in EUV, which the models of regions were trained on.",
     "no-position": "The row has neither x and y nor lon and lat, or they lie off the image.",
 }
+FARTHEST = 70.0
+"""Longitude up to which forecasts are judged [deg]: nearer the limb, little is seen."""
+
 _NOTED = ("no-disk",)  # not a reason to reject
 _ALMOST = 1.0 - 1e-9
 _NEEDED = ("file",)
@@ -109,6 +113,15 @@ class Regions:
         for values in self.history.values():
             known &= values != "" if values.dtype.kind == "U" else np.isfinite(values)
         return known
+
+    @property
+    def has_spots(self) -> NDArray[np.bool_]:
+        """Tell which rows have sunspots and are no more than 70 degrees away, shape (n,).
+
+        What the table does not tell speaks against no row.
+        """
+        section, longitude = text(self.table, "section"), number(self.table, "lon")
+        return np.isin(section, ("", "I")) & ~(np.abs(longitude) > FARTHEST)
 
     @property
     def time(self) -> NDArray[np.datetime64]:

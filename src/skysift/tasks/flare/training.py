@@ -91,7 +91,8 @@ def train(
         If there are too few rows or flares.
     """
     progress(0.0, "measure images")
-    rows, learned = learn_regions(regions, options, rng, progress)
+    everything, learned = learn_regions(regions, options, rng, progress)
+    rows = everything.take(everything.has_spots)
     progress(0.9, "magnetograms")
     magnetograms: dict[str, Head] = {}
     if options.keywords:
@@ -106,8 +107,8 @@ def train(
         prior=float(rows.flared("C").mean()),
         training=Training(
             data=rows.name,
-            sha256=_hash(rows),
-            n_rows=len(rows),
+            sha256=_hash(everything),
+            n_rows=len(everything),
             split=f"{rows.time.min()} to {rows.time.max()}",
             seed=seed,
             command=command,
