@@ -30,9 +30,9 @@ from skysift.models.solar.region_network import (
 
 __all__ = ["Centres", "RegionTraining", "train_region_network"]
 
-_TURN, _STRETCH, _SHIFT = 6.0, 0.04, 0.05  # degrees, logarithm, half widths of the grid
-_GAIN, _OFFSET = 0.12, 0.08  # of the brightness: logarithm, quiet disks
-_SPREAD = 1.2  # of a centre [heat pixel]
+_TURN, _STRETCH, _SHIFT = 12.0, 0.08, 0.08  # degrees, logarithm, half widths of the grid
+_GAIN, _OFFSET = 0.18, 0.12  # of the brightness: logarithm, quiet disks
+_SPREAD = 1.5  # of a centre [heat pixel]
 _NEAR = 4  # power by which cells near a centre count less
 _FOCUS = 2  # power by which what is right already counts less
 _PLAGE_EXCUSE, _PLAGE_WEIGHT = 0.5, 0.5

@@ -1,6 +1,6 @@
-"""How active each place on the disk is: flux density of a magnetogram, brightness of the corona.
+"""How active each place on the disk is: magnetic flux, brightness of the corona, darkness of spots.
 
-Both are maps on a :class:`~skysift.preprocess.solar.disk_grid.DiskGrid`, so that one set of
+All are maps on a :class:`~skysift.preprocess.solar.disk_grid.DiskGrid`, so that one set of
 thresholds serves images of any size.
 """
 
@@ -14,14 +14,16 @@ from skysift.core.errors import ContractError
 from skysift.data.solar.flags import SolarFlag
 from skysift.data.solar.solar_image import ImageKind, SolarImage
 from skysift.preprocess.solar.disk_grid import DiskGrid, disk_grid
+from skysift.preprocess.solar.photometry import flatten_disk
 
 __all__ = [
     "DISK_GRID",
     "brightness_excess",
     "brightness_ratio",
     "distance_map",
-    "flux_density",
+    "flux_ratio",
     "quiet_profile",
+    "spot_darkness",
 ]
 
 DISK_GRID = DiskGrid(side=256, half_width=1.25)
@@ -29,8 +31,10 @@ DISK_GRID = DiskGrid(side=256, half_width=1.25)
 
 Floats = NDArray[np.float32]
 
-_MID_GREY, _WHITE = 127.5, 255.0
-_DISPLAY_RANGE = 100.0  # of Helioviewer's pictures of HMI magnetograms, in either direction [G]
+_MID_GREY = 127.5
+_QUIET_DISK, _QUIET_PERCENTILE = 0.8, 40  # radii
+_FILL_SHARE = 1e-3  # of the pixels
+_INNER_LIMB = 0.95  # radii; where the continuum falls off steeply, its fit is not good enough
 _LEAST_MU = 0.2  # the flux of what is nearer to the limb is not corrected further
 _LIMB = 0.995  # the pixels at the limb are noise in one half
 _DARKEST = 20.0  # of 255: a median below is no picture of the Sun
@@ -44,12 +48,13 @@ def distance_map(grid: DiskGrid) -> Floats:
     return np.hypot(west, north).astype(np.float32)
 
 
-def flux_density(image: SolarImage, grid: DiskGrid, *, smoothing: float) -> Floats:
-    """Return the smoothed unsigned field of a magnetogram, 0 off the disk, shape (side, side) [G].
+def flux_ratio(image: SolarImage, grid: DiskGrid, *, smoothing: float) -> Floats:
+    """Return the smoothed unsigned field of a magnetogram over that of its quiet disk.
 
     The line-of-sight field is averaged over the pixels of the grid, so that noise and the salt and
-    pepper of the quiet network cancel, divided by mu, made positive and smoothed. Pictures made for
-    display are clipped, and the field in them is taken to reach 100 G at black and white.
+    pepper of the quiet network cancel, made positive, divided by mu and smoothed. The quiet disk is
+    its 40th percentile within 0.8 radii: noise, resolution and the unknown scale of pictures made
+    for display drop out.
 
     Parameters
     ----------
@@ -59,10 +64,15 @@ def flux_density(image: SolarImage, grid: DiskGrid, *, smoothing: float) -> Floa
     smoothing : float
         Standard deviation of the Gaussian [grid pixel].
 
+    Returns
+    -------
+    array of float32, shape (side, side)
+        0 off the disk.
+
     Raises
     ------
     ContractError
-        If it is no magnetogram, or shows no disk.
+        If it is no magnetogram, shows no disk, or is the same everywhere.
     """
     if image.kind is not ImageKind.MAGNETOGRAM:
         raise ContractError(
@@ -70,18 +80,52 @@ def flux_density(image: SolarImage, grid: DiskGrid, *, smoothing: float) -> Floa
             "Give a magnetogram.",
             path=image.source or None,
         )
-    field = np.nan_to_num(disk_grid(_in_gauss(image), grid))
+    is_display = SolarFlag.DISPLAY_SCALE in image.flags
+    field = image.data - np.float32(_MID_GREY) if is_display else _without_fill(image.data)
+    on_grid = np.nan_to_num(disk_grid(replace(image, data=field), grid))
     distance = distance_map(grid)
     mu = np.sqrt(np.maximum(1 - distance**2, _LEAST_MU**2))
-    unsigned = np.where(distance < _LIMB, np.abs(field) / mu, np.float32(0))
-    return np.asarray(ndimage.gaussian_filter(unsigned, smoothing), dtype=np.float32)
+    unsigned = np.where(distance < _LIMB, np.abs(on_grid) / mu, np.float32(0))
+    smooth = ndimage.gaussian_filter(unsigned, smoothing)
+    quiet = float(np.percentile(smooth[distance < _QUIET_DISK], _QUIET_PERCENTILE))
+    if quiet <= 0:
+        raise ContractError(
+            "Most of the disk has no field at all.",
+            "Give a magnetogram.",
+            path=image.source or None,
+        )
+    return np.asarray(smooth / np.float32(quiet), dtype=np.float32)
 
 
-def _in_gauss(image: SolarImage) -> SolarImage:
-    if SolarFlag.DISPLAY_SCALE not in image.flags:
-        return image
-    scaled = (image.data - np.float32(_MID_GREY)) * np.float32(2 * _DISPLAY_RANGE / _WHITE)
-    return replace(image, data=scaled)
+def _without_fill(field: Floats) -> Floats:
+    """Return a field without its lowest and highest value where either is what fills gaps."""
+    known = np.isfinite(field)
+    for extreme in (float(np.nanmin(field)), float(np.nanmax(field))) if known.any() else ():
+        filled = field == np.float32(extreme)
+        if extreme != 0 and filled.sum() > _FILL_SHARE * field.size:
+            field = np.where(filled, np.float32(np.nan), field)
+    return field
+
+
+def spot_darkness(image: SolarImage, grid: DiskGrid, *, smoothing: float) -> Floats:
+    """Return by how much the continuum is darker than the quiet disk, 0 off it, (side, side).
+
+    Parameters
+    ----------
+    image : SolarImage
+        Of the disk, in the continuum.
+    grid : DiskGrid
+    smoothing : float
+        Standard deviation of the Gaussian [grid pixel].
+
+    Raises
+    ------
+    ContractError
+        If it is a magnetogram, or too little of the disk has a value.
+    """
+    contrast = disk_grid(flatten_disk(image), grid)
+    dark = np.where(distance_map(grid) < _INNER_LIMB, 1 - contrast, np.float32(0))
+    return np.asarray(ndimage.gaussian_filter(np.nan_to_num(dark), smoothing), dtype=np.float32)
 
 
 def brightness_ratio(image: SolarImage, grid: DiskGrid) -> Floats:

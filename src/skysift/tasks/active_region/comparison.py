@@ -1,6 +1,7 @@
 """Several models trained before a day and scored from then on, beside what has been published."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from skysift.evaluate.forecast import best_threshold, forecast_skill
 from skysift.tasks.active_region.classifiers import columns_of
 from skysift.tasks.active_region.evaluation import Scores, score
 from skysift.tasks.active_region.learning import PURGE, learn_patches, runs_of
-from skysift.tasks.active_region.model import ActiveRegionModel, probability_of
+from skysift.tasks.active_region.model import ActiveRegionModel, load_bundle, probability_of
 from skysift.tasks.active_region.options import CompareOptions, TrainOptions
 from skysift.tasks.active_region.published import published_protocol
 from skysift.tasks.active_region.reader import SolarDisks
@@ -66,16 +67,7 @@ def compare_models(
             "Choose another --split.",
         )
     earlier, later = disks.take(times < day), disks.take(after)
-    chosen = TrainOptions(folds=options.folds, epochs=options.epochs, trees=options.trees)
-    model = train(
-        earlier,
-        chosen,
-        np.random.default_rng(seed),
-        seed=seed,
-        command=command,
-        licence=DataLicence(licence="not stated", citation="not stated"),
-        progress=lambda share, what: progress(0.7 * share, what),
-    )
+    model = _model(earlier, options, seed, command, lambda part, what: progress(0.7 * part, what))
     scores = score(later, model)
     standings = [
         _standing(name, earlier, later, scores=scores, options=options, seed=seed)
@@ -90,6 +82,38 @@ def compare_models(
         progress=lambda share, what: progress(0.75 + 0.25 * share, what),
     )
     return Compared(later, model, scores, standings, published)
+
+
+def _model(
+    earlier: SolarDisks, options: CompareOptions, seed: int, command: str, progress: Progress
+) -> ActiveRegionModel:
+    """Return the bundle that was named, or a model trained on the earlier disks.
+
+    Raises
+    ------
+    InputError
+        If the bundle has seen what comes after the split.
+    """
+    if options.bundle is not None:
+        model = load_bundle(Path(options.bundle))
+        last = model.training.split.rpartition(" to ")[2]
+        if np.datetime64(last) >= np.datetime64(options.split):
+            raise InputError(
+                f"The bundle was trained on disks up to {last}.",
+                f"Name one that was trained before {options.split}.",
+                path=options.bundle,
+            )
+        return model
+    chosen = TrainOptions(folds=options.folds, epochs=options.epochs, trees=options.trees)
+    return train(
+        earlier,
+        chosen,
+        np.random.default_rng(seed),
+        seed=seed,
+        command=command,
+        licence=DataLicence(licence="not stated", citation="not stated"),
+        progress=progress,
+    )
 
 
 def _standing(

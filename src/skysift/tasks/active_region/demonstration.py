@@ -68,7 +68,7 @@ def demonstrate(folder: Path, *, seed: int, command: str, progress: Progress) ->
 
 def _shown(one: DiskMap, model: ActiveRegionModel) -> Found:
     found = model.find(one)
-    least = 0.0 if one.is_magnetogram else model.threshold(F1_POINT)
+    least = 0.0 if not one.has_network else model.threshold(F1_POINT)
     return found.take(found.score >= least)
 
 

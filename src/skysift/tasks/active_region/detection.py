@@ -51,17 +51,23 @@ class DetectionSettings(Config):
     least_excess : float
         Brightness of a region above the quiet disk's, in that of the disk.
     least_flux : float
-        Flux density of a region, smoothed [G].
+        Flux of a region, smoothed, over that of the quiet disk.
     flux_apart : int
-        Least distance of maxima of the flux density [grid pixel].
+        Least distance of maxima of the flux [grid pixel].
+    least_darkness : float
+        Of a spot in the continuum, smoothed, in the brightness of the quiet disk.
+    spot_apart : int
+        Least distance of spots that are no group [grid pixel].
     """
 
     brightness_smoothing: float = 3.0
     brightness_apart: int = 6
     brightness_highest: float = 1.03
     least_excess: float = 0.5
-    least_flux: float = 60.0
-    flux_apart: int = 5
+    least_flux: float = 4.0
+    flux_apart: int = 7
+    least_darkness: float = 0.02
+    spot_apart: int = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,13 +145,18 @@ def regions_by_network(one: DiskMap, ratio: Map, finder: RegionFinder) -> Found:
 def regions_by_threshold(
     one: DiskMap, strength: Map, profile: Floats, settings: DetectionSettings
 ) -> Found:
-    """Return maxima of brightness, or of the flux density of a magnetogram, above a threshold.
+    """Return maxima of brightness, of the flux of a magnetogram, or of darkness of the continuum.
 
-    The score is how far the maximum e stands above the threshold t: e / (e + t), 0.5 at it.
+    The score is how far the maximum e stands above its threshold t: e / (e + t), 0.5 at it.
     """
-    if one.is_magnetogram:
-        least, apart, excess, box = settings.least_flux, settings.flux_apart, strength, strength
-        level = settings.least_flux / 2
+    if one.is_magnetogram or one.is_continuum:
+        least, apart = (
+            (settings.least_flux, settings.flux_apart)
+            if one.is_magnetogram
+            else (settings.least_darkness, settings.spot_apart)
+        )
+        excess = box = strength
+        level = least / 2
     else:
         least, apart = settings.least_excess, settings.brightness_apart
         excess = brightness_excess(

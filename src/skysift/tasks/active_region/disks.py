@@ -9,13 +9,16 @@ from skysift.data.flags import flag_names
 from skysift.data.solar.solar_image import Disk, ImageKind, Observer, Placement, SolarImage
 from skysift.models.solar.patch_features import disk_median, patch_features, patches_of
 from skysift.models.solar.published import DISK_SIZE, to_square
-from skysift.models.solar.strength import DISK_GRID, brightness_ratio, flux_density
+from skysift.models.solar.strength import DISK_GRID, brightness_ratio, flux_ratio, spot_darkness
 from skysift.preprocess.solar.heliographic import heliographic
 
-__all__ = ["FLUX_SMOOTHING", "DiskMap", "disk_map", "patch_rows"]
+__all__ = ["FLUX_SMOOTHING", "SPOT_SMOOTHING", "DiskMap", "disk_map", "patch_rows"]
 
-FLUX_SMOOTHING = 2.5
-"""Of the flux density of magnetograms, standard deviation [grid pixel]."""
+FLUX_SMOOTHING = 4.0
+"""Of the flux of magnetograms, so that both polarities are one region [grid pixel]."""
+
+SPOT_SMOOTHING = 1.5
+"""Of the darkness of the continuum [grid pixel]."""
 
 _TRAINED_WAVELENGTH = 211.0
 _TRAINED_SCALE = (4.3, 5.3)  # arcsec per pixel
@@ -38,8 +41,8 @@ class DiskMap:
     shape : (int, int)
         Rows and columns.
     strength : array of float32, shape (256, 256), or None
-        Brightness over that of the disk less 1, or flux density [G], on `DISK_GRID`; None if the
-        image shows no disk.
+        Brightness over that of the disk less 1; flux over that of the quiet disk; or darkness of
+        the continuum, on `DISK_GRID`; None if the image shows no disk.
     square : array of uint8, shape (300, 300), or None
         The picture as the published network sees it, rows from the top, where it was asked for.
     """
@@ -55,6 +58,16 @@ class DiskMap:
     def is_magnetogram(self) -> bool:
         """Whether it shows the magnetic field."""
         return self.image.kind is ImageKind.MAGNETOGRAM
+
+    @property
+    def is_continuum(self) -> bool:
+        """Whether it shows the photosphere, on which spots are dark."""
+        return self.image.kind is ImageKind.INTENSITY
+
+    @property
+    def has_network(self) -> bool:
+        """Whether a network was trained on the like of it."""
+        return not (self.is_magnetogram or self.is_continuum)
 
     @property
     def disk(self) -> Disk:
@@ -76,7 +89,7 @@ class DiskMap:
         found = flag_names(self.image.flags)
         if self.image.kind is ImageKind.EUV and self.image.wavelength != _TRAINED_WAVELENGTH:
             found.append("other-channel")
-        if self.image.kind not in {ImageKind.EUV, ImageKind.MAGNETOGRAM}:
+        if self.image.kind in {ImageKind.SEGMENTATION, ImageKind.UNKNOWN}:
             found.append("other-kind")
         return found
 
@@ -86,7 +99,7 @@ class DiskMap:
         scale = self.image.pixel_scale
         if np.isfinite(scale) and not _TRAINED_SCALE[0] < scale < _TRAINED_SCALE[1]:
             found.append("other-scale")
-        if self.is_magnetogram:
+        if not self.has_network:
             found.append("no-patch-model")
         return found
 
@@ -103,7 +116,9 @@ def disk_map(image: SolarImage, *, with_square: bool = False) -> DiskMap:
     strength = square = None
     if isinstance(image.frame, Disk):
         if image.kind is ImageKind.MAGNETOGRAM:
-            strength = flux_density(image, DISK_GRID, smoothing=FLUX_SMOOTHING)
+            strength = flux_ratio(image, DISK_GRID, smoothing=FLUX_SMOOTHING)
+        elif image.kind is ImageKind.INTENSITY:
+            strength = spot_darkness(image, DISK_GRID, smoothing=SPOT_SMOOTHING)
         else:
             strength = brightness_ratio(image, DISK_GRID)
     if with_square:

@@ -130,9 +130,9 @@ def ratios_of(disks: SolarDisks) -> NDArray[np.float32]:
     """
     maps = []
     for row, one in enumerate(disks.maps):
-        if one.is_magnetogram or one.strength is None:
+        if not one.has_network or one.strength is None:
             raise InputError(
-                "A labelled disk is a magnetogram.",
+                "A labelled disk does not show the corona.",
                 "Train on disks of the corona; magnetograms are searched by flux density.",
                 path=one.source,
                 row=row,

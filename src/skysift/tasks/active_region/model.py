@@ -120,13 +120,13 @@ class ActiveRegionModel(Classifier):
         if strength is None:
             one.disk  # noqa: B018  # raises, and says what is wrong
             raise AssertionError
-        if one.is_magnetogram or method == "threshold":
+        if method == "threshold" or not one.has_network:
             return regions_by_threshold(one, strength, self.profile, self.settings)
         return regions_by_network(one, strength, self)
 
     def big_region(self, one: DiskMap, found: Found) -> float:
-        """Return the probability that a big region is on a disk; NaN for magnetograms."""
-        if one.is_magnetogram or one.strength is None:
+        """Return the probability that a big region is on a disk; NaN without a network."""
+        if not one.has_network or one.strength is None:
             return float("nan")
         return float(probability_of(self.disks, disk_features(found.score, one.strength)[None])[0])
 

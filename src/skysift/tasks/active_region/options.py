@@ -53,9 +53,9 @@ class TrainOptions(Config):
 
     model: str = Field(PATCH_MODELS[0], description=f"Of patches: {', '.join(PATCH_MODELS)}.")
     folds: int = Field(3, ge=2, le=10, description="Runs in time that choices are made on.")
-    epochs: int = Field(30, ge=1, le=500, description="Of the network that finds regions.")
+    epochs: int = Field(50, ge=1, le=500, description="Of the network that finds regions.")
     networks: int = Field(1, ge=1, le=5, description="Networks whose log-odds are averaged.")
-    trees: int = Field(200, ge=1, le=2000, description="Of boosting and of forests.")
+    trees: int = Field(150, ge=1, le=2000, description="Of boosting and of forests.")
 
     @field_validator("model")
     @classmethod
@@ -90,12 +90,17 @@ class CompareOptions(Config):
     split: date = Field(
         date(2014, 7, 1), description="What is before trains, what is later is scored."
     )
+    bundle: str | None = Field(
+        None,
+        description="Folder of a bundle that was trained before the split, to find regions with; "
+        "one is trained if not given.",
+    )
     models: tuple[str, ...] = Field(
         PATCH_MODELS, description=f"Of patches: {', '.join(PATCH_MODELS)}; repeatable."
     )
     folds: int = Field(3, ge=2, le=10, description="Runs in time that choices are made on.")
-    epochs: int = Field(30, ge=1, le=500, description="Of the network that finds regions.")
-    trees: int = Field(200, ge=1, le=2000, description="Of boosting and of forests.")
+    epochs: int = Field(50, ge=1, le=500, description="Of the network that finds regions.")
+    trees: int = Field(150, ge=1, le=2000, description="Of boosting and of forests.")
     published_epochs: int = Field(12, ge=1, le=15, description="Of the published network.")
     published_repeats: int = Field(
         10, ge=1, le=10, description="Random splits that the published protocol is rerun on."

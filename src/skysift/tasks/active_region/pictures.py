@@ -15,7 +15,7 @@ __all__ = ["picture_of", "pictures_of"]
 
 _MOST = 6
 _LOW, _HIGH = 1.0, 99.7  # percentiles of what is shown
-_FLUX_SHOWN = 300.0  # G at white
+_FLUX_SHOWN = 25.0  # at white, in the flux of the quiet disk
 
 Rows = list[dict[str, Any]]
 

@@ -109,7 +109,7 @@ def regions_of(one: DiskMap, model: ActiveRegionModel, options: PredictOptions) 
     """
     found = model.find(one, method=options.method)
     big = model.big_region(one, found)
-    by_network = options.method == "best" and not one.is_magnetogram
+    by_network = options.method == "best" and one.has_network
     least = options.least_score
     if least is None:
         least = model.threshold(F1_POINT) if by_network else 0.0
@@ -204,7 +204,7 @@ def _judge(
         inside = (at_x > -1) & (at_x < nx) & (at_y > -1) & (at_y < ny)
     probability = np.full(len(x), np.nan)
     flags = np.where(inside, text, f"{text},{_OUTSIDE}" if text else _OUTSIDE).astype(object)
-    if inside.any() and not one.is_magnetogram:
+    if inside.any() and one.has_network:
         features, _ = patch_rows(image, x[inside], y[inside])
         probability[inside] = model.patch_probability(features)
     return probability, flags
