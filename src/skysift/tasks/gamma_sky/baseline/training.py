@@ -232,13 +232,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--variant", action="append", help="train this one only; repeatable, all if left out"
     )
+    parser.add_argument("--regressor-epochs", type=int, help="at most, in place of the budget's")
     parser.add_argument("--irf", help="GADF response to simulate with; formulas if left out")
     parser.add_argument("--seed", type=int, default=FULL.seed)
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args(arguments)
-    budget = (FULL if given.full else REDUCED).model_copy(
-        update={"irf": given.irf, "seed": given.seed}
-    )
+    budget = FULL if given.full else REDUCED
+    changes = {"irf": given.irf, "seed": given.seed}
+    if given.regressor_epochs:
+        changes["regressor_epochs"] = given.regressor_epochs
+    budget = Budget.model_validate(budget.model_dump() | changes)
     import_torch().set_num_threads(given.threads)
     variants = [find_variant(name) for name in given.variant] if given.variant else None
     train_all(given.folder, budget, variants=variants, maps=given.maps, progress=TellStages())
