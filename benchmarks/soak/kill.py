@@ -225,7 +225,9 @@ def verdict(folder: Path, records: int) -> dict[str, object]:
         "rows_not_done": len(ids.keys() - done),
         "poison": len(poison),
         "poison_quarantined": sum(record.name in poison for record in quarantined),
-        "others_quarantined": sum(record.name not in poison for record in quarantined),
+        "others_quarantined": {
+            record.name: record.reason for record in quarantined if record.name not in poison
+        },
         "quarantined_without_reason": sum(not record.reason for record in quarantined),
         "states": counts,
         "batches_left_prepared": prepared,

@@ -87,14 +87,14 @@ def test_a_transaction_that_fails_leaves_nothing(spool):
     assert spool.counts()["pending"] == 0
 
 
-def test_a_record_with_a_strike_comes_alone_and_in_its_turn(spool):
-    spool.add(arrival(number) for number in range(5))
+def test_a_record_with_a_strike_gives_way_to_others_and_comes_alone(spool):
+    spool.add(arrival(number) for number in range(1005))
     spool.strike(arrival(2).id)
     batches = []
-    while records := spool.next_records(10, 10**9):
+    while records := spool.next_records(2000, 10**9):
         batches.append([int(record.id, 16) for record in records])
         spool.publish(spool.prepare(Batch({record.id: 1 for record in records}), "b"))
-    assert batches == [[0, 1], [2], [3, 4]]
+    assert batches == [[0, 1, *range(3, 1002)], [2], [1002, 1003, 1004]]
 
 
 def test_a_batch_is_no_larger_than_it_may_be_but_for_a_single_record(spool):

@@ -51,6 +51,7 @@ CREATE TABLE records (
     finished REAL
 ) STRICT;
 CREATE INDEX records_by_state ON records (state, sequence);
+CREATE INDEX records_by_turn ON records (state, sequence + 1000 * strikes);
 CREATE INDEX records_by_batch ON records (batch);
 CREATE TABLE batches (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -204,13 +205,15 @@ class Spool:
     def next_records(self, most: int, most_bytes: int) -> list[Record]:
         """Return the pending records that make up the next batch, in the order of their arrival.
 
-        A record that the worker has died of, or that is larger than `most_bytes`, comes alone.
+        A record that the worker has died of, or that is larger than `most_bytes`, comes alone. The
+        former gives way to 1000 others for each time: if it was at fault, they need not wait for
+        it; if whoever kills workers was, he should not always meet the same record.
         """
         chosen: list[Record] = []
         size = 0
         for row in self._rows(
             f"SELECT {_COLUMNS} FROM records WHERE state = 'pending' AND batch IS NULL "  # noqa: S608  # our own names
-            "ORDER BY sequence LIMIT ?",
+            "ORDER BY sequence + 1000 * strikes LIMIT ?",
             (most,),
         ):
             record = _record(row)
