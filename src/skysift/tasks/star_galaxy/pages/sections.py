@@ -13,7 +13,7 @@ from skysift.report.plots import (
     plot_reliability,
     plot_roc,
 )
-from skysift.report.plots.style import drawing, strokes
+from skysift.report.plots.style import drawing, new_axes, strokes
 from skysift.tasks.star_galaxy.evaluation import (
     CONTAMINATION,
     FAINT,
@@ -35,6 +35,7 @@ __all__ = [
 
 _CLASSICAL = ("fwhm-cut", "magnitude")
 _MOST_CURVES = 4
+_SIZES = ((5.4, 4.0), (8.2, 4.3))  # of figures of one curve, of several
 
 
 def add_comparison(page: Page, study: Study) -> None:
@@ -68,10 +69,12 @@ def add_comparison(page: Page, study: Study) -> None:
             notes={study.labels[n]: f"{study.metric(n, 'auc').value:.4f}" for n in shown},
             classes=CLASSES,
             log=True,
+            ax=new_axes(*_SIZES[len(shown) > 1]),
         ),
         caption="**Galaxies kept against stars lost**, the latter on a logarithmic axis; with the "
         "area under the curve of each model.",
         alt=f"ROC curves of {', '.join(study.labels[n] for n in shown)}.",
+        wide=True,
     )
 
 
@@ -123,7 +126,8 @@ def add_by_magnitude(page: Page, study: Study) -> None:
     edges = _edges(list(parts))
     edges[0] = max(edges[0], edges[1] - 1)  # the brightest may be far away
     curves = {}
-    for name in _curves(study):
+    shown = _curves(study)
+    for name in shown:
         found = [study.metric(name, f"accuracy@{part}") for part in parts]
         curves[study.labels[name]] = Series(
             np.arange(len(parts)),
@@ -133,7 +137,12 @@ def add_by_magnitude(page: Page, study: Study) -> None:
         )
     section.figure(
         plot_efficiency_by_bin(
-            edges, curves, label="Aperture magnitude [mag]", value="Accuracy", log=False
+            edges,
+            curves,
+            label="Aperture magnitude [mag]",
+            value="Accuracy",
+            log=False,
+            ax=new_axes(*_SIZES[len(shown) > 1]),
         ),
         caption="**Accuracy in bins of magnitude** with 95 % bootstrap intervals by object, or "
         "Wilson's where all are right. The first bin reaches further to the left.",
