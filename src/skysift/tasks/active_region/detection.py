@@ -35,6 +35,7 @@ _REACH = 26.0  # of a box from its centre [grid pixel], about 4 arcmin
 _LEAST_SIDE = 8.0  # of a box [grid pixel]
 _BOX_LEVEL = 0.5  # of the brightness of the quiet disk
 _BOX_SMOOTHING = 1.5
+_BOX_HIGHEST = 1.06  # radii
 
 
 class DetectionSettings(Config):
@@ -172,7 +173,7 @@ def regions_by_threshold(
 
 
 def _excess_for_boxes(ratio: Map, profile: Floats) -> Map:
-    return brightness_excess(ratio, profile, smoothing=_BOX_SMOOTHING, highest=DISK_GRID.half_width)
+    return brightness_excess(ratio, profile, smoothing=_BOX_SMOOTHING, highest=_BOX_HIGHEST)
 
 
 def found_on(one: DiskMap, found: Candidates, grid: DiskGrid, strength: Map, level: float) -> Found:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from skysift.evaluate.occlusion import occlusion_map
 from skysift.models.solar.patch_features import PATCH_FEATURES, patch_features
 from skysift.tasks.active_region.model import ActiveRegionModel
+from skysift.tasks.active_region.pictures import packed
 from skysift.tasks.active_region.reader import SolarDisks
 
 __all__ = ["hidden_patches"]
@@ -38,8 +39,8 @@ def hidden_patches(disks: SolarDisks, model: ActiveRegionModel) -> list[dict[str
         {
             "title": "region" if patches.is_region[row] else "quiet",
             "p": float(probability[row]),
-            "pixels": np.rint(patches.pixels[row]).astype(int).tolist(),
-            "change": np.round(_change(model, patches.pixels[row], level[row]), 4).tolist(),
+            "pixels": packed(patches.pixels[row]),
+            "change": _change(model, patches.pixels[row], level[row]),
         }
         for row in rows
     ]
@@ -53,10 +54,13 @@ def _spread(rows: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _change(
     model: ActiveRegionModel, patch: NDArray[np.float32], level: float
-) -> NDArray[np.float64]:
+) -> list[list[float]]:
+    """Return the change of the probability, one value for each step of the square."""
+
     def predict(patches: NDArray[np.float32]) -> NDArray[np.float64]:
         return model.patch_probability(patch_features(patches, np.full(len(patches), level)))
 
-    return occlusion_map(
-        predict, patch, patch=_SQUARE, stride=_STRIDE, fill=float(np.median(patch))
-    )
+    fill = float(np.median(patch))
+    change = occlusion_map(predict, patch, patch=_SQUARE, stride=_STRIDE, fill=fill)
+    steps: list[list[float]] = np.round(change[::_STRIDE, ::_STRIDE], 4).tolist()
+    return steps

@@ -11,10 +11,11 @@ from skysift.tasks.active_region.disks import DiskMap
 from skysift.tasks.active_region.evaluation import Scores
 from skysift.tasks.active_region.reader import SolarDisks
 
-__all__ = ["picture_of", "pictures_of"]
+__all__ = ["packed", "picture_of", "pictures_of", "unpacked"]
 
 _MOST = 6
 _LOW, _HIGH = 1.0, 99.7  # percentiles of what is shown
+_WHITE = 255
 _FLUX_SHOWN = 25.0  # at white, in the flux of the quiet disk
 
 Rows = list[dict[str, Any]]
@@ -70,6 +71,25 @@ def picture_of(one: DiskMap, found: Found, title: str) -> dict[str, Any]:
     return {**_base(one), "title": title, "truth": [], "boxes": boxes}
 
 
+def packed(grey: NDArray[np.floating[Any]]) -> str:
+    """Return a square of grey values, 0 to 255, as text: two digits for each pixel."""
+    text: str = np.rint(grey).astype(np.uint8).tobytes().hex()
+    return text
+
+
+def unpacked(text: str) -> NDArray[np.uint8]:
+    """Return the square that :func:`packed` wrote.
+
+    Examples
+    --------
+    >>> unpacked(packed(np.array([[0.0, 255.0], [7.2, 1.0]]))).tolist()
+    [[0, 255], [7, 1]]
+    """
+    grey = np.frombuffer(bytes.fromhex(text), dtype=np.uint8)
+    side = round(len(grey) ** 0.5)
+    return grey.reshape(side, side)
+
+
 def _base(one: DiskMap) -> dict[str, Any]:
     """Return the map of a disk as grey values, and where its corners lie in the file."""
     strength = one.strength
@@ -85,15 +105,10 @@ def _base(one: DiskMap) -> dict[str, Any]:
     title = one.file if one.image.time is None else str(one.image.time)[:16].replace("T", " ")
     return {
         "title": title,
-        "pixels": _grey(scaled),
+        "pixels": packed(scaled * _WHITE),
         "extent": _extent(one),
         "magnetogram": one.is_magnetogram,
     }
-
-
-def _grey(scaled: NDArray[np.floating[Any]]) -> list[list[int]]:
-    grey: list[list[int]] = np.rint(255 * scaled).astype(int).tolist()
-    return grey
 
 
 def _extent(one: DiskMap) -> list[float]:

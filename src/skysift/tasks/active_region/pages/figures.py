@@ -7,8 +7,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 
 from skysift.report.plots.style import drawing, new_grid, strokes
+from skysift.tasks.active_region.pictures import unpacked
 
 __all__ = ["plot_disks", "plot_hidden", "plot_precision_recall", "plot_recall_by"]
 
@@ -25,10 +27,14 @@ def plot_disks(pictures: Sequence[Mapping[str, Any]]) -> Figure:
 
 
 def _draw_disk(axes: Axes, one: Mapping[str, Any]) -> None:
-    picture = np.array(one["pixels"], dtype=np.float64)
     left, right, bottom, top = one["extent"]
     axes.imshow(
-        picture, cmap="gray", origin="lower", extent=(left, right, bottom, top), vmin=0, vmax=255
+        unpacked(one["pixels"]),
+        cmap="gray",
+        origin="lower",
+        extent=(left, right, bottom, top),
+        vmin=0,
+        vmax=255,
     )
     for box in one["boxes"]:
         colour = _FOUND if box["hit"] else _WRONG
@@ -46,7 +52,8 @@ def _draw_disk(axes: Axes, one: Mapping[str, Any]) -> None:
             xytext=(0, 1),
             textcoords="offset points",
             color=colour,
-            fontsize=5.5,
+            fontsize=6,
+            path_effects=[withStroke(linewidth=1.6, foreground="#101010")],
         )
     for region in one["truth"]:
         colour = _SPOTS if region["spots"] else _PLAGE
@@ -61,8 +68,7 @@ def plot_hidden(patches: Sequence[Mapping[str, Any]]) -> Figure:
     figure, grid = new_grid(2 * len(patches), 6, width=9.6, height=1.9)
     for number, one in enumerate(patches):
         left, right = grid[2 * number], grid[2 * number + 1]
-        pixels = np.array(one["pixels"], dtype=np.float64)
-        left.imshow(pixels, cmap="gray", vmin=0, vmax=255)
+        left.imshow(unpacked(one["pixels"]), cmap="gray", vmin=0, vmax=255)
         left.set_title(f"{one['title']}, p = {one['p']:.2f}", fontsize=6.5)
         change = np.array(one["change"], dtype=np.float64)
         limit = max(float(np.abs(change).max()), 0.02)
