@@ -22,6 +22,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pyarrow as pa
@@ -125,13 +126,14 @@ class Watched:
 
     def read(self) -> None:
         """Follow the log."""
-        for line in self.process.stderr or ():
-            self.tail = [*self.tail[-20:], line]
-            if line.startswith("{"):
-                event = json.loads(line)
-                self.events[event["event"]] += 1
-                if event["event"] == "worker-started":
-                    self.worker = event["process"]
+        with self.process.stderr or nullcontext(()) as lines:
+            for line in lines:
+                self.tail = [*self.tail[-20:], line]
+                if line.startswith("{") and line.endswith("}\n"):  # a kill may tear it
+                    event = json.loads(line)
+                    self.events[event["event"]] += 1
+                    if event["event"] == "worker-started":
+                        self.worker = event["process"]
 
     def wait_for_worker(self) -> None:
         """Wait until there is a worker, or the service ends."""

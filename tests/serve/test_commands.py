@@ -109,7 +109,7 @@ def test_from_a_configuration(skysift, incoming, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["watch"], "Not given: the folder to watch, --to, --task."),
+        (["watch"], "Not given: the folder to watch, --task, --to."),
         (["watch", "x", "--to", "y"], "Not given: --task."),
         (["watch", "none", "--task", "gamma-hadron", "--to", "y"], "none: The folder cannot be"),
         (["watch", "incoming", "--task", "gama-sky", "--to", "y"], "Did you mean 'gamma-sky'"),

@@ -36,7 +36,7 @@ def watch(
         bool, typer.Option("--once", help="Stop when all that is there is done.")
     ] = False,
     config: Annotated[
-        Path | None, typer.Option("--config", help="All of this as TOML; see the documentation.")
+        Path | None, typer.Option("--config", help="All of this as TOML: see docs/watch.md.")
     ] = None,
     assign: Annotated[
         list[str] | None,
@@ -56,10 +56,11 @@ def watch(
     given = {"task": task, "bundle": bundle, "source.folder": source, "sink.folder": to}
     given["sink.format"] = format_
     settings = {key: value for key, value in given.items() if value is not None}
-    if config is None and (missing := {"task", "source.folder", "sink.folder"} - settings.keys()):
-        names = {"task": "--task", "source.folder": "the folder to watch", "sink.folder": "--to"}
+    names = {"source.folder": "the folder to watch", "task": "--task", "sink.folder": "--to"}
+    missing = [name for key, name in names.items() if key not in settings]
+    if config is None and missing:
         raise UsageError(
-            f"Not given: {', '.join(names[key] for key in sorted(missing))}.",
+            f"Not given: {', '.join(missing)}.",
             "Write e.g. 'skysift watch incoming --task gamma-sky --to candidates', or --config.",
         )
     if task is not None:

@@ -17,6 +17,10 @@ from skysift.serve.worker_process import WorkerDiedError, WorkerProcess
 __all__ = ["Engine"]
 
 _BATCH_BYTES = 64 * MIB  # a record that is larger than this is alone in its batch
+_FIRST = 10
+"""Records of the first batch, when nothing is known of how long one takes, and after a death: were
+it the largest allowed, somebody who kills us again and again would never let us finish it."""
+_SHORTEST = 1e-6  # s: no record takes less
 _STRIKES = 2
 _STRIKES_BY_OTHERS = 5  # whoever ended the worker may have had nothing against the record
 _STILLBIRTHS = 5  # deaths without a record in hand, one after the other
@@ -103,6 +107,7 @@ class Engine:
             for reply in self._worker.run(order):
                 outcome.take(reply)
         except WorkerDiedError as death:
+            self._seconds_per_record = None
             self._publisher.discard(order.stem)
             self._bury(death, {record.id: record for record in records}.get(outcome.begun))
             return True
@@ -114,9 +119,10 @@ class Engine:
 
     def _next_records(self) -> list[Record]:
         """Return as many records as the latency allows, all of one night."""
-        most = self._options.batch_records
-        if self._seconds_per_record:
-            most = max(1, min(most, int(self._options.latency / self._seconds_per_record)))
+        most = _FIRST
+        if self._seconds_per_record is not None:
+            most = max(1, int(self._options.latency / max(self._seconds_per_record, _SHORTEST)))
+        most = min(most, self._options.batch_records)
         records = self._spool.next_records(most, _BATCH_BYTES)
         nights = [self._publisher.night(record) for record in records]
         return [record for record, night in zip(records, nights, strict=True) if night == nights[0]]
