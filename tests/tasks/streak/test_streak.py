@@ -348,3 +348,20 @@ def test_angles_of_real_trails_agree_with_rubin(mirror):
     assert np.median(off) < 6.0
     (line,) = check_real([mirror / "streaks" / "astride_long.fits.gz"], shipped, 2.0)
     assert "satellite" in line["text"]
+
+
+def test_bad_subtractions_are_simulated_only_where_they_are_asked_for(rng):
+    skies = list(made_up_skies(120, rng, scale=1.0))
+    leftovers = {"dipole", "ring", "edge"}
+
+    def kinds(share, seed):
+        draw = np.random.default_rng(seed)
+        made = [stamp_on(sky, Survey.ztf(), draw, bad_subtractions=share) for sky in skies]
+        bad = [
+            one for one in made if one.kind.split(",")[0].removeprefix("simulated ") in leftovers
+        ]
+        assert all(one.label == "artefact" and math.isnan(one.truth["true_length"]) for one in bad)
+        return len(bad)
+
+    assert kinds(0.0, 1) == 0
+    assert 40 <= kinds(0.5, 1) <= 80

@@ -94,6 +94,13 @@ class SimulateOptions(Config):
     test_share: float = Field(
         0.3, gt=0, lt=1, description="Share of the objects whose stamps go to the test file."
     )
+    bad_subtractions: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of the stamps with what a bad subtraction leaves: dipoles, rings, "
+        "edges. A model trained with them finds more bogus alerts and loses more real ones.",
+    )
     survey: Literal["ztf", "rubin"] = Field(
         "ztf", description="Whose mirror, pixels and exposure the streaks have."
     )

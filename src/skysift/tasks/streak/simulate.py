@@ -46,7 +46,7 @@ def simulate(
         skies = real_skies(base, options.corners, rng)
     else:
         skies = made_up_skies(options.stamps, rng, scale=survey.optics.pixel_scale)
-    made = [stamp_on(sky, survey, rng) for sky in skies]
+    made = [stamp_on(sky, survey, rng, bad_subtractions=options.bad_subtractions) for sky in skies]
     real = list(_real_sources([Path(path) for path in options.sources]))
     made += _some_of_each(real, options.most_sources // 2, rng)
     is_test = _held_out(made, options.test_share, rng)
@@ -112,6 +112,6 @@ def _told(options: SimulateOptions) -> tuple[str, ...]:
         else "The skies are MADE UP: no number measured on these stamps is about the sky."
     )
     return (
-        "Satellites, asteroid trails, cosmic rays, hot pixels and bad subtractions are SIMULATED.",
+        "Satellites, asteroid trails, cosmic rays and all other artefacts are SIMULATED.",
         skies,
     )

@@ -1,6 +1,6 @@
 """Stamps with a known content: streaks and sources on skies, real ones where they are given.
 
-Satellites, glints, cosmic rays, hot pixels, bad subtractions, asteroid trails and some of the stars
+Satellites, glints, cosmic rays, hot pixels, asteroid trails, bad subtractions and some of the stars
 and galaxies are SIMULATED (:mod:`skysift.models.images.streaks.injection`): no labelled set is
 free.
 """
@@ -27,15 +27,15 @@ SHARES = {
     StreakKind.ASTEROID: 0.28,
     StreakKind.SATELLITE: 0.18,
     StreakKind.GLINTS: 0.07,
-    StreakKind.COSMIC_RAY: 0.09,
-    StreakKind.HOT_PIXELS: 0.05,
-    StreakKind.DIPOLE: 0.05,
-    StreakKind.RING: 0.03,
-    StreakKind.EDGE: 0.01,
+    StreakKind.COSMIC_RAY: 0.15,
+    StreakKind.HOT_PIXELS: 0.08,
     "star": 0.12,
     "galaxy": 0.12,
 }
 """What is put on the skies, and how often."""
+
+LEFTOVERS = {StreakKind.DIPOLE: 0.55, StreakKind.RING: 0.35, StreakKind.EDGE: 0.10}
+"""What bad subtractions leave, and how often each, where they are asked for."""
 
 _SIDES, _LARGE_SHARE = (20, 31), 0.6
 _SAMPLED_FINELY = 0.5  # share of the stamps whose stars are wider than ZTF's 2 pixels
@@ -167,7 +167,9 @@ def real_skies(base: ImageSet, corners: int, rng: np.random.Generator) -> Iterat
         )
 
 
-def stamp_on(sky: Sky, survey: Survey, rng: np.random.Generator) -> Made:
+def stamp_on(
+    sky: Sky, survey: Survey, rng: np.random.Generator, *, bad_subtractions: float = 0.0
+) -> Made:
     """Put something on a sky: a streak, a star, a galaxy or an artefact, by the shares of a sample.
 
     Parameters
@@ -178,6 +180,8 @@ def stamp_on(sky: Sky, survey: Survey, rng: np.random.Generator) -> Made:
         What streaks are like.
     rng : numpy.random.Generator
         Draws what, where, how bright, and under what seeing.
+    bad_subtractions : float
+        Share of the stamps with dipoles, rings and edges.
     """
     side = _SIDES[int(rng.random() < _LARGE_SHARE)]
     start = (max(_SIDES) - side) // 2
@@ -190,7 +194,7 @@ def stamp_on(sky: Sky, survey: Survey, rng: np.random.Generator) -> Made:
     seeing = PointSpread.moffat(
         width * math.exp(rng.normal(0.0, _WIDTH_ERROR)), float(rng.uniform(*_BETAS))
     )
-    kind = list(SHARES)[int(rng.choice(len(SHARES), p=list(SHARES.values())))]
+    kind = _kind(rng, bad_subtractions)
     scale = float(sky.facts["pixel_scale"])
     if isinstance(kind, StreakKind):
         pixels, drawn = inject(ground, kind, seeing, survey, rng=rng)
@@ -211,6 +215,14 @@ def stamp_on(sky: Sky, survey: Survey, rng: np.random.Generator) -> Made:
         {**sky.facts, "object": sky.group, **({"seeing": width} if is_told else {})},
         {**truth, "true_snr": snr},
     )
+
+
+def _kind(rng: np.random.Generator, bad_subtractions: float) -> StreakKind | str:
+    """Draw what is put on a sky; without bad subtractions, nothing is drawn for them."""
+    is_bad = bad_subtractions > 0 and rng.random() < bad_subtractions
+    kinds = [*LEFTOVERS] if is_bad else [*SHARES]
+    shares = [*LEFTOVERS.values()] if is_bad else [*SHARES.values()]
+    return kinds[int(rng.choice(len(kinds), p=shares))]
 
 
 def _still(
