@@ -95,20 +95,19 @@ class DirectorySource:
         """
         begun = time.monotonic()
         before, self._settling = self._settling, {}
-        for name, path, facts in self._files():
+        for path, facts in self._files():
             seen = _seen(facts)
-            if self._noted(name) == seen:
+            name = self._name(path)
+            if self._noted(name) == seen or not self._settled(name, seen, before):
                 continue
-            if not self._settled(name, seen, before):
-                continue
-            arrival = self._arrival(name, path, seen)
+            arrival = self._arrival(name, Path(path), seen)
             if arrival is not None:
                 yield arrival
         self._duration = time.monotonic() - begun
 
-    def _files(self) -> Iterator[tuple[str, Path, os.stat_result]]:
-        """Yield name, path and facts of the regular files that have the wanted names."""
-        folders = [self.folder]
+    def _files(self) -> Iterator[tuple[str, os.stat_result]]:
+        """Yield path and facts of the regular files that have the wanted names."""
+        folders = [str(self.folder)]
         while folders:
             folder = folders.pop()
             try:
@@ -117,16 +116,20 @@ class DirectorySource:
                         if entry.name.startswith(".") or entry.name.endswith(UNFINISHED):
                             continue
                         if entry.is_dir(follow_symlinks=False):
-                            folders += [Path(entry.path)] if self._options.recursive else []
+                            folders += [entry.path] if self._options.recursive else []
                         elif fnmatchcase(entry.name, self._options.pattern):
                             facts = _facts(entry)
                             if facts is not None:
-                                path = Path(entry.path)
-                                yield _printable(path.relative_to(self.folder)), path, facts
+                                yield entry.path, facts
             except OSError as error:
-                if folder == self.folder:
-                    raise _cannot_read(folder, error) from error
+                if folder == str(self.folder):
+                    raise _cannot_read(self.folder, error) from error
                 # a folder inside that went away while it was looked at
+
+    def _name(self, path: str) -> str:
+        """Return a name relative to the folder that is valid text, whatever bytes it has."""
+        name = path[len(str(self.folder)) :].lstrip(os.sep).replace(os.sep, "/")
+        return name if name.isascii() else os.fsencode(name).decode(errors="backslashreplace")
 
     def _settled(
         self,
@@ -205,15 +208,11 @@ def _pieces(file: BinaryIO, size: int) -> Iterator[bytes]:
 def _facts(entry: os.DirEntry[str]) -> os.stat_result | None:
     """Return what is known of a regular file, or of the one that a link leads to."""
     try:
-        facts = Path(entry.path).stat()  # entry.stat() has no inode on Windows
+        # On Windows, entry.stat() has no inode.
+        facts = entry.stat() if os.name == "posix" else Path(entry.path).stat()
     except OSError:
         return None  # gone meanwhile, or a link to nowhere
     return facts if stat.S_ISREG(facts.st_mode) else None
-
-
-def _printable(path: Path) -> str:
-    """Return a name that is valid text, whatever bytes the file name has."""
-    return os.fsencode(path.as_posix()).decode(errors="backslashreplace")
 
 
 def _cannot_read(path: Path, error: OSError) -> ReadError:

@@ -20,7 +20,7 @@ from skysift.serve.messages import Item, StagedFile
 if TYPE_CHECKING:
     from skysift.data.io.sinks import Sink
 
-__all__ = ["BUNDLE_COLUMN", "INPUT_COLUMN", "RECORD_COLUMN", "StagedBatch"]
+__all__ = ["BUNDLE_COLUMN", "INPUT_COLUMN", "RECORD_COLUMN", "StagedBatch", "warm_up"]
 
 RECORD_COLUMN = "skysift_record"
 INPUT_COLUMN = "skysift_input"
@@ -87,6 +87,14 @@ class _File:
         if self._held:
             self.sink.write(pa.concat_tables(self._held))
             self._held = []
+
+
+def warm_up() -> None:
+    """Let pyarrow import what it will need, before it counts as the time of a record.
+
+    With its first scalar it looks for pandas, which takes half a second where it is installed.
+    """
+    pa.repeat(pa.scalar("", pa.string()), 1)
 
 
 class StagedBatch:

@@ -19,7 +19,7 @@ from skysift.core.registry import load_options, load_task
 from skysift.core.stream import RecordPredictor
 from skysift.serve.bounds import bound_memory, bounded_time
 from skysift.serve.messages import Item, Order, Reply, WorkerSettings
-from skysift.serve.staging import StagedBatch
+from skysift.serve.staging import StagedBatch, warm_up
 
 __all__ = ["OpenPredictor", "main", "open_predictor"]
 
@@ -72,6 +72,7 @@ def main(open_: OpenPredictor = open_predictor) -> None:
     except SkysiftError as error:
         _say(replies, Reply(kind="failed", reason=error.problem, remedy=error.remedy))
         return
+    warm_up()
     bound_memory(settings.memory)
     _say(replies, Reply(kind="ready"))
     for line in orders:
