@@ -71,7 +71,9 @@ def evaluate_files(
     )
     page = None
     if folder is not None:
-        facts = {**_facts(stamps, scores, model.name), "real": checks, "notes": list(notes)}
+        warning = " ".join(model.warnings_on(stamps.name))
+        facts = {**_facts(stamps, scores, model.name), "real": checks, "warning": warning}
+        facts["notes"] = list(notes)
         record = RunRecord.finished(folder, TASK, "evaluate", facts, provenance)
         write_run(record, {"scores": scores})
         page = draw(record).write(folder / "report.html")

@@ -87,7 +87,10 @@ def _open(page: Page, record: RunRecord, found: Evaluation) -> None:
         f"fixed cuts; whether something moves is right for **{moving.value:.1%}**.",
         numbers,
     )
-    page.section("Simulated").callout("warning", _SIMULATED.format(skies=record.facts["skies"]))
+    section = page.section("Simulated")
+    section.callout("warning", _SIMULATED.format(skies=record.facts["skies"]))
+    if record.facts.get("warning"):
+        section.callout("warning", record.facts["warning"])
 
 
 def _span(metric: Metric) -> str:
