@@ -73,53 +73,77 @@ def compare_forecasts(
     progress(0.1, "train on image and history")
     model = train(
         past,
-        TrainOptions(folds=options.folds),
+        TrainOptions(folds=options.folds, bags=options.bags),
         rng,
         seed=seed,
         command="",
         licence=licence_of(regions.name),
         progress=lambda *_: None,
     )
-    scores = score(future, model)
-    thresholds = dict(scores.meta["thresholds"])
-    climatology = scores.meta["climatology"]
-    level = options.level
-    if "history" in options.models:
-        progress(0.4, "train on history")
-        head, said = history_head(spotted, future, level, options.folds)
-        scores = scores.with_columns({f"p {level} history": said})
-        thresholds[f"{level} history"] = head.threshold
-    protocol: dict[str, Any] = {}
-    if "published" in options.models:
-        progress(0.5, "train the published network")
-        said, threshold = published_scores(spotted, future, level, options, rng)
-        scores = scores.with_columns({f"p {level} published": said})
-        thresholds[f"{level} published"] = threshold
-        if options.published_repeats:
-            progress(0.6, "repeat the published protocol")
-            protocol = published_protocol(spotted, future, level, options, rng)
+    scores, facts = _others(
+        spotted, future, score(future, model), options, rng=rng, progress=progress
+    )
     progress(0.85, "intervals")
-    standings = _standings(scores, thresholds, climatology, options, rng)
-    facts: dict[str, Any] = {
+    return {
         "model": "image and history",
         "data": regions.name,
         "split": f"trained before {options.boundary}, judged after",
-        "level": level,
+        "level": options.level,
         "rows": {"train": len(past), "with spots": len(spotted), "judged": len(future)},
-        "thresholds": thresholds,
-        "climatology": climatology,
-        "standings": standings,
+        "climatology": scores.meta["climatology"],
+        **facts,
+        "standings": _standings(
+            scores, facts["thresholds"], scores.meta["climatology"], options, rng
+        ),
         "disk": {one: disk_skill(scores, one, rng=rng) for one in LEVELS},
-        "protocol": protocol,
-        "definitions": event_definitions(regions, Path(options.flares)) if options.flares else [],
-        "keywords": judge_keywords(Path(options.keywords), options.boundary, rng)
-        if options.keywords
-        else {},
-        "disks": judge_disks(Path(options.disks), rng) if options.disks else {},
+        **_of_files(regions, options, rng),
         "pictures": pictures_of(future, scores, model),
         "notes": [*regions.checked.notes("region")],
-    }
-    return facts, scores
+    }, scores
+
+
+def _others(
+    past: Regions,
+    future: Regions,
+    scores: FeatureTable,
+    options: CompareOptions,
+    *,
+    rng: np.random.Generator,
+    progress: Progress,
+) -> tuple[FeatureTable, dict[str, Any]]:
+    """Add what needs no bundle: history alone, and the published network."""
+    level, meta = options.level, scores.meta
+    facts: dict[str, Any] = {"thresholds": dict(meta["thresholds"]), "protocol": {}}
+    if "history" in options.models:
+        progress(0.4, "train on history")
+        head, said = history_head(past, future, level, options.folds)
+        scores = scores.with_columns({f"p {level} history": said})
+        facts["thresholds"][f"{level} history"] = head.threshold
+    if "published" in options.models:
+        progress(0.5, "train the published network")
+        said, threshold = published_scores(past, future, level, options, rng)
+        scores = scores.with_columns({f"p {level} published": said})
+        facts["thresholds"][f"{level} published"] = threshold
+        if options.published_repeats:
+            progress(0.6, "repeat the published protocol")
+            facts["protocol"] = published_protocol(past, future, level, options, rng)
+    return scores, facts
+
+
+def _of_files(
+    regions: Regions, options: CompareOptions, rng: np.random.Generator
+) -> dict[str, Any]:
+    """Return what is told of further files: event definitions, keywords, disks."""
+    facts: dict[str, Any] = {}
+    if options.flares:
+        facts["definitions"] = event_definitions(
+            regions.take(regions.has_spots), Path(options.flares)
+        )
+    if options.keywords:
+        facts["keywords"] = judge_keywords(Path(options.keywords), options.boundary, rng)
+    if options.disks:
+        facts["disks"] = judge_disks(Path(options.disks), rng)
+    return facts
 
 
 def split_regions(regions: Regions, options: CompareOptions) -> tuple[Regions, Regions]:

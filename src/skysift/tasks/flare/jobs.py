@@ -1,5 +1,6 @@
 """The jobs of flare that end in a report: evaluate, explore, audit, compare."""
 
+import os
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -34,9 +35,14 @@ from skysift.tasks.flare.regions import (
 
 __all__ = ["audit", "compare", "demo", "evaluate", "evaluate_files", "explore", "render"]
 
+_INSTEAD = (
+    "Real regions are compared instead of made-up ones where SKYSIFT_MIRROR names a folder with "
+    "solar/aia211_regions.csv and its images."
+)
 _PLURALS = ("flaring regions", "quiet regions")
 _DEMO = 480
 _MADE_UP_BOUNDARY = date(2011, 4, 20)
+_REAL_SINCE, _REAL_BOUNDARY = date(2013, 7, 1), date(2014, 7, 1)
 
 
 def evaluate(
@@ -170,22 +176,37 @@ def compare(
 
 
 def demo(folder: Path, *, seed: int, command: str, progress: Progress) -> Run:
-    """Compare forecasts on made-up suns; on real ones see `skysift fetch` and `compare`."""
+    """Compare forecasts on two years of real regions where they are, else on made-up suns."""
+    real = _real_regions()
     options = CompareOptions(
-        boundary=_MADE_UP_BOUNDARY,
+        boundary=_REAL_BOUNDARY if real else _MADE_UP_BOUNDARY,
         models=("both", "image", "history", "mcintosh", "persistence"),
         published_repeats=0,
         folds=3,
+        bags=1,
     )
+    if real:
+        reading = ReadOptions(since=_REAL_SINCE)
+        return compare(
+            [real], reading, options, folder, seed=seed, command=command, progress=progress
+        )
     config = options.model_dump(mode="json")
     provenance = Provenance.start(command, config=config, seed=seed)
     progress(0.0, "make up suns")
     regions = made_up_regions(_DEMO, np.random.default_rng(seed))
     facts, scores = compare_forecasts(regions, options, seed=seed, progress=progress)
     facts["pictures"]["disks"] = disk_pictures(scores, regions.pictures or {})
+    facts["notes"] = [_INSTEAD, *facts["notes"]]
     record = RunRecord.finished(folder, TASK, "compare", facts, provenance)
     write_run(record, {"scores": scores})
     return render(folder)
+
+
+def _real_regions() -> Path | None:
+    """Return the table of real regions of the local mirror, if there is one."""
+    mirror = os.environ.get("SKYSIFT_MIRROR", "")
+    path = Path(mirror) / "solar" / "aia211_regions.csv"
+    return path if mirror and path.is_file() else None
 
 
 def render(folder: Path) -> Run:

@@ -78,6 +78,9 @@ class CompareOptions(Config):
     )
     level: Literal["C", "M"] = Field("C", description="Class of the flares that are forecast.")
     folds: int = Field(5, ge=2, le=20, description="Runs in time that everything is chosen on.")
+    bags: int = Field(
+        5, ge=1, le=100, description="Bootstrap samples of regions for each regression."
+    )
     flares: str = Field(
         "", description="List of flares, to tell how labels hang on their definition."
     )

@@ -24,6 +24,7 @@ from skysift.tasks.flare.evaluation import (
     skill_by,
 )
 from skysift.tasks.flare.gallery import plot_cutouts, plot_disks, plot_occlusion
+from skysift.tasks.flare.made_up import MADE_UP
 from skysift.tasks.flare.regions import LEVELS
 
 __all__ = ["draw", "evaluation_of"]
@@ -31,6 +32,10 @@ __all__ = ["draw", "evaluation_of"]
 SEED = 20120307
 """Of the bootstrap of the report, so that the same run gives the same page."""
 
+_MADE_UP = (
+    "The suns, their regions and their flares are MADE UP: no number on this page says anything "
+    "about the Sun."
+)
 _CLASSES = ("flare", "no flare")
 _HEADINGS = {
     "tss": "TSS",
@@ -39,6 +44,9 @@ _HEADINGS = {
     "auc": "AUC",
     "accuracy": "Accuracy",
 }
+_BLIND = ("history", "mcintosh", "persistence")
+"""Forecasts that need no image."""
+
 _SHOWN = ("both", "image", "mcintosh", "persistence")
 _TELLING = ("disk_0.95", "quantile_0.97_64", "texture_2", "gradient", "size", "mu")
 
@@ -67,9 +75,10 @@ def draw(record: RunRecord) -> Page:
         subtitle=f"{found.data}, {found.split}: {len(scores):,} regions",
         provenance=provenance_facts(record),
     )
-    level = record.facts.get("level", "C")
-    _open(page, scores, found, level)
     standings = record.facts.get("standings") or _standings_of(found)
+    _open(page, standings, scores)
+    if MADE_UP in found.data:
+        page.section("Made up").callout("warning", _MADE_UP)
     _add_standings(page, standings, by_week="standings" in record.facts)
     _add_probabilities(page, scores)
     _add_parts(page, scores, record.facts)
@@ -83,34 +92,34 @@ def draw(record: RunRecord) -> Page:
     return page
 
 
-def _open(page: Page, scores: FeatureTable, found: Evaluation, level: str) -> None:
-    names = {metric.name: metric for metric in found.metrics}
-    where = f"{level.lower()}24"
-    event = scores[f"event {level}"].astype(bool)
-    if f"tss@{where} both" not in names:
-        page.hero(f"{int(event.sum())} of {len(event):,} regions flared: too few to tell skill.")
+def _open(page: Page, standings: Sequence[Mapping[str, Any]], scores: FeatureTable) -> None:
+    """Open with the first class of the standings; too few flares to tell skill have none."""
+    if not standings:
+        page.hero("There are too few flares, or too few regions without, to tell skill.")
         return
+    level = standings[0]["level"]
+    rows = {row["name"]: row for row in standings if row["level"] == level}
+    event = scores[f"event {level}"].astype(bool)
     numbers = [
         KeyNumber(
-            f"{_HEADINGS[kind]}, {FORECASTS[forecast]}",
-            f"{names[f'{kind}@{where} {forecast}'].value:.3f}",
-            interval=_span(names[f"{kind}@{where} {forecast}"]),
+            f"{_HEADINGS[kind]}, {rows[name]['forecast']}",
+            f"{rows[name][kind]['value']:.3f}",
+            interval=_span(Metric(**rows[name][kind])),
         )
-        for forecast in ("both", "image")
+        for name in ("both", "image")
         for kind in ("tss", "bss", "auc")
+        if name in rows
     ]
-    best = max(("mcintosh", "persistence"), key=lambda one: names[f"bss@{where} {one}"].value)
-    page.hero(
-        f"A flare of class {level} or stronger within 24 hours: image and history have a true "
-        f"skill statistic of **{names[f'tss@{where} both'].value:.3f}** and a Brier skill score of "
-        f"**{names[f'bss@{where} both'].value:.3f}**, the image alone "
-        f"**{names[f'tss@{where} image'].value:.3f}** and "
-        f"**{names[f'bss@{where} image'].value:.3f}**; of what needs no image, {FORECASTS[best]} "
-        f"is the best with **{names[f'tss@{where} {best}'].value:.3f}** and "
-        f"**{names[f'bss@{where} {best}'].value:.3f}**. {int(event.sum())} of {len(event):,} "
-        "regions flared.",
-        numbers,
+    blind = [row for name, row in rows.items() if name in _BLIND]
+    best = max(blind, key=lambda row: row["bss"]["value"], default=None)
+    text = f"A flare of class {level} or stronger within 24 hours: "
+    text += "; ".join(
+        f"{row['forecast']} true skill statistic **{row['tss']['value']:.3f}**, Brier skill score "
+        f"**{row['bss']['value']:.3f}**"
+        for row in (rows.get("both"), rows.get("image"), best)
+        if row is not None
     )
+    page.hero(f"{text}. {int(event.sum())} of {len(event):,} regions flared.", numbers)
 
 
 def _span(metric: Metric) -> str:
@@ -152,6 +161,7 @@ def _add_standings(page: Page, standings: Sequence[Mapping[str, Any]], *, by_wee
                 caption=f"**{_HEADINGS[kind]} of each forecast**, class {level} or stronger; 95 % "
                 "bootstrap intervals, regions drawn whole.",
                 alt=f"{_HEADINGS[kind]} of each forecast with its interval.",
+                wide=True,
             )
         section.table(
             [

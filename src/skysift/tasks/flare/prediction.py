@@ -16,6 +16,7 @@ from skysift.data.io import check_writable, open_writer
 from skysift.data.solar.readers import iter_solar_images
 from skysift.data.solar.solar_image import ImageKind, SolarImage
 from skysift.data.table import FeatureTable
+from skysift.evaluate.forecast import full_disk_probability
 from skysift.tasks.flare.magnetograms import features_of
 from skysift.tasks.flare.model import FlareModel
 from skysift.tasks.flare.options import PredictOptions, ReadOptions
@@ -33,7 +34,14 @@ __all__ = ["answers", "predict_files"]
 
 _UNITS = {"x": "pix", "y": "pix", "lon": "deg", "lat": "deg"}
 _NUMBERS = ("x", "y", "lon", "lat")
-_PROBABILITIES = ("p_c24", "p_m24", "p_c24_image_only", "p_m24_image_only")
+_PROBABILITIES = (
+    "p_c24",
+    "p_m24",
+    "p_c24_image_only",
+    "p_m24_image_only",
+    "p_c24_disk",
+    "p_m24_disk",
+)
 _DESCRIPTIONS = {
     "file": "the image",
     "time": "UTC of the image",
@@ -46,6 +54,8 @@ _DESCRIPTIONS = {
     "p_m24": "probability of a flare of class M or stronger within 24 h",
     "p_c24_image_only": "the same by the image alone, C",
     "p_m24_image_only": "the same by the image alone, M",
+    "p_c24_disk": "1 - prod(1 - p_c24) over the regions of the image",
+    "p_m24_disk": "the same of p_m24; of a magnetogram of the disk, p_m24",
     "model": "which part answered: image+history, image, sharp-keywords, sharp-field, disk",
     "flags": "what the input contract found, empty if nothing",
     "bundle": "hash of the model",
@@ -68,10 +78,20 @@ def answers(regions: Regions, model: FlareModel) -> FeatureTable:
             "noaa": regions.noaa,
             **{name: number(regions.table, name) for name in _NUMBERS},
             **found,
+            **{f"{name}_disk": _of_disks(regions, found[name]) for name in ("p_c24", "p_m24")},
             "model": by,
             "flags": np.array(flags, dtype=np.str_),
         }
     )
+
+
+def _of_disks(regions: Regions, probability: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the probability of any flare on the disk of each region, of the regions known."""
+    files = text(regions.table, "file")
+    known = np.isfinite(probability)
+    names, whole = full_disk_probability(np.where(known, probability, 0.0), files)
+    of_each = whole[np.searchsorted(names.astype(np.str_), files)]
+    return np.where(known, of_each, np.nan)
 
 
 def predict_files(
@@ -166,7 +186,11 @@ def _of_image(item: SolarImage | Rejected, model: FlareModel, told: Sequence[Pat
         return _row(name, {**row, "flags": f"no-model-of-{kind}"})
     probability = float(head.probability(features[None])[0])
     flags = ",".join(flag_names(item.flags))
-    return _row(name, {**row, "p_m24": probability, "model": kind, "flags": flags})
+    disk = probability if kind == "disk" else float("nan")
+    return _row(
+        name,
+        {**row, "p_m24": probability, "p_m24_disk": disk, "model": kind, "flags": flags},
+    )
 
 
 def _facts(image: SolarImage) -> dict[str, Any]:
