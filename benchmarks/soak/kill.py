@@ -37,7 +37,7 @@ from skysift.serve.worker import main as work
 POISON = 1000  # one record in so many
 TWICE = 50
 REPLACED = 200
-WHILE_ANSWERING = 0.8  # share of kills that wait until there is a worker
+WHILE_ANSWERING = 0.8  # share of kills that wait until their share of records is answered
 LONGEST = 0.8  # s from a start, or a kill, to the next kill
 SECONDS_PER_RECORD = 0.001
 
@@ -120,6 +120,7 @@ class Watched:
         )
         self.worker: int | None = None
         self.events: Counter[str] = Counter()
+        self.answered = 0
         self.tail: list[str] = []
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
@@ -132,13 +133,16 @@ class Watched:
                 if line.startswith("{") and line.endswith("}\n"):  # a kill may tear it
                     event = json.loads(line)
                     self.events[event["event"]] += 1
+                    self.answered += event.get("answered", 0)
                     if event["event"] == "worker-started":
                         self.worker = event["process"]
 
-    def wait_for_worker(self) -> None:
-        """Wait until there is a worker, or the service ends."""
-        while self.worker is None and self.process.poll() is None:
+    def wait_for(self, records: float) -> int:
+        """Wait for a worker that answered so many records more; return how many it were."""
+        while (self.worker is None or self.answered < records) and self.process.poll() is None:
             time.sleep(0.005)
+        answered, self.answered = self.answered, 0
+        return answered
 
     def kill(self, *, service: bool) -> bool:
         """Kill the service, or its worker if it has one; tell whether something was killed."""
@@ -164,10 +168,12 @@ def soak(folder: Path, records: int, kills: int, seed: int, pace: float) -> dict
     producer.start()
     killed: Counter[str] = Counter()
     events: Counter[str] = Counter()
+    answered = 0
     watched = Watched(folder)
     while killed.total() < kills:
         if rng.random() < WHILE_ANSWERING:
-            watched.wait_for_worker()
+            due = records * killed.total() / kills * rng.uniform(0.9, 1)
+            answered = watched.wait_for(due - answered) + answered
         time.sleep(rng.uniform(0, LONGEST))
         if watched.process.poll() is not None:
             raise SystemExit("the service ended by itself:\n" + "".join(watched.tail))
