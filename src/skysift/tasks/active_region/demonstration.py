@@ -41,7 +41,7 @@ def demonstrate(folder: Path, *, seed: int, command: str, progress: Progress) ->
     for number, item in enumerate(iter_solar_images(paths)):
         progress(0.8 * number / max(len(paths), 1), "search disks")
         if isinstance(item, Rejected):
-            rows.append(_row(item.identifier, "not read: " + item.reason, None))
+            rows.append(_row(item.source.rpartition("/")[2], "not read: " + item.reason, None))
             continue
         one = disk_map(item)
         found = _shown(one, model)

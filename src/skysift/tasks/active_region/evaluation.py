@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from skysift.core.errors import InputError
 from skysift.core.results import Evaluation, Metric
 from skysift.data.chronological import time_blocks
 from skysift.data.table import FeatureTable
@@ -169,9 +170,20 @@ def evaluate_scores(
         Draws the blocks.
     model, data, split : str
         For the record.
+
+    Raises
+    ------
+    InputError
+        If there is one disk only.
     """
     n = len(scores.disks)
     blocks = scores.disks["block"]
+    if len(np.unique(blocks)) == 1:  # too short a time for fortnights: disks are drawn alone
+        blocks = np.arange(n)
+    if n == 1:
+        raise InputError(
+            "One disk alone has no skill.", "Give two labelled disks or more, best of many weeks."
+        )
     metrics: list[Metric] = []
     for method, farthest, name in (
         ("best", _EVERYWHERE, "detection"),

@@ -87,7 +87,7 @@ def predict_files(
             progress(min(number / len(files), 1.0), f"{counts['regions']:,} regions")
             if isinstance(item, Rejected):
                 counts["rejected"] += 1
-                table = _nothing(item.identifier, item.code)
+                table = _nothing(_name(item), item.code)
             else:
                 one = disk_map(item)
                 usable = one.strength is not None
@@ -119,6 +119,10 @@ def regions_of(one: DiskMap, model: ActiveRegionModel, options: PredictOptions) 
         text = f"{flags},{_NO_REGION}" if flags else _NO_REGION
         return _nothing(one.file, text, big)
     return _table([one.file] * len(chosen), chosen, big, [flags] * len(chosen))
+
+
+def _name(item: SolarImage | Rejected) -> str:
+    return item.source.rpartition("/")[2]
 
 
 def _without_disk(one: DiskMap) -> FeatureTable:
@@ -155,8 +159,7 @@ def _predict_patches(
     flags = np.full(len(names), _NO_IMAGE, dtype=object)
     for number, item in enumerate(iter_solar_images(files)):
         progress(number / len(files), f"{number} images")
-        name = item.identifier if isinstance(item, Rejected) else item.source.rpartition("/")[2]
-        rows = np.flatnonzero(names == name)
+        rows = np.flatnonzero(names == _name(item))
         if not len(rows):
             continue
         if isinstance(item, Rejected):
