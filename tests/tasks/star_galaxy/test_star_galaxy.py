@@ -146,6 +146,30 @@ def test_a_catalogue_labels_cutouts_and_keeps_its_columns(cutouts, model, tmp_pa
     assert np.all((table["p_galaxy"][:9] >= 0) & (table["p_galaxy"][:9] <= 1))
 
 
+def test_a_catalogue_knows_the_cutouts_that_were_made_of_it(cutouts, model, tmp_path):
+    folder = tmp_path / "cutouts"
+    folder.mkdir()
+    for number, stamp in enumerate(stamps_of(cutouts)[:3]):
+        (folder / f"o{number}@image_1.fits").write_bytes(stamp)
+    with open_writer(tmp_path / "c.csv") as writer:
+        columns = {
+            "id": ["o0", "o1"],
+            "ra": [10.5, 11.5],
+            "dec": [1.0, 2.0],
+            "parallax": [3.0, 4.0],
+        }
+        writer.write(FeatureTable.from_columns(columns))
+    predict([folder], tmp_path / "out.parquet", model, catalogue=str(tmp_path / "c.csv"))
+    table = read_table(tmp_path / "out.parquet")
+    assert table["parallax"][:2].tolist() == [3.0, 4.0]
+    assert table["ra"][:2].tolist() == [10.5, 11.5]
+    assert np.isnan(table["parallax"][2])
+    header = cutouts.images.facts["ra"][2]
+    assert table["ra"][2] == pytest.approx(
+        header
+    )  # that of the cutout, where nothing else is known
+
+
 @pytest.mark.parametrize("suffix", [".ecsv", ".vot"])
 def test_the_answer_is_written_for_astronomers(cutouts, model, tmp_path, suffix):
     source = TASK.write_synth(cutouts, tmp_path)

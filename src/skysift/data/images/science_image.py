@@ -14,6 +14,7 @@ from astropy.wcs.utils import proj_plane_pixel_scales
 from numpy.typing import NDArray
 
 from skysift.core.errors import ReadError
+from skysift.data.bounded_gzip import GZIP_MAGIC
 from skysift.data.images.facts import FactValues, facts_of_cards
 from skysift.data.images.fits_bytes import FITS_MAGIC, FitsBytes
 from skysift.data.sky.fits_stream import MAX_BYTES, read_bounded
@@ -106,12 +107,25 @@ def read_science_image(
         If the file cannot be read, has no image, or its coordinates are missing or make no sense.
     """
     file = Path(path)
+    _require_fits(file)
     data = read_bounded(file, max_bytes=max_bytes)
     pixels, header = _image(data, file, hdu, max_bytes)
     wcs = _coordinates(header, file)
     facts, _ = _facts(header, file)
     facts.setdefault("image", file.name)
     return ScienceImage(file, pixels, wcs, facts, _kept_cards(header, facts))
+
+
+def _require_fits(path: Path) -> None:
+    """Refuse what is neither FITS nor gzipped; what is not there at all is left to the reader."""
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        begin = file.read(len(FITS_MAGIC))
+    if not begin.startswith((FITS_MAGIC, GZIP_MAGIC)):
+        raise ReadError(
+            "This is not a FITS file.", "Give science images: .fits, .fits.gz, .fits.fz.", path=path
+        )
 
 
 def _image(
@@ -136,10 +150,6 @@ def _image(
 
 def _require_plausible(data: bytes, path: Path, max_bytes: int) -> None:
     """Walk the headers: a claim of more pixels than there is memory ends here."""
-    if not data.startswith(FITS_MAGIC):
-        raise ReadError(
-            "This is not a FITS file.", "Give science images: .fits, .fits.gz, .fits.fz.", path=path
-        )
     for hdu in walk_hdus(FitsBytes(data, str(path))):
         if hdu.is_table and hdu.cards.get("ZIMAGE") is True:
             size = 4 * hdu.cards.integer("ZNAXIS1") * hdu.cards.integer("ZNAXIS2")

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from skysift.core.errors import ReadError, UsageError
 from skysift.core.provenance import Provenance
@@ -208,7 +209,10 @@ def _joined(catalogue: Catalogue, answer: FeatureTable) -> FeatureTable:
     for field, column in zip(answer.arrow.schema, answer.arrow.columns, strict=True):
         where = arrow.schema.get_field_index(field.name)
         if where >= 0 and field.name in {"ra", "dec"}:
-            continue  # the catalogue knows the position better than the header
+            # The catalogue knows the position better than the header, where it knows the object.
+            best = pc.coalesce(arrow.column(where).cast(field.type), column)
+            arrow = arrow.set_column(where, field, best)
+            continue
         arrow = (
             arrow.append_column(field, column)
             if where < 0

@@ -72,8 +72,15 @@ class Catalogue:
         return cls(read_table(path))
 
     def rows(self, identifiers: Sequence[str]) -> NDArray[np.int64]:
-        """Return the row of each cutout, -1 for one that the catalogue does not know."""
-        found = [self._row.get(_stem(str(name)), -1) for name in identifiers]
+        """Return the row of each cutout, -1 for one that the catalogue does not know.
+
+        Cutouts that skysift made are named OBJECT@IMAGE, where an object lies on several images.
+        """
+        found = []
+        for name in identifiers:
+            stem = _stem(str(name))
+            of_object = self._row.get(stem.partition("@")[0], -1)
+            found.append(self._row.get(stem, of_object))
         return np.array(found, dtype=np.int64)
 
     def columns(self, identifiers: Sequence[str]) -> FeatureTable:
