@@ -185,6 +185,7 @@ def soak(folder: Path, records: int, kills: int, seed: int, pace: float) -> dict
             events += watched.events
             watched = Watched(folder)
     producer.join()
+    watched.wait_for(0)  # before it heeds signals, one would simply end it
     watched.process.send_signal(signal.SIGTERM)
     code = watched.process.wait()
     watched.reader.join()
