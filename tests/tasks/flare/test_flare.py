@@ -14,7 +14,7 @@ from skysift.core.registry import bundle_folder
 from skysift.core.task import silent
 from skysift.data.io import read_table
 from skysift.data.solar.readers import read_solar_image
-from skysift.tasks.flare import gallery, jobs
+from skysift.tasks.flare import gallery, jobs, published
 from skysift.tasks.flare.comparison import split_regions
 from skysift.tasks.flare.image_features import (
     CUTOUT_SIDE,
@@ -49,9 +49,8 @@ def sample(tmp_path_factory):
 
 
 def predict(arguments, out):
-    build_app()(
-        ["predict", "flare", *map(str, arguments), "--out", str(out)], standalone_mode=False
-    )
+    words = ["predict", "flare", *map(str, arguments), "--out", str(out)]
+    build_app(words)(words, standalone_mode=False)
     return read_table(out)
 
 
@@ -311,7 +310,8 @@ def test_the_bundle_keeps_to_its_part_of_time(model):
 
 
 def test_a_comparison_writes_its_report_and_draws_it_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(gallery, "_STRIDE", 16)  # coarser maps, sooner
+    monkeypatch.setattr(gallery, "_STRIDE", 16)  # coarser maps, and small pictures, sooner
+    monkeypatch.setattr(published, "REGION_SIZE", 40)
     regions = made_up_regions(180, generator(2))
     folder = tmp_path / "data"
     path = write_made_up(regions, folder)
@@ -321,6 +321,7 @@ def test_a_comparison_writes_its_report_and_draws_it_again(tmp_path, monkeypatch
         published_epochs=1,
         published_repeats=1,
         folds=2,
+        bags=1,
     )
     out = tmp_path / "run"
     run = jobs.compare(

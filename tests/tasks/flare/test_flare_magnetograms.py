@@ -122,7 +122,7 @@ def disk_picture(folder, fields, name):
             grey += (
                 sign
                 * strength
-                * np.exp(-((x - west - 7 * sign) ** 2 + (y + north) ** 2) / (2 * 8.0**2))
+                * np.exp(-((x - west - 3 * sign) ** 2 + (y + north) ** 2) / (2 * 3.0**2))
             )
     grey[np.hypot(x, y) > 203] = 0
     Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8)).save(folder / name)
@@ -140,7 +140,9 @@ def test_the_strongest_region_of_a_disk_counts_not_how_many_there_are(tmp_path):
     ]
     assert (found[0] < 0.5 * found[1]).all()
     np.testing.assert_allclose(found[2], found[1], rtol=0.02)
-    said = predict([weak, one], tmp_path / "out.csv")
+    close = [(west, north, 200) for west in (-95, -75, -55) for north in (25, 40, 55)]
+    large = disk_picture(tmp_path, close, "HMI.m2026.02.04_00.00.00.png")
+    said = predict([weak, large], tmp_path / "out.csv")
     assert said["model"].tolist() == ["disk", "disk"]
     assert said["p_m24"][0] < said["p_m24"][1]
 

@@ -79,46 +79,40 @@ def judge_disks(path: Path, rng: np.random.Generator) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``parts``: for the first month, and for all days, scores of ours and of the table's other
-        model (as it is, and stretched by the same blocks), and the difference of their Brier
-        scores in units of the climatology's.
+        ``parts``: for the first month, trained and judged inside it, and for all days, scores of
+        ours and of the table's other model (as it is, and stretched by the same blocks), and the
+        difference of their Brier scores in units of the climatology's.
     """
-    rows = read_disks(path)
-    ours, stretched = _by_blocks(rows, rng)
-    block = np.zeros(len(rows), dtype=np.int64)
-    for number, (_, test) in enumerate(disk_blocks(rows)):
-        block[test] = number
-    month = rows.time.astype("datetime64[M]")
-    parts = {"first month": month == month.min(), "all days": np.ones(len(rows), dtype=bool)}
+    every = read_disks(path)
+    month = every.time.astype("datetime64[M]")
     found: dict[str, Any] = {"parts": []}
-    for name, inside in parts.items():
-        said = {"two features": ours, "other model": rows.reference}
-        said["other model, stretched"] = stretched
-        event, mean = rows.event[inside], float(rows.event[inside].mean())
+    for name, rows in {"first month": every.take(month == month.min()), "all days": every}.items():
+        block = np.zeros(len(rows), dtype=np.int64)
+        for number, (_, test) in enumerate(disk_blocks(rows)):
+            block[test] = number
+        ours, stretched = _by_blocks(rows, rng)
+        said = {
+            "two features": ours,
+            "other model": rows.reference,
+            "other model, stretched": stretched,
+        }
         for model, p in said.items():
-            if not np.isfinite(p[inside]).all():
+            if not np.isfinite(p).all():
                 continue
             skill = forecast_skill(
-                event,
-                p[inside],
-                threshold=_HALF if model == "other model" else best_threshold(event, p[inside]),
-                climatology=mean,
-                blocks=block[inside],
+                rows.event,
+                p,
+                threshold=_HALF if model == "other model" else best_threshold(rows.event, p),
+                climatology=float(rows.event.mean()),
+                blocks=block,
                 rng=rng,
             )
-            found["parts"].append(
-                {
-                    "part": name,
-                    "model": model,
-                    "n": int(inside.sum()),
-                    "events": int(event.sum()),
-                    **_told(skill, int(inside.sum())),
-                }
-            )
+            counts = {"n": len(rows), "events": int(rows.event.sum())}
+            told = _told(skill, len(rows))
+            found["parts"].append({"part": name, "model": model, **counts, **told})
         if np.isfinite(rows.reference).all():
-            found[f"gain, {name}"] = _gain(
-                event, ours[inside], rows.reference[inside], block[inside], rng
-            ).to_dict()
+            gain = _gain(rows.event, ours, rows.reference, block, rng)
+            found[f"gain, {name}"] = gain.to_dict()
     return found
 
 
