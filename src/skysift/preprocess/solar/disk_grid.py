@@ -119,8 +119,7 @@ def shrunk(data: NDArray[np.float32], step: int) -> NDArray[np.float32]:
     part = data[: ny * step, : nx * step]
     known = np.isfinite(part)
     if known.all():
-        rows = np.add.reduceat(part, np.arange(0, ny * step, step), axis=0)
-        return np.asarray(rows.reshape(ny, nx, step).sum(axis=2) / np.float32(step**2))
+        return np.asarray(_block_sums(part, ny, nx, step) / np.float32(step**2))
     sums = _block_sums(np.where(known, part, np.float32(0)), ny, nx, step)
     count = _block_sums(known.astype(np.float32), ny, nx, step)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -128,5 +127,5 @@ def shrunk(data: NDArray[np.float32], step: int) -> NDArray[np.float32]:
 
 
 def _block_sums(part: NDArray[np.float32], ny: int, nx: int, step: int) -> NDArray[np.float32]:
-    rows = np.add.reduceat(part, np.arange(0, ny * step, step), axis=0)
+    rows = np.ascontiguousarray(part).reshape(ny, step, nx * step).sum(axis=1)
     return np.asarray(rows.reshape(ny, nx, step).sum(axis=2))

@@ -55,6 +55,23 @@ class DiskMap:
     square: NDArray[np.uint8] | None = field(default=None, repr=False)
 
     @property
+    def activity(self) -> NDArray[np.float32]:
+        """The map of its activity, `strength`, for sure.
+
+        Raises
+        ------
+        ContractError
+            If the image shows no disk.
+        """
+        if self.strength is None:
+            raise ContractError(
+                "The image shows no solar limb, so there is no map of its disk.",
+                "Give an image of the whole disk.",
+                path=self.source or None,
+            )
+        return self.strength
+
+    @property
     def is_magnetogram(self) -> bool:
         """Whether it shows the magnetic field."""
         return self.image.kind is ImageKind.MAGNETOGRAM

@@ -16,7 +16,7 @@ from skysift.models.solar.patch_features import PATCH_FEATURES
 from skysift.report.run_folder import RunRecord, read_run, write_run
 from skysift.tasks.active_region.comparison import compare_models
 from skysift.tasks.active_region.demonstration import demonstrate
-from skysift.tasks.active_region.evaluation import Scores, evaluate_scores, score
+from skysift.tasks.active_region.evaluation import evaluate_scores, score
 from skysift.tasks.active_region.model import F1_POINT, TASK, ActiveRegionModel
 from skysift.tasks.active_region.occlusion import hidden_patches
 from skysift.tasks.active_region.options import CompareOptions, ReadOptions
@@ -61,7 +61,7 @@ def evaluate_files(
     progress(0.6, "search disks")
     scores = score(disks, model)
     split = _span(disks)
-    facts = _facts(disks, model, scores, split)
+    facts = _facts(disks, model, split)
     notes = (*disks.checked.notes("disk"), *_warnings(disks, model))
     if folder is None:
         found = evaluate_scores(
@@ -157,7 +157,7 @@ def compare(
     disks = read_disks(paths, reading)
     compared = compare_models(disks, comparing, seed=seed, command=command, progress=progress)
     facts = {
-        **_facts(compared.later, compared.model, compared.scores, _span(compared.later)),
+        **_facts(compared.later, compared.model, _span(compared.later)),
         "standings": compared.standings,
         "published": compared.published,
         "notes": list(disks.checked.notes("disk")),
@@ -190,10 +190,7 @@ def render(folder: Path) -> Run:
     return Run(title, evaluation_of(record).to_rows(), notes, page)
 
 
-def _facts(
-    disks: SolarDisks, model: ActiveRegionModel, scores: Scores, split: str
-) -> dict[str, Any]:
-    del scores
+def _facts(disks: SolarDisks, model: ActiveRegionModel, split: str) -> dict[str, Any]:
     return {
         "model": model.name,
         "data": disks.name,

@@ -133,7 +133,7 @@ def ratios_of(disks: SolarDisks) -> NDArray[np.float32]:
         if not one.has_network or one.strength is None:
             raise InputError(
                 "A labelled disk does not show the corona.",
-                "Train on disks of the corona; magnetograms are searched by flux density.",
+                "Train on disks of the corona; other images need no training.",
                 path=one.source,
                 row=row,
             )

@@ -109,17 +109,14 @@ class ActiveRegionModel(Classifier):
         one : DiskMap
             With a disk.
         method : {"best", "threshold"}
-            Whether the network is asked; for magnetograms there is none.
+            Whether the network is asked; for magnetograms and the continuum there is none.
 
         Raises
         ------
         ContractError
             If the image shows no disk.
         """
-        strength = one.strength
-        if strength is None:
-            one.disk  # noqa: B018  # raises, and says what is wrong
-            raise AssertionError
+        strength = one.activity
         if method == "threshold" or not one.has_network:
             return regions_by_threshold(one, strength, self.profile, self.settings)
         return regions_by_network(one, strength, self)

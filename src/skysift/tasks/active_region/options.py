@@ -73,8 +73,7 @@ class PredictOptions(Config):
     )
     method: Literal["best", "threshold"] = Field(
         "best",
-        description="best: the network for EUV, flux density for magnetograms; threshold: no "
-        "network.",
+        description="best: the network for EUV, flux for magnetograms; threshold: no network.",
     )
     least_score: float | None = Field(
         None,

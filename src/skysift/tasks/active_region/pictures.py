@@ -92,10 +92,7 @@ def unpacked(text: str) -> NDArray[np.uint8]:
 
 def _base(one: DiskMap) -> dict[str, Any]:
     """Return the map of a disk as grey values, and where its corners lie in the file."""
-    strength = one.strength
-    if strength is None:
-        one.disk  # noqa: B018  # raises, and says what is wrong
-        raise AssertionError
+    strength = one.activity
     low, high = (
         (0.0, _FLUX_SHOWN)
         if one.is_magnetogram

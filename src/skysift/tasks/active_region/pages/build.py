@@ -181,7 +181,7 @@ def _pictures_page(record: RunRecord) -> Page:
     )
     legend = (
         "Boxes of what was found, with scores. Disks of the corona show brightness above that of "
-        "the whole disk, magnetograms the unsigned flux density."
+        "the whole disk, magnetograms the unsigned flux over the quiet disk's."
     )
     _add_disks(page, facts["pictures"], legend if is_demo else _LEGEND)
     rows = facts["rows"]
