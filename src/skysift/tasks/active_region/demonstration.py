@@ -116,7 +116,7 @@ def _of_sunpy() -> Iterator[Path]:
 def _notes(paths: list[Path]) -> list[str]:
     if paths:
         return [
-            "Magnetograms are searched by flux, the continuum for dark spots, both without learning."
+            "Magnetograms are searched by flux, the continuum for spots, both without learning."
         ]
     missing = (
         "No real disk is here: set SKYSIFT_MIRROR, or install sunpy for its HMI test image. What "

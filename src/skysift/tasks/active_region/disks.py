@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from skysift.core.errors import ContractError
 from skysift.data.flags import flag_names
 from skysift.data.solar.solar_image import Disk, ImageKind, Observer, Placement, SolarImage
 from skysift.models.solar.patch_features import disk_median, patch_features, patches_of
