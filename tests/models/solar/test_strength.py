@@ -108,6 +108,18 @@ def test_brightness_does_not_know_the_exposure():
     assert abs(float(np.median(once[distance_map(DISK_GRID) < 0.9]))) < 0.01
 
 
+def test_data_numbers_become_what_a_picture_shows():
+    """A logarithmic picture of data numbers, as the browse archive makes them."""
+    rng = np.random.default_rng(3)
+    numbers = 150 * np.exp(rng.normal(0, 0.5, (512, 512)))
+    shown = 255 * np.log(numbers / 7) / np.log(1500 / 7)
+    linear = brightness_ratio(image(numbers, ImageKind.EUV), DISK_GRID)
+    display = brightness_ratio(image(shown, ImageKind.EUV, SolarFlag.DISPLAY_SCALE), DISK_GRID)
+    inner = distance_map(DISK_GRID) < 0.9
+    assert np.abs(linear - display)[inner].mean() < 0.05
+    assert np.corrcoef(linear[inner], display[inner])[0, 1] > 0.97
+
+
 def test_the_excess_of_a_quiet_disk_is_nothing():
     ratio = (distance_map(DISK_GRID) ** 2).astype(np.float32)
     profile = quiet_profile(np.stack([ratio, ratio]))

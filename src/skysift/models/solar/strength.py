@@ -37,6 +37,8 @@ _FILL_SHARE = 1e-3  # of the pixels
 _INNER_LIMB = 0.95  # radii; where the continuum falls off steeply, its fit is not good enough
 _LEAST_MU = 0.2  # the flux of what is nearer to the limb is not corrected further
 _LIMB = 0.995  # the pixels at the limb are noise in one half
+_LOG_RANGE = float(np.log(150 / 7))
+_BLACK = 7 / 150  # over the quiet disk
 _DARKEST = 20.0  # of 255: a median below is no picture of the Sun
 _INNER = 0.9  # radii
 _PROFILE_STEP = 0.02
@@ -129,7 +131,10 @@ def spot_darkness(image: SolarImage, grid: DiskGrid, *, smoothing: float) -> Flo
 
 
 def brightness_ratio(image: SolarImage, grid: DiskGrid) -> Floats:
-    """Return brightness over the median of the disk, less 1, shape (side, side); 0 where unknown.
+    """Return brightness over the median of the disk, less 1, shape (side, side).
+
+    Pictures made for display are logarithms already. Data numbers are brought to the same scale:
+    the browse archive shows AIA's 211 A from 7 to 1500 DN, and a quiet disk has about 150 DN.
 
     Parameters
     ----------
@@ -145,9 +150,13 @@ def brightness_ratio(image: SolarImage, grid: DiskGrid) -> Floats:
     bright = disk_grid(image, grid)
     inner = bright[(distance_map(grid) < _INNER) & np.isfinite(bright)]
     level = float(np.median(inner)) if len(inner) else 0.0
-    floor = _DARKEST if SolarFlag.DISPLAY_SCALE in image.flags else np.finfo(np.float32).tiny
-    ratio = np.nan_to_num(bright) / np.float32(max(level, floor)) - np.float32(1)
-    return np.asarray(ratio, dtype=np.float32)
+    is_display = SolarFlag.DISPLAY_SCALE in image.flags
+    floor = _DARKEST if is_display else float(np.finfo(np.float32).tiny)
+    over_disk = np.nan_to_num(bright) / np.float32(max(level, floor))
+    if is_display:
+        return np.asarray(over_disk - np.float32(1), dtype=np.float32)
+    logarithm = np.log(np.maximum(over_disk, _BLACK)) / np.float32(_LOG_RANGE)
+    return np.asarray(logarithm, dtype=np.float32)
 
 
 def quiet_profile(ratios: Floats) -> NDArray[np.float64]:

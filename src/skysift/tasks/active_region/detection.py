@@ -67,7 +67,7 @@ class DetectionSettings(Config):
     least_excess: float = 0.5
     least_flux: float = 4.0
     flux_apart: int = 7
-    least_darkness: float = 0.02
+    least_darkness: float = 0.05
     spot_apart: int = 8
 
 
