@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from skysift.core.errors import ReadError
 from skysift.data.solar.browse import read_picture
@@ -26,6 +27,7 @@ _ABREAST = 4
 _KINDS = ("hits", "false alarms", "misses", "correct and quiet")
 _REGION = 64
 _PATCH, _STRIDE = 16, 8
+_BLUR = 8.0  # pixel, standard deviation
 _SHRUNK = 2
 _MAPS = 4
 
@@ -199,7 +201,10 @@ def _pixels(cutouts: Cutouts, row: int, side: int = _REGION) -> list[list[int]]:
 
 
 def _occlusion(regions: Regions, row: int, model: FlareModel) -> list[list[float]]:
-    """Return by how much the log-odds fall where a patch is hidden by the quiet Sun."""
+    """Return by how much the log-odds fall where a patch is blurred.
+
+    A patch of one brightness would have edges, which statistics take for structure.
+    """
     seen = regions.cutouts.take(np.array([row]))
     head = model.regions[_LEVEL].image
 
@@ -209,9 +214,9 @@ def _occlusion(regions: Regions, row: int, model: FlareModel) -> list[list[float
         )
         return head.log_odds(measure_cutouts(many))
 
-    quiet = float(seen.disk[0, 1])
     pixels = np.nan_to_num(seen.pixels[0])
-    change = occlusion_map(log_odds, pixels, patch=_PATCH, stride=_STRIDE, fill=quiet)
+    blurred = ndimage.gaussian_filter(pixels, _BLUR)
+    change = occlusion_map(log_odds, pixels, patch=_PATCH, stride=_STRIDE, fill=blurred)
     shrunk = change.reshape(CUTOUT_SIDE // _SHRUNK, _SHRUNK, -1, _SHRUNK).mean(axis=(1, 3))
     listed: list[list[float]] = shrunk.round(4).tolist()
     return listed

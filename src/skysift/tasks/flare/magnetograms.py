@@ -11,7 +11,7 @@ from skysift.core.errors import ContractError
 from skysift.data.solar.cea import CeaGrid
 from skysift.data.solar.solar_image import Disk, ImageKind, SolarImage
 from skysift.preprocess.solar.heliographic import mu_map
-from skysift.preprocess.solar.region_features import SOLAR_RADIUS, region_features
+from skysift.preprocess.solar.region_features import SOLAR_RADIUS, r_value
 
 __all__ = ["KEYWORDS", "MAGNETOGRAM_FEATURES", "disk_features", "features_of", "keyword_features"]
 
@@ -53,6 +53,8 @@ MAGNETOGRAM_FEATURES: Final[Mapping[str, tuple[str, ...]]] = {
 """Features by the kind of input."""
 
 _GREY, _STRONG = 127.5, 40.0  # levels
+_ACTIVE = 50.0  # G, as in the features of regions
+_MM2_IN_CM2 = 1e16
 _CLIPPED_AT = 256.0  # G, about where the pictures are white
 _NEAR_LIMB = 0.24  # mu: 0.97 of the radius
 _RADIUS = 203.0  # pixel
@@ -111,8 +113,9 @@ def _measured(image: SolarImage) -> Mapping[str, float]:
     grid = image.frame
     assert isinstance(grid, CeaGrid)  # its callers have looked
     pixel = float(np.radians(grid.step_x)) * SOLAR_RADIUS
-    found = region_features(image.data, pixel)
-    return {"USFLUX": found.unsigned_flux, "R_VALUE": found.r_value}
+    strength = np.abs(image.data[np.isfinite(image.data)])
+    flux = float(strength[strength > _ACTIVE].sum(dtype=np.float64)) * pixel**2 * _MM2_IN_CM2
+    return {"USFLUX": flux, "R_VALUE": r_value(image.data, pixel)}
 
 
 def disk_features(image: SolarImage) -> Floats:

@@ -431,9 +431,9 @@ def _add_pictures(page: Page, pictures: Mapping[str, Any] | None) -> None:
     if pictures.get("maps"):
         section.figure(
             plot_occlusion(pictures["maps"]),
-            caption="**What the forecast rests on**: by how much the log-odds fall where 16 pixels "
-            "are hidden by the quiet Sun. Red speaks for a flare. Contours: level 150 of the "
-            "picture.",
+            caption="**What the forecast rests on**: by how much the log-odds fall where 16 x 16 "
+            "pixels are blurred away. Red speaks for a flare, blue against one. Contours: level "
+            "150 of the picture.",
             alt="Occlusion maps beside their cutouts.",
             wide=True,
         )
