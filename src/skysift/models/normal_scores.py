@@ -142,8 +142,9 @@ class ScoreRegressions:
 
     def log_odds(self, features: ArrayLike) -> Floats:
         """Return the mean of the log-odds of rows, shape (n,)."""
-        each = self.scores(features) @ self.coefficients.T + self.intercepts
-        return np.asarray(each.mean(axis=1))
+        # The mean of lines is a line; a sum along a row does not hang on how many rows there are.
+        line = self.coefficients.mean(axis=0)
+        return np.asarray((self.scores(features) * line).sum(axis=1) + self.intercepts.mean())
 
     def arrays(self, prefix: str) -> dict[str, Floats]:
         """Return what is to be stored, by name."""

@@ -317,7 +317,8 @@ def test_a_comparison_writes_its_report_and_draws_it_again(tmp_path, monkeypatch
     path = write_made_up(regions, folder)
     options = CompareOptions(
         boundary=date(2011, 2, 12),
-        models=("both", "image", "history", "persistence", "published"),
+        models=("both", "image", "history", "persistence", "network", "published"),
+        network_epochs=1,
         published_epochs=1,
         published_repeats=1,
         folds=2,

@@ -20,6 +20,7 @@ from skysift.tasks.flare.heads import Head
 from skysift.tasks.flare.learning import folds_of, learn_head
 from skysift.tasks.flare.licence import licence_of
 from skysift.tasks.flare.magnetogram_evaluation import judge_disks, judge_keywords
+from skysift.tasks.flare.network import network_scores
 from skysift.tasks.flare.options import CompareOptions, TrainOptions
 from skysift.tasks.flare.published import published_protocol, published_scores
 from skysift.tasks.flare.regions import LEVELS, Regions
@@ -31,6 +32,7 @@ _DAY = np.timedelta64(24, "h")
 _NAMES = {
     **FORECASTS,
     "history": "history only",
+    "network": "our network on the image",
     "published": "the published network",
 }
 
@@ -111,7 +113,7 @@ def _others(
     rng: np.random.Generator,
     progress: Progress,
 ) -> tuple[FeatureTable, dict[str, Any]]:
-    """Add what needs no bundle: history alone, and the published network."""
+    """Add what needs no bundle: history alone, and networks."""
     level, meta = options.level, scores.meta
     facts: dict[str, Any] = {"thresholds": dict(meta["thresholds"]), "protocol": {}}
     if "history" in options.models:
@@ -119,6 +121,13 @@ def _others(
         head, said = history_head(past, future, level, options.folds)
         scores = scores.with_columns({f"p {level} history": said})
         facts["thresholds"][f"{level} history"] = head.threshold
+    if "network" in options.models:
+        progress(0.45, "train a network")
+        said, threshold = network_scores(
+            past, future, level, epochs=options.network_epochs, rng=rng
+        )
+        scores = scores.with_columns({f"p {level} network": said})
+        facts["thresholds"][f"{level} network"] = threshold
     if "published" in options.models:
         progress(0.5, "train the published network")
         said, threshold = published_scores(past, future, level, options, rng)

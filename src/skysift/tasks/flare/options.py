@@ -15,7 +15,15 @@ __all__ = [
     "TrainOptions",
 ]
 
-COMPARED = ("both", "image", "history", "mcintosh", "persistence", "published")
+COMPARED = (
+    "both",
+    "image",
+    "network",
+    "history",
+    "mcintosh",
+    "persistence",
+    "published",
+)
 """Forecasts that can be compared; climatology is the reference of all."""
 
 
@@ -90,6 +98,7 @@ class CompareOptions(Config):
     disks: str = Field(
         "", description="Table of full-disk magnetograms with labels, judged by blocks of days."
     )
+    network_epochs: int = Field(30, ge=1, description="Of our own network on the cutouts.")
     published_epochs: int = Field(12, ge=1, description="Of the published network.")
     published_repeats: int = Field(
         10, ge=0, description="Random splits of the published protocol; 0 leaves it out."
