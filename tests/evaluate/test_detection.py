@@ -135,3 +135,10 @@ def test_blocks_that_hang_together_widen_the_interval():
     )
     assert together.high - together.low > 2 * (apart.high - apart.low)
     assert_array_equal([apart.value, together.value], good.mean())
+
+
+def test_a_threshold_that_nothing_reaches_has_no_skill():
+    skill = detection_skill(
+        two_images(), threshold=2.0, blocks=[0, 1], rng=np.random.default_rng(1)
+    )
+    assert [skill[name].value for name in ("f1", "precision", "recall")] == [0.0, 0.0, 0.0]

@@ -180,6 +180,8 @@ def detection_skill(
 ) -> Mapping[str, Interval]:
     """Return F1, precision and recall at a threshold, with intervals.
 
+    Where nothing is found, precision is 0.
+
     Parameters
     ----------
     detections : Detections
@@ -202,8 +204,9 @@ def detection_skill(
 
     def scores(weight: Floats) -> Floats:
         hits, alarms, misses = (weight @ counts).T
-        with np.errstate(divide="ignore", invalid="ignore"):  # a draw may find nothing
-            precision, recall = hits / (hits + alarms), hits / (hits + misses)
+        precision = hits / np.maximum(hits + alarms, 1)  # 0 where nothing is found
+        with np.errstate(divide="ignore", invalid="ignore"):  # a draw may hold nothing to find
+            recall = hits / (hits + misses)
             return np.stack([2 * hits / (2 * hits + alarms + misses), precision, recall], axis=1)
 
     n = len(counts)
