@@ -5,6 +5,7 @@ A kill is made of an exception that nothing catches: what was not on disk before
 
 import pytest
 
+from skysift.core.errors import OutputError
 from skysift.serve.publish import Publisher
 from skysift.serve.spool import Spool
 from skysift.serve.worker_process import WorkerProcess
@@ -91,6 +92,24 @@ def test_killed_between_the_renames_of_one_batch(toy, monkeypatch):
     assert len(toy.rows()) == 1
     assert toy.run(format="parquet")["done"] == 2
     assert toy.values_and_texts() == ["1", "2"]
+
+
+def test_answers_removed_while_they_are_staged_stop_the_service_and_are_made_anew(toy, monkeypatch):
+    toy.put("a.json", value=1)
+    prepare = Spool.prepare
+
+    def remove(self, *arguments):
+        for path in toy.staged():
+            path.unlink()
+        return prepare(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Spool, "prepare", remove)
+        with pytest.raises(OutputError, match="removed answers before"):
+            toy.run()
+    assert toy.rows() == []
+    assert toy.run()["done"] == 1
+    assert toy.values() == [1]
 
 
 def test_answers_that_somebody_removed_before_the_recovery_are_made_anew(toy, monkeypatch):

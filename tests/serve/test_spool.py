@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from skysift.core.errors import OutputError, ReadError, UnknownNameError, UsageError
 from skysift.serve.lock import alone
 from skysift.serve.records import Arrival, Batch, OutputFile, State
-from skysift.serve.spool import REPLACED, SCHEMA_VERSION, Spool
+from skysift.serve.schema import SCHEMA_VERSION
+from skysift.serve.spool import REPLACED, Spool
 
 
 def arrival(content: int, name: str = "", **changes) -> Arrival:

@@ -5,7 +5,7 @@ import secrets
 import time
 from dataclasses import dataclass, field
 
-from skysift.core.errors import SkysiftError
+from skysift.core.errors import OutputError, SkysiftError
 from skysift.serve.config import MIB, EngineOptions
 from skysift.serve.journal import log
 from skysift.serve.messages import Item, Order, Reply, StagedFile
@@ -142,7 +142,12 @@ class Engine:
         )
         batch = Batch(outcome.answered, outcome.refused, outcome.replaced, tuple(files))
         number = self._spool.prepare(batch, self._bundle)
-        self._publisher.publish(files)
+        if not self._publisher.publish(files):
+            raise OutputError(
+                "Somebody has removed answers before they were published.",
+                "Start the service again: it makes them anew. Leave its staging folder alone.",
+                path=self._publisher.staging,
+            )
         self._spool.publish(number)
 
     def _learn(self, seconds: float) -> None:

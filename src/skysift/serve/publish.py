@@ -61,13 +61,16 @@ class Publisher:
             planned.append(OutputFile(staged=staged_name, final=final))
         return planned
 
-    def publish(self, files: Sequence[OutputFile]) -> None:
+    def publish(self, files: Sequence[OutputFile]) -> bool:
         """Rename files into place; those that are there already are left as they are.
+
+        Returns
+        -------
+        bool
+            Whether all are in place: False if one was not staged any more.
 
         Raises
         ------
-        FileNotFoundError
-            If a file is neither staged nor in place.
         OutputError
             If it cannot be renamed.
         """
@@ -81,13 +84,14 @@ class Publisher:
                 flush_folder(folder)
             except FileNotFoundError:
                 if not final.is_file():
-                    raise
+                    return False
             except OSError as error:
                 raise OutputError(
                     f"Cannot write here: {error.strerror}.",
                     "Check that you may write there and that the disk has room.",
                     path=final,
                 ) from error
+        return True
 
     def discard(self, stem: Path) -> None:
         """Remove what a worker had staged under a name before it died."""
@@ -103,17 +107,15 @@ class Publisher:
             If the folder cannot be written.
         """
         for number, files in spool.prepared():
-            try:
-                self.publish(files)
-            except FileNotFoundError:
+            if self.publish(files):
+                spool.publish(number)
+                log(logging.INFO, "recovered", batch=number, files=[file.final for file in files])
+            else:
                 # Somebody has removed answers that were safe. They are made anew, all of them.
                 for file in files:
                     (self._options.folder / file.final).unlink(missing_ok=True)
                 spool.withdraw(number)
                 log(logging.WARNING, "withdrawn", batch=number)
-            else:
-                spool.publish(number)
-                log(logging.INFO, "recovered", batch=number, files=[file.final for file in files])
         self._clear()
 
     def _clear(self) -> None:

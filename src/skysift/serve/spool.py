@@ -22,52 +22,15 @@ from typing import Any, Self
 
 from skysift.core.errors import OutputError, ReadError, UnknownNameError, UsageError
 from skysift.serve.records import Arrival, Batch, OutputFile, Record, State
+from skysift.serve.schema import prepare_database
 
-__all__ = ["REPLACED", "SCHEMA_VERSION", "Spool"]
+__all__ = ["REPLACED", "Spool"]
 
-SCHEMA_VERSION = 1
 REPLACED = "its file was gone or replaced before it was read"
 """Why a record is retracted that was never answered; it counts again if its content comes back."""
 
-_APPLICATION = 0x736B7973  # "skys", in the header of the database
 _PAGE = 1000  # records in memory at a time
 _BUSY = 30.0  # s that a transaction waits for one of another process
-
-_SCHEMA = """
-CREATE TABLE records (
-    sequence INTEGER PRIMARY KEY,
-    id TEXT NOT NULL UNIQUE,
-    name TEXT NOT NULL,
-    path BLOB NOT NULL,
-    sha256 TEXT NOT NULL,
-    size INTEGER NOT NULL,
-    arrived REAL NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('pending', 'done', 'quarantined', 'retracted')),
-    strikes INTEGER NOT NULL DEFAULT 0,
-    reason TEXT NOT NULL DEFAULT '',
-    batch INTEGER REFERENCES batches (number),
-    bundle TEXT NOT NULL DEFAULT '',
-    rows INTEGER NOT NULL DEFAULT 0,
-    finished REAL
-) STRICT;
-CREATE INDEX records_by_state ON records (state, sequence);
-CREATE INDEX records_by_turn ON records (state, sequence + 1000 * strikes);
-CREATE INDEX records_by_batch ON records (batch);
-CREATE TABLE batches (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    files TEXT NOT NULL,
-    published INTEGER NOT NULL DEFAULT 0
-) STRICT;
-CREATE INDEX prepared_batches ON batches (number) WHERE published = 0;
-CREATE TABLE files (
-    name TEXT PRIMARY KEY,
-    inode INTEGER NOT NULL,
-    size INTEGER NOT NULL,
-    modified INTEGER NOT NULL,
-    record TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE INDEX files_by_record ON files (record);
-"""
 
 _COLUMNS = ", ".join(item.name for item in fields(Record))
 
@@ -114,7 +77,7 @@ class Spool:
         with self._explained():
             self._database = sqlite3.connect(path, timeout=_BUSY, isolation_level=None)
             try:
-                self._prepare_database()
+                prepare_database(self._database, path)
             except BaseException:
                 self._database.close()
                 raise
@@ -352,31 +315,6 @@ class Spool:
             )
 
     # --- the database ---------------------------------------------------------------------------
-
-    def _prepare_database(self) -> None:
-        """Check what is there, or make it."""
-        database = self._database
-        application = database.execute("PRAGMA application_id").fetchone()[0]
-        version = database.execute("PRAGMA user_version").fetchone()[0]
-        empty = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
-        if not empty and application != _APPLICATION:
-            raise ReadError(
-                "This is a database of another program.", "Choose another folder.", path=self.path
-            )
-        if not empty and version != SCHEMA_VERSION:
-            raise ReadError(
-                f"The spool has schema version {version}; this skysift reads {SCHEMA_VERSION}.",
-                "Upgrade skysift if the version is higher; otherwise begin a new folder.",
-                path=self.path,
-            )
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")
-        database.execute("PRAGMA foreign_keys = ON")
-        if empty:
-            database.executescript(
-                f"BEGIN IMMEDIATE; PRAGMA application_id = {_APPLICATION}; "
-                f"PRAGMA user_version = {SCHEMA_VERSION}; {_SCHEMA} COMMIT;"
-            )
 
     def check(self) -> None:
         """Read the whole database and compare it with itself.
