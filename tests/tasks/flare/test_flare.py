@@ -16,6 +16,7 @@ from skysift.data.io import read_table
 from skysift.data.solar.readers import read_solar_image
 from skysift.tasks.flare import gallery, jobs, published
 from skysift.tasks.flare.comparison import split_regions
+from skysift.tasks.flare.definitions import event_definitions
 from skysift.tasks.flare.image_features import (
     CUTOUT_SIDE,
     FEATURES,
@@ -337,6 +338,24 @@ def test_a_comparison_writes_its_report_and_draws_it_again(tmp_path, monkeypatch
     climatology = next(row for row in run.rows if row["forecast"] == "climatology")
     assert climatology["tss"] == 0
     assert climatology["bss"] == pytest.approx(0, abs=1e-9)
+
+
+def test_labels_hang_on_their_definition(tmp_path):
+    regions = made_up_regions(12, generator(4))
+    time, noaa = regions.time[0], regions.noaa[0]
+    flares = tmp_path / "flares.csv"
+    lines = ["start,peak,end,goes_class,flux,noaa"]
+    for hours, number, goes in ((6, noaa, "C2.0"), (30, regions.noaa[1], "M1.0"), (3, 0, "C5.0")):
+        start = str(time + np.timedelta64(hours, "h")).replace("T", " ")
+        lines.append(f"{start},{start},{start},{goes},{2e-6 if goes[0] == 'C' else 1e-5},{number}")
+    flares.write_text("\n".join(lines) + "\n")
+    rows = {(row["hours"], row["definition"]): row for row in event_definitions(regions, flares)}
+    aside, out = "flares of no region left aside", "uncertain regions left out"
+    assert rows[24.0, aside]["flares C"] == 1
+    assert rows[48.0, aside]["flares C"] == 2
+    assert rows[48.0, aside]["flares M"] == 1
+    assert rows[24.0, aside]["rows"] == 12
+    assert rows[24.0, out]["rows"] == 1  # any other may have had the flare of no region
 
 
 # --- real data ------------------------------------------------------------------------------------

@@ -43,19 +43,19 @@ def event_definitions(regions: Regions, flares: Path) -> list[dict[str, Any]]:
         }
     )
     standard = regions.flared("C")
-    rows = [_row("as in the table, 24 h", np.ones(len(regions), dtype=bool), regions, standard)]
+    rows = [_row("as in the table", np.ones(len(regions), dtype=bool), regions, standard)]
     for hours in _HORIZONS:
         for rule, words in (
-            (Unassociated.IGNORE, "flares without a region number left aside"),
-            (Unassociated.DROP, "regions that may have had one left out"),
+            (Unassociated.IGNORE, "flares of no region left aside"),
+            (Unassociated.DROP, "uncertain regions left out"),
         ):
             labelled = label_regions(
                 table, listed, horizons=[hours], policy=LabelPolicy(unassociated=rule)
             )
-            rows.append(_of_labels(f"{hours:g} h, {words}", labelled, standard))
+            rows.append(_of_labels(words, hours, labelled, standard))
     alone = ~np.isin(np.char.lower(text(regions.table, "overlap")), ("true", "1"))
     if not alone.all():
-        rows.append(_row("24 h, regions that overlap another left out", alone, regions, standard))
+        rows.append(_row("overlapping regions left out", alone, regions, standard))
     return rows
 
 
@@ -65,6 +65,7 @@ def _row(
     counts = {f"flares {level}": int(regions.flared(level)[inside].sum()) for level in LEVELS}
     return {
         "definition": name,
+        "hours": _STANDARD,
         "rows": int(inside.sum()),
         **counts,
         "share": float(standard[inside].mean()),
@@ -72,10 +73,13 @@ def _row(
     }
 
 
-def _of_labels(name: str, labelled: FeatureTable, standard: NDArray[np.bool_]) -> dict[str, Any]:
+def _of_labels(
+    name: str, hours: float, labelled: FeatureTable, standard: NDArray[np.bool_]
+) -> dict[str, Any]:
     event = {level: labelled[f"flare_{level}"].astype(bool) for level in LEVELS}
     return {
         "definition": name,
+        "hours": hours,
         "rows": len(labelled),
         **{f"flares {level}": int(event[level].sum()) for level in LEVELS},
         "share": float(event["C"].mean()),

@@ -23,9 +23,17 @@ from skysift.tasks.flare.evaluation import (
     parts_by_year,
     skill_by,
 )
-from skysift.tasks.flare.gallery import plot_cutouts, plot_disks, plot_occlusion
 from skysift.tasks.flare.made_up import MADE_UP
 from skysift.tasks.flare.regions import LEVELS
+from skysift.tasks.flare.sections import (
+    HEADINGS,
+    add_definitions,
+    add_disk,
+    add_disks,
+    add_keywords,
+    add_pictures,
+    add_protocol,
+)
 
 __all__ = ["draw", "evaluation_of"]
 
@@ -37,13 +45,6 @@ _MADE_UP = (
     "about the Sun."
 )
 _CLASSES = ("flare", "no flare")
-_HEADINGS = {
-    "tss": "TSS",
-    "hss": "HSS",
-    "bss": "BSS",
-    "auc": "AUC",
-    "accuracy": "Accuracy",
-}
 _BLIND = ("history", "mcintosh", "persistence")
 """Forecasts that need no image."""
 
@@ -82,12 +83,12 @@ def draw(record: RunRecord) -> Page:
     _add_standings(page, standings, by_week="standings" in record.facts)
     _add_probabilities(page, scores)
     _add_parts(page, scores, record.facts)
-    _add_disk(page, record.facts.get("disk"))
-    _add_protocol(page, record.facts.get("protocol"))
-    _add_definitions(page, record.facts.get("definitions"))
-    _add_keywords(page, record.facts.get("keywords"))
-    _add_disks(page, record.facts.get("disks"))
-    _add_pictures(page, record.facts.get("pictures"))
+    add_disk(page, record.facts.get("disk"))
+    add_protocol(page, record.facts.get("protocol"))
+    add_definitions(page, record.facts.get("definitions"))
+    add_keywords(page, record.facts.get("keywords"))
+    add_disks(page, record.facts.get("disks"))
+    add_pictures(page, record.facts.get("pictures"))
     _close(page, record)
     return page
 
@@ -102,7 +103,7 @@ def _open(page: Page, standings: Sequence[Mapping[str, Any]], scores: FeatureTab
     event = scores[f"event {level}"].astype(bool)
     numbers = [
         KeyNumber(
-            f"{_HEADINGS[kind]}, {rows[name]['forecast']}",
+            f"{HEADINGS[kind]}, {rows[name]['forecast']}",
             f"{rows[name][kind]['value']:.3f}",
             interval=_span(Metric(**rows[name][kind])),
         )
@@ -155,24 +156,24 @@ def _add_standings(page: Page, standings: Sequence[Mapping[str, Any]], *, by_wee
                         for row in rows
                         if row["name"] != "climatology"
                     },
-                    label=f"{_HEADINGS[kind]}, class {level} or stronger in 24 h",
+                    label=f"{HEADINGS[kind]}, class {level} or stronger in 24 h",
                     digits=3,
                 ),
-                caption=f"**{_HEADINGS[kind]} of each forecast**, class {level} or stronger; 95 % "
+                caption=f"**{HEADINGS[kind]} of each forecast**, class {level} or stronger; 95 % "
                 "bootstrap intervals, regions drawn whole.",
-                alt=f"{_HEADINGS[kind]} of each forecast with its interval.",
+                alt=f"{HEADINGS[kind]} of each forecast with its interval.",
                 wide=True,
             )
         section.table(
             [
-                {"forecast": row["forecast"], **{k: Metric(**row[k]) for k in _HEADINGS}}
+                {"forecast": row["forecast"], **{k: Metric(**row[k]) for k in HEADINGS}}
                 for row in rows
             ],
             columns=[
                 Column("forecast", "Forecast"),
                 *(
                     Column(kind, heading, format=".3f", best="max")
-                    for kind, heading in _HEADINGS.items()
+                    for kind, heading in HEADINGS.items()
                 ),
             ],
             caption=f"Class {level} or stronger within 24 h; intervals by region.",
@@ -182,13 +183,13 @@ def _add_standings(page: Page, standings: Sequence[Mapping[str, Any]], *, by_wee
                 [
                     {
                         "forecast": row["forecast"],
-                        **{k: Metric(**row[f"{k} by week"]) for k in _HEADINGS},
+                        **{k: Metric(**row[f"{k} by week"]) for k in HEADINGS},
                     }
                     for row in rows
                 ],
                 columns=[
                     Column("forecast", "Forecast"),
-                    *(Column(kind, heading, format=".3f") for kind, heading in _HEADINGS.items()),
+                    *(Column(kind, heading, format=".3f") for kind, heading in HEADINGS.items()),
                 ],
                 caption="The same with whole weeks drawn: what the Sun did in a week is one event.",
             )
@@ -258,184 +259,9 @@ def _add_parts(page: Page, scores: FeatureTable, facts: Mapping[str, Any]) -> No
                 Column("part", title),
                 Column("n", "Regions", format=",d"),
                 Column("events", "Flares", format=",d"),
-                *(Column(kind, _HEADINGS[kind], format=".3f") for kind in ("tss", "bss", "auc")),
+                *(Column(kind, HEADINGS[kind], format=".3f") for kind in ("tss", "bss", "auc")),
             ],
             caption="Class C or stronger; of fewer than five flares no skill is told.",
-        )
-
-
-def _add_disk(page: Page, disk: Mapping[str, Any] | None) -> None:
-    rows = [{"level": level, **found} for level, found in (disk or {}).items() if found]
-    if not rows:
-        return
-    page.section("The whole disk", lead="1 - prod(1 - p) over the regions of each image.").table(
-        [{**row, "bss": Metric(**row["bss"]), "auc": Metric(**row["auc"])} for row in rows],
-        columns=[
-            Column("level", "Class"),
-            Column("disks", "Disks", format=",d"),
-            Column("events", "With a flare", format=",d"),
-            Column("bss", "BSS", format=".3f"),
-            Column("auc", "AUC", format=".3f"),
-        ],
-        caption="Any flare of the listed regions; the reference of the Brier skill score is "
-        "1 - prod(1 - climatology) of as many regions.",
-    )
-
-
-def _add_protocol(page: Page, protocol: Mapping[str, Any] | None) -> None:
-    if not protocol:
-        return
-    rows = [
-        ("random split, as published", protocol["random"], protocol["majority"]),
-        ("later years, as many of each class", protocol["later_balanced"], protocol["majority"]),
-        ("later years, all regions", protocol["later"], protocol["majority_later"]),
-    ]
-    section = page.section(
-        "What the published accuracy was worth",
-        lead=f"The published network, trained {len(protocol['random'])} times on "
-        f"{protocol['pictures']} cutouts less 15 %, as published; the same networks were then "
-        "asked about later years.",
-    )
-    section.table(
-        [
-            {
-                "protocol": name,
-                "mean": float(np.mean(values)),
-                "low": float(np.min(values)),
-                "high": float(np.max(values)),
-                "majority": majority,
-            }
-            for name, values, majority in rows
-        ],
-        columns=[
-            Column("protocol", "Tested on"),
-            Column("mean", "Accuracy, mean", format=".3f"),
-            Column("low", "worst", format=".3f"),
-            Column("high", "best", format=".3f"),
-            Column("majority", "of never warning", format=".3f"),
-        ],
-        caption="A test of about 20 pictures has steps of 5 %. Mean TSS on later years "
-        f"{np.mean(protocol['tss_later']):.3f}, AUC {np.mean(protocol['auc_later']):.3f}.",
-    )
-
-
-def _add_definitions(page: Page, rows: Sequence[Mapping[str, Any]] | None) -> None:
-    if not rows:
-        return
-    page.section("What counts as a flare", lead="The same regions labelled by other rules.").table(
-        rows,
-        columns=[
-            Column("definition", "Rule"),
-            Column("rows", "Regions", format=",d"),
-            Column("flares C", "C or stronger", format=",d"),
-            Column("share", "Share", format=".1%"),
-            Column("flares M", "M or stronger", format=",d"),
-            Column("changed", "Labels changed", format=",d"),
-        ],
-        caption="About a tenth of the C flares of the list have no region number.",
-    )
-
-
-def _add_keywords(page: Page, found: Mapping[str, Any] | None) -> None:
-    if not found:
-        return
-    section = page.section(
-        "SHARP keywords",
-        lead=f"A flare of class M or stronger 24 hours later, by the keywords of one record: "
-        f"trained on {found['train']:,} region-days, judged on {found['judged']:,} later ones of "
-        f"other regions, {found['events']} with a flare.",
-    )
-    section.table(
-        [
-            {"model": row["model"], **{k: Metric(**row[k]) for k in _HEADINGS}}
-            for row in found["rows"]
-        ],
-        columns=[
-            Column("model", "By"),
-            *(Column(kind, heading, format=".3f") for kind, heading in _HEADINGS.items()),
-        ],
-        caption="Intervals by region.",
-    )
-    section.callout(
-        "warning",
-        "A row with a flare is the region 24 hours before the peak of each such flare, whatever "
-        f"the hour ({found['same_day']} rows share region and day with another); a row without is "
-        "23:48 of a day with none before or after. So the hour of the record gives the label away "
-        "and is no feature, nor is anything that tells how far apart records are, and days close "
-        "to a flare are missing among the quiet ones.",
-    )
-
-
-def _add_disks(page: Page, found: Mapping[str, Any] | None) -> None:
-    if not found:
-        return
-    section = page.section(
-        "Magnetograms of the whole disk",
-        lead="A flare of class M or stronger anywhere within 24 hours, from pictures of the disk "
-        "every three hours; blocks of two days are judged by regressions on all others, a day off "
-        "on either side.",
-    )
-    section.table(
-        [
-            {
-                **{k: row[k] for k in ("part", "model", "n", "events")},
-                **{k: Metric(**row[k]) for k in _HEADINGS},
-            }
-            for row in found["parts"]
-        ],
-        columns=[
-            Column("part", "Days"),
-            Column("model", "By"),
-            Column("n", "Disks", format=",d"),
-            Column("events", "With a flare", format=",d"),
-            *(Column(kind, heading, format=".3f") for kind, heading in _HEADINGS.items()),
-        ],
-        caption="The reference of the Brier skill score is the share of flares in the days judged. "
-        "The other model is the one whose probabilities the table holds, as it is and with its "
-        "log-odds stretched by the same blocks. Thresholds of ours and of the stretched one are "
-        "the best on the judged days, so their TSS and HSS flatter.",
-    )
-    gains = {name: Metric(**one) for name, one in found.items() if name.startswith("gain, ")}
-    if gains:
-        section.figure(
-            plot_comparison(
-                {name.removeprefix("gain, "): one for name, one in gains.items()},
-                label="Brier skill score, two features less the other model",
-                digits=3,
-            ),
-            caption="**Difference of the Brier skill scores**, 95 % bootstrap, blocks of two days "
-            "drawn whole. All flares come from a few episodes of one month: intervals of so few "
-            "blocks are too short.",
-            alt="Difference of Brier skill scores with intervals.",
-        )
-
-
-def _add_pictures(page: Page, pictures: Mapping[str, Any] | None) -> None:
-    if not pictures or not pictures.get("cutouts"):
-        return
-    section = page.section("Regions", lead="Class C or stronger within 24 hours.")
-    if pictures.get("disks"):
-        section.figure(
-            plot_disks(pictures["disks"]),
-            caption="**Disks with their regions** and the probability by image and history; a "
-            "solid box where a flare followed.",
-            alt="Disks of the Sun with boxes about active regions.",
-            wide=True,
-        )
-    section.figure(
-        plot_cutouts(pictures["cutouts"]),
-        caption="**The surest of each kind, by the image alone**: 64 pixels, 310 arcsec.",
-        alt="Cutouts of active regions.",
-        wide=True,
-    )
-    if pictures.get("maps"):
-        section.figure(
-            plot_occlusion(pictures["maps"]),
-            caption="**What the forecast rests on**: by how much the log-odds fall where 16 x 16 "
-            "pixels are blurred away. Red speaks for a flare, blue against one. Contours: level "
-            "150 of the picture.",
-            alt="Occlusion maps beside their cutouts.",
-            wide=True,
         )
 
 

@@ -48,11 +48,11 @@ TABLES = (".csv", ".ecsv", ".parquet", ".vot", ".gz")
 """Suffixes of tables; what else is given is an image."""
 
 REASONS: Final = {
-    "no-image": "No image of that name was given or found.",
-    "unreadable-image": "The image cannot be read.",
-    "no-disk": "No solar limb was found in the image; the disk is where browse images have it.",
-    "not-euv": "The image is not in EUV, which the models of regions were trained on.",
-    "no-position": "The row has neither x and y nor lon and lat, or they lie off the image.",
+    "no-image": "No image of that name was given or found",
+    "unreadable-image": "The image cannot be read",
+    "no-disk": "No solar limb was found in the image; the disk is where browse images have it",
+    "not-euv": "The image is not in EUV, which the models of regions were trained on",
+    "no-position": "The row has neither x and y nor lon and lat, or they lie off the image",
 }
 FARTHEST = 70.0
 """Longitude up to which forecasts are judged [deg]: nearer the limb, little is seen."""
