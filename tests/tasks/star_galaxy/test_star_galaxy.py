@@ -134,7 +134,7 @@ def test_a_catalogue_labels_cutouts_and_keeps_its_columns(cutouts, model, tmp_pa
     catalogue = tmp_path / "catalogue.ecsv"
     with open_writer(catalogue) as writer:
         writer.write(FeatureTable.from_columns({"file": names, "parallax": np.arange(9.0)}))
-    counts = predict([folder], tmp_path / "out.parquet", model, catalogue=str(catalogue))
+    counts = predict([folder], tmp_path / "out.parquet", model, catalog=str(catalogue))
     table = read_table(tmp_path / "out.parquet")
     assert counts == {"accepted": 10, "repaired": 0, "rejected": 1}
     row = {name: place for place, name in enumerate(table["file"])}
@@ -159,7 +159,7 @@ def test_a_catalogue_knows_the_cutouts_that_were_made_of_it(cutouts, model, tmp_
             "parallax": [3.0, 4.0],
         }
         writer.write(FeatureTable.from_columns(columns))
-    predict([folder], tmp_path / "out.parquet", model, catalogue=str(tmp_path / "c.csv"))
+    predict([folder], tmp_path / "out.parquet", model, catalog=str(tmp_path / "c.csv"))
     table = read_table(tmp_path / "out.parquet")
     assert table["parallax"][:2].tolist() == [3.0, 4.0]
     assert table["ra"][:2].tolist() == [10.5, 11.5]
@@ -194,7 +194,7 @@ def test_a_catalogue_without_names_is_refused(cutouts, model, tmp_path):
     with open_writer(tmp_path / "c.csv") as writer:
         writer.write(FeatureTable.from_columns({"parallax": [1.0]}))
     with pytest.raises(ContractError, match="no column file"):
-        predict([source], tmp_path / "o.csv", model, catalogue=str(tmp_path / "c.csv"))
+        predict([source], tmp_path / "o.csv", model, catalog=str(tmp_path / "c.csv"))
 
 
 def test_the_threshold_lets_in_no_more_galaxies_than_allowed(rng):

@@ -53,7 +53,7 @@ QUICK_MODELS = (
 class ReadOptions(Config):
     """How cutouts are read, and what is known of them beside their pixels."""
 
-    catalogue: str | None = Field(
+    catalog: str | None = Field(
         None,
         description="A table with one row for each object, joined by its column file, identifier "
         "or id to the names of the cutouts; its columns are kept in what is written. To train and "

@@ -188,9 +188,9 @@ def predict_read(
 
 
 def _catalogue(read_options: ReadOptions) -> Catalogue | None:
-    if read_options.catalogue is None:
+    if read_options.catalog is None:
         return None
-    return Catalogue.read(Path(read_options.catalogue))
+    return Catalogue.read(Path(read_options.catalog))
 
 
 def _completed(

@@ -178,8 +178,8 @@ def read_cutouts(paths: Sequence[Path], options: ReadOptions) -> Cutouts:
     """
     tables = [path for path in paths if path.name.lower().endswith(_TABLES)]
     files = [path for path in paths if path not in tables]
-    if options.catalogue is not None:
-        tables = [Path(options.catalogue)]
+    if options.catalog is not None:
+        tables = [Path(options.catalog)]
     read = read_images(files, cutout=cutout_of(options))
     images = as_models_know(read.images)
     is_galaxy = _labels(images, files, tables)
@@ -228,7 +228,7 @@ def _is_galaxy(label: str, name: str) -> bool:
         found = f"the label '{label}'" if label else "no label"
         raise ReadError(
             f"The cutout {name} has {found}.",
-            "Give --catalogue with a column label, star or galaxy, for each cutout.",
+            "Give --catalog with a column label, star or galaxy, for each cutout.",
         )
     return label == CLASSES[1]
 
