@@ -44,7 +44,11 @@ Select = Annotated[
 ]
 Assign = Annotated[
     list[str] | None,
-    typer.Option("--set", help="One cut as key=value, e.g. magnitude_max.g=19; repeatable.", rich_help_panel=_SELECTION),
+    typer.Option(
+        "--set",
+        help="One cut as key=value, e.g. magnitude_max.g=19; repeatable.",
+        rich_help_panel=_SELECTION,
+    ),
 ]
 
 
