@@ -23,7 +23,7 @@ TASKS = [item.name for item in list_tasks()]
 OPTIONS = ("ReadOptions", "TrainOptions", "PredictOptions", "CompareOptions")
 N = 600
 FEW = 12  # of a task whose items are whole observations
-SLOW = {"streak": 48}  # each stamp is fitted, which takes tens of milliseconds
+SLOW = {"streak": 48, "flare": 120}  # each row is fitted or drawn: tens of milliseconds
 
 
 def generator(seed):
