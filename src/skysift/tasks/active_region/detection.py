@@ -35,6 +35,7 @@ _REACH = 26.0  # of a box from its centre [grid pixel], about 4 arcmin
 _LEAST_SIDE = 8.0  # of a box [grid pixel]
 _BOX_LEVEL = 0.5  # of the brightness of the quiet disk
 _BOX_SMOOTHING = 1.5
+_BOX_SHARE = 0.75  # of the threshold, where a region is no longer
 _BOX_HIGHEST = 1.06  # radii
 
 
@@ -157,7 +158,7 @@ def regions_by_threshold(
             else (settings.least_darkness, settings.spot_apart)
         )
         excess = box = strength
-        level = least / 2
+        level = _BOX_SHARE * least
     else:
         least, apart = settings.least_excess, settings.brightness_apart
         excess = brightness_excess(

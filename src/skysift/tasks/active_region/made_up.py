@@ -35,7 +35,8 @@ _MOST_REGIONS = 5
 _QUIET_PATCHES = 4
 _CLEAR = 64.0  # between a quiet patch and a region [pixel]
 _TRIES = 200
-_CORE, _LOOPS = 4.0, 14.0  # widths of a region [pixel]
+_CORE, _LOOPS = 7.0, 13.0  # widths of a region [pixel]
+_PATCH = 2.0  # of the loops [pixel]
 _SPOTTED = 0.7
 _CORONA = 0.15  # height over which the corona fades [radius]
 
@@ -152,12 +153,13 @@ def _regions(image: SolarImage, name: str, first: int, rng: np.random.Generator)
 
 
 def _bright(region: Row, rng: np.random.Generator) -> Floats:
-    """Draw loops, and a core where there are spots."""
+    """Draw loops as patchy as real ones, and a core where there are spots."""
     row, column = np.mgrid[:_SIDE, :_SIDE]
     x, y = region["x"] + rng.normal(0, 3), region["y"] + rng.normal(0, 3)
     squared = (column - x) ** 2 + (row - y) ** 2
-    loops = rng.uniform(25, 50) * np.exp(-squared / (2 * _LOOPS**2))
-    core = rng.uniform(50, 100) * np.exp(-squared / (2 * _CORE**2))
+    patchy = 1 + 2.0 * ndimage.gaussian_filter(rng.normal(size=squared.shape), _PATCH)
+    loops = rng.uniform(50, 80) * patchy * np.exp(-squared / (2 * _LOOPS**2))
+    core = rng.uniform(60, 100) * patchy * np.exp(-squared / (2 * _CORE**2))
     return np.asarray(loops + (core if region["section"] == "I" else 0.0))
 
 
