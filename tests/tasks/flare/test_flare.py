@@ -28,7 +28,7 @@ from skysift.tasks.flare.learning import folds_of, group_samples, learn_region_h
 from skysift.tasks.flare.made_up import made_up_regions, write_made_up
 from skysift.tasks.flare.model import load_bundle, save_bundle
 from skysift.tasks.flare.options import CompareOptions, ReadOptions
-from skysift.tasks.flare.regions import Regions, read_labelled, read_region_table
+from skysift.tasks.flare.regions import Regions, number, read_labelled, read_region_table, text
 
 
 def generator(seed=0):
@@ -210,6 +210,8 @@ def test_each_region_has_its_row_and_its_columns(sample, tmp_path):
     assert (said["p_c24"] >= said["p_m24"]).mean() > 0.9
     assert set(said["model"]) == {"image+history"}
     np.testing.assert_array_equal(said["noaa"], regions.noaa)
+    np.testing.assert_array_equal(said["mcintosh"], text(regions.table, "mcintosh"))
+    np.testing.assert_allclose(said["area"], number(regions.table, "area"))
 
 
 def test_without_history_the_image_answers_and_says_so(sample, tmp_path):

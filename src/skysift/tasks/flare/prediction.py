@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from skysift.core.errors import SkysiftError
@@ -32,6 +33,7 @@ from skysift.tasks.flare.regions import (
 
 __all__ = ["answers", "predict_files"]
 
+_ONE_TABLE = 2  # jobs: the table, and the images that it does not name
 _UNITS = {"x": "pix", "y": "pix", "lon": "deg", "lat": "deg"}
 _NUMBERS = ("x", "y", "lon", "lat")
 _PROBABILITIES = (
@@ -108,7 +110,8 @@ def predict_files(
 
     Tables among the paths, and the one of the options, tell regions; images are looked for among
     the paths, and beside a table that is a path. Images that no table names are magnetograms: a
-    row for each. What cannot be used has a row with the reason in its flags.
+    row for each. What cannot be used has a row with the reason in its flags. The other columns of
+    the table of regions are kept, where there is only one.
 
     Returns
     -------
@@ -140,6 +143,8 @@ def _answers_of(
     told = [Path(options.regions)] if options.regions else []
     named: set[str] = set()
     jobs = len(tables) + len(told) + 1
+    # The columns of several tables would not fit together in one.
+    kept = _other_columns([*told, *tables][0]) if jobs == _ONE_TABLE else pa.schema([])
     for place, path in enumerate([*told, *tables]):
         table = read_region_table(path)
         files = text(table, "file")
@@ -151,11 +156,31 @@ def _answers_of(
             known |= find_images(files, Path(reading.images or path.parent))
         named |= {Path(name).name for name in files}
         for regions in iter_regions(table, known, path.stem):
-            yield place / jobs, answers(regions, model)
+            yield place / jobs, _beside(answers(regions, model), kept, regions.table)
     rest = [path for name, path in images.items() if name not in named]
     for number_, path in enumerate(rest):
         for item in iter_solar_images([path]):
-            yield (jobs - 1 + number_ / len(rest)) / jobs, _of_image(item, model, told)
+            row = _of_image(item, model, told)
+            yield (jobs - 1 + number_ / len(rest)) / jobs, _beside(row, kept)
+
+
+def _other_columns(path: Path) -> pa.Schema:
+    """Return the columns of a table of regions that an answer does not have."""
+    schema = read_region_table(path).arrow.schema
+    return pa.schema([field for field in schema if field.name not in _DESCRIPTIONS])
+
+
+def _beside(
+    answer: FeatureTable, kept: pa.Schema, table: FeatureTable | None = None
+) -> FeatureTable:
+    """Return an answer with the other columns of its table; null where no table tells."""
+    arrow = answer.arrow
+    for field in kept:
+        nothing = pa.nulls(len(answer), field.type)
+        arrow = arrow.append_column(
+            field, nothing if table is None else table.arrow.column(field.name)
+        )
+    return FeatureTable(arrow)
 
 
 def _expanded(paths: Sequence[Path]) -> dict[str, Path]:
