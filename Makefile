@@ -17,6 +17,9 @@ TORCH_ARGS ?=
 PIP_FLAGS = --quiet --disable-pip-version-check --no-warn-script-location
 DEMO_OUT ?= runs/demo
 
+# Tests run in as many processes as there are cores; 0 is one, without any of them.
+TEST_PROCESSES ?= auto
+
 .PHONY: demo test lint bench clean help
 
 help:
@@ -26,7 +29,7 @@ demo: $(DEMO_ENV)/.ready
 	@$(DEMO_ENV)/bin/skysift demo --out $(DEMO_OUT)
 
 test: lint
-	@$(TEST_ENV)/bin/python -m pytest
+	@$(TEST_ENV)/bin/python -m pytest -n $(TEST_PROCESSES) --dist worksteal
 
 lint: $(TEST_ENV)/.ready
 	@$(TEST_ENV)/bin/ruff check .

@@ -347,9 +347,9 @@ def test_labels_hang_on_their_definition(tmp_path):
     time, noaa = regions.time[0], regions.noaa[0]
     flares = tmp_path / "flares.csv"
     lines = ["start,peak,end,goes_class,flux,noaa"]
-    for hours, number, goes in ((6, noaa, "C2.0"), (30, regions.noaa[1], "M1.0"), (3, 0, "C5.0")):
+    for hours, noaa_of, goes in ((6, noaa, "C2.0"), (30, regions.noaa[1], "M1.0"), (3, 0, "C5.0")):
         start = str(time + np.timedelta64(hours, "h")).replace("T", " ")
-        lines.append(f"{start},{start},{start},{goes},{2e-6 if goes[0] == 'C' else 1e-5},{number}")
+        lines.append(f"{start},{start},{start},{goes},{2e-6 if goes[0] == 'C' else 1e-5},{noaa_of}")
     flares.write_text("\n".join(lines) + "\n")
     rows = {(row["hours"], row["definition"]): row for row in event_definitions(regions, flares)}
     aside, out = "flares of no region left aside", "uncertain regions left out"
