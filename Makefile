@@ -29,7 +29,7 @@ demo: $(DEMO_ENV)/.ready
 	@$(DEMO_ENV)/bin/skysift demo --out $(DEMO_OUT)
 
 test: lint
-	@$(TEST_ENV)/bin/python -m pytest -n $(TEST_PROCESSES) --dist worksteal
+	@OMP_NUM_THREADS=1 $(TEST_ENV)/bin/python -m pytest -n $(TEST_PROCESSES) --dist worksteal
 
 lint: $(TEST_ENV)/.ready
 	@$(TEST_ENV)/bin/ruff check .
