@@ -47,6 +47,8 @@ bench: $(TEST_ENV)/.ready
 	@$(TEST_ENV)/bin/python benchmarks/muygps.py
 	@$(TEST_ENV)/bin/python benchmarks/streaks.py
 	@$(TEST_ENV)/bin/python benchmarks/star_galaxy_alerts.py
+	@$(TEST_ENV)/bin/python benchmarks/solar_disks.py
+	@$(TEST_ENV)/bin/python benchmarks/solar_flare.py
 
 $(DEMO_ENV)/.ready: pyproject.toml constraints.txt
 	@$(call new_environment,$(DEMO_ENV))
