@@ -14,6 +14,7 @@ from skysift.core.registry import bundle_folder
 from skysift.core.task import Progress, Run
 from skysift.data.images.stamp import Rejected
 from skysift.data.solar.readers import iter_solar_images
+from skysift.data.solar.solar_image import ImageKind
 from skysift.report.run_folder import RunRecord, write_run
 from skysift.tasks.active_region.detection import Found
 from skysift.tasks.active_region.disks import DiskMap, disk_map
@@ -75,7 +76,9 @@ def _shown(one: DiskMap, model: ActiveRegionModel) -> Found:
 def _what(one: DiskMap) -> str:
     name = one.image.instrument or "disk"
     when = "" if one.image.time is None else f", {str(one.image.time)[:10]}"
-    return f"{name} {one.image.kind.value}{when}"
+    is_euv = one.image.kind is ImageKind.EUV and np.isfinite(one.image.wavelength)
+    shown = f"{one.image.wavelength:g} A" if is_euv else one.image.kind.value
+    return f"{name} {shown}{when}"
 
 
 def _row(file: str, what: str, found: Found | None) -> dict[str, Any]:
