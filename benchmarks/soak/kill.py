@@ -40,7 +40,7 @@ REPLACED = 200
 WHILE_ANSWERING = 0.8  # share of kills that wait until their share of records is answered
 LONGEST = 0.8  # s from a start, or a kill, to the next kill
 SECONDS_PER_RECORD = 0.001
-PATIENCE = 10.0  # s
+PATIENCE = 5.0  # s
 
 
 def answer(path: Path) -> Iterator[pa.Table]:
@@ -141,12 +141,12 @@ class Watched:
     def wait_for(self, records: float) -> int:
         """Wait for a worker that answered so many records more; return how many it were.
 
-        A log that a kill tears tells of too few: nobody waits for ever.
+        A log that a kill tears tells of too few, and where nothing is left to answer no worker is
+        started again: nobody waits for ever.
         """
         latest = time.monotonic() + PATIENCE
-        while self.process.poll() is None:
-            ready = self.worker is not None
-            if ready and (self.answered >= records or time.monotonic() > latest):
+        while self.process.poll() is None and time.monotonic() < latest:
+            if self.worker is not None and self.answered >= records:
                 break
             time.sleep(0.005)
         answered, self.answered = self.answered, 0
