@@ -143,10 +143,11 @@ def _answers_of(
     told = [Path(options.regions)] if options.regions else []
     named: set[str] = set()
     jobs = len(tables) + len(told) + 1
-    # The columns of several tables would not fit together in one.
-    kept = _other_columns([*told, *tables][0]) if jobs == _ONE_TABLE else pa.schema([])
+    kept = pa.schema([])
     for place, path in enumerate([*told, *tables]):
         table = read_region_table(path)
+        if jobs == _ONE_TABLE:  # the columns of several would not fit together
+            kept = _other_columns(table)
         files = text(table, "file")
         known = {name: images[Path(name).name] for name in files if Path(name).name in images}
         if path in told and images:
@@ -164,10 +165,9 @@ def _answers_of(
             yield (jobs - 1 + number_ / len(rest)) / jobs, _beside(row, kept)
 
 
-def _other_columns(path: Path) -> pa.Schema:
+def _other_columns(table: FeatureTable) -> pa.Schema:
     """Return the columns of a table of regions that an answer does not have."""
-    schema = read_region_table(path).arrow.schema
-    return pa.schema([field for field in schema if field.name not in _DESCRIPTIONS])
+    return pa.schema([field for field in table.arrow.schema if field.name not in _DESCRIPTIONS])
 
 
 def _beside(
