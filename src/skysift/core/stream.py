@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["RecordPredictor"]
+    from skysift.core.errors import InputError
+
+__all__ = ["BatchPredictor", "RecordPredictor", "RememberingPredictor"]
 
 
 class RecordPredictor(Protocol):
@@ -27,4 +29,35 @@ class RecordPredictor(Protocol):
         ------
         InputError
             If the record cannot be used, at once or after some pieces, which then do not count.
+        """
+
+
+@runtime_checkable
+class BatchPredictor(RecordPredictor, Protocol):
+    """Predicts many small records at once, where that is faster than one after the other."""
+
+    def many(self, paths: Sequence[Path], /) -> Sequence[pa.Table | InputError]:
+        """Return the whole answer to each record, in order, or why it cannot be used.
+
+        One record never touches the answer to another.
+        """
+
+
+@runtime_checkable
+class RememberingPredictor(RecordPredictor, Protocol):
+    """Predicts a record together with what came before it, such as the last minutes of events.
+
+    Its answers depend on the set of records that it has seen, not on their order: what arrives late
+    has the answers that it changes given once more, and readers keep the last.
+    """
+
+    def recall(self, path: Path, /) -> bool:
+        """Take up a record that was answered before a restart, without answering it.
+
+        Called newest first, before anything is predicted.
+
+        Returns
+        -------
+        bool
+            Whether older records may matter still.
         """
