@@ -39,11 +39,11 @@ class Toy:
             },
         )
 
-    def service(self, **engine) -> Service:
-        return Service(self.config(**engine), worker_command=TOY)
+    def service(self, *, followers=(), **engine) -> Service:
+        return Service(self.config(**engine), worker_command=TOY, followers=followers)
 
-    def run(self, **engine) -> dict[str, int]:
-        return self.service(**engine).run(once=True)
+    def run(self, *, followers=(), **engine) -> dict[str, int]:
+        return self.service(followers=followers, **engine).run(once=True)
 
     def spool(self):
         return spool_of(self.found)

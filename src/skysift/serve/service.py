@@ -18,6 +18,7 @@ from skysift.core.registry import bundle_folder, load_options
 from skysift.serve.config import WatchConfig, state_folder
 from skysift.serve.directory import DirectorySource, check_folder
 from skysift.serve.engine import Engine
+from skysift.serve.followers import Follower, Followers
 from skysift.serve.journal import log
 from skysift.serve.lock import alone
 from skysift.serve.messages import WorkerSettings
@@ -31,6 +32,7 @@ __all__ = ["SPOOL", "Service", "spool_of", "stopped_by_signals"]
 SPOOL = "spool.sqlite"
 _CHUNK = 500  # arrivals of one transaction
 _STATUS = 60.0  # s from one line of status to the next
+_IDLE = 1.0  # s from one call of the followers to the next when nothing arrives
 
 
 class Service:
@@ -44,6 +46,8 @@ class Service:
         What the user typed, for the provenance.
     worker_command : sequence of str
         What to start as the worker.
+    followers : sequence of Follower
+        What goes on from the published answers, besides those that the configuration asks for.
 
     Raises
     ------
@@ -70,6 +74,7 @@ class Service:
         *,
         command: str = "",
         worker_command: Sequence[str] = WORKER_COMMAND,
+        followers: Sequence[Follower] = (),
     ) -> None:
         self.config = config
         for kind, values in (("ReadOptions", config.read), ("PredictOptions", config.predict)):
@@ -78,6 +83,7 @@ class Service:
         self._bundle = Bundle.load(_bundle_folder(config), task=config.task)
         self._command = command
         self._worker_command = tuple(worker_command)
+        self._followers = Followers(followers)
         self._stopping = threading.Event()
         self._looking: Iterator[Arrival] | None = None
         self._next_look = 0.0
@@ -131,6 +137,7 @@ class Service:
         while not self._stopping.is_set():
             whole = self._collect(source, spool)
             worked = engine.step()
+            self._followers.follow(spool, self.config.sink.folder)
             if time.monotonic() - told > _STATUS:
                 told = time.monotonic()
                 log(logging.INFO, "status", pending=spool.backlog(), settling=source.settling)
@@ -138,7 +145,7 @@ class Service:
                 continue
             if once and whole and not source.settling:
                 return
-            self._stopping.wait(max(0.0, self._next_look - time.monotonic()))
+            self._stopping.wait(min(_IDLE, max(0.0, self._next_look - time.monotonic())))
 
     def _collect(self, source: DirectorySource, spool: Spool) -> bool:
         """Note some of what has arrived; tell whether this completed a look at the source."""

@@ -12,17 +12,15 @@ the answers are safe: whoever starts next completes step 3, see :mod:`skysift.se
 
 import json
 import os
-import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-from skysift.core.errors import OutputError, ReadError, UnknownNameError, UsageError
+from skysift.core.errors import OutputError, UnknownNameError, UsageError
+from skysift.serve.database import SpoolDatabase
 from skysift.serve.records import Arrival, Batch, OutputFile, Record, State
-from skysift.serve.schema import prepare_database
 
 __all__ = ["REPLACED", "Spool"]
 
@@ -30,12 +28,12 @@ REPLACED = "its file was gone or replaced before it was read"
 """Why a record is retracted that was never answered; it counts again if its content comes back."""
 
 _PAGE = 1000  # records in memory at a time
-_BUSY = 30.0  # s that a transaction waits for one of another process
+_LAST = 2**63 - 1  # no sequence is higher
 
 _COLUMNS = ", ".join(item.name for item in fields(Record))
 
 
-class Spool:
+class Spool(SpoolDatabase):
     """The ledger of one service.
 
     Parameters
@@ -52,12 +50,6 @@ class Spool:
     OutputError
         If it cannot be written.
 
-    Notes
-    -----
-    ``synchronous=FULL``: with NORMAL, a power cut may take back the last transactions of a WAL. A
-    note of step 2 that is taken back after the rename of step 3 would leave answers in sight whose
-    records are pending: they would be answered again. Two flushes per batch are the price.
-
     Examples
     --------
     >>> import tempfile
@@ -67,30 +59,6 @@ class Spool:
     ...     print(spool.add([one]), spool.add([one]), spool.counts()["pending"])
     1 0 1
     """
-
-    def __init__(self, path: Path, *, create: bool = True) -> None:
-        self.path = path
-        if not create and not path.is_file():
-            raise ReadError(
-                "There is no spool here.", "Name the folder that a service writes to.", path=path
-            )
-        with self._explained():
-            self._database = sqlite3.connect(path, timeout=_BUSY, isolation_level=None)
-            try:
-                prepare_database(self._database, path)
-            except BaseException:
-                self._database.close()
-                raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Let go of the database."""
-        self._database.close()
 
     # --- arrivals -------------------------------------------------------------------------------
 
@@ -234,11 +202,31 @@ class Spool:
 
     def prepared(self) -> list[tuple[int, tuple[OutputFile, ...]]]:
         """Return the batches that were prepared and not published, with their files."""
-        rows = self._rows("SELECT number, files FROM batches WHERE published = 0 ORDER BY number")
-        return [
-            (row[0], tuple(OutputFile.model_validate(item) for item in json.loads(row[1])))
-            for row in rows
-        ]
+        return _batches(
+            self._rows("SELECT number, files FROM batches WHERE published = 0 ORDER BY number")
+        )
+
+    def published(self, after: int, most: int = _PAGE) -> list[tuple[int, tuple[OutputFile, ...]]]:
+        """Return published batches in the order of publication, with their files.
+
+        Parameters
+        ----------
+        after : int
+            Only batches of higher numbers: the last number that the caller has dealt with.
+        most : int
+            No more than so many at once.
+
+        Notes
+        -----
+        Numbers rise and may leave some out. A batch in which nothing was answered has no files.
+        """
+        return _batches(
+            self._rows(
+                "SELECT number, files FROM batches WHERE published = 1 AND number > ? "
+                "ORDER BY number LIMIT ?",
+                (after, most),
+            )
+        )
 
     def strike(self, record: str) -> int:
         """Note that the worker died of a record; return how often it has."""
@@ -266,6 +254,17 @@ class Spool:
             f"SELECT {_COLUMNS} FROM records WHERE state = ? AND sequence > ? "  # noqa: S608  # our own names
             "ORDER BY sequence LIMIT ?",
             (state, last, _PAGE),
+        ):
+            yield from map(_record, rows)
+            last = rows[-1][0]
+
+    def newest_done(self) -> Iterator[Record]:
+        """Yield the records that are done, the last to arrive first."""
+        last = _LAST
+        while rows := self._rows(
+            f"SELECT {_COLUMNS} FROM records WHERE state = 'done' AND sequence < ? "  # noqa: S608  # our own names
+            "ORDER BY sequence DESC LIMIT ?",
+            (last, _PAGE),
         ):
             yield from map(_record, rows)
             last = rows[-1][0]
@@ -314,61 +313,12 @@ class Spool:
                 for name in ids
             )
 
-    # --- the database ---------------------------------------------------------------------------
 
-    def check(self) -> None:
-        """Read the whole database and compare it with itself.
-
-        Raises
-        ------
-        ReadError
-            If it is damaged.
-        """
-        found = [row[0] for row in self._rows("PRAGMA integrity_check(1)")]
-        if found != ["ok"]:
-            raise ReadError(
-                f"The spool is damaged: {found[0]}.",
-                "Move the folder away and begin a new one; what was published stays valid.",
-                path=self.path,
-            )
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._explained():
-            self._database.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._database
-                self._database.execute("COMMIT")
-            except BaseException:
-                if self._database.in_transaction:
-                    self._database.execute("ROLLBACK")
-                raise
-
-    def _rows(self, question: str, values: Sequence[Any] = ()) -> list[Any]:
-        with self._explained():
-            return self._database.execute(question, values).fetchall()
-
-    def _one(self, question: str, values: Sequence[Any] = ()) -> Any:
-        with self._explained():
-            return self._database.execute(question, values).fetchone()
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turn what SQLite says into an error of ours."""
-        try:
-            yield
-        except sqlite3.OperationalError as error:
-            raise OutputError(
-                f"The spool cannot be used: {error}.",
-                "Check that the disk has room and that you may write there.",
-                path=self.path,
-            ) from error
-        except sqlite3.DatabaseError as error:
-            raise ReadError(
-                f"The spool is damaged: {error}.",
-                "Move the folder away and begin a new one; what was published stays valid.",
-                path=self.path,
-            ) from error
+def _batches(rows: list[Any]) -> list[tuple[int, tuple[OutputFile, ...]]]:
+    return [
+        (row[0], tuple(OutputFile.model_validate(item) for item in json.loads(row[1])))
+        for row in rows
+    ]
 
 
 def _record(row: tuple[Any, ...]) -> Record:

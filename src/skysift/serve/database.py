@@ -1,0 +1,118 @@
+"""The database of the spool: opened, checked, written in transactions, its errors explained."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from skysift.core.errors import OutputError, ReadError
+from skysift.serve.schema import prepare_database
+
+__all__ = ["SpoolDatabase"]
+
+_BUSY = 30.0  # s that a transaction waits for one of another process
+
+
+class SpoolDatabase:
+    """An SQLite database with the tables of the spool.
+
+    Parameters
+    ----------
+    path : Path
+        On a local disk: WAL needs memory that is shared between processes.
+    create : bool
+        Make it where it is not there.
+
+    Raises
+    ------
+    ReadError
+        If it is not there, damaged, or none of ours, or of another version.
+    OutputError
+        If it cannot be written.
+
+    Notes
+    -----
+    ``synchronous=FULL``: with NORMAL, a power cut may take back the last transactions of a WAL. A
+    note that a batch is prepared, taken back after its files were renamed, would leave answers in
+    sight whose records are pending: they would be answered again. Two flushes per batch are the
+    price.
+    """
+
+    def __init__(self, path: Path, *, create: bool = True) -> None:
+        self.path = path
+        if not create and not path.is_file():
+            raise ReadError(
+                "There is no spool here.", "Name the folder that a service writes to.", path=path
+            )
+        with self._explained():
+            self._database = sqlite3.connect(path, timeout=_BUSY, isolation_level=None)
+            try:
+                prepare_database(self._database, path)
+            except BaseException:
+                self._database.close()
+                raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._database.close()
+
+    def check(self) -> None:
+        """Read the whole database and compare it with itself.
+
+        Raises
+        ------
+        ReadError
+            If it is damaged.
+        """
+        found = [row[0] for row in self._rows("PRAGMA integrity_check(1)")]
+        if found != ["ok"]:
+            raise ReadError(
+                f"The spool is damaged: {found[0]}.",
+                "Move the folder away and begin a new one; what was published stays valid.",
+                path=self.path,
+            )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._explained():
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._database
+                self._database.execute("COMMIT")
+            except BaseException:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+                raise
+
+    def _rows(self, question: str, values: Sequence[Any] = ()) -> list[Any]:
+        with self._explained():
+            return self._database.execute(question, values).fetchall()
+
+    def _one(self, question: str, values: Sequence[Any] = ()) -> Any:
+        with self._explained():
+            return self._database.execute(question, values).fetchone()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn what SQLite says into an error of ours."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise OutputError(
+                f"The spool cannot be used: {error}.",
+                "Check that the disk has room and that you may write there.",
+                path=self.path,
+            ) from error
+        except sqlite3.DatabaseError as error:
+            raise ReadError(
+                f"The spool is damaged: {error}.",
+                "Move the folder away and begin a new one; what was published stays valid.",
+                path=self.path,
+            ) from error
