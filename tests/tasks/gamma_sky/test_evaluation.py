@@ -268,7 +268,7 @@ def test_counts_are_measured_at_every_zenith_angle(setup, rng):
     zenith = {row["at"] for row in result.facts["groups"] if row["by"] == "zenith"}
     assert zenith == {20.0, 60.0}
     bias = [row["bias"]["value"] for row in result.facts["groups"] if row["by"] == "all"]
-    assert len(bias) == 2
+    assert len(bias) == 3
     assert np.abs(bias).max() < 0.15
 
 

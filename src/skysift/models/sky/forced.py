@@ -51,6 +51,7 @@ def forced_counts(
     counts: NDArray[np.float32],
     photons: Photons,
     place: tuple[float, float],
+    known: LocalSource | None = None,
 ) -> ForcedCounts:
     """Fit the counts of a point source at a place, its background measured around it.
 
@@ -68,6 +69,8 @@ def forced_counts(
         The photons of the map.
     place : tuple of float [deg]
         Plane coordinates xi, eta.
+    known : LocalSource, optional
+        What a point source there looks like, if that is known although the response is not.
 
     Raises
     ------
@@ -75,9 +78,11 @@ def forced_counts(
         If the map does not have the shape of the search.
     """
     around = _Surroundings.of(search, counts, photons, place)
-    source = search.local_source(search.offset_of(*place))
+    source = known or search.local_source(search.offset_of(*place))
     if search.settings.psf_known:
         return around.fit(source, 0.0)
+    if known is not None:
+        return around.fit(known, _LEVEL_WITHIN)
     found = around.fit(source, _LEVEL_WITHIN)
     if found.counts > 0:
         fit = _as_fit(place, found)

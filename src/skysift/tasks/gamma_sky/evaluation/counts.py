@@ -53,6 +53,8 @@ _SUSPECT_ZENITH = 20.0
 _FEWEST = 10
 _UNITS: Mapping[str, str] = {"zenith": "deg", "exposure": "s", "flux": "Crab", "offset": "deg"}
 _MODES = {True: "likelihood-ratio", False: "likelihood-ratio, IRF-free"}
+_ORACLE = "likelihood-ratio, IRF-free but for its point spread function"
+"""Shows how much of a bias without a response is that of the supposed point spread function."""
 
 
 @dataclass(frozen=True)
@@ -144,11 +146,15 @@ def _measure(
         "offset": observed.field.offset_of(source),
         "expected": station.oracle.expected_counts(observed, source),
     }
+    informed, _ = station.searches[_MODES[True]]
+    shape = informed.local_source(informed.offset_of(*place))
     rows = []
     for name, (search, bands) in station.searches.items():
         photons = photons_in(observed.photons, bands)
-        found = forced_counts(search, observed.counts[bands], photons, place)
-        rows.append({**shared, "method": name, "counts": found.counts, "error": found.error})
+        tries = {name: None} if search.settings.psf_known else {name: None, _ORACLE: shape}
+        for method, known in tries.items():
+            found = forced_counts(search, observed.counts[bands], photons, place, known)
+            rows.append({**shared, "method": method, "counts": found.counts, "error": found.error})
     return rows
 
 

@@ -136,5 +136,6 @@ def _add_table(block: Block, groups: Sequence[Facts]) -> None:
             Column("pull_width", "Pull width", format=".2f"),
             Column("n", "Sources", format=",d"),
         ],
-        caption="Bias: all counts over all that were expected, less 1. Intervals: 95 %.",
+        caption="Bias: all counts over all that were expected, less 1. Intervals: 95 %. Where all "
+        "but the point spread function is unknown, what is left of the bias is the background's.",
     )
