@@ -1,10 +1,10 @@
-"""The database of the spool: opened, checked, written in transactions, its errors explained."""
+"""The databases of a service: opened, checked, written in transactions, their errors explained."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from skysift.core.errors import OutputError, ReadError
 from skysift.serve.schema import prepare_database
@@ -15,7 +15,7 @@ _BUSY = 30.0  # s that a transaction waits for one of another process
 
 
 class SpoolDatabase:
-    """An SQLite database with the tables of the spool.
+    """An SQLite database with the tables of the spool; other ledgers of a service derive from it.
 
     Parameters
     ----------
@@ -39,19 +39,29 @@ class SpoolDatabase:
     price.
     """
 
+    what: ClassVar[str] = "spool"
+    """What it is called in errors."""
+
     def __init__(self, path: Path, *, create: bool = True) -> None:
         self.path = path
         if not create and not path.is_file():
             raise ReadError(
-                "There is no spool here.", "Name the folder that a service writes to.", path=path
+                f"There is no {self.what} here.",
+                "Name the folder that a service writes to.",
+                path=path,
             )
         with self._explained():
             self._database = sqlite3.connect(path, timeout=_BUSY, isolation_level=None)
             try:
-                prepare_database(self._database, path)
+                self._prepare(self._database, path)
             except BaseException:
                 self._database.close()
                 raise
+
+    @staticmethod
+    def _prepare(database: sqlite3.Connection, path: Path) -> None:
+        """Make the tables, or check that they are there."""
+        prepare_database(database, path)
 
     def __enter__(self) -> Self:
         return self
@@ -74,7 +84,7 @@ class SpoolDatabase:
         found = [row[0] for row in self._rows("PRAGMA integrity_check(1)")]
         if found != ["ok"]:
             raise ReadError(
-                f"The spool is damaged: {found[0]}.",
+                f"The {self.what} is damaged: {found[0]}.",
                 "Move the folder away and begin a new one; what was published stays valid.",
                 path=self.path,
             )
@@ -106,13 +116,13 @@ class SpoolDatabase:
             yield
         except sqlite3.OperationalError as error:
             raise OutputError(
-                f"The spool cannot be used: {error}.",
+                f"The {self.what} cannot be used: {error}.",
                 "Check that the disk has room and that you may write there.",
                 path=self.path,
             ) from error
         except sqlite3.DatabaseError as error:
             raise ReadError(
-                f"The spool is damaged: {error}.",
+                f"The {self.what} is damaged: {error}.",
                 "Move the folder away and begin a new one; what was published stays valid.",
                 path=self.path,
             ) from error

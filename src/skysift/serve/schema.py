@@ -1,11 +1,11 @@
-"""The tables of the spool, and the check that a database is one."""
+"""The tables of the spool, and the check that a database is of the kind that it should be."""
 
 import sqlite3
 from pathlib import Path
 
 from skysift.core.errors import ReadError
 
-__all__ = ["SCHEMA_VERSION", "prepare_database"]
+__all__ = ["SCHEMA_VERSION", "prepare_database", "prepare_tables"]
 
 SCHEMA_VERSION = 1
 _APPLICATION = 0x736B7973  # "skys", in the header of the database
@@ -48,23 +48,61 @@ CREATE INDEX files_by_record ON files (record);
 
 
 def prepare_database(database: sqlite3.Connection, path: Path) -> None:
-    """Make the tables in an empty database; check that another one has them.
+    """Make the tables of the spool in an empty database; check that another one has them.
 
     Raises
     ------
     ReadError
         If it is the database of another program, or of another version of the schema.
     """
-    application = database.execute("PRAGMA application_id").fetchone()[0]
-    version = database.execute("PRAGMA user_version").fetchone()[0]
+    prepare_tables(
+        database,
+        path,
+        what="spool",
+        schema=_SCHEMA,
+        application=_APPLICATION,
+        version=SCHEMA_VERSION,
+    )
+
+
+def prepare_tables(
+    database: sqlite3.Connection,
+    path: Path,
+    *,
+    what: str,
+    schema: str,
+    application: int,
+    version: int,
+) -> None:
+    """Make tables in an empty database; check that another one has them; WAL, flushed in full.
+
+    Parameters
+    ----------
+    database : Connection
+    path : Path
+        Of the database, for errors.
+    what : str
+        What it is, for errors.
+    schema : str
+        Statements that make the tables.
+    application, version : int
+        Marks of the database, in its header.
+
+    Raises
+    ------
+    ReadError
+        If it is the database of another program, or of another version of the schema.
+    """
+    found_application = database.execute("PRAGMA application_id").fetchone()[0]
+    found = database.execute("PRAGMA user_version").fetchone()[0]
     empty = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
-    if not empty and application != _APPLICATION:
+    if not empty and found_application != application:
         raise ReadError(
             "This is a database of another program.", "Choose another folder.", path=path
         )
-    if not empty and version != SCHEMA_VERSION:
+    if not empty and found != version:
         raise ReadError(
-            f"The spool has schema version {version}; this skysift reads {SCHEMA_VERSION}.",
+            f"The {what} has schema version {found}; this skysift reads {version}.",
             "Upgrade skysift if the version is higher; otherwise begin a new folder.",
             path=path,
         )
@@ -73,6 +111,6 @@ def prepare_database(database: sqlite3.Connection, path: Path) -> None:
     database.execute("PRAGMA foreign_keys = ON")
     if empty:
         database.executescript(
-            f"BEGIN IMMEDIATE; PRAGMA application_id = {_APPLICATION}; "
-            f"PRAGMA user_version = {SCHEMA_VERSION}; {_SCHEMA} COMMIT;"
+            f"BEGIN IMMEDIATE; PRAGMA application_id = {application}; "
+            f"PRAGMA user_version = {version}; {schema} COMMIT;"
         )
