@@ -11,7 +11,7 @@ from skysift.core.files import write_atomic
 from skysift.data.sky.event_list import EventList
 from skysift.data.sky.gti import GoodTimeIntervals
 
-__all__ = ["gti_hdu", "write_events"]
+__all__ = ["encode_events", "gti_hdu", "write_events"]
 
 _DOCUMENT = "https://gamma-astro-data-formats.readthedocs.io"
 
@@ -34,14 +34,19 @@ def write_events(events: EventList, path: str | Path) -> None:
     OutputError
         If the file cannot be written.
     """
+    data = encode_events(events)
+    if str(path).endswith(".gz"):
+        data = gzip.compress(data, mtime=0)
+    write_atomic(path, data)
+
+
+def encode_events(events: EventList) -> bytes:
+    """Return the content of the file that `write_events` writes, not gzipped."""
     hdus = fits.HDUList([fits.PrimaryHDU(), _events_hdu(events),
                          gti_hdu(events.gti, events.reference_mjd)])  # fmt: skip
     buffer = BytesIO()
     hdus.writeto(buffer)
-    data = buffer.getvalue()
-    if str(path).endswith(".gz"):
-        data = gzip.compress(data, mtime=0)
-    write_atomic(path, data)
+    return buffer.getvalue()
 
 
 def gti_hdu(gti: GoodTimeIntervals, reference_mjd: float) -> fits.BinTableHDU:

@@ -1,0 +1,1 @@
+"""Photon lists as a stream: sliding windows, tracked sources, light curves."""
