@@ -22,6 +22,7 @@ class Toy:
 
     incoming: Path
     found: Path
+    worker: str = ""
 
     def put(self, name: str, **record) -> Path:
         path = self.incoming / name
@@ -40,7 +41,9 @@ class Toy:
         )
 
     def service(self, *, followers=(), **engine) -> Service:
-        return Service(self.config(**engine), worker_command=TOY, followers=followers)
+        return Service(
+            self.config(**engine), worker_command=(*TOY, self.worker), followers=followers
+        )
 
     def run(self, *, followers=(), **engine) -> dict[str, int]:
         return self.service(followers=followers, **engine).run(once=True)

@@ -35,13 +35,12 @@ class _Outcome:
     replaced: list[str] = field(default_factory=list)
     files: tuple[StagedFile, ...] = ()
     begun: str = ""
+    together: bool = False
 
     def take(self, reply: Reply) -> None:
         """Note a reply."""
-        if reply.kind == "begin":
-            self.begun = reply.id
-            return
-        self.begun = ""
+        self.begun = reply.id if reply.kind == "begin" else ""
+        self.together = reply.kind == "begin-together"
         if reply.kind == "answered":
             self.answered[reply.id] = reply.rows
         elif reply.kind == "refused":
@@ -84,6 +83,7 @@ class Engine:
         self._bundle = bundle
         self._seconds_per_record: float | None = None
         self._stillbirths = 0
+        self._suspects: set[str] = set()  # a worker died over them all: they are answered singly
 
     def step(self) -> bool:
         """Have the next batch answered and publish it; tell whether there was one.
@@ -109,10 +109,16 @@ class Engine:
         except WorkerDiedError as death:
             self._seconds_per_record = None
             self._publisher.discard(order.stem)
-            self._bury(death, {record.id: record for record in records}.get(outcome.begun))
+            if outcome.together:
+                self._suspect(death, records)
+            else:
+                self._bury(death, {record.id: record for record in records}.get(outcome.begun))
             return True
         self._stillbirths = 0
+        self._suspects.difference_update(record.id for record in records)
         self._finish(records, outcome)
+        if outcome.replaced and self._worker.remembers:
+            self._worker.stop()  # what it remembers of them was never answered
         self._learn((time.monotonic() - started) / len(records))
         self._tell(records, outcome, time.monotonic() - started)
         return True
@@ -128,12 +134,11 @@ class Engine:
         return [record for record, night in zip(records, nights, strict=True) if night == nights[0]]
 
     def _order(self, records: list[Record]) -> Order:
-        items = tuple(
-            Item(id=record.id, name=record.name, path=record.path, sha256=record.sha256)
-            for record in records
-        )
+        items = tuple(map(Item.of, records))
+        together = self._suspects.isdisjoint(record.id for record in records)
         attempt = f"{records[0].sequence:010}-{secrets.token_hex(4)}"
-        return Order(items=items, stem=self._publisher.staging / attempt)
+        stem = self._publisher.staging / attempt
+        return Order(items=items, stem=stem, together=together)
 
     def _finish(self, records: list[Record], outcome: _Outcome) -> None:
         """Note and publish what a batch came to, in the order that no kill can harm."""
@@ -154,6 +159,11 @@ class Engine:
         """Follow the time that a record takes, half of it the last batch's."""
         before = self._seconds_per_record
         self._seconds_per_record = seconds if before is None else (before + seconds) / 2
+
+    def _suspect(self, death: WorkerDiedError, records: list[Record]) -> None:
+        """Have the records that were answered together tried singly: the culprit will be found."""
+        log(logging.WARNING, "worker-died", reason=death.reason, records=len(records))
+        self._suspects.update(record.id for record in records)
 
     def _bury(self, death: WorkerDiedError, record: Record | None) -> None:
         """Count a death against the record that the worker had in hand, if it had one."""

@@ -1,13 +1,14 @@
 """What service and worker say to each other: one JSON object a line, never a pickle."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, TypeAdapter
 
 from skysift.core.config import Config
+from skysift.serve.records import Record
 
-__all__ = ["Item", "Order", "Reply", "StagedFile", "WorkerSettings"]
+__all__ = ["ORDERS", "Item", "Order", "Recall", "Reply", "StagedFile", "WorkerSettings"]
 
 
 class WorkerSettings(Config):
@@ -53,12 +54,42 @@ class Item(Config):
     sha256: str = ""
     """Of the content that was noted; empty if it was not read."""
 
+    @classmethod
+    def of(cls, record: Record) -> Self:
+        """Return what a worker needs to know of a record."""
+        return cls(id=record.id, name=record.name, path=record.path, sha256=record.sha256)
+
 
 class Order(Config):
-    """A batch to be answered into files that begin with `stem`."""
+    """A batch to be answered into files that begin with `stem`.
 
+    Parameters
+    ----------
+    items : tuple of Item
+        The records.
+    stem : Path
+        Beginning of the paths of the files.
+    together : bool
+        Whether they may be answered all at once.
+    """
+
+    kind: Literal["answer"] = "answer"
     items: tuple[Item, ...]
     stem: Path
+    together: bool = False
+
+
+class Recall(Config):
+    """A record that was answered before the worker was started, for one that remembers."""
+
+    kind: Literal["recall"] = "recall"
+    item: Item
+
+
+ORDERS: TypeAdapter[Order | Recall] = TypeAdapter(
+    Annotated[Order | Recall, Field(discriminator="kind")]
+)
+"""What a worker may be told after its settings."""
 
 
 class StagedFile(Config):
@@ -79,16 +110,29 @@ class StagedFile(Config):
 class Reply(Config):
     """What the worker says.
 
-    ``ready`` once; for each record ``begin`` and then ``answered``, ``refused`` or ``replaced``;
-    ``end`` with the files after the last. ``failed`` or ``unwritable`` is its last word: the fault
-    lies not with a record, and the service has to stop.
+    ``ready`` once, and whether it remembers earlier records; ``recalled`` for each of these, and
+    whether `more` matter. For each record of an order ``begin`` and then ``answered``, ``refused``
+    or ``replaced``, or ``begin-together`` and then what became of each; ``end`` with the files
+    after the last. ``failed`` or ``unwritable`` is its last word: the fault lies not with a record,
+    and the service has to stop.
     """
 
     kind: Literal[
-        "ready", "begin", "answered", "refused", "replaced", "end", "failed", "unwritable"
+        "ready",
+        "recalled",
+        "begin",
+        "begin-together",
+        "answered",
+        "refused",
+        "replaced",
+        "end",
+        "failed",
+        "unwritable",
     ]
     id: str = ""
     rows: int = 0
     reason: str = ""
     remedy: str = ""
     files: tuple[StagedFile, ...] = ()
+    remembers: bool = False
+    more: bool = False

@@ -21,7 +21,7 @@ from skysift.serve.engine import Engine
 from skysift.serve.followers import Follower, Followers
 from skysift.serve.journal import log
 from skysift.serve.lock import alone
-from skysift.serve.messages import WorkerSettings
+from skysift.serve.messages import Item, WorkerSettings
 from skysift.serve.publish import Publisher
 from skysift.serve.records import Arrival
 from skysift.serve.spool import Spool
@@ -120,7 +120,7 @@ class Service:
             source = DirectorySource(
                 self.config.source, self.config.engine.record_bytes, spool.noted
             )
-            worker = self._worker(folder)
+            worker = self._worker(folder, spool)
             engine = Engine(spool, worker, publisher, self.config.engine, self._bundle.hash)
             try:
                 _start(worker)
@@ -174,7 +174,7 @@ class Service:
             self._next_look = time.monotonic() + source.wait
         return whole
 
-    def _worker(self, folder: Path) -> WorkerProcess:
+    def _worker(self, folder: Path, spool: Spool) -> WorkerProcess:
         config, bundle = self.config, self._bundle
         provenance = Provenance.start(
             command=self._command or "skysift.serve.service.Service",
@@ -193,7 +193,11 @@ class Service:
             provenance=provenance.to_json(),
         )
         return WorkerProcess(
-            settings, folder / "worker.log", config.engine.start_seconds, self._worker_command
+            settings,
+            folder / "worker.log",
+            config.engine.start_seconds,
+            self._worker_command,
+            answered=lambda: map(Item.of, spool.newest_done()),
         )
 
 

@@ -7,19 +7,16 @@ a record or by the system's hand; whatever it had not finished is then ordered a
 import faulthandler
 import os
 import sys
-from collections.abc import Iterator
 from typing import BinaryIO, Protocol
 
-import pyarrow as pa
-
 from skysift.core.config import build_config
-from skysift.core.errors import BundleError, InputError, OutputError, SkysiftError
-from skysift.core.files import sha256_of_file
+from skysift.core.errors import BundleError, SkysiftError
 from skysift.core.registry import load_options, load_task
 from skysift.core.stream import RecordPredictor
-from skysift.serve.bounds import bound_memory, bounded_time
-from skysift.serve.messages import Item, Order, Reply, WorkerSettings
-from skysift.serve.staging import StagedBatch, warm_up
+from skysift.serve.answering import Answering
+from skysift.serve.bounds import bound_memory
+from skysift.serve.messages import ORDERS, Recall, Reply, WorkerSettings
+from skysift.serve.staging import warm_up
 
 __all__ = ["OpenPredictor", "main", "open_predictor"]
 
@@ -72,85 +69,16 @@ def main(open_: OpenPredictor = open_predictor) -> None:
     except SkysiftError as error:
         _say(replies, Reply(kind="failed", reason=error.problem, remedy=error.remedy))
         return
+    answering = Answering(settings, predict, lambda reply: _say(replies, reply))
     warm_up()
     bound_memory(settings.memory)
-    _say(replies, Reply(kind="ready"))
+    _say(replies, Reply(kind="ready", remembers=answering.remembers))
     for line in orders:
-        last = _Worker(settings, predict, replies).answer(Order.model_validate_json(line))
+        order = ORDERS.validate_json(line)
+        last = answering.recall(order) if isinstance(order, Recall) else answering.answer(order)
         _say(replies, last)
-        if last.kind != "end":
+        if last.kind in {"failed", "unwritable"}:
             return
-
-
-class _Worker:
-    """Answers the records of one order."""
-
-    def __init__(
-        self, settings: WorkerSettings, predict: RecordPredictor, replies: BinaryIO
-    ) -> None:
-        self._settings = settings
-        self._predict = predict
-        self._replies = replies
-
-    def answer(self, order: Order) -> Reply:
-        """Answer all records and return the last word."""
-        settings = self._settings
-        staged = StagedBatch(order.stem, settings.format, settings.provenance, settings.bundle_hash)
-        alone = len(order.items) == 1
-        try:
-            for item in order.items:
-                _say(self._replies, Reply(kind="begin", id=item.id))
-                with bounded_time(settings.seconds):
-                    reply = self._answer_one(item, staged, alone=alone)
-                if reply.kind != "answered" and alone:
-                    staged.discard()  # some pieces may have been written
-                _say(self._replies, reply)
-            return Reply(kind="end", files=staged.finish())
-        except OutputError as error:
-            return Reply(kind="unwritable", reason=error.problem, remedy=error.remedy)
-        except SkysiftError as error:
-            return Reply(kind="failed", reason=error.problem, remedy=error.remedy)
-
-    def _answer_one(self, item: Item, staged: StagedBatch, *, alone: bool) -> Reply:
-        """Answer a record, or say why not.
-
-        Raises
-        ------
-        OutputError
-            If the answer cannot be written.
-        SkysiftError
-            If the fault is not the record's.
-        """
-        pieces = self._checked(item)
-        try:
-            # The pieces of a record among others do not count until all of them are there.
-            rows = staged.add(item, pieces if alone else list(pieces))
-        except _ReplacedError:
-            return Reply(kind="replaced", id=item.id)
-        except (InputError, FileNotFoundError) as error:
-            if not item.path.exists():
-                return Reply(kind="replaced", id=item.id)
-            return Reply(kind="refused", id=item.id, reason=str(error))
-        except SkysiftError:
-            raise
-        except MemoryError:
-            mib = self._settings.memory // 2**20
-            reason = f"To read it takes more memory than a record may have, {mib:,} MiB."
-            return Reply(kind="refused", id=item.id, reason=reason)
-        except Exception as error:  # noqa: BLE001  # of a file nobody vouches for: never the end of the service
-            reason = f"It cannot be read; unforeseen {type(error).__name__}: {error}"
-            return Reply(kind="refused", id=item.id, reason=reason)
-        return Reply(kind="answered", id=item.id, rows=rows)
-
-    def _checked(self, item: Item) -> Iterator[pa.Table]:
-        """Yield the answer, then make sure that it is one to the content that was noted."""
-        yield from self._predict(item.path)
-        if item.sha256 and sha256_of_file(item.path) != item.sha256:
-            raise _ReplacedError
-
-
-class _ReplacedError(Exception):
-    """The file has another content than the one that was noted."""
 
 
 def _channels() -> tuple[BinaryIO, BinaryIO]:

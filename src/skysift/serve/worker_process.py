@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import IO
 
@@ -15,13 +17,16 @@ from pydantic import ValidationError
 
 from skysift.core.errors import OutputError, SkysiftError
 from skysift.serve.journal import log
-from skysift.serve.messages import Order, Reply, WorkerSettings
+from skysift.serve.messages import Item, Order, Recall, Reply, WorkerSettings
 
 __all__ = ["WORKER_COMMAND", "WorkerDiedError", "WorkerProcess"]
 
 WORKER_COMMAND = (sys.executable, "-m", "skysift.serve.worker")
 
 _GRACE = 10.0  # s beyond the worker's own alarm
+_RECALLED = 100_000  # most records that a worker is told of
+_TOLD = 10  # missing records that are named in the log
+_DEATHS = 2  # of workers over a record, after which it is not recalled any more
 _LAST_WORDS = 8000  # bytes of the worker's log that are searched for the reason
 
 
@@ -55,6 +60,8 @@ class WorkerProcess:
         Time that it may take to load the model.
     command : sequence of str
         What to start.
+    answered : callable
+        Returns what was answered before, the newest first: a worker that remembers is told of it.
     """
 
     def __init__(
@@ -63,6 +70,7 @@ class WorkerProcess:
         log: Path,
         start_seconds: float,
         command: Sequence[str] = WORKER_COMMAND,
+        answered: Callable[[], Iterable[Item]] = tuple,
     ) -> None:
         self._settings = settings
         self._log = log
@@ -70,6 +78,10 @@ class WorkerProcess:
         self._command = tuple(command)
         self._process: subprocess.Popen[bytes] | None = None
         self._replies: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._answered = answered
+        self._deaths: Counter[str] = Counter()  # over a record that was to be recalled
+        self.remembers = False
+        """Whether it has a memory that would have to be made anew."""
 
     def start(self) -> None:
         """Start it, unless it runs, and wait until it has loaded the model.
@@ -81,8 +93,13 @@ class WorkerProcess:
         SkysiftError
             If it says why it cannot work.
         """
-        if self._process is not None:
-            return
+        while self._process is None:
+            self._begin()
+            if self.remembers:
+                self._recall()
+
+    def _begin(self) -> None:
+        """Start it and wait until it has loaded the model."""
         with self._log.open("wb") as printed:
             process = subprocess.Popen(  # noqa: S603  # our own interpreter and module
                 self._command,
@@ -102,7 +119,30 @@ class WorkerProcess:
         if reply.kind != "ready":
             self.stop()
             raise SkysiftError(reply.reason, reply.remedy)
+        self.remembers = reply.remembers
         log(logging.INFO, "worker-started", process=process.pid)
+
+    def _recall(self) -> None:
+        """Tell it of what was answered until it knows enough; if it dies of that, it is no more."""
+        known = missing = 0
+        for item in islice(self._answered(), _RECALLED):
+            if self._deaths[item.id] >= _DEATHS:
+                continue
+            try:
+                self._send(Recall(item=item).model_dump_json())
+                reply = self._next(self._settings.seconds + _GRACE)
+            except WorkerDiedError as death:
+                self._deaths[item.id] += 1
+                log(logging.WARNING, "worker-died", reason=death.reason, recalling=item.id)
+                return
+            known += not reply.reason
+            missing += bool(reply.reason)
+            if reply.reason and missing <= _TOLD:
+                fields = {"record": item.id, "input": item.name, "reason": reply.reason}
+                log(logging.WARNING, "not-recalled", **fields)
+            if not reply.more:
+                break
+        log(logging.INFO, "recalled", records=known, missing=missing)
 
     def run(self, order: Order) -> Iterator[Reply]:
         """Order a batch and yield what becomes of it, ``end`` last.
