@@ -1,31 +1,62 @@
 """What a service says of itself: events with fields, which a log handler turns into lines of JSON.
 
+Which events there are, and their fields, is written in docs/operations.md.
+
 >>> import sys
 >>> handler = logging.StreamHandler(sys.stdout)
->>> handler.setFormatter(JsonLines(clock=lambda: 1795219200.0))
+>>> handler.setFormatter(JsonLines(clock=lambda: 1795219200.0, run="c0ffee"))
 >>> logging.getLogger(LOGGER).addHandler(handler)
 >>> log(logging.WARNING, "quarantined", record="5eed", reason="no EVENTS")
-{"time": "2026-11-21T00:00:00.000Z", "level": "warning", "event": "quarantined", "record": "5eed", \
-"reason": "no EVENTS"}
+{"time": "2026-11-21T00:00:00.000Z", "level": "warning", "event": "quarantined", "run": "c0ffee", \
+"record": "5eed", "reason": "no EVENTS"}
 >>> logging.getLogger(LOGGER).removeHandler(handler)
 """
 
 import json
 import logging
+import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
-__all__ = ["LOGGER", "JsonLines", "log"]
+__all__ = ["LOGGER", "JsonLines", "heard_by", "log", "run_name"]
 
 LOGGER = "skysift.serve"
 _FIELDS = "skysift_fields"
 
+Listener = Callable[[int, str, Mapping[str, Any]], None]
+"""Called with level, event and fields."""
+
+_listeners: list[Listener] = []
+
 
 def log(level: int, event: str, **fields: Any) -> None:
     """Log an event with its fields, which are JSON-ready or turned into text."""
+    for listener in tuple(_listeners):
+        listener(level, event, fields)
     logging.getLogger(LOGGER).log(level, event, extra={_FIELDS: fields})
+
+
+@contextmanager
+def heard_by(listener: Listener) -> Iterator[None]:
+    """Let a function hear of every event for as long as the block lasts.
+
+    It is called where the event happens, whatever level the logger is set to, and must not raise.
+    """
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
+
+
+@cache
+def run_name() -> str:
+    """Return the name of this process's run, random and for good."""
+    return secrets.token_hex(6)
 
 
 class JsonLines(logging.Formatter):
@@ -35,11 +66,14 @@ class JsonLines(logging.Formatter):
     ----------
     clock : callable
         Returns Unix time [s].
+    run : str, optional
+        Name of the run; by default that of the process.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time, run: str | None = None) -> None:
         super().__init__()
         self._clock = clock
+        self._run = run_name() if run is None else run
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
@@ -48,6 +82,7 @@ class JsonLines(logging.Formatter):
             "time": f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03}Z",
             "level": record.levelname.lower(),
             "event": record.getMessage(),
+            "run": self._run,
             **getattr(record, _FIELDS, {}),
         }
         return json.dumps(document, default=str)
