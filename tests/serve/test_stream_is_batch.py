@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from skysift.core.config import Config, build_config
 from skysift.core.errors import UsageError
@@ -22,10 +23,12 @@ LABELS = [RECORD_COLUMN, INPUT_COLUMN, BUNDLE_COLUMN]
 RELATIVE = 1e-6
 
 
-def arrive_in_disorder(paths):
+def arrive_in_disorder(paths, *, twice=True):
     """Let files be old, the first by name the youngest, and one of them there twice."""
     for age, path in enumerate(paths):
         os.utime(path, (1e9 - age, 1e9 - age))
+    if not twice:
+        return
     copy = paths[0].with_name(f"copy-of-{paths[0].name}")
     copy.write_bytes(paths[0].read_bytes())
     os.utime(copy, (1e9 + 1, 1e9 + 1))
@@ -46,11 +49,12 @@ def streamed(task, folder, found, pattern="*", **options):
     return table.sort_by(INPUT_COLUMN), counts
 
 
-def batched(name, paths, out, **options):
+def batched(name, paths, out, *, bundle=None, predict=None):
     task = load_task(name)
-    model = task.load(bundle_folder(name, options.get("bundle")))
+    model = task.load(bundle_folder(name, bundle))
+    chosen = build_config(task.predict_options, predict or {})
     provenance = Provenance.start(command="test")
-    task.predict_files(paths, out, model, Config(), Config(), provenance=provenance)
+    task.predict_files(paths, out, model, Config(), chosen, provenance=provenance)
     return pq.read_table(out), model
 
 
@@ -63,6 +67,16 @@ def assert_same_rows(stream, batch):
             np.testing.assert_allclose(ours, theirs, rtol=RELATIVE, atol=0, err_msg=name)
         else:
             np.testing.assert_array_equal(ours, theirs, err_msg=name)
+
+
+def packets(mirror, folder, most):
+    """Return some alert packets, each as a file in the folder."""
+    with tarfile.open(mirror / "ztf_alerts" / "kowalski_ztf_avro.tar.gz") as archive:
+        members = [item for item in archive.getmembers() if item.isfile()][:most]
+        for member in members:
+            packet = archive.extractfile(member).read()
+            (folder / member.name.rpartition("/")[2]).write_bytes(packet)
+    return sorted(folder.iterdir())
 
 
 def test_tables_of_events(tmp_path):
@@ -98,12 +112,8 @@ def test_photon_lists(tmp_path):
 def test_alert_packets_and_what_is_left_of_some(mirror, tmp_path):
     folder = tmp_path / "incoming"
     folder.mkdir()
-    with tarfile.open(mirror / "ztf_alerts" / "kowalski_ztf_avro.tar.gz") as archive:
-        members = [item for item in archive.getmembers() if item.isfile()][:6]
-        for member in members:
-            packet = archive.extractfile(member).read()
-            (folder / member.name.rpartition("/")[2]).write_bytes(packet)
-    paths = sorted(folder.iterdir())
+    paths = packets(mirror, folder, 6)
+    packet = paths[-1].read_bytes()
     batch, _ = batched("star-galaxy", paths, tmp_path / "batch.parquet")
     arrive_in_disorder(paths[1:])
     (folder / "torn.avro").write_bytes(packet[: len(packet) // 2])
@@ -131,12 +141,96 @@ def test_real_photon_lists(mirror, tmp_path):
     assert_same_rows(stream, batch)
 
 
+def test_stamps(tmp_path):
+    folder = tmp_path / "incoming"
+    folder.mkdir()
+    task = load_task("streak")
+    paths = [
+        task.write_synth(task.synth(8, np.random.default_rng(n)), folder / f"{n}.parquet")
+        for n in range(2)
+    ]
+    batch, model = batched("streak", paths, tmp_path / "batch.parquet")
+    arrive_in_disorder(paths)
+    stream, counts = streamed("streak", folder, tmp_path / "found")
+    assert counts["done"] == 2
+    assert_same_rows(stream, batch)
+    assert set(stream[BUNDLE_COLUMN].to_pylist()) == {model.bundle.hash}
+
+
+@pytest.mark.mirror
+def test_alert_packets_with_streaks(mirror, tmp_path):
+    folder = tmp_path / "incoming"
+    folder.mkdir()
+    paths = packets(mirror, folder, 3)
+    batch, _ = batched("streak", paths, tmp_path / "batch.parquet")
+    arrive_in_disorder(paths)
+    torn = paths[0].read_bytes()
+    (folder / "torn.avro").write_bytes(torn[: len(torn) // 2])
+    stream, counts = streamed("streak", folder, tmp_path / "found")
+    assert counts == {"pending": 0, "done": 3, "quarantined": 1, "retracted": 0}
+    assert_same_rows(stream, batch)
+
+
+def test_solar_disks(tmp_path):
+    folder = tmp_path / "incoming"
+    folder.mkdir()
+    task = load_task("active-region")
+    task.write_synth(task.synth(3, np.random.default_rng(5)), tmp_path / "made")
+    paths = [path.rename(folder / path.name) for path in sorted((tmp_path / "made").glob("*.png"))]
+    batch, _ = batched("active-region", paths, tmp_path / "batch.parquet")
+    arrive_in_disorder(paths, twice=False)  # answers name the file
+    Image.new("L", (512, 512)).save(folder / "night.png")
+    stream, counts = streamed("active-region", folder, tmp_path / "found")
+    assert counts == {"pending": 0, "done": len(paths), "quarantined": 1, "retracted": 0}
+    assert_same_rows(stream, batch)
+    with spool_of(tmp_path / "found") as spool:
+        (record,) = spool.in_state("quarantined")
+    assert (record.name, "No solar limb" in record.reason) == ("night.png", True)
+
+
+def test_regions_that_a_table_names(tmp_path):
+    """Rows of a table, and its other columns, as skysift predict flare --regions has them."""
+    folder = tmp_path / "incoming"
+    folder.mkdir()
+    task = load_task("flare")
+    made = task.write_synth(task.synth(12, np.random.default_rng(5)), tmp_path / "made")
+    table = next(tmp_path.rglob("*.csv")) if made.is_dir() else made
+    images = [path for path in tmp_path.rglob("*") if path.suffix in {".png", ".jpg"}]
+    paths = sorted(path.rename(folder / path.name) for path in images)
+    asked = {"regions": str(table)}
+    batch, _ = batched("flare", paths, tmp_path / "batch.parquet", predict=asked)
+    arrive_in_disorder(paths, twice=False)  # answers name the file
+    stream, counts = streamed("flare", folder, tmp_path / "found", predict=asked)
+    assert counts["done"] == len(paths)
+    order = [("file", "ascending"), ("noaa", "ascending")]
+    assert_same_rows(stream.sort_by(order), batch.sort_by(order))
+
+
+@pytest.mark.mirror
+def test_regions_of_daily_summaries(mirror, tmp_path):
+    folder = tmp_path / "incoming"
+    folder.mkdir()
+    for name in ("20110415_064414_512_0211.jpg", "20140506_094350_512_0211.jpg"):
+        pixels = (mirror / "solar" / "aia211_fulldisk" / name).read_bytes()
+        (folder / name).write_bytes(pixels)
+    paths = sorted(folder.iterdir())
+    summaries = mirror / "solar" / "catalogs" / "noaa_srs_2010_2019.csv.gz"
+    asked = {"regions": str(summaries)}
+    batch, _ = batched("flare", paths, tmp_path / "batch.parquet", predict=asked)
+    arrive_in_disorder(paths, twice=False)  # answers name the file
+    stream, counts = streamed("flare", folder, tmp_path / "found", predict=asked)
+    assert counts["done"] == 2
+    order = [("file", "ascending"), ("noaa", "ascending")]
+    assert_same_rows(stream.sort_by(order), batch.sort_by(order))
+
+
 @pytest.mark.parametrize(
     ("task", "options", "message"),
     [
         ("gamma-sky", {"clean": "map.fits"}, "not written of a stream"),
         ("gamma-sky", {"regions": "c.reg"}, "not written of a stream"),
         ("star-galaxy", {"workers": 2}, "one worker"),
+        ("active-region", {"positions": "patches.csv"}, "still to come"),
     ],
 )
 def test_what_is_only_to_be_had_in_batches_is_refused(task, options, message):

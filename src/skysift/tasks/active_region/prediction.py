@@ -1,14 +1,16 @@
 """Regions of disks without labels, or the probability of a region in given patches."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from skysift.core.errors import ContractError, InputError
+from skysift.core.errors import ContractError, InputError, ReadError, UsageError
 from skysift.core.provenance import Provenance
+from skysift.core.stream import RecordPredictor
 from skysift.core.task import Progress
 from skysift.data.images.stamp import Rejected
 from skysift.data.io import check_writable, open_writer, read_table
@@ -21,7 +23,7 @@ from skysift.tasks.active_region.model import F1_POINT, ActiveRegionModel
 from skysift.tasks.active_region.options import PredictOptions, ReadOptions
 from skysift.tasks.active_region.reader import image_files
 
-__all__ = ["predict_files", "regions_of"]
+__all__ = ["predict_files", "record_predictor", "regions_of"]
 
 _NUMBERS = ("x", "y", "lon", "lat", "width", "height", "box_x", "box_y", "score")
 _UNITS = {
@@ -85,18 +87,58 @@ def predict_files(
     with open_writer(out, provenance=_record(provenance, model)) as writer:
         for number, item in enumerate(iter_solar_images(files)):
             progress(min(number / len(files), 1.0), f"{counts['regions']:,} regions")
-            if isinstance(item, Rejected):
-                counts["rejected"] += 1
-                table = _nothing(_name(item), item.code)
-            else:
-                one = disk_map(item)
-                usable = one.strength is not None
-                counts["accepted" if usable else "rejected"] += 1
-                table = regions_of(one, model, options) if usable else _without_disk(one)
-                counts["regions"] += int(np.isfinite(table["score"]).sum())
-            named = np.full(len(table), _hash(model))
-            writer.write(table.with_columns({"bundle": named}, descriptions=_DESCRIPTIONS))
+            table, reason = _answer(item, model, options)
+            counts["rejected" if reason else "accepted"] += 1
+            counts["regions"] += int(np.isfinite(table["score"]).sum())
+            writer.write(table)
     return counts
+
+
+def record_predictor(
+    model: ActiveRegionModel, reading: ReadOptions, options: PredictOptions
+) -> RecordPredictor:
+    """Return what searches one file of solar images after the other.
+
+    A file that gives no image with a disk is refused with the reason.
+
+    Raises
+    ------
+    UsageError
+        If patches are given, whose images would have to be known before they arrive.
+    """
+    del reading  # says where labels are
+    if options.positions is not None:
+        raise UsageError(
+            "The patches of images that are still to come are not known.",
+            "Leave out --positions; judge patches with skysift predict active-region.",
+        )
+
+    def predict(path: Path) -> Iterator[pa.Table]:
+        refused, usable = "It holds no image.", False
+        for item in iter_solar_images([path]):
+            table, reason = _answer(item, model, options)
+            refused, usable = reason or refused, usable or not reason
+            yield table.arrow
+        if not usable:
+            raise ReadError(refused, "Give a full disk of the Sun.", path=path)
+
+    return predict
+
+
+def _answer(
+    item: SolarImage | Rejected, model: ActiveRegionModel, options: PredictOptions
+) -> tuple[FeatureTable, str]:
+    """Return the rows of an image, and why it cannot be used, empty if it can."""
+    if isinstance(item, Rejected):
+        table, reason = _nothing(_name(item), item.code), item.reason
+    else:
+        one = disk_map(item)
+        if one.strength is None:
+            table, reason = _without_disk(one), "No solar limb was found in the image."
+        else:
+            table, reason = regions_of(one, model, options), ""
+    named = np.full(len(table), _hash(model))
+    return table.with_columns({"bundle": named}, descriptions=_DESCRIPTIONS), reason
 
 
 def regions_of(one: DiskMap, model: ActiveRegionModel, options: PredictOptions) -> FeatureTable:

@@ -15,6 +15,7 @@ import pyarrow as pa
 from skysift.core.bundle_schema import DataLicence
 from skysift.core.config import Config, of_kind
 from skysift.core.errors import UsageError
+from skysift.core.stream import RecordPredictor
 from skysift.core.task import Jobs, Prediction, Progress, Task, silent
 from skysift.data.table import FeatureTable
 from skysift.tasks.active_region import prediction
@@ -105,6 +106,14 @@ class ActiveRegion(Task[SolarDisks, ActiveRegionModel]):
         """Load a bundle."""
         del threads  # reading takes longer than the network
         return load_bundle(folder)
+
+    def stream(
+        self, model: ActiveRegionModel, read_options: Config, options: Config
+    ) -> RecordPredictor:
+        """Return what searches one file of solar images after the other."""
+        return prediction.record_predictor(
+            model, of_kind(ReadOptions, read_options), of_kind(PredictOptions, options)
+        )
 
 
 def _licence(disks: SolarDisks) -> DataLicence:

@@ -71,7 +71,14 @@ class PredictOptions(Config):
     regions: str = Field(
         "",
         description="Table of the regions on the images: file, x, y (or lon, lat), and optionally "
-        "maxflux_prev24h, area, nspots, extent, mcintosh, hale.",
+        "maxflux_prev24h, area, nspots, extent, mcintosh, hale. Or daily region summaries: a text "
+        "of NOAA, a folder of them, or a table with valid, section, noaa, lat, lon.",
+    )
+    regions_hours: float = Field(
+        36.0,
+        gt=0,
+        le=120,
+        description="Of daily summaries: an older one tells nothing of an image [h].",
     )
 
 

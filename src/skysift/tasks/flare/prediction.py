@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from skysift.core.errors import SkysiftError
+from skysift.core.errors import ReadError, SkysiftError
 from skysift.core.provenance import Provenance
+from skysift.core.stream import RecordPredictor
 from skysift.core.task import Progress
 from skysift.data.flags import flag_names
 from skysift.data.images.stamp import Rejected
@@ -22,16 +23,25 @@ from skysift.tasks.flare.magnetograms import features_of
 from skysift.tasks.flare.model import FlareModel
 from skysift.tasks.flare.options import PredictOptions, ReadOptions
 from skysift.tasks.flare.regions import (
+    REASONS,
+    SEEN_KINDS,
     TABLES,
     Regions,
     find_images,
     iter_regions,
     number,
     read_region_table,
+    regions_of,
     text,
 )
+from skysift.tasks.flare.sources import (
+    NamedRegions,
+    RegionSource,
+    UnknownRegionsError,
+    source_of,
+)
 
-__all__ = ["answers", "predict_files"]
+__all__ = ["answers", "predict_files", "record_predictor"]
 
 _ONE_TABLE = 2  # jobs: the table, and the images that it does not name
 _UNITS = {"x": "pix", "y": "pix", "lon": "deg", "lat": "deg"}
@@ -44,6 +54,13 @@ _PROBABILITIES = (
     "p_c24_disk",
     "p_m24_disk",
 )
+_EMPTY: Mapping[str, Any] = {
+    "model": "",
+    "flags": "",
+    "noaa": 0,
+    "time": "",
+    **dict.fromkeys((*_NUMBERS, *_PROBABILITIES), float("nan")),
+}
 _DESCRIPTIONS = {
     "file": "the image",
     "time": "UTC of the image",
@@ -64,13 +81,23 @@ _DESCRIPTIONS = {
 }
 
 
-def answers(regions: Regions, model: FlareModel) -> FeatureTable:
-    """Return one row for each region: where it is, probabilities, which part answered, flags."""
+def answers(regions: Regions, model: FlareModel, *, also: Sequence[str] = ()) -> FeatureTable:
+    """Return one row for each region: where it is, probabilities, which part answered, flags.
+
+    Parameters
+    ----------
+    regions : Regions
+        n regions.
+    model : FlareModel
+        What predicts.
+    also : sequence of str
+        Further flags of all rows.
+    """
     found = model.probabilities(regions)
     usable, known = regions.usable, regions.has_history
     by = np.where(usable, np.where(known, "image+history", "image"), "")
     flags = [
-        ",".join(filter(None, [str(code), "" if past or not seen else "no-history"]))
+        ",".join(filter(None, [str(code), "" if past or not seen else "no-history", *also]))
         for code, seen, past in zip(regions.codes, usable, known, strict=True)
     ]
     return _table(
@@ -120,13 +147,9 @@ def predict_files(
     """
     check_writable(out, inputs=paths)
     counts = {"accepted": 0, "repaired": 0, "rejected": 0}
-    bundle = model.bundle.hash if model.bundle else ""
     with open_writer(out, provenance=_provenance(provenance, model)) as writer:
         for fraction, answer in _answers_of(paths, model, read_options, options):
-            named = answer.with_columns(
-                {"bundle": [bundle] * len(answer)}, descriptions=_DESCRIPTIONS
-            )
-            writer.write(named)
+            writer.write(_named(answer, model))
             rejected = int((answer["model"].astype(np.str_) == "").sum())
             counts["rejected"] += rejected
             counts["accepted"] += len(answer) - rejected
@@ -140,14 +163,15 @@ def _answers_of(
     """Yield the fraction done and rows: of tables first, then of images that no table names."""
     tables = [path for path in paths if path.suffix.lower() in TABLES]
     images = _expanded([path for path in paths if path not in tables])
-    told = [Path(options.regions)] if options.regions else []
+    source = source_of(Path(options.regions), options.regions_hours) if options.regions else None
+    told = [source.path] if isinstance(source, NamedRegions) else []
     named: set[str] = set()
     jobs = len(tables) + len(told) + 1
     kept = pa.schema([])
     for place, path in enumerate([*told, *tables]):
         table = read_region_table(path)
         if jobs == _ONE_TABLE:  # the columns of several would not fit together
-            kept = _other_columns(table)
+            kept = _other_columns(table.arrow.schema)
         files = text(table, "file")
         known = {name: images[Path(name).name] for name in files if Path(name).name in images}
         if path in told and images:
@@ -161,13 +185,46 @@ def _answers_of(
     rest = [path for name, path in images.items() if name not in named]
     for number_, path in enumerate(rest):
         for item in iter_solar_images([path]):
-            row = _of_image(item, model, told)
-            yield (jobs - 1 + number_ / len(rest)) / jobs, _beside(row, kept)
+            rows, _ = _of_image(item, model, source)
+            yield (jobs - 1 + number_ / len(rest)) / jobs, _beside(rows, kept)
 
 
-def _other_columns(table: FeatureTable) -> pa.Schema:
+def record_predictor(
+    model: FlareModel, read_options: ReadOptions, options: PredictOptions
+) -> RecordPredictor:
+    """Return what forecasts the flares of one image after the other.
+
+    The table of regions, or the daily summaries, may be replaced by newer ones meanwhile. An image
+    whose regions are unknown is refused with the reason, and can be replayed when they are known.
+
+    Raises
+    ------
+    InputError
+        If the table of regions or the summaries cannot be read.
+    """
+    del read_options  # says where the images of a table are
+    source = source_of(Path(options.regions), options.regions_hours) if options.regions else None
+
+    def predict(path: Path) -> Iterator[pa.Table]:
+        refused, usable = "It holds no image.", False
+        for item in iter_solar_images([path]):
+            rows, reason = _of_image(item, model, source, with_others=True)
+            refused, usable = reason or refused, usable or not reason
+            yield _named(rows, model).arrow
+        if not usable:
+            raise ReadError(refused, path=path)
+
+    return predict
+
+
+def _named(answer: FeatureTable, model: FlareModel) -> FeatureTable:
+    bundle = model.bundle.hash if model.bundle else ""
+    return answer.with_columns({"bundle": [bundle] * len(answer)}, descriptions=_DESCRIPTIONS)
+
+
+def _other_columns(table: pa.Schema) -> pa.Schema:
     """Return the columns of a table of regions that an answer does not have."""
-    return pa.schema([field for field in table.arrow.schema if field.name not in _DESCRIPTIONS])
+    return pa.schema([field for field in table if field.name not in _DESCRIPTIONS])
 
 
 def _beside(
@@ -192,30 +249,61 @@ def _expanded(paths: Sequence[Path]) -> dict[str, Path]:
     return found
 
 
-def _of_image(item: SolarImage | Rejected, model: FlareModel, told: Sequence[Path]) -> FeatureTable:
-    """Return the row of an image that no table of regions names."""
+def _of_image(
+    item: SolarImage | Rejected,
+    model: FlareModel,
+    source: RegionSource | None,
+    *,
+    with_others: bool = False,
+) -> tuple[FeatureTable, str]:
+    """Return the rows of an image, and why it cannot be used, empty if it can.
+
+    With others, the columns of the table that names images and an answer does not have are kept.
+    """
+    kept = pa.schema([])
+    if with_others and isinstance(source, NamedRegions):
+        kept = _other_columns(source.schema)
+    if isinstance(item, SolarImage) and item.kind is not ImageKind.MAGNETOGRAM and source:
+        if item.kind not in SEEN_KINDS:
+            row = {**_EMPTY, **_facts(item), "flags": "not-euv"}
+            return _beside(_row(Path(item.source).name, row), kept), f"{REASONS['not-euv']}."
+        try:
+            table, also = source.rows(item)
+        except UnknownRegionsError as error:
+            row = {**_EMPTY, **_facts(item), "flags": error.code}
+            return _beside(_row(Path(item.source).name, row), kept), str(error)
+        if len(table):
+            regions = regions_of(item, table, item.source)
+            reason = "" if regions.usable.any() else f"{REASONS[str(regions.codes[0])]}."
+            return _beside(answers(regions, model, also=also), kept, table), reason
+        flags = ",".join(["no-region", *also])
+        return _row(Path(item.source).name, {**_EMPTY, **_facts(item), "flags": flags}), ""
+    row, reason = _without_regions(item, model)
+    return _beside(row, kept), reason
+
+
+def _without_regions(item: SolarImage | Rejected, model: FlareModel) -> tuple[FeatureTable, str]:
+    """Return the row of an image whose regions nothing tells, and why it cannot be used."""
     name = Path(item.source).name
-    row: dict[str, Any] = {"model": "", "flags": "", "noaa": 0, "time": ""}
-    row |= dict.fromkeys((*_NUMBERS, *_PROBABILITIES), float("nan"))
     if isinstance(item, Rejected):
-        return _row(name, {**row, "flags": item.code})
-    row |= _facts(item)
+        return _row(name, {**_EMPTY, "flags": item.code}), item.reason
+    row = {**_EMPTY, **_facts(item)}
     if item.kind is not ImageKind.MAGNETOGRAM:
-        return _row(name, {**row, "flags": "not-in-the-table" if told else "no-regions"})
+        reason = "Which regions are on the image is not told; give --regions."
+        return _row(name, {**row, "flags": "no-regions"}), reason
     try:
         kind, features = features_of(item)
-    except SkysiftError:
-        return _row(name, {**row, "flags": "no-disk"})
+    except SkysiftError as error:
+        return _row(name, {**row, "flags": "no-disk"}), error.problem
     head = model.magnetograms.get(kind)
     if head is None:
-        return _row(name, {**row, "flags": f"no-model-of-{kind}"})
+        reason = f"The bundle has no model of this kind of magnetogram: {kind}."
+        return _row(name, {**row, "flags": f"no-model-of-{kind}"}), reason
     probability = float(head.probability(features[None])[0])
     flags = ",".join(flag_names(item.flags))
     disk = probability if kind == "disk" else float("nan")
-    return _row(
-        name,
-        {**row, "p_m24": probability, "p_m24_disk": disk, "model": kind, "flags": flags},
-    )
+    row |= {"p_m24": probability, "p_m24_disk": disk, "model": kind, "flags": flags}
+    return _row(name, row), ""
 
 
 def _facts(image: SolarImage) -> dict[str, Any]:

@@ -31,6 +31,7 @@ __all__ = [
     "FARTHEST",
     "LEVELS",
     "REASONS",
+    "SEEN_KINDS",
     "TABLES",
     "Regions",
     "find_images",
@@ -38,6 +39,7 @@ __all__ = [
     "number",
     "read_labelled",
     "read_region_table",
+    "regions_of",
     "text",
 ]
 
@@ -54,6 +56,9 @@ REASONS: Final = {
     "not-euv": "The image is not in EUV, which the models of regions were trained on",
     "no-position": "The row has neither x and y nor lon and lat, or they lie off the image",
 }
+SEEN_KINDS: Final = frozenset({ImageKind.EUV, ImageKind.UNKNOWN})
+"""What the models of regions look at; a picture that does not tell its kind is taken for EUV."""
+
 FARTHEST = 70.0
 """Longitude up to which forecasts are judged [deg]: nearer the limb, little is seen."""
 
@@ -276,7 +281,7 @@ def iter_regions(
 
 def regions_of(image: SolarImage, rows: FeatureTable, name: str) -> Regions:
     """Return the regions on one image that has been read."""
-    if image.kind not in {ImageKind.EUV, ImageKind.UNKNOWN}:
+    if image.kind not in SEEN_KINDS:
         return _without_image(rows, "not-euv", name)
     codes = np.full(len(rows), "", dtype="U20")
     if image.frame is None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from skysift.core.config import Config, of_kind
+from skysift.core.stream import RecordPredictor
 from skysift.core.task import Jobs, Prediction, Progress, Task, silent
 from skysift.data.table import FeatureTable
 from skysift.tasks.flare import prediction
@@ -101,3 +102,9 @@ class Flare(Task[Regions, FlareModel]):
         """Load a bundle."""
         del threads  # a few products of matrices take no time beside reading an image
         return load_bundle(folder)
+
+    def stream(self, model: FlareModel, read_options: Config, options: Config) -> RecordPredictor:
+        """Return what forecasts the flares of one image after the other."""
+        return prediction.record_predictor(
+            model, of_kind(ReadOptions, read_options), of_kind(PredictOptions, options)
+        )

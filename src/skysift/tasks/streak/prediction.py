@@ -1,19 +1,22 @@
 """Class, length and angle for stamps without labels: in memory, and from files to a file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from skysift.core.errors import ReadError
 from skysift.core.provenance import Provenance
+from skysift.core.stream import RecordPredictor
 from skysift.core.task import Progress
 from skysift.data.images.facts import PIXEL_MATRIX
 from skysift.data.images.flags import StampFlag
 from skysift.data.images.image_set import ImageSet
-from skysift.data.images.readers import iter_images
+from skysift.data.images.readers import ReadImages, iter_images
 from skysift.data.io import check_writable, open_writer
 from skysift.data.table import FeatureTable
 from skysift.models.images.streaks.sky import trail_on_sky
@@ -22,7 +25,7 @@ from skysift.tasks.streak.model import StreakModel
 from skysift.tasks.streak.options import PredictOptions, ReadOptions
 from skysift.tasks.streak.stamps import CLASSES, cutout_of, measure, scale_of
 
-__all__ = ["answers", "predict_files"]
+__all__ = ["answers", "predict_files", "record_predictor"]
 
 RESOLVED = 3.0  # standard deviations by which a trail is better than a point
 _ENDS = 2.0
@@ -152,21 +155,49 @@ def predict_files(
     """
     check_writable(out, inputs=paths)
     counts = {"accepted": 0, "repaired": 0, "rejected": 0}
-    bundle = model.bundle.hash if model.bundle else ""
     done = 0
     with open_writer(out, provenance=_provenance(provenance, model)) as writer:
         for number, path in enumerate(paths):
             for batch in iter_images([path], cutout=cutout_of(read_options), batch=options.batch):
-                measured = measure(batch.images, read_options.seeing)
-                said = answers(batch.images, measured, model.probability(measured))
-                answer = batch.with_refused(said, {"id": "identifier", "flags": "code"})
-                named = [bundle] * len(answer)
-                writer.write(answer.with_columns({"bundle": named}, descriptions=_DESCRIPTIONS))
+                answer = _answered(batch, model, read_options)
+                writer.write(answer)
                 for verdict, rows in batch.checked.counts.items():
                     counts[verdict] += rows
                 done += len(answer)
                 progress(number / len(paths), f"{done:,} stamps")
     return counts
+
+
+def record_predictor(
+    model: StreakModel, read_options: ReadOptions, options: PredictOptions
+) -> RecordPredictor:
+    """Return what predicts one file of stamps or alerts after the other.
+
+    A file in which nothing can be used is refused with the reason; where some can, the rest has
+    rows without a class, as in a batch.
+    """
+
+    def predict(path: Path) -> Iterator[pa.Table]:
+        reason, usable = "It holds no stamp.", False
+        for batch in iter_images([path], cutout=cutout_of(read_options), batch=options.batch):
+            if batch.checked.usable.any():
+                usable = True
+            else:
+                reason = str(batch.rejected["reason"][0])
+            yield _answered(batch, model, read_options).arrow
+        if not usable:
+            raise ReadError(reason, "Give stamps or alerts.", path=path)
+
+    return predict
+
+
+def _answered(batch: ReadImages, model: StreakModel, read_options: ReadOptions) -> FeatureTable:
+    """Return one row for each that was read, usable or not, in the order of reading."""
+    measured = measure(batch.images, read_options.seeing)
+    said = answers(batch.images, measured, model.probability(measured))
+    answer = batch.with_refused(said, {"id": "identifier", "flags": "code"})
+    named = [model.bundle.hash if model.bundle else ""] * len(answer)
+    return answer.with_columns({"bundle": named}, descriptions=_DESCRIPTIONS)
 
 
 def _provenance(provenance: Provenance, model: StreakModel) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from skysift.core.bundle_schema import DataLicence
 from skysift.core.config import Config, of_kind
+from skysift.core.stream import RecordPredictor
 from skysift.core.task import Jobs, Prediction, Progress, Run, Task, silent
 from skysift.data.table import FeatureTable
 from skysift.tasks.streak import prediction
@@ -99,6 +100,12 @@ class Streak(Task[Stamps, StreakModel]):
         """Load a bundle."""
         del threads  # the trees take no time beside the fits, which are one after the other
         return load_bundle(folder)
+
+    def stream(self, model: StreakModel, read_options: Config, options: Config) -> RecordPredictor:
+        """Return what predicts one file of stamps or alerts after the other."""
+        return prediction.record_predictor(
+            model, of_kind(ReadOptions, read_options), of_kind(PredictOptions, options)
+        )
 
     def simulate(
         self,
