@@ -58,6 +58,7 @@ class Console:
             box=box.SIMPLE_HEAD,
             pad_edge=False,
         )
+        rows = _with_intervals(rows)
         first = rows[0]
         for name, value in first.items():
             numeric = isinstance(value, int | float) and not isinstance(value, bool)
@@ -119,6 +120,24 @@ def _strict(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_strict(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _with_intervals(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows with one column for a value, `name`, and its bounds, `name_low`, `name_high`."""
+    bounded = [name for name in rows[0] if {f"{name}_low", f"{name}_high"} <= rows[0].keys()]
+    folded = []
+    for row in rows:
+        one = {name: value for name, value in row.items() if not _is_bound(name, bounded)}
+        for name in bounded:
+            if row.get(name) is not None:
+                low, high = _cell(row.get(f"{name}_low")), _cell(row.get(f"{name}_high"))
+                one[name] = f"{_cell(row[name])} [{low}, {high}]" if low or high else row[name]
+        folded.append(one)
+    return folded
+
+
+def _is_bound(name: str, bounded: Sequence[str]) -> bool:
+    return name.endswith(("_low", "_high")) and name.rpartition("_")[0] in bounded
 
 
 def _cell(value: Any) -> str:

@@ -267,7 +267,6 @@ def result_rows(scored: Scored, reference: str) -> list[dict[str, Any]]:
         rows.append(
             {
                 "model": scored.contestants[name].title,
-                "AUC": str(area),
                 "auc": area.value,
                 "auc_low": area.low,
                 "auc_high": area.high,
