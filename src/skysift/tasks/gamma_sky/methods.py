@@ -116,6 +116,12 @@ class FieldSetup:
         """
         return self._folded
 
+    def lasting(self, livetime: float) -> "FieldSetup":
+        """Return the field for another live time [s]; both share what is folded."""
+        other = replace(self, livetime=livetime)
+        vars(other)["_folded"] = replace(self._folded, setup=other)
+        return other
+
     @cached_property
     def _folded(self) -> "FoldedField":
         response = self.response or AnalyticResponse(zenith=_zenith(self.pointing))

@@ -15,6 +15,7 @@ __all__ = [
     "METHODS",
     "NETWORK",
     "PUBLISHED",
+    "STREAMED",
     "STUDIES",
     "CompareOptions",
     "EvaluateOptions",
@@ -46,11 +47,14 @@ STUDIES = (
     "timing",
     "hess",
 )
+STREAMED = ("likelihood-ratio", "matched-filter")
+"""Methods that search sliding windows."""
 FITTED = ("likelihood-ratio", "matched-filter", NETWORK)
 """Methods that fit what they find, and so say what they expect of each pixel."""
 
 _ENERGIES = {"": 1.0, "tev": 1.0, "gev": 1e-3, "mev": 1e-6, "pev": 1e3}
 _TIMES = {"": 1.0, "s": 1.0, "min": 60.0, "h": 3600.0}
+_LONGEST = 86400.0  # s
 _QUANTITY = re.compile(r"\s*([-+0-9.eE]*[0-9.])\s*([A-Za-z]*)\s*")
 
 
@@ -71,6 +75,19 @@ def _quantity(units: dict[str, float], example: str) -> BeforeValidator:
 
 Energy = Annotated[float, _quantity(_ENERGIES, "0.4TeV or 400GeV")]
 Seconds = Annotated[float, _quantity(_TIMES, "100s or 5min")]
+
+
+def _apart(value: Any) -> Any:
+    """Take ``1s,10s`` apart, alone or as one of several."""
+    parts = [value] if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple):
+        return value
+    return tuple(
+        piece for part in parts for piece in (part.split(",") if isinstance(part, str) else [part])
+    )
+
+
+Lengths = Annotated[tuple[Seconds, ...], BeforeValidator(_apart)]
 
 
 class ReadOptions(Config):
@@ -121,11 +138,30 @@ class PredictOptions(Config):
     step: Seconds | None = Field(
         None, gt=0, description="From the start of a window to the next; the window if left out."
     )
+    windows: Lengths = Field(
+        (),
+        description="Take the files as pieces of a stream and search sliding windows of these "
+        "lengths at once, e.g. 1s,10s,100s,600s,1800s. Repeatable.",
+    )
+    lateness: Seconds = Field(
+        60.0, ge=0, description="Of a stream: how far a file may be behind the latest."
+    )
+    light_curve: Seconds = Field(
+        10.0, ge=0, description="Of a stream: bins of the light curves of sources; 0 for none."
+    )
+    most_events: int = Field(
+        5_000_000, ge=1, description="Of a stream: photons in memory; a file beyond is refused."
+    )
+    state_folder: str | None = Field(
+        None, description="Of a stream: where the names of sources and the last maps are kept."
+    )
     false_alarms: float = Field(
         0.01, gt=0, le=100, description="Expected number of false candidates: the threshold."
     )
     per: Literal["field", "hour"] = Field(
-        "field", description="False alarms per field (a window that is searched) or per hour."
+        "field",
+        description="False alarms per field (a window that is searched) or per hour (of all "
+        "windows of a stream together).",
     )
     search_radius: float = Field(2.3, gt=0, le=10, description="From the pointing [deg].")
     clean: str | None = Field(
@@ -148,12 +184,29 @@ class PredictOptions(Config):
     def _known_method(cls, value: str) -> str:
         return known_name("method", value, METHODS)
 
-    @field_validator("window", "step")
+    @field_validator("window", "step", "lateness", "light_curve")
     @classmethod
     def _finite(cls, value: float | None) -> float | None:
         if value is not None and not math.isfinite(value):
             raise ValueError("a window is of finite length")
         return value
+
+    @field_validator("windows")
+    @classmethod
+    def _lengths(cls, values: tuple[float, ...]) -> tuple[float, ...]:
+        if any(not 0 < value <= _LONGEST for value in values):
+            raise ValueError(f"a sliding window is longer than 0 s and no longer than {_LONGEST} s")
+        return tuple(sorted(set(values)))
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "PredictOptions":
+        if self.windows and (self.window is not None or self.step is not None):
+            raise ValueError("windows are of a stream, window and step of files: give one of them")
+        if self.windows and self.method not in STREAMED:
+            raise ValueError(
+                f"sliding windows are searched with {' or '.join(STREAMED)}, not with {self.method}"
+            )
+        return self
 
 
 class EvaluateOptions(Config):

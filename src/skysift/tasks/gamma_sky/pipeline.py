@@ -29,12 +29,41 @@ from skysift.tasks.gamma_sky.observations import Observation
 from skysift.tasks.gamma_sky.options import PredictOptions, ReadOptions
 from skysift.tasks.gamma_sky.photometry import measure
 
-__all__ = ["Searched", "search_events", "search_observation", "windows_of"]
+__all__ = [
+    "BinnedWindow",
+    "Searched",
+    "bin_window",
+    "grid_of",
+    "method_of",
+    "search_binned",
+    "search_events",
+    "search_observation",
+    "windows_of",
+]
 
 FloatArray = NDArray[np.float64]
 
 _SHORTEST = 1e-3  # s of live time: less is taken as that
 _SLIVER = 1e-6  # of a window: less good time is rounding
+
+
+@dataclass(frozen=True)
+class BinnedWindow:
+    """One window of an observation before its search.
+
+    Parameters
+    ----------
+    events : EventList
+        The photons of the window, of the energies that are searched.
+    counts : CountsMap
+        Their map.
+    photons : Photons
+        Where those on the map are.
+    """
+
+    events: EventList
+    counts: CountsMap
+    photons: Photons
 
 
 @dataclass(frozen=True)
@@ -154,12 +183,18 @@ def search_events(
     networks : Path, optional
         Bundle of published networks for methods that ask them; the one that ships if left out.
     """
+    binned = bin_window(events, reading)
     duration = events.gti.duration
     setting = FalseAlarmSetting(options.false_alarms, options.per)
+    allowed = setting.per_field(duration) if duration > 0 else options.false_alarms
+    method = method_of(binned, response, options, trials, allowed, networks=networks)
+    return search_binned(binned, method, response, options)
+
+
+def bin_window(events: EventList, reading: ReadOptions) -> BinnedWindow:
+    """Count the photons of a window on the grid about its pointing."""
     chosen = events.in_energy(reading.emin, reading.emax)
-    grid = TangentGrid(
-        events.pointing.ra, events.pointing.dec, reading.pixels, reading.pixels, reading.pixel_size
-    )
+    grid = grid_of(events.pointing, reading)
     edges = energy_bands(reading.emin, reading.emax, reading.bands)
     binned = bin_events(chosen, grid, edges)
     counts = CountsMap(
@@ -171,47 +206,83 @@ def search_events(
         chosen.pointing,
         chosen.reference_mjd,
     )
-    settings = SearchSettings(
-        false_alarms=_rounded(
-            setting.per_field(duration) if duration > 0 else options.false_alarms, digits=4
-        ),
-        radius=options.search_radius,
+    photons = Photons(binned.xi, binned.eta, binned.band, np.ones(len(binned.band)))
+    return BinnedWindow(chosen, counts, photons)
+
+
+def grid_of(pointing: Pointing, reading: ReadOptions) -> TangentGrid:
+    """Return the grid of maps about a pointing."""
+    return TangentGrid(
+        pointing.ra, pointing.dec, reading.pixels, reading.pixels, reading.pixel_size
     )
-    method: Method
+
+
+def method_of(
+    binned: BinnedWindow,
+    response: InstrumentResponse | None,
+    options: PredictOptions,
+    trials: TrialsTable,
+    false_alarms: float,
+    *,
+    networks: Path | None = None,
+) -> Method:
+    """Return what searches a window; windows of the same conditions share it.
+
+    Parameters
+    ----------
+    binned : BinnedWindow
+        Its conditions.
+    response, options, trials, networks
+        As for `search_events`.
+    false_alarms : float
+        Expected number of false candidates in this search.
+    """
+    counts, pointing = binned.counts, binned.events.pointing
     if options.method == "gammapy":
         # An extra, and slow to import.
         from skysift.tasks.gamma_sky.gammapy_method import GammapyMethod  # noqa: PLC0415
 
-        method = GammapyMethod(counts, getattr(response, "path", None))
-    else:
-        method = _method(
-            _Conditions(
-                options.method,
-                _whole_degrees(events.pointing.zenith),
-                (grid.n_x, grid.pixel_size),
-                tuple(edges.tolist()),
-                _rounded(max(events.livetime, _SHORTEST), digits=2),
-                response,
-                (tuple(trials.level.tolist()), tuple(trials.factor.tolist())),
-                settings,
-                networks,
-                # Published maps are bins of right ascension: they do depend on where that is.
-                (grid.ra, grid.dec) if networks is not None else (0.0, 0.0),
-            )
+        return GammapyMethod(counts, getattr(response, "path", None))
+    grid = counts.grid
+    return _method(
+        _Conditions(
+            options.method,
+            _whole_degrees(pointing.zenith),
+            (grid.n_x, grid.pixel_size),
+            tuple(counts.energy_edges.tolist()),
+            _rounded(max(counts.livetime, _SHORTEST), digits=2),
+            response,
+            (tuple(trials.level.tolist()), tuple(trials.factor.tolist())),
+            SearchSettings(
+                false_alarms=_rounded(false_alarms, digits=4), radius=options.search_radius
+            ),
+            networks,
+            # Published maps are bins of right ascension: they do depend on where that is.
+            (grid.ra, grid.dec) if networks is not None else (0.0, 0.0),
         )
-    photons = Photons(binned.xi, binned.eta, binned.band, np.ones(len(binned.band)))
-    result = method(counts.counts, photons)
+    )
+
+
+def search_binned(
+    binned: BinnedWindow,
+    method: Method,
+    response: InstrumentResponse | None,
+    options: PredictOptions,
+) -> Searched:
+    """Search a window whose photons are counted; parameters as for `search_events`."""
+    chosen, counts = binned.events, binned.counts
+    result = method(counts.counts, binned.photons)
     photometry = (
-        measure(chosen, result.candidates, grid)
+        measure(chosen, result.candidates, counts.grid)
         if options.photometry and result.candidates and len(chosen)
         else None
     )
     table = CandidateTable.of_window(
         result.candidates,
-        SearchWindow.of_events(events, grid),
-        setting,
+        SearchWindow.of_events(chosen, counts.grid),
+        FalseAlarmSetting(options.false_alarms, options.per),
         photometry=photometry,
-        crab_counts=_crab_counts(method, result.candidates, events.livetime, response),
+        crab_counts=_crab_counts(method, result.candidates, counts.livetime, response),
         systematic=options.pointing_error,
     )
     return Searched(chosen, counts, result, table, method)
@@ -262,16 +333,34 @@ class _Conditions:
 @lru_cache(maxsize=16)
 def _method(conditions: _Conditions) -> Method:
     """Return a method for fields centred on their pointing."""
-    n_pixels, pixel_size = conditions.pixels
-    setup = FieldSetup(
-        TangentGrid(*conditions.pointing, n_pixels, n_pixels, pixel_size),
-        Pointing(*conditions.pointing, np.nan if conditions.zenith is None else conditions.zenith),
-        np.array(conditions.edges),
-        conditions.livetime,
+    setup = _setup(
+        conditions.pixels,
+        conditions.pointing,
+        conditions.zenith,
+        conditions.edges,
         conditions.response,
-    )
+    ).lasting(conditions.livetime)
     level, factor = conditions.trials
     trials = TrialsTable(np.array(level), np.array(factor))
     return make_method(
         conditions.name, setup, trials, conditions.settings, networks=conditions.networks
+    )
+
+
+@lru_cache(maxsize=8)
+def _setup(
+    pixels: tuple[int, float],
+    pointing: tuple[float, float],
+    zenith: float | None,
+    edges: tuple[float, ...],
+    response: InstrumentResponse | None,
+) -> FieldSetup:
+    """Return a field of one second; what is folded for it serves every live time."""
+    n_pixels, pixel_size = pixels
+    return FieldSetup(
+        TangentGrid(*pointing, n_pixels, n_pixels, pixel_size),
+        Pointing(*pointing, np.nan if zenith is None else zenith),
+        np.array(edges),
+        1.0,
+        response,
     )
