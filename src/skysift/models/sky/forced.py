@@ -77,8 +77,8 @@ def forced_counts(
     InputError
         If the map does not have the shape of the search.
     """
-    around = _Surroundings.of(search, counts, photons, place)
     source = known or search.local_source(search.offset_of(*place))
+    around = _Surroundings.of(search, counts, photons, place, source.reach)
     if search.settings.psf_known:
         return around.fit(source, 0.0)
     if known is not None:
@@ -129,14 +129,14 @@ class _Surroundings:
         counts: NDArray[np.float32],
         photons: Photons,
         place: tuple[float, float],
+        reach: float,
     ) -> "_Surroundings":
-        """Fit the background about a place and take what lies around."""
+        """Fit the background about a place and take what lies within `reach` [deg] of it."""
         xi, eta = place
         weight = np.ones(search.grid.shape, dtype=np.float32)
         rows, columns, distance = search.places.window(xi, eta, _MASKED_RADIUS)
         weight[rows, columns] = distance > _MASKED_RADIUS
         background = search.background.fit(counts, weight)
-        reach = search.local_source(search.offset_of(xi, eta)).reach
         near = photons.near(xi, eta, reach)
         pixel_area = search.grid.pixel_size**2
         row, column = search.places.pixel(near.xi, near.eta)
