@@ -6,6 +6,8 @@ from typing import Literal
 from pydantic import Field, JsonValue
 
 from skysift.core.config import Config
+from skysift.serve.drift.options import DriftOptions
+from skysift.serve.operations_options import OperationsOptions
 
 __all__ = ["DirectoryOptions", "EngineOptions", "SinkOptions", "WatchConfig"]
 
@@ -64,6 +66,9 @@ class EngineOptions(Config):
     record_seconds: float = Field(
         60.0, gt=0, le=86_400, description="Time that one record may take [s]."
     )
+    workers: int = Field(
+        1, ge=1, le=64, description="Processes that answer at the same time; each loads the model."
+    )
     memory: int = Field(
         2048 * MIB,
         ge=64 * MIB,
@@ -95,6 +100,8 @@ class WatchConfig(Config):
     source: DirectoryOptions
     sink: SinkOptions
     engine: EngineOptions = EngineOptions()
+    operations: OperationsOptions = OperationsOptions()
+    drift: DriftOptions = DriftOptions()
     read: dict[str, JsonValue] = Field(
         default_factory=dict, description="How records are read: the task's ReadOptions."
     )

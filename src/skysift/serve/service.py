@@ -2,6 +2,7 @@
 
 import logging
 import os
+import platform
 import signal
 import threading
 import time
@@ -10,27 +11,28 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from skysift import __version__
 from skysift.core.bundle import Bundle
 from skysift.core.config import build_config
-from skysift.core.errors import OutputError, SkysiftError
+from skysift.core.errors import OutputError, SkysiftError, UsageError
 from skysift.core.provenance import Provenance
 from skysift.core.registry import bundle_folder, load_options
 from skysift.serve.config import WatchConfig, state_folder
-from skysift.serve.directory import DirectorySource, check_folder
+from skysift.serve.directory import DirectorySource, DirectoryWatch, check_folder
 from skysift.serve.engine import Engine
 from skysift.serve.followers import Follower, Followers
 from skysift.serve.journal import log
+from skysift.serve.ledger import SPOOL
 from skysift.serve.lock import alone
 from skysift.serve.messages import Item, WorkerSettings
+from skysift.serve.operations import Operations, refuse_bundle
 from skysift.serve.publish import Publisher
-from skysift.serve.records import Arrival
+from skysift.serve.sources import Intake, Source
 from skysift.serve.spool import Spool
 from skysift.serve.worker_process import WORKER_COMMAND, WorkerDiedError, WorkerProcess
 
 __all__ = ["SPOOL", "Service", "spool_of", "stopped_by_signals"]
 
-SPOOL = "spool.sqlite"
-_CHUNK = 500  # arrivals of one transaction
 _STATUS = 60.0  # s from one line of status to the next
 _IDLE = 1.0  # s from one call of the followers to the next when nothing arrives
 
@@ -81,17 +83,21 @@ class Service:
             build_config(load_options(config.task, kind), values)
         check_folder(config.source.folder)
         self._bundle = Bundle.load(_bundle_folder(config), task=config.task)
+        refuse_bundle(self._bundle, config.operations, time.time())
+        self._operations = Operations(config.operations, config.task, self._bundle)
         self._command = command
         self._worker_command = tuple(worker_command)
-        self._followers = Followers(followers)
+        self._followers = Followers([self._operations, *followers])
         self._stopping = threading.Event()
-        self._looking: Iterator[Arrival] | None = None
-        self._next_look = 0.0
+        self._writing = threading.RLock()
+        self._intake: Intake | None = None
         _make_writable(config.state_folder)
 
     def stop(self) -> None:
         """Ask `run` to return once the batch in hand is done; for another thread or a signal."""
         self._stopping.set()
+        if self._intake is not None:
+            self._intake.arrived.set()
 
     def run(self, *, once: bool = False) -> dict[str, int]:
         """Predict what arrives, until :meth:`stop`.
@@ -113,68 +119,73 @@ class Service:
             was not published is still pending.
         """
         folder = self.config.state_folder
-        with alone(folder / "lock.sqlite"), Spool(folder / SPOOL) as spool:
+        with (
+            alone(folder / "lock.sqlite"),
+            self._spool() as spool,
+            self._operations.watching(self.config.sink.folder),
+        ):
             spool.check()
             publisher = Publisher(self.config.sink)
             publisher.recover(spool)
-            source = DirectorySource(
-                self.config.source, self.config.engine.record_bytes, spool.noted
+            workers = [self._worker(number) for number in range(self.config.engine.workers)]
+            engine = Engine(spool, workers, publisher, self.config.engine, self._bundle.hash)
+            intake = self._intake = Intake(
+                self._open_source, self._spool, self.config.engine.latency
             )
-            worker = self._worker(folder, spool)
-            engine = Engine(spool, worker, publisher, self.config.engine, self._bundle.hash)
             try:
-                _start(worker)
-                log(logging.INFO, "started", task=self.config.task, bundle=self._bundle.hash)
-                self._loop(source, spool, engine, once=once)
+                _start(workers)
+                self._tell_started()
+                intake.start()
+                self._loop(intake, spool, engine, once=once)
             finally:
-                worker.stop()
+                for worker in workers:
+                    worker.stop()
+                engine.close()
+                intake.stop()
             counts = spool.counts()
             log(logging.INFO, "stopped", **counts)
             return counts
 
-    def _loop(self, source: DirectorySource, spool: Spool, engine: Engine, *, once: bool) -> None:
-        told = time.monotonic()
+    def _tell_started(self) -> None:
+        log(
+            logging.INFO,
+            "started",
+            task=self.config.task,
+            bundle=self._bundle.hash,
+            skysift=__version__,
+            python=platform.python_version(),
+            process=os.getpid(),
+        )
+
+    def _loop(self, intake: Intake, spool: Spool, engine: Engine, *, once: bool) -> None:
+        told = worked = time.monotonic()
         while not self._stopping.is_set():
-            whole = self._collect(source, spool)
-            worked = engine.step()
+            intake.check()
+            intake.arrived.clear()
+            complete = intake.complete_since > worked
+            busy = engine.step()
             self._followers.follow(spool, self.config.sink.folder)
             if time.monotonic() - told > _STATUS:
                 told = time.monotonic()
-                log(logging.INFO, "status", pending=spool.backlog(), settling=source.settling)
-            if worked or self._looking is not None:
-                continue
-            if once and whole and not source.settling:
+                log(logging.INFO, "status", pending=spool.backlog(), settling=intake.settling)
+            if busy:
+                worked = time.monotonic()
+            elif once and complete:
                 return
-            self._stopping.wait(min(_IDLE, max(0.0, self._next_look - time.monotonic())))
+            else:
+                intake.arrived.wait(_IDLE)
+        while engine.step(begin=False):
+            pass
 
-    def _collect(self, source: DirectorySource, spool: Spool) -> bool:
-        """Note some of what has arrived; tell whether this completed a look at the source."""
-        if self._looking is None:
-            if time.monotonic() < self._next_look:
-                return False
-            self._looking = source.look()
-        arrivals = []
-        enough = time.monotonic() + self.config.engine.latency
-        whole = True
-        for arrival in self._looking:
-            arrivals.append(arrival)
-            if len(arrivals) >= _CHUNK or time.monotonic() > enough:
-                whole = False
-                break
-        if arrivals:
-            arrivals.sort(key=lambda arrival: arrival.modified)  # a folder lists in any order
-            new = spool.add(arrivals)
-            log(logging.INFO, "arrived", files=len(arrivals), records=new)
-            for arrival in arrivals:
-                if arrival.reason:
-                    fields = {"record": arrival.id, "input": arrival.name}
-                    log(logging.WARNING, "quarantined", **fields, reason=arrival.reason)
-        if whole:
-            self._looking = None
-            self._next_look = time.monotonic() + source.wait
-        return whole
+    def _spool(self) -> Spool:
+        return Spool(self.config.state_folder / SPOOL, lock=self._writing)
 
-    def _worker(self, folder: Path, spool: Spool) -> WorkerProcess:
+    def _open_source(self, spool: Spool) -> Source:
+        options = self.config.source
+        found = DirectorySource(options, self.config.engine.record_bytes, spool.noted)
+        return DirectoryWatch(found, spool)
+
+    def _worker(self, number: int) -> WorkerProcess:
         config, bundle = self.config, self._bundle
         provenance = Provenance.start(
             command=self._command or "skysift.serve.service.Service",
@@ -194,17 +205,28 @@ class Service:
         )
         return WorkerProcess(
             settings,
-            folder / "worker.log",
+            config.state_folder / (f"worker-{number}.log" if number else "worker.log"),
             config.engine.start_seconds,
             self._worker_command,
-            answered=lambda: map(Item.of, spool.newest_done()),
+            answered=self._answered,
         )
 
+    def _answered(self) -> Iterator[Item]:
+        """Yield what was answered, the newest first; any thread may ask."""
+        with self._spool() as spool:
+            yield from map(Item.of, spool.newest_done())
 
-def _start(worker: WorkerProcess) -> None:
-    """Start the worker, so that what is wrong with it is known before the first record."""
+
+def _start(workers: Sequence[WorkerProcess]) -> None:
+    """Start the workers, so that what is wrong with them is known before the first record."""
     try:
-        worker.start()
+        for worker in workers:
+            worker.start()
+            if worker.remembers and len(workers) > 1:
+                raise UsageError(
+                    "The task remembers earlier records: one worker has to see all of them.",
+                    "Set engine.workers to 1.",
+                )
     except WorkerDiedError as death:
         raise SkysiftError(
             f"The worker died while it loaded the model: {death.reason}.",
