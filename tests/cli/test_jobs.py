@@ -9,9 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from skysift.cli import verbs
 from skysift.core.errors import OutputError
-from skysift.core.task import Run
 from skysift.data.io import open_writer, read_table
 from skysift.data.io.source import split_fragment
 from skysift.tasks.gamma_hadron.synth import COLUMNS, synthetic_events
@@ -268,19 +266,6 @@ def test_compare_trains_and_reports(skysift, events_file):
     )  # fmt: skip
     assert len(said["rows"]) == 2
     assert Path(said["report"]).is_file()
-
-
-def test_demo_runs_the_task_and_prints_its_rows(skysift, monkeypatch, tmp_path):
-    class Shown:
-        def demo(self, folder, *, seed, command, progress):
-            progress(0.5, "half")
-            return Run(f"seed {seed}", [{"auc": float("nan")}], (command,), folder / "report.html")
-
-    monkeypatch.setattr(verbs, "load_task", lambda _: Shown())
-    said = document(skysift("demo", TASK, "--seed", "4", "--json"))
-    assert said["title"] == "seed 4"
-    assert said["rows"] == [{"auc": None}]
-    assert said["report"] == f"runs/demo/{TASK}/report.html"
 
 
 @pytest.mark.mirror

@@ -10,6 +10,7 @@ from skysift.cli import build, cutouts, inventory, verbs
 from skysift.cli.audit_dataset import audit_dataset, names_a_dataset
 from skysift.cli.bind import bind_options
 from skysift.cli.console import fail
+from skysift.cli.demo import demo
 from skysift.cli.quarantine import quarantine_app
 from skysift.cli.watch import watch
 from skysift.core.config import Config
@@ -44,7 +45,7 @@ _PLAIN: dict[str, Callable[..., None]] = {
     "cutouts": cutouts.cutouts,
     "build": build.build,
     "report": verbs.report,
-    "demo": verbs.demo,
+    "demo": demo,
     "doctor": inventory.doctor,
 }
 

@@ -17,17 +17,15 @@ from skysift.cli.paths import (
     bundle_path,
     check_new_bundle,
     check_new_folder,
-    check_writable_folder,
     plain_path,
     readable,
 )
 from skysift.core.config import load_config, parse_assignments
-from skysift.core.registry import list_tasks, load_options, load_task
+from skysift.core.registry import load_options, load_task
 
 __all__ = [
     "audit",
     "compare",
-    "demo",
     "evaluate",
     "explore",
     "predict",
@@ -254,23 +252,3 @@ def report(
 
     run = load_task(read_run(folder).task).render(folder)
     finish(Console(as_json=json), run)
-
-
-def demo(
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="[TASK]...", help="Tasks; all if left out.")
-    ] = None,
-    *,
-    out: Annotated[Path, typer.Option("--out", help="Folder for the reports.")] = Path("runs/demo"),
-    seed: Seed = 0,
-    json: AsJson = False,
-) -> None:
-    """Run the main job of each task on real data where that can be had, in a few minutes."""
-    console = Console(as_json=json)
-    for name in names or [item.name for item in list_tasks()]:
-        folder = out / name
-        loaded = load_task(name)
-        check_writable_folder(folder)
-        with console.progress(name) as progress:
-            run = loaded.demo(folder, seed=seed, command=typed_command(), progress=progress)
-        finish(console, run)
