@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from numpy.typing import ArrayLike
 
     from skysift.core.errors import InputError
 
-__all__ = ["BatchPredictor", "RecordPredictor", "RememberingPredictor"]
+__all__ = ["BatchPredictor", "DescribingPredictor", "RecordPredictor", "RememberingPredictor"]
 
 
 class RecordPredictor(Protocol):
@@ -61,3 +62,15 @@ class RememberingPredictor(RecordPredictor, Protocol):
         bool
             Whether older records may matter still.
         """
+
+
+@runtime_checkable
+class DescribingPredictor(RecordPredictor, Protocol):
+    """Predicts, and can say what it measured on the way that is not in the answers.
+
+    That is compared with the same of the training data, see :mod:`skysift.serve.drift`. Columns of
+    the answers are compared as they are: they need not be described.
+    """
+
+    def described(self) -> Mapping[str, ArrayLike]:
+        """Return what was measured since the last call, shape (n,) for each quantity."""

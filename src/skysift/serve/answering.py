@@ -10,6 +10,7 @@ from skysift.core.errors import InputError, OutputError, SkysiftError
 from skysift.core.files import sha256_of_file
 from skysift.core.stream import BatchPredictor, RecordPredictor, RememberingPredictor
 from skysift.serve.bounds import bounded_time
+from skysift.serve.drift.profile import Tally
 from skysift.serve.messages import Item, Order, Recall, Reply, WorkerSettings
 from skysift.serve.staging import StagedBatch
 
@@ -37,6 +38,7 @@ class Answering:
         self._predict = predict
         self._say = say
         self._memory = predict if isinstance(predict, RememberingPredictor) else None
+        self._tally = Tally(settings.edges, predict)
         self._together = (
             predict if isinstance(predict, BatchPredictor) and self._memory is None else None
         )
@@ -69,7 +71,7 @@ class Answering:
         try:
             if not (order.together and self._answer_together(order.items, staged)):
                 self._answer_singly(order.items, staged)
-            return Reply(kind="end", files=staged.finish())
+            return Reply(kind="end", files=staged.finish(), profile=self._tally.finish())
         except OutputError as error:
             return Reply(kind="unwritable", reason=error.problem, remedy=error.remedy)
         except SkysiftError as error:
@@ -88,11 +90,13 @@ class Answering:
                 print(  # noqa: T201  # into the worker's log
                     f"together: {type(error).__name__}: {error}", file=sys.stderr, flush=True
                 )
+                self._tally.close_described(answered=False)
                 return False
             replies = [
                 self._explained(item, staged, _given(answer), alone=False)
                 for item, answer in answered
             ]
+            self._tally.close_described(answered=True)
         for reply in replies:
             self._say(reply)
         return True
@@ -103,6 +107,7 @@ class Answering:
             self._say(Reply(kind="begin", id=item.id))
             with bounded_time(self._settings.seconds):
                 reply = self._explained(item, staged, self._predicted(item), alone=alone)
+                self._tally.close_described(answered=reply.kind == "answered")
             if reply.kind != "answered" and alone:
                 staged.discard()  # some pieces may have been written
             self._say(reply)
@@ -114,7 +119,7 @@ class Answering:
     def _explained(
         self, item: Item, staged: StagedBatch, answer: Iterable[pa.Table], *, alone: bool
     ) -> Reply:
-        """Stage the answer to a record, or say why there is none.
+        """Stage the answer to a record and count it, or say why there is none.
 
         Raises
         ------
@@ -123,7 +128,13 @@ class Answering:
         SkysiftError
             If the fault is not the record's.
         """
-        pieces = _checked(item, answer)
+        reply = self._staged(item, staged, self._tally.over(_checked(item, answer)), alone=alone)
+        self._tally.close(answered=reply.kind == "answered")
+        return reply
+
+    def _staged(
+        self, item: Item, staged: StagedBatch, pieces: Iterable[pa.Table], *, alone: bool
+    ) -> Reply:
         try:
             # The pieces of a record among others do not count until all of them are there.
             rows = staged.add(item, pieces if alone else list(pieces))

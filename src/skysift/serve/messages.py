@@ -32,6 +32,8 @@ class WorkerSettings(Config):
         Time that a record may take.
     provenance : str
         JSON that goes into the files.
+    edges : dict of str to tuple of float
+        Bins in which quantities of the answers are counted, by name; empty if they are not.
     """
 
     task: str
@@ -43,6 +45,7 @@ class WorkerSettings(Config):
     memory: int
     seconds: float
     provenance: str = ""
+    edges: dict[str, tuple[float, ...]] = Field(default_factory=dict)
 
 
 class Item(Config):
@@ -113,8 +116,8 @@ class Reply(Config):
     ``ready`` once, and whether it remembers earlier records; ``recalled`` for each of these, and
     whether `more` matter. For each record of an order ``begin`` and then ``answered``, ``refused``
     or ``replaced``, or ``begin-together`` and then what became of each; ``end`` with the files
-    after the last. ``failed`` or ``unwritable`` is its last word: the fault lies not with a record,
-    and the service has to stop.
+    after the last, and the `profile` of what was answered. ``failed`` or ``unwritable`` is its
+    last word: the fault lies not with a record, and the service has to stop.
     """
 
     kind: Literal[
@@ -134,5 +137,6 @@ class Reply(Config):
     reason: str = ""
     remedy: str = ""
     files: tuple[StagedFile, ...] = ()
+    profile: str = ""
     remembers: bool = False
     more: bool = False
