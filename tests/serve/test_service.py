@@ -52,6 +52,18 @@ def test_poison_of_every_kind_is_quarantined_with_its_reason_and_the_rest_is_ans
     assert "unforeseen JSONDecodeError" in reasons["05-text.json"]
 
 
+def test_several_workers_answer_at_the_same_time_and_poison_is_found_all_the_same(toy):
+    for number in range(60):
+        toy.put(f"{number:02}.json", value=number)
+    toy.put("31-crash.json", do="crash")
+    counts = toy.run(workers=2, batch_records=4)
+    assert counts == {"pending": 0, "done": 60, "quarantined": 1, "retracted": 0}
+    assert toy.values() == list(range(60))
+    assert len(set(toy.ids())) == 60
+    assert "ended the worker twice" in toy.reasons()["31-crash.json"]
+    assert not toy.staged()
+
+
 def test_a_record_alone_in_its_batch_that_is_refused_half_way_leaves_no_rows(toy):
     toy.put("only.json", do="answer refuse", value=1)
     assert toy.run()["quarantined"] == 1

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from skysift.core.errors import UsageError
 from skysift.serve.journal import LOGGER
 
 
@@ -94,6 +95,7 @@ def test_a_worker_that_dies_is_told_again_what_was_answered(remembering, caplog)
     for number in range(3):
         remembering.put(f"{number}.json", value=number)
     remembering.run()
+    caplog.clear()
     remembering.put("3.json", do="crash")
     remembering.put("4.json", value=4)
     with caplog.at_level(logging.INFO, logger=LOGGER):
@@ -122,3 +124,8 @@ def test_what_is_remembered_of_a_file_that_was_replaced_is_forgotten(remembering
     remembering.put("1.json", value=1, do="change")
     remembering.run(batch_records=1)
     assert texts(remembering)[2] == "0 2"
+
+
+def test_what_remembers_has_one_worker(remembering):
+    with pytest.raises(UsageError, match="one worker has to see"):
+        remembering.run(workers=2)

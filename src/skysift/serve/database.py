@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -23,6 +23,9 @@ class SpoolDatabase:
         On a local disk: WAL needs memory that is shared between processes.
     create : bool
         Make it where it is not there.
+    lock : context manager, optional
+        Held while something is written, where several threads each have the database open: SQLite
+        itself lets them wait longer than they need to.
 
     Raises
     ------
@@ -42,8 +45,15 @@ class SpoolDatabase:
     what: ClassVar[str] = "spool"
     """What it is called in errors."""
 
-    def __init__(self, path: Path, *, create: bool = True) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        create: bool = True,
+        lock: AbstractContextManager[object] | None = None,
+    ) -> None:
         self.path = path
+        self._lock = lock or nullcontext()
         if not create and not path.is_file():
             raise ReadError(
                 f"There is no {self.what} here.",
@@ -91,7 +101,7 @@ class SpoolDatabase:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._explained():
+        with self._lock, self._explained():
             self._database.execute("BEGIN IMMEDIATE")
             try:
                 yield self._database

@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import logging
 import os
 import stat
 import time
@@ -12,14 +13,18 @@ from typing import BinaryIO
 
 from skysift.core.errors import ReadError
 from skysift.serve.config import DirectoryOptions
+from skysift.serve.journal import log
 from skysift.serve.records import Arrival
+from skysift.serve.sources import tell_refused
+from skysift.serve.spool import Spool
 
-__all__ = ["UNFINISHED", "DirectorySource", "check_folder"]
+__all__ = ["UNFINISHED", "DirectorySource", "DirectoryWatch", "check_folder"]
 
 UNFINISHED = (".tmp", ".temp", ".part", ".partial", ".crdownload", ".swp", "~")
 """Endings of names that stand for files still being written; hidden files are passed over too."""
 
 _PIECE = 2**20
+_CHUNK = 500  # arrivals of one transaction
 _REST = 4.0  # times as long as a look takes is the least wait until the next
 
 
@@ -175,6 +180,65 @@ class DirectorySource:
         return Arrival(
             record, name, path, sha256, size, inode, modified, self._clock(), reason=reason
         )
+
+
+class DirectoryWatch:
+    """A folder as the source of a service.
+
+    Parameters
+    ----------
+    source : DirectorySource
+        Finds the files.
+    spool : Spool
+        Where they are noted.
+    """
+
+    def __init__(self, source: DirectorySource, spool: Spool) -> None:
+        self._source = source
+        self._spool = spool
+        self._looking: Iterator[Arrival] | None = None
+
+    @property
+    def settling(self) -> int:
+        """Number of files that may still be growing."""
+        return self._source.settling
+
+    @property
+    def wait(self) -> float:
+        """Time until the next look [s]."""
+        return self._source.wait
+
+    def collect(self, seconds: float) -> bool:
+        """Note some of what has arrived; tell whether this completed a look at the folder.
+
+        Raises
+        ------
+        ReadError
+            If the folder cannot be read any more.
+        OutputError
+            If the spool cannot be written.
+        """
+        looking = self._looking or self._source.look()
+        self._looking = looking
+        arrivals = []
+        enough = time.monotonic() + seconds
+        for arrival in looking:
+            arrivals.append(arrival)
+            if len(arrivals) >= _CHUNK or time.monotonic() > enough:
+                break
+        else:
+            self._looking = None
+        if arrivals:
+            arrivals.sort(key=lambda arrival: arrival.modified)  # a folder lists in any order
+            new = self._spool.add(arrivals)
+            log(logging.INFO, "arrived", files=len(arrivals), records=new)
+            for arrival in arrivals:
+                if arrival.reason:
+                    tell_refused(arrival.id, arrival.name, arrival.reason)
+        return self._looking is None
+
+    def close(self) -> None:
+        """Do nothing: a folder is not held."""
 
 
 def _seen(facts: os.stat_result) -> tuple[int, int, int]:

@@ -3,6 +3,8 @@
 import logging
 import secrets
 import time
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 from skysift.core.errors import OutputError, SkysiftError
@@ -36,6 +38,8 @@ class _Outcome:
     files: tuple[StagedFile, ...] = ()
     begun: str = ""
     together: bool = False
+    death: WorkerDiedError | None = None
+    seconds: float = 0.0
 
     def take(self, reply: Reply) -> None:
         """Note a reply."""
@@ -51,6 +55,15 @@ class _Outcome:
             self.files = reply.files
 
 
+@dataclass(frozen=True)
+class _Errand:
+    """A batch in the hands of a worker."""
+
+    worker: WorkerProcess
+    records: list[Record]
+    order: Order
+
+
 class Engine:
     """Has batches answered, and sees to it that each record comes to one end.
 
@@ -58,8 +71,8 @@ class Engine:
     ----------
     spool : Spool
         Where the records are.
-    worker : WorkerProcess
-        What answers.
+    workers : sequence of WorkerProcess
+        What answers, each a batch at a time.
     publisher : Publisher
         Where the answers go.
     options : EngineOptions
@@ -71,13 +84,15 @@ class Engine:
     def __init__(
         self,
         spool: Spool,
-        worker: WorkerProcess,
+        workers: Sequence[WorkerProcess],
         publisher: Publisher,
         options: EngineOptions,
         bundle: str,
     ) -> None:
         self._spool = spool
-        self._worker = worker
+        self._free = list(workers)
+        self._pool = ThreadPoolExecutor(len(workers), "worker")
+        self._errands: dict[Future[_Outcome], _Errand] = {}
         self._publisher = publisher
         self._options = options
         self._bundle = bundle
@@ -85,43 +100,60 @@ class Engine:
         self._stillbirths = 0
         self._suspects: set[str] = set()  # a worker died over them all: they are answered singly
 
-    def step(self) -> bool:
-        """Have the next batch answered and publish it; tell whether there was one.
+    def step(self, *, begin: bool = True) -> bool:
+        """Give every free worker a batch, wait for the first to end and publish what it answered.
+
+        Parameters
+        ----------
+        begin : bool
+            Whether to give any, or only to end what was begun.
+
+        Returns
+        -------
+        bool
+            Whether there was anything to do.
 
         Raises
         ------
         OutputError
             If the answers cannot be written: their records are still pending.
         SkysiftError
-            If the worker cannot be started, or says that it cannot go on.
+            If a worker cannot be started, or says that it cannot go on.
         """
-        records = self._next_records()
-        if not records:
+        while begin and self._free and (records := self._next_records()):
+            errand = _Errand(self._free.pop(), records, self._order(records))
+            self._errands[self._pool.submit(_ask, errand)] = errand
+        if not self._errands:
             return False
-        started = time.monotonic()
-        outcome = _Outcome()
-        order = self._order(records)
-        try:
-            self._worker.start()
-            started = time.monotonic()  # the load of a model says nothing of the records
-            for reply in self._worker.run(order):
-                outcome.take(reply)
-        except WorkerDiedError as death:
+        for done in wait(self._errands, return_when=FIRST_COMPLETED).done:
+            errand = self._errands.pop(done)
+            self._free.append(errand.worker)
+            self._conclude(errand, done.result())
+        return True
+
+    def close(self) -> None:
+        """Forget the batches in hand; the workers have been stopped, and their records wait."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def _conclude(self, errand: _Errand, outcome: _Outcome) -> None:
+        """Publish a batch, or find out of what the worker died."""
+        records = errand.records
+        if outcome.death is not None:
             self._seconds_per_record = None
-            self._publisher.discard(order.stem)
+            self._publisher.discard(errand.order.stem)
             if outcome.together:
-                self._suspect(death, records)
+                self._suspect(outcome.death, records)
             else:
-                self._bury(death, {record.id: record for record in records}.get(outcome.begun))
-            return True
+                known = {record.id: record for record in records}
+                self._bury(outcome.death, known.get(outcome.begun))
+            return
         self._stillbirths = 0
         self._suspects.difference_update(record.id for record in records)
         self._finish(records, outcome)
-        if outcome.replaced and self._worker.remembers:
-            self._worker.stop()  # what it remembers of them was never answered
-        self._learn((time.monotonic() - started) / len(records))
-        self._tell(records, outcome, time.monotonic() - started)
-        return True
+        if outcome.replaced and errand.worker.remembers:
+            errand.worker.stop()  # what it remembers of them was never answered
+        self._learn(outcome.seconds / len(records))
+        self._tell(records, outcome)
 
     def _next_records(self) -> list[Record]:
         """Return as many records as the latency allows, all of one night."""
@@ -129,7 +161,8 @@ class Engine:
         if self._seconds_per_record is not None:
             most = max(1, int(self._options.latency / max(self._seconds_per_record, _SHORTEST)))
         most = min(most, self._options.batch_records)
-        records = self._spool.next_records(most, _BATCH_BYTES)
+        taken = {item.id for errand in self._errands.values() for item in errand.order.items}
+        records = self._spool.next_records(most, _BATCH_BYTES, taken)
         nights = [self._publisher.night(record) for record in records]
         return [record for record, night in zip(records, nights, strict=True) if night == nights[0]]
 
@@ -195,7 +228,7 @@ class Engine:
             )
             _tell_refused(record, reason)
 
-    def _tell(self, records: list[Record], outcome: _Outcome, seconds: float) -> None:
+    def _tell(self, records: list[Record], outcome: _Outcome) -> None:
         log(
             logging.INFO,
             "batch",
@@ -203,7 +236,7 @@ class Engine:
             answered=len(outcome.answered),
             rows=sum(outcome.answered.values()),
             quarantined=len(outcome.refused),
-            seconds=round(seconds, 4),
+            seconds=round(outcome.seconds, 4),
             oldest_seconds=round(time.time() - records[0].arrived, 4),
         )
         for record in records:
@@ -211,6 +244,20 @@ class Engine:
                 _tell_refused(record, outcome.refused[record.id])
             elif record.id in outcome.replaced:
                 log(logging.WARNING, "replaced", record=record.id, input=record.name)
+
+
+def _ask(errand: _Errand) -> _Outcome:
+    """Have a batch answered; return what the worker said, and whether it died over it."""
+    outcome = _Outcome()
+    try:
+        errand.worker.start()
+        started = time.monotonic()  # the load of a model says nothing of the records
+        for reply in errand.worker.run(errand.order):
+            outcome.take(reply)
+        outcome.seconds = time.monotonic() - started
+    except WorkerDiedError as death:
+        outcome.death = death
+    return outcome
 
 
 def _tell_refused(record: Record, reason: str) -> None:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from skysift.core.config import Config
 
-__all__ = ["Arrival", "Batch", "OutputFile", "Record", "State", "night_of"]
+__all__ = ["Arrival", "Batch", "Message", "OutputFile", "Record", "State", "night_of"]
 
 
 class State(StrEnum):
@@ -58,6 +58,27 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
+class Message:
+    """A record that is no file of its own, but part of a pack of such.
+
+    Parameters
+    ----------
+    id, name, sha256, size, arrived, reason
+        As of :class:`Arrival`.
+    start : int
+        Where it begins in the pack [byte].
+    """
+
+    id: str
+    name: str
+    sha256: str
+    size: int
+    start: int
+    arrived: float
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """A record as the spool knows it.
 
@@ -78,6 +99,10 @@ class Record:
         Of the answer.
     finished : float or None
         When it left the pending, Unix time [s].
+    pack : str or None
+        Of a message, the name of the pack that has it; its path is that of the pack.
+    start : int
+        Where it begins there [byte].
     """
 
     sequence: int
@@ -93,6 +118,8 @@ class Record:
     bundle: str
     rows: int
     finished: float | None
+    pack: str | None
+    start: int
 
 
 class OutputFile(Config):

@@ -7,7 +7,7 @@ from skysift.core.errors import ReadError
 
 __all__ = ["SCHEMA_VERSION", "prepare_database", "prepare_tables"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _APPLICATION = 0x736B7973  # "skys", in the header of the database
 
 _SCHEMA = """
@@ -25,11 +25,16 @@ CREATE TABLE records (
     batch INTEGER REFERENCES batches (number),
     bundle TEXT NOT NULL DEFAULT '',
     rows INTEGER NOT NULL DEFAULT 0,
-    finished REAL
+    finished REAL,
+    pack TEXT,
+    start INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX records_by_state ON records (state, sequence);
 CREATE INDEX records_by_turn ON records (state, sequence + 1000 * strikes);
 CREATE INDEX records_by_batch ON records (batch);
+CREATE INDEX unfinished_by_pack ON records (pack)
+    WHERE pack IS NOT NULL AND state IN ('pending', 'quarantined');
+CREATE TABLE packs (name TEXT PRIMARY KEY, bytes INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE batches (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     files TEXT NOT NULL,

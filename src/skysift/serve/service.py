@@ -138,9 +138,12 @@ class Service:
                 intake.start()
                 self._loop(intake, spool, engine, once=once)
             finally:
+                intake.ask_to_stop()
                 for worker in workers:
                     worker.stop()
                 engine.close()
+                for worker in workers:
+                    worker.stop()  # one that was being started just then
                 intake.stop()
             counts = spool.counts()
             log(logging.INFO, "stopped", **counts)

@@ -13,13 +13,13 @@ the answers are safe: whoever starts next completes step 3, see :mod:`skysift.se
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from skysift.core.errors import OutputError, UnknownNameError, UsageError
-from skysift.serve.database import SpoolDatabase
+from skysift.serve.message_ledger import MessageLedger
 from skysift.serve.records import Arrival, Batch, OutputFile, Record, State
 
 __all__ = ["REPLACED", "Spool"]
@@ -33,7 +33,7 @@ _LAST = 2**63 - 1  # no sequence is higher
 _COLUMNS = ", ".join(item.name for item in fields(Record))
 
 
-class Spool(SpoolDatabase):
+class Spool(MessageLedger):
     """The ledger of one service.
 
     Parameters
@@ -133,26 +133,35 @@ class Spool(SpoolDatabase):
 
     # --- the way of a record --------------------------------------------------------------------
 
-    def next_records(self, most: int, most_bytes: int) -> list[Record]:
+    def next_records(self, most: int, most_bytes: int, taken: Collection[str] = ()) -> list[Record]:
         """Return the pending records that make up the next batch, in the order of their arrival.
 
         A record that the worker has died of, or that is larger than `most_bytes`, comes alone. The
         former gives way to 1000 others for each time: if it was at fault, they need not wait for
         it; if whoever kills workers was, he should not always meet the same record.
+
+        Parameters
+        ----------
+        most, most_bytes : int
+            Bounds of the batch.
+        taken : collection of str
+            Ids of records that are in hand already.
         """
         chosen: list[Record] = []
         size = 0
         for row in self._rows(
             f"SELECT {_COLUMNS} FROM records WHERE state = 'pending' AND batch IS NULL "  # noqa: S608  # our own names
             "ORDER BY sequence + 1000 * strikes LIMIT ?",
-            (most,),
+            (most + len(taken),),
         ):
             record = _record(row)
+            if record.id in taken:
+                continue
             size += record.size
             if chosen and (record.strikes or size > most_bytes):
                 break
             chosen.append(record)
-            if record.strikes:
+            if record.strikes or len(chosen) == most:
                 break
         return chosen
 
@@ -299,6 +308,21 @@ class Spool(SpoolDatabase):
     def drop(self, ids: Sequence[str], reason: str) -> int:
         """Retract quarantined records for good; return how many were quarantined."""
         return self._leave_quarantine(ids, State.RETRACTED, reason, time.time())
+
+    def retract(self, ids: Sequence[str], reason: str) -> int:
+        """Retract records in whatever state, their published answers included; return how many.
+
+        Files of answers stay as they are: see :func:`skysift.serve.alerts.retracted`.
+        """
+        with self._transaction() as database:
+            return sum(
+                database.execute(
+                    "UPDATE records SET state = 'retracted', reason = ?, finished = ? "
+                    "WHERE id = ? AND state <> 'retracted'",
+                    (reason, time.time(), name),
+                ).rowcount
+                for name in ids
+            )
 
     def _leave_quarantine(
         self, ids: Sequence[str], state: State, reason: str, finished: float | None

@@ -1,0 +1,90 @@
+"""The part of the ledger that knows messages: records that are slices of packs, not files."""
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from skysift.serve.database import SpoolDatabase
+from skysift.serve.records import Message, State
+
+__all__ = ["MessageLedger"]
+
+_UNFINISHED = "pack IS NOT NULL AND state IN ('pending', 'quarantined')"  # as in the index
+
+
+class MessageLedger(SpoolDatabase):
+    """Which messages are known, and which packs still hold one that is needed."""
+
+    def add_messages(self, path: Path, messages: Sequence[Message]) -> int:
+        """Note a pack and its messages in one transaction; return how many are new records.
+
+        A message that is known already is not noted again: the pack may turn out to be of no use.
+        """
+        new = 0
+        now = time.time()
+        with self._transaction() as database:
+            database.execute(
+                "INSERT INTO packs (name, bytes) VALUES (?, ?) ON CONFLICT (name) DO NOTHING",
+                (path.name, sum(message.size for message in messages)),
+            )
+            for item in messages:
+                new += database.execute(
+                    "INSERT INTO records (id, name, path, sha256, size, arrived, state, reason, "
+                    "finished, pack, start) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+                    "ON CONFLICT (id) DO NOTHING",
+                    (
+                        item.id,
+                        item.name,
+                        os.fsencode(path),
+                        item.sha256,
+                        item.size,
+                        item.arrived,
+                        State.QUARANTINED if item.reason else State.PENDING,
+                        item.reason,
+                        now if item.reason else None,
+                        path.name,
+                        item.start,
+                    ),
+                ).rowcount
+        return new
+
+    def packs(self) -> set[str]:
+        """Return the names of the packs that are noted."""
+        return {name for (name,) in self._rows("SELECT name FROM packs")}
+
+    def packed_bytes(self) -> int:
+        """Return the size of all messages in packs [byte]."""
+        return int(self._one("SELECT coalesce(sum(bytes), 0) FROM packs")[0])
+
+    def packs_of_no_use(self) -> list[str]:
+        """Return the names of packs in which nothing is pending, oldest first."""
+        rows = self._rows(
+            "SELECT name FROM packs WHERE name NOT IN (SELECT pack FROM records "  # noqa: S608  # our own text
+            f"WHERE {_UNFINISHED} AND state = 'pending') ORDER BY name"
+        )
+        return [name for (name,) in rows]
+
+    def quarantined_in(self, pack: str) -> list[tuple[str, int, int]]:
+        """Return id, start and size of the quarantined messages of a pack."""
+        return self._rows(
+            "SELECT id, start, size FROM records WHERE pack = ? "  # noqa: S608  # our own text
+            f"AND {_UNFINISHED} AND state = 'quarantined'",
+            (pack,),
+        )
+
+    def unpacked(self, pack: str, paths: Sequence[tuple[str, Path]]) -> None:
+        """Note that a pack is gone, and that some of its messages are files of their own now."""
+        with self._transaction() as database:
+            database.executemany(
+                "UPDATE records SET path = ?, pack = NULL, start = 0 WHERE id = ? AND pack = ?",
+                [(os.fsencode(path), name, pack) for name, path in paths],
+            )
+            database.execute("DELETE FROM packs WHERE name = ?", (pack,))
+
+    def is_needed(self, record: str) -> bool:
+        """Tell whether a record may be read again: it is pending, or in quarantine."""
+        row = self._one(
+            "SELECT 1 FROM records WHERE id = ? AND state IN ('pending', 'quarantined')", (record,)
+        )
+        return row is not None
