@@ -181,7 +181,8 @@ class FieldMemory:
         gti = events.gti
         live = np.full(len(gti), events.live_fraction)
         new = np.stack([gti.start, gti.stop, live, np.full(len(gti), events.pointing.zenith)], 1)
-        known = {_hashable(row) for row in self._good}
+        near = self._good[self._good[:, 1] > np.min(gti.start, initial=np.inf)]
+        known = {_hashable(row) for row in near}
         return new[[_hashable(row) not in known for row in new]]
 
     def _merge(self, fresh: FloatArray) -> None:
@@ -235,7 +236,8 @@ class FieldMemory:
 
 def _event_list(columns: FloatArray, good: FloatArray, pointing: Pointing) -> EventList:
     gti = GoodTimeIntervals.of([(start, stop) for start, stop, *_ in good])
-    return EventList(*columns[:4], gti, pointing)
+    time, ra, dec, energy = columns[:4]
+    return EventList(time, ra, dec, energy, gti, pointing)
 
 
 def _order(columns: FloatArray) -> NDArray[np.int64]:
