@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field, JsonValue
 
 from skysift.core.config import Config
+from skysift.serve.alerts.options import AlertOptions
 from skysift.serve.drift.options import DriftOptions
 from skysift.serve.operations_options import OperationsOptions
 
@@ -101,6 +102,9 @@ class WatchConfig(Config):
     sink: SinkOptions
     engine: EngineOptions = EngineOptions()
     operations: OperationsOptions = OperationsOptions()
+    alerts: AlertOptions | None = Field(
+        None, description="What is worth an alert, and who is told; without it there is none."
+    )
     drift: DriftOptions = DriftOptions()
     read: dict[str, JsonValue] = Field(
         default_factory=dict, description="How records are read: the task's ReadOptions."

@@ -68,6 +68,13 @@ class Followers:
             else:
                 self._last.pop(follower.name, None)
 
+    def close(self) -> None:
+        """Tell those that have something to close that the service stops."""
+        for follower in self._followers:
+            close = getattr(follower, "close", None)
+            if close is not None:
+                close()
+
     def _failed(self, name: str, reason: str) -> None:
         self.failures[name] += 1
         if self._last.get(name) != reason:  # a broker that is away for a night fills no disk

@@ -17,6 +17,7 @@ from skysift.core.config import build_config
 from skysift.core.errors import OutputError, SkysiftError, UsageError
 from skysift.core.provenance import Provenance
 from skysift.core.registry import bundle_folder, load_options
+from skysift.serve.alerts.follower import AlertFollower
 from skysift.serve.config import WatchConfig, state_folder
 from skysift.serve.directory import DirectorySource, DirectoryWatch, check_folder
 from skysift.serve.engine import Engine
@@ -87,7 +88,8 @@ class Service:
         self._operations = Operations(config.operations, config.task, self._bundle)
         self._command = command
         self._worker_command = tuple(worker_command)
-        self._followers = Followers([self._operations, *followers])
+        alerts = [] if config.alerts is None else [AlertFollower(config.alerts)]
+        self._followers = Followers([self._operations, *alerts, *followers])
         self._stopping = threading.Event()
         self._writing = threading.RLock()
         self._intake: Intake | None = None
@@ -145,6 +147,7 @@ class Service:
                 for worker in workers:
                     worker.stop()  # one that was being started just then
                 intake.stop()
+                self._followers.close()
             counts = spool.counts()
             log(logging.INFO, "stopped", **counts)
             return counts

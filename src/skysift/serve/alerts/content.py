@@ -1,0 +1,87 @@
+"""What an alert says, before it is put into a format."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from skysift.serve.alerts.options import AlertOptions, Tense
+from skysift.serve.alerts.rows import Row
+
+__all__ = ["Content", "Kind", "iso_time", "ivorn"]
+
+Kind = Literal["initial", "update", "retraction"]
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """One revision of an alert.
+
+    Parameters
+    ----------
+    id : str
+        Of the alert.
+    revision : int
+        From 1.
+    kind : str
+        ``initial``, ``update`` or ``retraction``.
+    tense : str
+        ``live``, ``test`` or ``injection``.
+    row : Row
+        What it is about.
+    decided : float
+        When it was decided, Unix time [s].
+    reason : str
+        Why it is retracted.
+    """
+
+    id: str
+    revision: int
+    kind: Kind
+    tense: Tense
+    row: Row
+    decided: float
+    reason: str = ""
+
+    @property
+    def trigger_time(self) -> float:
+        """When the data begin, Unix time [s]."""
+        return self.decided if self.row.begun is None else self.row.begun
+
+    @property
+    def sentence(self) -> str:
+        """The alert in words."""
+        row = self.row
+        if self.kind == "retraction":
+            return f"Retracted: {self.reason}"
+        words = [f"From {row.input}."] if row.input else []
+        if row.start is None:
+            words.append("The time is that of the arrival of the data.")
+        if row.flags:
+            words.append(f"Flags: {', '.join(row.flags)}.")
+        if self.tense != "live":
+            what = "of a signal put into the data" if self.tense == "injection" else "to be ignored"
+            words.append(f"A {'test' if self.tense == 'test' else 'record'} {what}.")
+        return " ".join([*words, f"Model {row.bundle[:16]}."])
+
+
+def iso_time(unix: float) -> str:
+    """Return Unix time [s] as GCN and VOEvent write it, to the millisecond, in UTC.
+
+    Examples
+    --------
+    >>> iso_time(978307200.25)
+    '2001-01-01T00:00:00.250Z'
+    """
+    moment = datetime.fromtimestamp(round(unix, 3), UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"
+
+
+def ivorn(options: AlertOptions, alert: str, revision: int) -> str:
+    """Return the IVOA identifier of a revision: its stream, and its name there.
+
+    Examples
+    --------
+    >>> ivorn(AlertOptions(authority="org.example", name="gamma"), "20261121-5eed", 2)
+    'ivo://org.example/gamma#20261121-5eed-2'
+    """
+    return f"ivo://{options.authority}/{options.name}#{alert}-{revision}"
