@@ -36,6 +36,7 @@ class _Outcome:
     refused: dict[str, str] = field(default_factory=dict)
     replaced: list[str] = field(default_factory=list)
     files: tuple[StagedFile, ...] = ()
+    profile: str = ""
     begun: str = ""
     together: bool = False
     death: WorkerDiedError | None = None
@@ -53,6 +54,7 @@ class _Outcome:
             self.replaced.append(reply.id)
         elif reply.kind == "end":
             self.files = reply.files
+            self.profile = reply.profile
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,9 @@ class Engine:
         files = self._publisher.planned(
             self._publisher.night(records[0]), records[0].sequence, outcome.files
         )
-        batch = Batch(outcome.answered, outcome.refused, outcome.replaced, tuple(files))
+        batch = Batch(
+            outcome.answered, outcome.refused, outcome.replaced, tuple(files), outcome.profile
+        )
         number = self._spool.prepare(batch, self._bundle)
         if not self._publisher.publish(files):
             raise OutputError(

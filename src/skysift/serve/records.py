@@ -151,12 +151,15 @@ class Batch:
         Ids of those whose file is gone, or no more what it was when it arrived.
     files : tuple of OutputFile
         Where the rows are.
+    profile : str
+        How many rows fall into which bins, as :class:`skysift.serve.drift.profile.Profile` has it.
     """
 
     answered: dict[str, int] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     replaced: list[str] = field(default_factory=list)
     files: tuple[OutputFile, ...] = ()
+    profile: str = ""
 
 
 def night_of(arrived: float, longitude: float = 0.0) -> date:

@@ -38,7 +38,8 @@ CREATE TABLE packs (name TEXT PRIMARY KEY, bytes INTEGER NOT NULL) STRICT, WITHO
 CREATE TABLE batches (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     files TEXT NOT NULL,
-    published INTEGER NOT NULL DEFAULT 0
+    published INTEGER NOT NULL DEFAULT 0,
+    profile TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE INDEX prepared_batches ON batches (number) WHERE published = 0;
 CREATE TABLE files (

@@ -173,7 +173,9 @@ class Spool(MessageLedger):
         now = time.time()
         files = json.dumps([file.model_dump() for file in batch.files])
         with self._transaction() as database:
-            number = database.execute("INSERT INTO batches (files) VALUES (?)", (files,)).lastrowid
+            number = database.execute(
+                "INSERT INTO batches (files, profile) VALUES (?, ?)", (files, batch.profile)
+            ).lastrowid
             database.executemany(
                 "UPDATE records SET batch = ?, rows = ?, bundle = ? WHERE id = ?",
                 [(number, rows, bundle, name) for name, rows in batch.answered.items()],
@@ -236,6 +238,30 @@ class Spool(MessageLedger):
                 (after, most),
             )
         )
+
+    def profiles(self, after: int, most: int = _PAGE) -> list[tuple[int, str]]:
+        """Return the profiles of published batches, empty where nothing was counted.
+
+        Parameters
+        ----------
+        after, most : int
+            As of :meth:`published`.
+        """
+        return [
+            (int(number), str(profile))
+            for number, profile in self._rows(
+                "SELECT number, profile FROM batches WHERE published = 1 AND number > ? "
+                "ORDER BY number LIMIT ?",
+                (after, most),
+            )
+        ]
+
+    def forget_profiles(self, last: int) -> None:
+        """Drop the profiles of batches up to a number: they have been added up elsewhere."""
+        with self._transaction() as database:
+            database.execute(
+                "UPDATE batches SET profile = '' WHERE number <= ? AND profile <> ''", (last,)
+            )
 
     def strike(self, record: str) -> int:
         """Note that the worker died of a record; return how often it has."""

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 from pydantic import AwareDatetime, Field, ValidationError, model_validator
 
 from skysift.core.bundle import Bundle
@@ -40,12 +39,6 @@ class Quantity(Config):
         Rising; bins are (-inf, e0], (e0, e1], ... (ek, inf).
     counts : tuple of float, length k + 2
         Rows in each bin; last, rows without a finite value.
-
-    Examples
-    --------
-    >>> width = Quantity(edges=(1.0, 2.0), counts=(5, 3, 2, 0))
-    >>> width.count([0.5, 1.0, 1.5, 9.0, float("nan")]).tolist()
-    [2, 1, 1, 1]
     """
 
     edges: tuple[Finite, ...] = Field(min_length=1, max_length=MOST_BINS)
@@ -63,15 +56,6 @@ class Quantity(Config):
     def rows(self) -> float:
         """Rows that it was made of."""
         return float(sum(self.counts))
-
-    def count(self, values: ArrayLike) -> NDArray[np.int64]:
-        """Return how many values, shape (n,), fall into each bin, shape (k + 2,)."""
-        numbers = np.asarray(values, dtype=np.float64)
-        finite = np.isfinite(numbers)
-        places = np.searchsorted(self.edges, numbers[finite], side="left")
-        counts = np.bincount(places, minlength=len(self.edges) + 2)
-        counts[-1] = len(numbers) - len(places)
-        return counts.astype(np.int64)
 
 
 class Reference(Config):

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy.special import fdtrc  # scipy.stats would triple the memory of a service
 
 __all__ = ["Comparison", "compare_counts", "psi"]
 
@@ -52,7 +52,8 @@ class Comparison:
     dispersion : float
         Variation between the blocks of the window, in units of independent rows.
     p_psi, p_distance : float
-        Probability that chance alone goes as far; 1 if there are too few rows to tell.
+        Probability that chance alone goes as far; 1 if there are too few rows, or only one block,
+        to tell.
     """
 
     rows: int
@@ -116,9 +117,9 @@ def compare_counts(reference: ArrayLike, blocks: Sequence[ArrayLike]) -> Compari
     found = psi(merged[0], merged[1:].sum(axis=0))
     scaled = found / size / dispersion
     degrees = bins - 1
-    p_psi = stats.f.sf(scaled / degrees, degrees, freedom) if freedom else 1.0
+    p_psi = fdtrc(degrees, freedom, scaled / degrees) if freedom else 1.0
     distance = _distance(expected, window)
-    bound = 2 * np.exp(-2 * distance**2 / (dispersion / n + 1 / m))
+    bound = 2 * np.exp(-2 * distance**2 / (dispersion / n + 1 / m)) if freedom else 1.0
     return Comparison(
         int(n),
         max(0.0, found - degrees * size),
