@@ -82,13 +82,14 @@ def _tabulated(x: float, first: int, coefficients: Array) -> float:
     """Return the Matern covariance at x; see `SmoothnessTable`."""
     bits = np.float64(x).view(np.int64)
     piece = (bits >> np.int64(SHIFT)) - np.int64(first)
-    index = min(max(piece, np.int64(0)), np.int64(coefficients.shape[0] - 1))
+    last = np.int64(coefficients.shape[0] - 1)
+    index = np.uint64(min(max(piece, np.int64(0)), last))  # unsigned: never counted from the end
     rest = np.int64((bits & np.int64(_REST)) | np.int64(_ONE))
     t = rest.view(np.float64) * _STRETCH - (_STRETCH + 1.0)
     value = coefficients[index, 0]
     for power in range(1, COEFFICIENTS):
         value = value * t + coefficients[index, power]
-    return 1.0 if piece < 0 else value * _exp(-x)
+    return 1.0 if piece < 0 else value
 
 
 @compiled
