@@ -7,11 +7,14 @@ import typer
 
 from skysift import __version__
 from skysift.cli import build, cutouts, inventory, verbs
+from skysift.cli.alerts import alerts_app
 from skysift.cli.audit_dataset import audit_dataset, names_a_dataset
 from skysift.cli.bind import bind_options
 from skysift.cli.console import fail
 from skysift.cli.demo import demo
 from skysift.cli.quarantine import quarantine_app
+from skysift.cli.retract import retract
+from skysift.cli.serve import serve
 from skysift.cli.watch import watch
 from skysift.core.config import Config
 from skysift.core.errors import SkysiftError
@@ -47,6 +50,8 @@ _PLAIN: dict[str, Callable[..., None]] = {
     "report": verbs.report,
     "demo": demo,
     "doctor": inventory.doctor,
+    "retract": retract,
+    "serve": serve,
 }
 
 _OF_A_TASK: dict[str, tuple[Callable[..., None], tuple[str, ...]]] = {
@@ -83,6 +88,7 @@ def build_app(arguments: Sequence[str] = ()) -> typer.Typer:
     data.command("list")(inventory.data_list)
     app.add_typer(data, name="data")
     app.add_typer(quarantine_app(), name="quarantine")
+    app.add_typer(alerts_app(), name="alerts")
     return app
 
 

@@ -1,11 +1,12 @@
 """What a service has published, file by file: rows of plain values, with units and provenance."""
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,12 +16,33 @@ from skysift.serve.staging import BUNDLE_COLUMN, INPUT_COLUMN, RECORD_COLUMN
 
 __all__ = ["Answers", "Row", "provenance_of", "read_answers"]
 
-Row = dict[str, Any]
-
 _NAME = re.compile(r"night=\d{4}-\d\d-\d\d/part-[0-9A-Za-z_-]+\.(parquet|jsonl)")
 _PROVENANCE = b"skysift"
 _MOST_BYTES = 64 * 2**20  # of a file of lines: the end of a larger one is read
 _LABELS = {RECORD_COLUMN, INPUT_COLUMN, BUNDLE_COLUMN}
+
+
+class Row(dict[str, Any]):
+    """A row: a column that it does not have, like NaN in one that it has, is None.
+
+    Examples
+    --------
+    >>> row = Row.of({"ra": 83.6, "flux": float("nan")})
+    >>> row["ra"], row["flux"], row["far"]
+    (83.6, None, None)
+    """
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """Return the row with these values."""
+        known = (
+            (key, None if isinstance(value, float) and math.isnan(value) else value)
+            for key, value in values.items()
+        )
+        return cls(known)
+
+    def __missing__(self, key: str) -> None:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +55,7 @@ class Answers:
         Path relative to the sink.
     columns : frozenset of str
         Of the task, without those of the service.
-    rows : list of dict
+    rows : list of Row
         The last ones, if there are more than were asked for.
     count : int
         Of all rows.
@@ -100,7 +122,7 @@ def _parquet(path: Path, file: str, most: int) -> Answers:
     return Answers(
         file,
         frozenset(schema.names) - _LABELS,
-        last.to_pylist(),
+        [Row.of(row) for row in last.to_pylist()],
         count,
         {item.name: unit for item in schema if (unit := unit_of(item))},
         {item.name: text for item in schema if (text := description_of(item))},
@@ -111,7 +133,7 @@ def _lines(path: Path, file: str, most: int) -> list[Answers]:
     """Return the tables of a file of lines: each row says by its keys which one it is of."""
     tables: dict[frozenset[str], list[Row]] = {}
     for line in _last_lines(path):
-        row = json.loads(line)
+        row = Row.of(json.loads(line))
         tables.setdefault(frozenset(row) - _LABELS, []).append(row)
     return [Answers(file, columns, rows[-most:], len(rows)) for columns, rows in tables.items()]
 

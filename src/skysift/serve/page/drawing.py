@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib import colormaps
@@ -23,6 +23,7 @@ __all__ = [
     "SkyFrame",
     "SkyMark",
     "colour_stops",
+    "colour_ticks",
     "limits_of",
     "picture",
     "round_values",
@@ -46,14 +47,14 @@ def picture(values: NDArray[np.float32], scale: Scale, limits: tuple[float, floa
     values : array, shape (n_y, n_x)
         What is not finite is transparent.
     scale : {"counts", "difference", "image"}
-        Which colours.
+        Which colours; those of counts follow the square root.
     limits : (float, float)
         Values at the ends of the colours.
     """
     low, high = limits
     known = np.isfinite(values)
-    share = (np.where(known, values, low) - low) / max(high - low, _SMALLEST)
-    levels = np.clip(share * (_LEVELS - 1), 0, _LEVELS - 1).astype(np.uint8)
+    share = np.clip((np.where(known, values, low) - low) / max(high - low, _SMALLEST), 0, 1)
+    levels = (_stretched(share, scale) * (_LEVELS - 1)).astype(np.uint8)
     image = Image.fromarray(levels[::-1])
     image.putpalette(_palette(scale))
     buffer = BytesIO()
@@ -97,6 +98,20 @@ def colour_stops(scale: Scale, n: int = 9) -> list[tuple[float, str]]:
     ]
 
 
+def colour_ticks(limits: tuple[float, float], scale: Scale) -> list[tuple[float, float]]:
+    """Return places beside the colours, from 0 to 1, with round values."""
+    low, high = limits
+    values = round_values(low, high)
+    shares = (np.array(values) - low) / max(high - low, _SMALLEST)
+    places = _stretched(np.clip(shares, 0, 1), scale)
+    return [(float(place), value) for place, value in zip(places, values, strict=True)]
+
+
+def _stretched(share: NDArray[Any], scale: Scale) -> NDArray[Any]:
+    """Return the place of a value among the colours: by its root, where few counts matter too."""
+    return np.sqrt(share) if scale == "counts" else share
+
+
 @cache
 def _palette(scale: Scale) -> bytes:
     colours = colormaps[_COLOURS[scale]](np.linspace(0, 1, _LEVELS))[:, :3]
@@ -117,7 +132,7 @@ def round_values(low: float, high: float, about: int = 4) -> list[float]:
     steps = [step * 10.0**power for power in (exponent, exponent + 1) for step in _STEPS]
     step = next(step for step in steps if (high - low) / step <= about + 1.5)
     first, last = np.ceil(low / step - 1e-9), np.floor(high / step + 1e-9)
-    return [float(round(k * step, 12)) for k in np.arange(first, last + 1)]
+    return [float(round(k * step, 12)) + 0.0 for k in np.arange(first, last + 1)]
 
 
 @dataclass(frozen=True, slots=True)

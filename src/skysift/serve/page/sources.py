@@ -10,10 +10,12 @@ from skysift.core.errors import SkysiftError
 from skysift.serve.config import state_folder
 from skysift.serve.health import Health, health
 from skysift.serve.journal import log
-from skysift.serve.ledger import Ledger
+from skysift.serve.ledger import Ledger, ledger_of
+from skysift.serve.page.alerts import AlertsSource
 from skysift.serve.page.answers import provenance_of, read_answers
 from skysift.serve.page.maps import MapFolder
 from skysift.serve.page.night import Night
+from skysift.serve.page.notes import Note, notes_of
 from skysift.serve.page.vitals import PulseHistory, Vitals
 from skysift.serve.records import Record, State
 from skysift.serve.service import SPOOL
@@ -70,16 +72,19 @@ class Sources:
         self.sink = sink
         self.night = Night()
         self.maps = MapFolder(sink)
+        self.alerts = AlertsSource(sink)
+        self.notes: Mapping[str, Note] = {}
         self.history = PulseHistory()
         self.service: ServiceState | None = None
         self.checks = Health((), ())
+        self.drift: Any = None
         self.quarantined: list[Record] = []
         self.provenance: Mapping[str, Any] = {}
         self._deadline = deadline
         self._ledger: _PageLedger | None = None
         self._version: int | None = None
         self._after: int | None = None
-        self._counts: dict[str, int] = {state.value: 0 for state in State}
+        self.counts: dict[str, int] = {state.value: 0 for state in State}
         self._next_count = 0.0
         self._next_sample = 0.0
 
@@ -104,6 +109,8 @@ class Sources:
             ledger = self._opened()
             if ledger is not None:
                 changed |= self._follow(ledger)
+            if self.alerts.read():
+                changed.add("alerts")
         except SkysiftError as error:
             log(logging.WARNING, "page-cannot-read", reason=str(error))
             self.close()
@@ -113,10 +120,35 @@ class Sources:
             self._keep_maps()
         return changed
 
+    def find_record(self, record: str) -> Record | None:
+        """Return what the ledger knows of a record, from any thread; None if it does not."""
+        try:
+            with ledger_of(self.sink) as ledger:
+                return ledger.find(record)
+        except SkysiftError:
+            return None
+
+    def forget_quarantined(self, record: str) -> None:
+        """Take a record that is tried again off the list, before the ledger is read anew."""
+        self.quarantined = [one for one in self.quarantined if one.id != record]
+        self._next_count = 0.0
+
+    def read_notes(self) -> None:
+        """Read what people have noted; the page alone writes it.
+
+        Raises
+        ------
+        SkysiftError
+            If the notes cannot be read.
+        """
+        with notes_of(self.sink) as notes:
+            self.notes = notes.all()
+
     def close(self) -> None:
         """Let go of the ledger; the next poll opens it again."""
         if self._ledger is not None:
             self._ledger.close()
+        self.alerts.close()
         self._ledger = None
         self._version = None
 
@@ -145,7 +177,7 @@ class Sources:
         self.service = read_state(self.sink)
         self.checks = health(self.sink)
         vitals = Vitals(
-            self._counts, ledger.last_arrival(), ledger.oldest_pending(), ledger.latest(_RECENT)
+            self.counts, ledger.last_arrival(), ledger.oldest_pending(), ledger.latest(_RECENT)
         )
         self.history.sample(vitals, self.deadline)
 
@@ -178,7 +210,7 @@ class Sources:
         counts = ledger.counts()
         self._next_count = time.monotonic() + _REST * (time.monotonic() - begun)
         refused = State.QUARANTINED.value
-        was, self._counts = self._counts, counts
+        was, self.counts = self.counts, counts
         if counts[refused] == was[refused] and (counts[refused] == 0) == (not self.quarantined):
             return set()
         self.quarantined = _newest(ledger)

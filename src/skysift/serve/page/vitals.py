@@ -115,9 +115,9 @@ class PulseHistory:
         begun, before = self._finished[0]
         return max(0.0, (done - before) / (now - begun)) if now > begun else 0.0
 
-    def series(self) -> dict[str, list[float | None]]:
-        """Return what the charts show: columns of equal length."""
-        samples = list(self.samples)
+    def series(self, after: float = 0.0) -> dict[str, list[float | None]]:
+        """Return what the charts show, of samples after a moment: columns of equal length."""
+        samples = [one for one in list(self.samples) if one.time > after]
         return {
             "time": [one.time for one in samples],
             "rate": [one.rate for one in samples],
