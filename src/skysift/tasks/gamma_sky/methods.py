@@ -55,7 +55,14 @@ from skysift.tasks.gamma_sky.options import CLASSICAL, NETWORK, PUBLISHED
 if TYPE_CHECKING:
     from skysift.models.sky.baseline.search import PublishedSearch
 
-__all__ = ["CLASSICAL", "NETWORK_POWERS", "FieldSetup", "Method", "make_method"]
+__all__ = [
+    "CLASSICAL",
+    "NETWORK_POWERS",
+    "FieldSetup",
+    "Method",
+    "SearchMethod",
+    "make_method",
+]
 
 NETWORK_POWERS = 2
 """Radial terms of the smooth background that the shipped network was trained to correct."""
@@ -279,6 +286,31 @@ def make_method(
     return _Bands(folded.search(trials, chosen), folded.bands)
 
 
+class SearchMethod(Protocol):
+    """A method that is a search of some of the bands of a map, or of their sum."""
+
+    @property
+    def search(self) -> SkySearch:
+        """What searches."""
+        ...
+
+    def with_search(self, search: SkySearch) -> "SearchMethod":
+        """Return the same with something else that searches."""
+        ...
+
+    def counts_of(self, counts: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the counts that are searched."""
+        ...
+
+    def photons_of(self, photons: Photons | None) -> Photons | None:
+        """Return the photons that are searched."""
+        ...
+
+    def __call__(self, counts: NDArray[np.float32], photons: Photons | None = None) -> SearchResult:
+        """Search raw counts[band, y, x] of all bands."""
+        ...
+
+
 @dataclass(frozen=True)
 class _Bands:
     """A search of some of the bands of a map."""
@@ -286,22 +318,31 @@ class _Bands:
     search: SkySearch
     bands: slice
 
+    def with_search(self, search: SkySearch) -> "_Bands":
+        return replace(self, search=search)
+
+    def counts_of(self, counts: NDArray[np.float32]) -> NDArray[np.float32]:
+        return counts[self.bands]
+
+    def photons_of(self, photons: Photons | None) -> Photons | None:
+        return _within(photons, self.bands)
+
     def __call__(self, counts: NDArray[np.float32], photons: Photons | None = None) -> SearchResult:
-        return self.search(counts[self.bands], _within(photons, self.bands))
+        return self.search(self.counts_of(counts), self.photons_of(photons))
 
 
 @dataclass(frozen=True)
-class _OneBand:
+class _OneBand(_Bands):
     """A search of the sum of some of the bands of a map."""
 
-    search: SkySearch
-    bands: slice
+    def counts_of(self, counts: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(counts[self.bands].sum(axis=0, keepdims=True))
 
-    def __call__(self, counts: NDArray[np.float32], photons: Photons | None = None) -> SearchResult:
+    def photons_of(self, photons: Photons | None) -> Photons | None:
         chosen = _within(photons, self.bands)
-        if chosen is not None:
-            chosen = replace(chosen, band=np.zeros(len(chosen), dtype=np.int64))
-        return self.search(counts[self.bands].sum(axis=0, keepdims=True), chosen)
+        if chosen is None:
+            return None
+        return replace(chosen, band=np.zeros(len(chosen), dtype=np.int64))
 
 
 @dataclass(frozen=True)

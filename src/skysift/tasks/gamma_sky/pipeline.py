@@ -33,6 +33,7 @@ __all__ = [
     "BinnedWindow",
     "Searched",
     "bin_window",
+    "described",
     "grid_of",
     "method_of",
     "search_binned",
@@ -270,8 +271,19 @@ def search_binned(
     options: PredictOptions,
 ) -> Searched:
     """Search a window whose photons are counted; parameters as for `search_events`."""
+    result = method(binned.counts.counts, binned.photons)
+    return described(binned, method, result, response, options)
+
+
+def described(
+    binned: BinnedWindow,
+    method: Method,
+    result: SearchResult,
+    response: InstrumentResponse | None,
+    options: PredictOptions,
+) -> Searched:
+    """Return what was found in a window with its table; parameters as for `search_events`."""
     chosen, counts = binned.events, binned.counts
-    result = method(counts.counts, binned.photons)
     photometry = (
         measure(chosen, result.candidates, counts.grid)
         if options.photometry and result.candidates and len(chosen)

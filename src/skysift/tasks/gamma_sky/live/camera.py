@@ -12,6 +12,7 @@ from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import xlogy
 
 from skysift.data.sky.tangent import TangentGrid
 from skysift.models.sky.search import SkySearch
@@ -23,9 +24,9 @@ FloatArray = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 _FEWEST = 300  # photons from where a sector can be told
-_DEAD = 5.5  # standard deviations below what is expected
-_BRIGHT = 5.0  # above it, in a cell: a source, which says nothing of the camera
-_MOST_ROUNDS = 10
+_CERTAIN = 5.5  # standard deviations from what is expected
+_MOST_ROUNDS = 12
+_TINY = 1e-9
 _AZIMUTHS = 24
 _WIDEST = 14  # of them: a sector of 210 deg
 _INNER = np.array([0.0, 0.25, 0.5, 1.0, 1.5])  # deg: where a sector may begin
@@ -144,13 +145,14 @@ class CameraBackground:
         trial = fit
         for _ in range(_MOST_ROUNDS):
             expected = self._cells.sums(trial.counts.sum(axis=0))
-            shining = self._bright(observed, expected) & ~bright
-            if shining.any():  # their photons have lifted the fit: nothing is judged by it
+            shining, excess = self._bright(observed, expected, bright)
+            part, deficit = self._lowest_part(observed, expected, bright | self._of(dead))
+            if max(excess, deficit) < _CERTAIN**2:
+                break
+            # Either pulls the fit and makes the other appear: the clearer one is real.
+            if excess > deficit:
                 bright |= shining
             else:
-                part = self._lowest_part(observed, expected, bright | self._of(dead))
-                if part is None:
-                    break
                 dead |= self._cells.in_pixels(part)
             hidden = dead | self._cells.in_pixels(bright)
             trial = self._model.fit(counts, (~hidden).astype(np.float32), start=fit.state)
@@ -161,28 +163,31 @@ class CameraBackground:
     def _of(self, pixels: Mask) -> Mask:
         return np.asarray(self._cells.sums(pixels.astype(np.float32)) > 0)
 
-    def _bright(self, observed: FloatArray, expected: FloatArray) -> Mask:
-        """Return cells with a source in or beside them."""
-        high = observed - expected > _BRIGHT * np.sqrt(np.maximum(expected, 1.0))
+    def _bright(
+        self, observed: FloatArray, expected: FloatArray, left_out: Mask
+    ) -> tuple[Mask, float]:
+        """Return the cells about the brightest one, and twice its gain in log-likelihood."""
+        gain = _deviance(observed, expected)
+        gain = np.where((observed > expected) & ~left_out & (expected > 0), gain, 0.0)
+        top = int(np.argmax(gain))
         x, y = self._cells.middle
-        near = np.zeros(len(high), dtype=np.bool_)
-        for place in np.flatnonzero(high):
-            near |= np.hypot(x - x[place], y - y[place]) < _RADII[1]
-        return near
+        return np.hypot(x - x[top], y - y[top]) < _RADII[1], float(gain[top])
 
     def _lowest_part(
         self, observed: FloatArray, expected: FloatArray, left_out: Mask
-    ) -> Mask | None:
-        """Return the cells of the part that is dead beyond doubt, None if there is none."""
+    ) -> tuple[Mask, float]:
+        """Return the cells of the part that lacks photons most clearly, and how clearly."""
         use = ~left_out & (expected > 0)
         n, m = self._cells.in_parts(observed * use, expected * use)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            deviance = 2 * (np.where(n > 0, n * np.log(n / m), 0.0) + m - n)
-        deviance = np.where((n < m) & (m > 0), deviance, 0.0)
-        lowest = int(np.argmax(deviance))
-        if deviance[lowest] < _DEAD**2:
-            return None
-        return np.asarray(self._cells.parts[lowest])
+        gain = np.where(n < m, _deviance(n, m), 0.0)
+        lowest = int(np.argmax(gain))
+        return self._cells.parts[lowest], float(gain[lowest])
+
+
+def _deviance(n: FloatArray, expected: FloatArray) -> FloatArray:
+    """Return twice the gain in log-likelihood of the counts over what is expected of them."""
+    mean = np.maximum(expected, _TINY)
+    return np.asarray(2 * (xlogy(n, n / mean) + mean - n))
 
 
 @lru_cache(maxsize=4)
