@@ -150,12 +150,11 @@ def _loop(state: ServiceState, now: float) -> Check:
 
 
 def _worker(state: ServiceState) -> Check:
-    if state.worker is None:
-        about = "There is none; it is started for the next record."
-        return Check("worker", ok=False, about=about)
-    alive = is_running(state.worker, state.process)
-    about = "runs" if alive else "is gone; another is started for the next record"
-    return Check("worker", ok=alive, about=f"Process {state.worker} {about}.")
+    alive = [process for process in state.workers if is_running(process, state.process)]
+    about = "None runs; one is started for the next record."
+    if alive:
+        about = f"Running: {', '.join(f'process {process}' for process in alive)}."
+    return Check("worker", ok=bool(alive), about=about)
 
 
 def _disk(sink: Path, state: ServiceState) -> Check:

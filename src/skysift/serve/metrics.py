@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from skysift.serve.drift.report import drift_families
 from skysift.serve.exposition import Family, Sample, histogram, render
 from skysift.serve.health import Health, health
 from skysift.serve.latency import BUCKETS, LatencySummary, summarise
@@ -66,6 +67,7 @@ def _families(sink: Path, now: float) -> Iterator[Family]:
     yield from _of_the_spool(sink, now)
     yield from _of_latency(sink, state)
     yield from _of_the_disk(sink)
+    yield from drift_families(sink)
     if state is None:
         return
     yield from _of_the_run(state, now)
@@ -194,18 +196,14 @@ def _of_all_runs(state: ServiceState) -> Iterator[Family]:
 
 
 def _of_processes(state: ServiceState) -> Iterator[Family]:
-    processes = {"service": state.process, "worker": state.worker}
-    sizes = {
-        name: size
-        for name, process in processes.items()
-        if process is not None and (size := resident(process)) is not None
-    }
-    yield Family(
-        "skysift_resident_bytes",
-        "gauge",
-        "Memory of the processes.",
-        [Sample(size, {"process": name}) for name, size in sizes.items()],
-    )
+    processes = {"service": [state.process], "worker": state.workers}
+    samples = [
+        Sample(size, {"of": name, "process": str(process)})
+        for name, several in processes.items()
+        for process in several
+        if (size := resident(process)) is not None
+    ]
+    yield Family("skysift_resident_bytes", "gauge", "Memory of the processes.", samples)
 
 
 def _of_health(found: Health) -> Iterator[Family]:

@@ -3,6 +3,7 @@
 import logging
 import os
 import platform
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +15,7 @@ from typing import Any
 from skysift import __version__
 from skysift.core.bundle import Bundle
 from skysift.core.errors import BundleError, SkysiftError
-from skysift.serve.health import DAY
+from skysift.serve.health import DAY, is_running
 from skysift.serve.journal import heard_by, run_name
 from skysift.serve.latency import LatencyCounts
 from skysift.serve.ledger import Ledger, PublishedBatch, ledger_of
@@ -70,7 +71,8 @@ class Operations:
         self._bundle = bundle
         self._clock = clock
         self._events: Counter[str] = Counter()
-        self._worker: int | None = None
+        self._workers: set[int] = set()
+        self._hearing = threading.Lock()
         self._started = clock()
         self._noted = -_AGAIN
         self._totals = Totals()
@@ -115,42 +117,48 @@ class Operations:
 
     def _hear(self, level: int, event: str, fields: Mapping[str, Any]) -> None:
         """Take note of an event, in whichever thread it happens."""
-        self._events[f"{logging.getLevelName(level).lower()} {event}"] += 1
+        with self._hearing:
+            self._events[f"{logging.getLevelName(level).lower()} {event}"] += 1
+            if event == "worker-started":
+                self._workers.add(int(fields["process"]))
         if event == "started":
             notify("READY=1")
-        elif event == "worker-started":
-            self._worker = fields.get("process")
-            self._add(worker_starts=1)
-        elif event == "worker-died":
-            self._worker = None
-            self._add(worker_deaths=1)
 
-    def _add(self, **numbers: int) -> None:
-        grown = {name: getattr(self._totals, name) + number for name, number in numbers.items()}
-        self._totals = self._totals.model_copy(update=grown)
+    def _workers_counted(self) -> Totals:
+        """Return the totals with the starts and deaths of workers in this run."""
+        totals = self._totals
+        return totals.model_copy(
+            update={
+                "worker_starts": totals.worker_starts + self._events["info worker-started"],
+                "worker_deaths": totals.worker_deaths + self._events["warning worker-died"],
+            }
+        )
 
     def _note(self, sink: Path, *, stopped: float | None = None) -> None:
         bundle = self._bundle
+        with self._hearing:
+            me = os.getpid()
+            self._workers = {worker for worker in self._workers if is_running(worker, me)}
+            workers, events = tuple(sorted(self._workers)), dict(self._events)
         state = ServiceState(
             skysift=__version__,
             python=platform.python_version(),
             run=run_name(),
             task=self._task,
-            process=os.getpid(),
-            worker=self._worker,
+            process=me,
+            workers=workers,
             bundle=BundleFacts(name=bundle.name, hash=bundle.hash, created=bundle.manifest.created),
             started=self._started,
             beat=self._clock(),
             stopped=stopped,
-            events=dict(self._events),
+            events=events,
             options=self._options,
-            totals=self._totals,
+            totals=self._workers_counted(),
         )
         write_state(sink, state)
 
     def _end(self, sink: Path) -> None:
         notify("STOPPING=1")
-        self._worker = None
         try:
             self._count(sink)
             self._note(sink, stopped=self._clock())

@@ -20,6 +20,7 @@ from skysift.core.registry import bundle_folder, load_options
 from skysift.serve.alerts.follower import AlertFollower
 from skysift.serve.config import WatchConfig, state_folder
 from skysift.serve.directory import DirectorySource, DirectoryWatch, check_folder
+from skysift.serve.drift.follower import DriftFollower
 from skysift.serve.engine import Engine
 from skysift.serve.followers import Follower, Followers
 from skysift.serve.journal import log
@@ -86,10 +87,11 @@ class Service:
         self._bundle = Bundle.load(_bundle_folder(config), task=config.task)
         refuse_bundle(self._bundle, config.operations, time.time())
         self._operations = Operations(config.operations, config.task, self._bundle)
+        self._drift = DriftFollower(config.drift, self._bundle)
         self._command = command
         self._worker_command = tuple(worker_command)
         alerts = [] if config.alerts is None else [AlertFollower(config.alerts)]
-        self._followers = Followers([self._operations, *alerts, *followers])
+        self._followers = Followers([self._operations, self._drift, *alerts, *followers])
         self._stopping = threading.Event()
         self._writing = threading.RLock()
         self._intake: Intake | None = None
@@ -125,6 +127,7 @@ class Service:
             alone(folder / "lock.sqlite"),
             self._spool() as spool,
             self._operations.watching(self.config.sink.folder),
+            self._drift.watching(self.config.sink.folder),
         ):
             spool.check()
             publisher = Publisher(self.config.sink)
@@ -208,6 +211,7 @@ class Service:
             memory=config.engine.memory,
             seconds=config.engine.record_seconds,
             provenance=provenance.to_json(),
+            edges=dict(self._drift.edges),
         )
         return WorkerProcess(
             settings,

@@ -73,8 +73,8 @@ class ServiceState(Config):
         Versions, the name of the run in the log, and the task.
     process : int
         Of the service.
-    worker : int or None
-        Process of the worker; None while there is none.
+    workers : tuple of int
+        Processes of the workers that ran.
     bundle : BundleFacts
         What answers.
     started, beat : float
@@ -95,7 +95,7 @@ class ServiceState(Config):
     run: str
     task: str
     process: int
-    worker: int | None = None
+    workers: tuple[int, ...] = ()
     bundle: BundleFacts
     started: float
     beat: float

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import fdtrc  # scipy.stats would triple the memory of a service
+from scipy.special import fdtrc  # of scipy.stats, the little that is needed
 
 __all__ = ["Comparison", "compare_counts", "psi"]
 
