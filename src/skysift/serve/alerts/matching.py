@@ -18,7 +18,7 @@ def separation(a: Row, b: Row) -> tuple[float, float]:
     >>> a = Row(record="", input="", bundle="", ra=10.0, dec=60.0)
     >>> b = Row(record="", input="", bundle="", ra=12.0, dec=60.0)
     >>> round(separation(a, b)[0], 4)
-    0.9999
+    1.0
     """
     if None in (a.ra, a.dec, b.ra, b.dec):
         return math.inf, 0.0

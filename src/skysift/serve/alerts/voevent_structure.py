@@ -64,11 +64,15 @@ class _Attribute:
 
 @dataclass(frozen=True, slots=True)
 class _Element:
-    """What an element may have: children with the least and the most of each, attributes, text."""
+    """What an element may have: children, with the least and the most of each, attributes, text.
+
+    Whether it may be without any child is asked as well.
+    """
 
     children: dict[str, tuple["_Element", int, int]] = field(default_factory=dict)
     attributes: dict[str, _Attribute] = field(default_factory=dict)
     text: Callable[[str], bool] | None = None
+    empty: bool = True
 
 
 _TEXT = _Element(text=_is_text)
@@ -91,7 +95,8 @@ _AUTHOR = _Element(
         "shortName": (_TEXT, 0, _MANY),
         "contactName": (_TEXT, 0, _MANY),
         "contactEmail": (_TEXT, 0, _MANY),
-    }
+    },
+    empty=False,
 )
 _WHO = _Element(
     children={
@@ -137,6 +142,9 @@ _CITED = _Element(
     attributes={"cite": _Attribute(_one_of("followup", "supersedes", "retraction"))},
     text=lambda text: _IVORN.fullmatch(text) is not None,
 )
+_WHY = _Element(
+    children={name: (_TEXT, 0, _MANY) for name in ("Name", "Concept", "Description")}, empty=False
+)
 _ROOT = _Element(
     children={
         "Who": (_WHO, 0, 1),
@@ -146,12 +154,8 @@ _ROOT = _Element(
             1,
         ),
         "WhereWhen": (_Element(children={"ObsDataLocation": (_LOCATION, 1, 1)}), 0, 1),
-        "How": (_Element(children={"Description": (_TEXT, 0, _MANY)}), 0, 1),
-        "Why": (
-            _Element(children=dict.fromkeys(("Name", "Concept", "Description"), (_TEXT, 0, _MANY))),
-            0,
-            1,
-        ),
+        "How": (_Element(children={"Description": (_TEXT, 1, _MANY)}), 0, 1),
+        "Why": (_WHY, 0, 1),
         "Citations": (_Element(children={"EventIVORN": (_CITED, 1, _MANY)}), 0, 1),
         "Description": (_TEXT, 0, 1),
     },
@@ -217,6 +221,8 @@ def _problem_of_text(element: ET.Element, allowed: _Element, path: str) -> str:
 
 def _problem_of_children(element: ET.Element, allowed: _Element, path: str) -> str:
     counts = Counter(child.tag for child in element)
+    if not counts and not allowed.empty:
+        return f"there is nothing in {path}"
     for name, number in counts.items():
         if name not in allowed.children:
             return f"{path} may not have {name}"
