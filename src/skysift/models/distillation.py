@@ -22,7 +22,7 @@ from scipy.stats import rankdata
 from sklearn.neighbors import NearestNeighbors
 
 from skysift.core.errors import MissingExtraError
-from skysift.models.onnx_export import GraphBuilder
+from skysift.models.graph_builder import GraphBuilder
 
 __all__ = ["DistilledNetwork", "Expansion", "InterpolatedRows", "Polar", "interpolate_rows"]
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from skysift.core.errors import UsageError
 from skysift.core.extras import import_extra
-from skysift.models.onnx_export import GraphBuilder
+from skysift.models.graph_builder import GraphBuilder
 
 __all__ = [
     "CnnShape",

@@ -16,7 +16,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, RobustScaler, StandardScaler
 
 from skysift.core.errors import BundleError
-from skysift.models.onnx_export import GraphBuilder
+from skysift.models.graph_builder import GraphBuilder
 
 __all__ = ["export_pipeline"]
 

@@ -18,7 +18,7 @@ from PIL import Image
 
 from skysift.core.errors import UsageError
 from skysift.core.extras import import_extra
-from skysift.models.onnx_export import GraphBuilder
+from skysift.models.graph_builder import GraphBuilder
 from skysift.models.persist.onnx_graph import check_onnx_graph
 from skysift.models.persist.onnx_session import open_session
 

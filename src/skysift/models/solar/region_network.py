@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysift.core.errors import UsageError
-from skysift.models.onnx_export import GraphBuilder
+from skysift.models.graph_builder import GraphBuilder
 from skysift.models.persist.onnx_graph import check_onnx_graph
 from skysift.models.persist.onnx_session import open_session
 from skysift.models.sky.network.architecture import Operations

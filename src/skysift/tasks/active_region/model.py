@@ -14,7 +14,8 @@ from skysift.core.classifier import Classifier, stored
 from skysift.core.errors import BundleError
 from skysift.core.registry import task_folder
 from skysift.models.calibration import BetaCalibration
-from skysift.models.persist.skops_format import load_skops, save_skops
+from skysift.models.persist.arrays import load_arrays, save_arrays
+from skysift.models.plain_classifiers import PlainClassifier, plain_from_state
 from skysift.models.solar.patch_features import PATCH_FEATURES
 from skysift.models.solar.region_network import RegionNetwork
 from skysift.tasks.active_region.detection import (
@@ -45,7 +46,7 @@ F1_POINT, TSS_POINT, BIG_POINT = "detection-f1", "patch-tss", "big-region-tss"
 DISK_FEATURES = ("sum_of_scores", "highest_score", "second_score", "brightest", "bright_share")
 """What the probability of a big region on the disk is made of."""
 
-_PATCHES, _NETWORK, _DISKS = "patches.skops", "regions.onnx", "disks.skops"
+_PATCHES, _NETWORK, _DISKS = "patches.safetensors", "regions.onnx", "disks.safetensors"
 _BRIGHT = 0.8  # over the disk's median
 
 Floats = NDArray[np.float64]
@@ -57,13 +58,13 @@ class ActiveRegionModel(Classifier):
 
     Parameters
     ----------
-    patches : scikit-learn classifier
+    patches : PlainClassifier
         Of the columns `PATCH_FEATURES`.
     network : bytes
         ONNX model of :mod:`skysift.models.solar.region_network`.
     calibration : BetaCalibration
         From the heat of the network to the probability of a region with spots.
-    disks : scikit-learn classifier
+    disks : PlainClassifier
         Of the columns `DISK_FEATURES`: a region of 200 millionths or more is on the disk.
     profile : array, shape (n_rings,)
         Brightness of quiet disks from centre to edge.
@@ -73,10 +74,10 @@ class ActiveRegionModel(Classifier):
         Of training disks that have a big region.
     """
 
-    patches: Any
+    patches: PlainClassifier
     network: bytes = field(repr=False)
     calibration: BetaCalibration
-    disks: Any
+    disks: PlainClassifier
     profile: Floats = field(repr=False)
     settings: DetectionSettings
     big_share: float
@@ -153,8 +154,10 @@ def save_bundle(model: ActiveRegionModel, folder: Path) -> Bundle:
     BundleError
         If the model is of a kind that cannot be stored without code.
     """
+    patches, patch_arrays = model.patches.state()
+    disks, disk_arrays = model.disks.state()
     entry = ModelEntry(
-        format="skops",
+        format="safetensors",
         file=_PATCHES,
         family=model.family,
         parameters=dict(model.parameters),
@@ -168,6 +171,7 @@ def save_bundle(model: ActiveRegionModel, folder: Path) -> Bundle:
             "profile": [float(one) for one in model.profile],
             "big_share": model.big_share,
             "settings": model.settings.model_dump(mode="json"),
+            "classifiers": {"patches": patches, "disks": disks},
             "calibration": asdict(model.calibration),
             "disk_features": list(DISK_FEATURES),
         },
@@ -187,8 +191,8 @@ def save_bundle(model: ActiveRegionModel, folder: Path) -> Bundle:
         split=model.training.split,
     )
     members = {
-        _PATCHES: save_skops(model.patches),
-        _DISKS: save_skops(model.disks),
+        _PATCHES: save_arrays(patch_arrays),
+        _DISKS: save_arrays(disk_arrays),
         _NETWORK: model.network,
     }
     return write_bundle(folder, spec, members, render_card(spec, card))
@@ -230,9 +234,9 @@ def load_bundle(folder: Path) -> ActiveRegionModel:
     network = bundle.read_bytes(_NETWORK)
     model = ActiveRegionModel(
         **label,
-        patches=load_skops(bundle.read_bytes(_PATCHES)),
+        patches=_classifier(bundle, _PATCHES, len(PATCH_FEATURES)),
         calibration=BetaCalibration(**calibration),
-        disks=load_skops(bundle.read_bytes(_DISKS)),
+        disks=_classifier(bundle, _DISKS, len(DISK_FEATURES)),
         network=network,
         profile=np.array(profile, dtype=np.float64),
         settings=DetectionSettings.model_validate(settings),
@@ -240,3 +244,16 @@ def load_bundle(folder: Path) -> ActiveRegionModel:
     )
     RegionNetwork(network)  # what is damaged is refused now
     return model
+
+
+def _classifier(bundle: Bundle, file: str, n_features: int) -> PlainClassifier:
+    described: Any = bundle.manifest.preprocessing.get("classifiers")
+    known = described if isinstance(described, dict) else {}
+    found = plain_from_state(known.get(Path(file).stem), load_arrays(bundle.read_bytes(file)))
+    if not {*found.classes_.tolist()} <= {0, 1} or found.n_features_in_ != n_features:
+        raise BundleError(
+            f"The classifier {file} is of other classes or features.",
+            "Train the bundle again.",
+            path=bundle.folder,
+        )
+    return found

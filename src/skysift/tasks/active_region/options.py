@@ -25,6 +25,8 @@ PATCH_MODELS = (
 )
 """Classifiers of patches; the last two are what has been measured before."""
 
+_TRAINED = PATCH_MODELS[:-2]  # of the columns that a bundle has
+
 
 class ReadOptions(Config):
     """Which disks are read, and where the labels are."""
@@ -51,7 +53,7 @@ class ReadOptions(Config):
 class TrainOptions(Config):
     """What is trained, and how it is checked."""
 
-    model: str = Field(PATCH_MODELS[0], description=f"Of patches: {', '.join(PATCH_MODELS)}.")
+    model: str = Field(PATCH_MODELS[0], description=f"Of patches: {', '.join(_TRAINED)}.")
     folds: int = Field(3, ge=2, le=10, description="Runs in time that choices are made on.")
     epochs: int = Field(50, ge=1, le=500, description="Of the network that finds regions.")
     networks: int = Field(1, ge=1, le=5, description="Networks whose log-odds are averaged.")
@@ -60,7 +62,7 @@ class TrainOptions(Config):
     @field_validator("model")
     @classmethod
     def _known_model(cls, value: str) -> str:
-        return known_name("model", value, PATCH_MODELS)
+        return known_name("model", value, _TRAINED)
 
 
 class PredictOptions(Config):

@@ -12,6 +12,7 @@ from skysift.data.chronological import time_blocks
 from skysift.evaluate.detection import Detections, best_f1_threshold, detection_skill
 from skysift.evaluate.forecast import best_threshold, contingency, forecast_skill
 from skysift.evaluate.intervals import Interval
+from skysift.models.plain_export import plain_classifier
 from skysift.models.solar.strength import quiet_profile
 from skysift.tasks.active_region.classifiers import FAMILIES
 from skysift.tasks.active_region.learning import (
@@ -96,10 +97,10 @@ def train(
     return ActiveRegionModel(
         name="active-region",
         family=FAMILIES[options.model],
-        patches=patches.estimator,
+        patches=plain_classifier(patches.estimator),
         network=networks.graph,
         calibration=regions.calibration,
-        disks=big.estimator,
+        disks=plain_classifier(big.estimator),
         profile=profile,
         settings=tuned_settings(ratios, disks.spots(), profile, limit=LIMIT),
         big_share=float(disks.has_big.mean()),

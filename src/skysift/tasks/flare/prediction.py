@@ -265,13 +265,13 @@ def _of_image(
         kept = _other_columns(source.schema)
     if isinstance(item, SolarImage) and item.kind is not ImageKind.MAGNETOGRAM and source:
         if item.kind not in SEEN_KINDS:
-            row = {**_EMPTY, **_facts(item), "flags": "not-euv"}
-            return _beside(_row(Path(item.source).name, row), kept), f"{REASONS['not-euv']}."
+            other = {**_EMPTY, **_facts(item), "flags": "not-euv"}
+            return _beside(_row(Path(item.source).name, other), kept), f"{REASONS['not-euv']}."
         try:
             table, also = source.rows(item)
         except UnknownRegionsError as error:
-            row = {**_EMPTY, **_facts(item), "flags": error.code}
-            return _beside(_row(Path(item.source).name, row), kept), str(error)
+            unknown = {**_EMPTY, **_facts(item), "flags": error.code}
+            return _beside(_row(Path(item.source).name, unknown), kept), str(error)
         if len(table):
             regions = regions_of(item, table, item.source)
             reason = "" if regions.usable.any() else f"{REASONS[str(regions.codes[0])]}."

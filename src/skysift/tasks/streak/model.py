@@ -15,7 +15,8 @@ from skysift.core.registry import task_folder
 from skysift.data.table import FeatureTable
 from skysift.models.images.streaks.classifier import streaks_by_cuts
 from skysift.models.images.streaks.features import STREAK_FEATURES
-from skysift.models.persist.skops_format import load_skops, save_skops
+from skysift.models.persist.arrays import load_arrays, save_arrays
+from skysift.models.plain_classifiers import PlainClassifier, plain_from_state
 from skysift.tasks.streak.stamps import CLASSES, FEATURES
 
 __all__ = ["POSITIVE", "TASK", "StreakModel", "by_cuts", "load_bundle", "save_bundle", "tempered"]
@@ -24,7 +25,7 @@ TASK = "streak"
 POSITIVE = "asteroid"
 """The class that operating points are about."""
 
-_FILE = "model.skops"
+_FILE = "trees.safetensors"
 _WIDE = 1.2  # of the width of a star: what a galaxy has
 _SURE = 3.0  # standard deviations by which it is wider
 _TINY = 1e-7  # no class is ever excluded
@@ -38,8 +39,8 @@ class StreakModel(Classifier):
 
     Parameters
     ----------
-    estimator : scikit-learn classifier
-        Trained on `FEATURES`, with the classes in any order.
+    estimator : PlainClassifier
+        Of `FEATURES`, with the classes in any order.
     temperature : float
         What the logarithms of its probabilities are divided by (Guo et al. 2017, ICML, eq. 9).
     shares : tuple of float
@@ -48,7 +49,7 @@ class StreakModel(Classifier):
         That of stamps which do not tell it, in training [arcsec].
     """
 
-    estimator: Any
+    estimator: PlainClassifier
     temperature: float
     shares: tuple[float, ...]
     seeing: float
@@ -108,11 +109,10 @@ def save_bundle(model: StreakModel, folder: Path) -> Bundle:
     ------
     OutputError
         If the folder exists or cannot be written.
-    BundleError
-        If the model is of a kind that cannot be stored without code.
     """
+    described, arrays = model.estimator.state()
     entry = ModelEntry(
-        format="skops",
+        format="safetensors",
         file=_FILE,
         family=model.family,
         parameters={**model.parameters, "temperature": model.temperature},
@@ -122,7 +122,11 @@ def save_bundle(model: StreakModel, folder: Path) -> Bundle:
         TASK,
         f"class, length and angle of a streak by {model.family}",
         entry,
-        preprocessing={"seeing": model.seeing, "shares": list(model.shares)},
+        preprocessing={
+            "seeing": model.seeing,
+            "shares": list(model.shares),
+            "classifier": described,
+        },
         inputs=(
             InputColumn(name="pixels", dtype="float32", description="a stamp, best a difference"),
             InputColumn(name="seeing", unit="pix", description="FWHM of stars"),
@@ -137,7 +141,7 @@ def save_bundle(model: StreakModel, folder: Path) -> Bundle:
     card = text.format(
         family=model.family, data=model.training.data, shares=shares, seeing=f"{model.seeing:g}"
     )
-    return write_bundle(folder, spec, {_FILE: save_skops(model.estimator)}, render_card(spec, card))
+    return write_bundle(folder, spec, {_FILE: save_arrays(arrays)}, render_card(spec, card))
 
 
 def load_bundle(folder: Path) -> StreakModel:
@@ -171,8 +175,21 @@ def load_bundle(folder: Path) -> StreakModel:
     label["parameters"] = parameters
     return StreakModel(
         **label,
-        estimator=load_skops(bundle.read_bytes(manifest.model.file)),
+        estimator=_classifier(bundle),
         temperature=temperature,
         shares=tuple(float(share) for share in shares),
         seeing=seeing,
     )
+
+
+def _classifier(bundle: Bundle) -> PlainClassifier:
+    manifest = bundle.manifest
+    arrays = load_arrays(bundle.read_bytes(manifest.model.file))
+    found = plain_from_state(manifest.preprocessing.get("classifier"), arrays)
+    if {*found.classes_.tolist()} != {*CLASSES} or found.n_features_in_ != len(FEATURES):
+        raise BundleError(
+            "The classifier of the bundle is of other classes or features.",
+            "Train the bundle again.",
+            path=bundle.folder,
+        )
+    return found

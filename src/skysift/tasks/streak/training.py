@@ -20,6 +20,7 @@ from skysift.core.task import Progress
 from skysift.evaluate.intervals import wilson_interval
 from skysift.evaluate.operating import points_to_store
 from skysift.models.images.streaks.classifier import boosted_streaks
+from skysift.models.plain_export import plain_classifier
 from skysift.tasks.streak.model import POSITIVE, StreakModel, raw_probability, tempered
 from skysift.tasks.streak.options import TrainOptions
 from skysift.tasks.streak.stamps import CLASSES, Rows, Stamps
@@ -150,7 +151,7 @@ def train(
     return StreakModel(
         name=options.model,
         family=FAMILIES[options.model],
-        estimator=build(options.model, drawn).fit(rows.features, rows.label),
+        estimator=plain_classifier(build(options.model, drawn).fit(rows.features, rows.label)),
         temperature=temperature,
         shares=shares,
         seeing=stamps.seeing,

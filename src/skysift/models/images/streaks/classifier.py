@@ -4,13 +4,17 @@ The cuts are what a pipeline without training data would do; a learned model is 
 where it beats them.
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.ensemble import HistGradientBoostingClassifier
 
 from skysift.core.errors import InputError
 from skysift.models.images.streaks.features import STREAK_FEATURES
 from skysift.models.images.streaks.injection import StreakKind
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import HistGradientBoostingClassifier
 
 __all__ = ["STREAK_CLASSES", "boosted_streaks", "class_of", "streaks_by_cuts"]
 
@@ -83,11 +87,14 @@ def streaks_by_cuts(features: ArrayLike) -> NDArray[np.str_]:
     return labels
 
 
-def boosted_streaks() -> HistGradientBoostingClassifier:
+def boosted_streaks() -> "HistGradientBoostingClassifier":
     """Return an untrained classifier for the features: trees, the classes weighted alike.
 
     It has no random part, so the same rows give the same model; rows of NaN pass.
     """
+    # What predicts by cuts, or by stored trees, does not wait for scikit-learn.
+    from sklearn.ensemble import HistGradientBoostingClassifier  # noqa: PLC0415
+
     return HistGradientBoostingClassifier(
         max_iter=150,
         learning_rate=0.08,

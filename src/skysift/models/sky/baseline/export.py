@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from skysift.models.onnx_export import GraphBuilder
+from skysift.models.graph_builder import GraphBuilder
 from skysift.models.sky.baseline.folding import FoldedKernel, phase_convolution, phase_transpose
 from skysift.models.sky.baseline.layers import (
     Convolution,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from skysift.models.onnx_export import GraphBuilder
+from skysift.models.graph_builder import GraphBuilder
 from skysift.models.sky.network.architecture import (
     BLOCK,
     SkyNetworkSettings,
