@@ -155,6 +155,7 @@ class DriftFollower:
             )
             try:
                 yield
+                self._look_where_due(ledger, rest=0.0)
             finally:
                 self._ledger = None
 
@@ -181,10 +182,14 @@ class DriftFollower:
         if now - self._forgot >= _FORGET:
             self._forgot = now
             spool.forget_profiles(self._batch)
+        self._look_where_due(self._ledger, rest=_REST)
+
+    def _look_where_due(self, ledger: DriftLedger, rest: float) -> None:
+        now = self._clock()
         for window in self._windows:
             last = self._looked.get(window.name)
-            if window.name in self._due and (last is None or now - last >= _REST):
-                self._look(window, self._reference, self._ledger, now)
+            if window.name in self._due and (last is None or now - last >= rest):
+                self._look(window, ledger, now)
                 self._due.discard(window.name)
 
     def _add(self, profile: Profile, now: float) -> None:
@@ -192,7 +197,10 @@ class DriftFollower:
             if window.add(profile, now):
                 self._due.add(window.name)
 
-    def _look(self, window: Window, reference: Reference, ledger: DriftLedger, now: float) -> None:
+    def _look(self, window: Window, ledger: DriftLedger, now: float) -> None:
+        reference = self._reference
+        if reference is None:
+            return
         found = look_at(window, reference)
         since = self._looked.get(window.name, window.blocks[0].begun)
         self._looked[window.name] = now
