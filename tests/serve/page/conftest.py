@@ -2,9 +2,13 @@
 
 import hashlib
 import json
+import threading
 import time
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import urlencode
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +20,7 @@ from skysift.data.sky.tangent import TangentGrid
 from skysift.serve.clock import to_mjd_tt
 from skysift.serve.config import state_folder
 from skysift.serve.page.options import PageOptions
-from skysift.serve.page.server import create_app
+from skysift.serve.page.server import PageServer, open_socket
 from skysift.serve.records import Arrival, Batch, OutputFile
 from skysift.serve.service import SPOOL
 from skysift.serve.spool import Spool
@@ -61,11 +65,11 @@ class NightSink:
                 "skysift_input": name,
                 "skysift_bundle": BUNDLE,
             }
-            rows = [labels | row for row in rows]
+            labelled = [labels | row for row in rows]
             if format_ == "jsonl":
-                path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+                path.write_text("".join(json.dumps(row) + "\n" for row in labelled))
             else:
-                pq.write_table(_table(rows), path)
+                pq.write_table(_table(labelled), path)
             files.append(OutputFile(staged="gone", final=final))
         count = sum(map(len, tables))
         batch = self.spool.prepare(Batch(answered={record: count}, files=tuple(files)), BUNDLE)
@@ -215,20 +219,82 @@ def night_sink(tmp_path):
     sink.close()
 
 
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    content: bytes
+
+    @property
+    def text(self) -> str:
+        return self.content.decode()
+
+    def json(self):
+        return json.loads(self.content)
+
+
+@dataclass
+class PageClient:
+    """Asks a page by plain HTTP, paths as they are written; keeps cookies."""
+
+    port: int
+    server: PageServer
+    cookies: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def get(self, path: str, headers=None) -> Answer:
+        return self.request("GET", path, headers=headers)
+
+    def post(self, path: str, data=None, *, headers=None, content: bytes | None = None) -> Answer:
+        body = urlencode(data or {}).encode() if content is None else content
+        kind = {"Content-Type": "application/x-www-form-urlencoded"}
+        return self.request("POST", path, body, headers=kind | (headers or {}))
+
+    def request(self, method: str, path: str, body: bytes | None = None, headers=None) -> Answer:
+        asked = {"Host": f"127.0.0.1:{self.port}"}
+        if self.cookies:
+            asked["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout=20)) as connection:
+            connection.putrequest(method, path, skip_host=True)
+            for name, value in (asked | (headers or {})).items():
+                connection.putheader(name, value)
+            if body is not None and "Transfer-Encoding" not in (headers or {}):
+                connection.putheader("Content-Length", str(len(body)))
+            connection.endheaders(body)
+            response = connection.getresponse()
+            found = {name.lower(): value for name, value in response.getheaders()}
+            answer = Answer(response.status, found, response.read())
+        if "set-cookie" in answer.headers:
+            name, _, value = answer.headers["set-cookie"].partition(";")[0].partition("=")
+            self.cookies[name] = value
+        return answer
+
+    def wait_for(self, path: str, text: str) -> str:
+        """Return what an address answers once this text is in it."""
+        for _ in range(200):
+            found = self.get(path).text
+            if text in found:
+                return found
+            time.sleep(0.05)
+        raise AssertionError(f"{text!r} never appeared at {path}")
+
+
 @pytest.fixture
 def open_page(night_sink):
-    """Open the page of the sink as a client that needs no browser."""
-    from starlette.testclient import TestClient
+    """Serve the page of the sink in a thread, on a port of this machine that is free."""
+    with ExitStack() as stack:
 
-    opened = []
+        def open_(token: str | None = None, **options) -> PageClient:
+            told = PageOptions(sink=night_sink.folder, port=0, **options)
+            listening = stack.enter_context(open_socket(PageOptions(sink=told.sink, port=0)))
+            server = PageServer(told, token)
+            thread = threading.Thread(target=server.serve_on, args=([listening],))
+            thread.start()
+            stack.callback(thread.join)
+            stack.callback(server.stop)
+            return PageClient(listening.getsockname()[1], server)
 
-    def open_(token: str | None = None, **options):
-        app = create_app(PageOptions(sink=night_sink.folder, **options), token)
-        client = TestClient(app, base_url="http://127.0.0.1:8137", follow_redirects=False)
-        client.__enter__()
-        opened.append(client)
-        return client
-
-    yield open_
-    for client in opened:
-        client.__exit__(None, None, None)
+        yield open_

@@ -84,7 +84,7 @@ class Access:
         """Tell whether a request has the right, wherever it comes from."""
         if self._token is None:
             peer = request.client.host if request.client else ""
-            return self._on_loopback and (is_loopback(peer) or peer == "testclient")
+            return self._on_loopback and is_loopback(peer)
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and self._is_token(given.strip()):
             return True

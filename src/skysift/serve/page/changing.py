@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from skysift.core.errors import UsageError
 from skysift.serve.page.access import SESSION_COOKIE, SESSION_SECONDS, Access
@@ -115,17 +116,21 @@ def _add_quarantine(
 
 def _replay(sources: Sources, record: str) -> None:
     with spool_of(sources.sink) as spool:
-        spool.replay([record])
+        done = spool.replay([record])
+    if not done:
+        raise HTTPException(404, "There is no such record in quarantine.")
     sources.forget_quarantined(record)
 
 
 async def _form(request: Request) -> dict[str, str]:
-    """Return the fields of a form; the guard has seen to it that it is small."""
+    """Return the fields of a form; the guard ends one that is longer than it may be."""
     try:
         text = (await request.body()).decode("ascii")
         fields = parse_qs(text, keep_blank_values=True, max_num_fields=_FIELDS)
     except ValueError as error:
         raise HTTPException(400, "That is no form.") from error
+    except ClientDisconnect as error:
+        raise HTTPException(413, "That is more than this page takes.") from error
     return {name: values[-1] for name, values in fields.items()}
 
 

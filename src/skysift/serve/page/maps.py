@@ -116,7 +116,7 @@ class MapFolder:
 def _read(path: Path) -> WindowMaps | None:
     """Return what a file holds, None if it is not what was agreed on."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             header = json.loads(str(stored["header"]))
             layers = {name: np.asarray(stored[name], dtype=np.float32) for name in LAYERS}
         shape = layers[LAYERS[0]].shape

@@ -34,8 +34,8 @@ __all__ = [
 
 LAYER_NAMES: Mapping[str, tuple[str, str]] = {
     "raw": ("Raw", "all gamma-like events"),
-    "cleaned": ("Cleaned", "of which the sources explain so many"),
-    "residual": ("Residual", "what neither sources nor background explain"),
+    "cleaned": ("Cleaned", "explained by sources"),
+    "residual": ("Residual", "what nothing explains"),
 }
 """Title of each map, and what it shows."""
 

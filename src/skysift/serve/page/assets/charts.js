@@ -22,10 +22,11 @@
 
   // Times of day; with the date where there are several.
   function times(_, splits) {
-    const isLong = splits.length > 1 && splits[splits.length - 1] - splits[0] > 86400;
+    const span = splits.length > 1 ? splits[splits.length - 1] - splits[0] : 0;
     return splits.map((seconds) => {
       const text = new Date(seconds * 1000).toISOString();
-      return isLong ? `${text.slice(5, 10)} ${text.slice(11, 16)}` : text.slice(11, 19);
+      if (span > 86400) return `${text.slice(5, 10)} ${text.slice(11, 16)}`;
+      return seconds % 60 === 0 ? text.slice(11, 16) : text.slice(11, 19);
     });
   }
 
@@ -40,7 +41,7 @@
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
       cursor: { drag: { x: false, y: false } },
       series: [{ label: "UTC", value: (_, v) => clock(v) }, ...series],
-      axes: [axis("time [UTC]", { size: 26, space: 80, values: times }), ...axes],
+      axes: [axis("time [UTC]", { size: 32, space: 70, values: times }), ...axes],
       ...extra,
     };
   }
