@@ -143,7 +143,7 @@ _CITED = _Element(
     text=lambda text: _IVORN.fullmatch(text) is not None,
 )
 _WHY = _Element(
-    children={name: (_TEXT, 0, _MANY) for name in ("Name", "Concept", "Description")}, empty=False
+    children=dict.fromkeys(("Name", "Concept", "Description"), (_TEXT, 0, _MANY)), empty=False
 )
 _ROOT = _Element(
     children={

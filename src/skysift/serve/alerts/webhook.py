@@ -90,15 +90,18 @@ class Webhook:
         """
         connection = self._connection()
         path = urlsplit(self._options.url)._replace(scheme="", netloc="", fragment="").geturl()
-        watch = threading.Timer(self._options.timeout, _hang_up, (connection,))
+        late = threading.Event()
+        watch = threading.Timer(self._options.timeout, _hang_up, (connection, late))
         watch.start()  # a server that sends one byte a second keeps within the time of each read
         try:
             connection.request("POST", path or "/", message.body, self._headers(message))
-            reply = connection.getresponse()
-            status, wait = reply.status, reply.headers.get("Retry-After", "")
+            with connection.getresponse() as reply:
+                status, wait = reply.status, reply.headers.get("Retry-After", "")
+            if late.is_set():  # then the headers may end where we hung up
+                raise TimeoutError
         except (OSError, http.client.HTTPException, ValueError) as error:
             reason = f"{type(error).__name__}: {error}"
-            if not watch.is_alive():
+            if late.is_set():
                 reason = f"no answer in {self._options.timeout:g} s"
             raise UndeliveredError(reason) from error
         finally:
@@ -167,11 +170,16 @@ class _PinnedTLS(_Pinned):
         """Connect to the address and verify who is there."""
         super().connect()
         context = ssl.create_default_context()
-        self.sock = context.wrap_socket(self.sock, server_hostname=self.host)
+        secure = context.wrap_socket(
+            self.sock, server_hostname=self.host, do_handshake_on_connect=False
+        )
+        self.sock = secure  # so that we can hang up while shaking hands
+        secure.do_handshake()
 
 
-def _hang_up(connection: http.client.HTTPConnection) -> None:
+def _hang_up(connection: http.client.HTTPConnection, late: threading.Event) -> None:
     """Wake whoever waits for a connection."""
+    late.set()
     try:
         if connection.sock is not None:
             connection.sock.shutdown(socket.SHUT_RDWR)
