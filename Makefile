@@ -1,5 +1,6 @@
-# Three commands on a machine with Python >= 3.11 and make:
+# Four commands on a machine with Python >= 3.11 and make:
 #   make demo    the main job of every task on real data, with a report to look at
+#   make live    a simulated night in real time, in a browser
 #   make test    linters, types and all tests
 #   make bench   speed and memory beside the peers
 # Each makes its own environment the first time and reuses it afterwards.
@@ -16,17 +17,22 @@ TORCH_ARGS ?=
 
 PIP_FLAGS = --quiet --disable-pip-version-check --no-warn-script-location
 DEMO_OUT ?= runs/demo
+LIVE_OUT ?= runs/live
 
 # Tests run in as many processes as there are cores; 0 is one, without any of them.
 TEST_PROCESSES ?= auto
 
-.PHONY: demo test lint bench clean help
+.PHONY: demo live test lint bench clean help
 
 help:
-	@sed -n '1,5p' Makefile | cut -c3-
+	@sed -n '1,6p' Makefile | cut -c3-
 
 demo: $(DEMO_ENV)/.ready
 	@$(DEMO_ENV)/bin/skysift demo --out $(DEMO_OUT)
+	@echo "To see it work in real time, in a browser: make live"
+
+live: $(DEMO_ENV)/.live-ready
+	@exec $(DEMO_ENV)/bin/skysift live --out $(LIVE_OUT)
 
 test: lint
 	@OMP_NUM_THREADS=1 $(TEST_ENV)/bin/python -m pytest -n $(TEST_PROCESSES) --dist worksteal
@@ -54,6 +60,11 @@ $(DEMO_ENV)/.ready: pyproject.toml constraints.txt
 	@$(call new_environment,$(DEMO_ENV))
 	@echo "Installing skysift (about 200 MB, once) ..."
 	@$(DEMO_ENV)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt -e ".[boost]"
+	@touch $@
+
+$(DEMO_ENV)/.live-ready: $(DEMO_ENV)/.ready
+	@echo "Installing what the live page needs (a few MB, once) ..."
+	@$(DEMO_ENV)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt -e ".[boost,serve]"
 	@touch $@
 
 $(TEST_ENV)/.ready: pyproject.toml constraints.txt

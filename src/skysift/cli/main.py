@@ -12,6 +12,7 @@ from skysift.cli.audit_dataset import audit_dataset, names_a_dataset
 from skysift.cli.bind import bind_options
 from skysift.cli.console import fail
 from skysift.cli.demo import demo
+from skysift.cli.live import live
 from skysift.cli.quarantine import quarantine_app
 from skysift.cli.retract import retract
 from skysift.cli.serve import serve
@@ -52,6 +53,7 @@ _PLAIN: dict[str, Callable[..., None]] = {
     "doctor": inventory.doctor,
     "retract": retract,
     "serve": serve,
+    "live": live,
 }
 
 _OF_A_TASK: dict[str, tuple[Callable[..., None], tuple[str, ...]]] = {

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from skysift.serve.clock import to_unix
+from skysift.serve.drift.report import DriftReport
 from skysift.serve.page.answers import Row
 from skysift.serve.page.drawing import (
     Scale,
@@ -22,8 +23,10 @@ from skysift.serve.page.sources import Sources
 
 __all__ = [
     "LAYER_NAMES",
+    "DriftView",
     "MapView",
     "SourceView",
+    "drift_views",
     "light_curve",
     "limits_of_layer",
     "map_views",
@@ -44,6 +47,7 @@ _MAP_WIDTH = 300.0
 _SOURCES = 100  # of the table
 _MARKS = 30  # candidates that are drawn on a map
 _POINTS = 2000  # of a light curve
+_QUANTITIES = 24  # whose drift is shown
 _QUIET = 3.0  # windows without it after which a source counts as gone
 
 
@@ -283,3 +287,36 @@ def _bound(row: Row, name: str, side: int) -> float | None:
         return bound
     value, error = _number(row, name), _number(row, f"{name}_error")
     return None if value is None or error is None else value + side * error
+
+
+@dataclass(frozen=True, slots=True)
+class DriftView:
+    """A quantity in a window beside how it was in training.
+
+    Parameters
+    ----------
+    row : mapping
+        As of :class:`~skysift.serve.drift.report.DriftReport`.
+    bars : sequence of (float, float)
+        Shares of the bins, now and in the reference, of the highest of all.
+    span : (float, float) or None
+        First and last border of the bins.
+    """
+
+    row: Mapping[str, Any]
+    bars: Sequence[tuple[float, float]]
+    span: tuple[float, float] | None
+
+
+def drift_views(report: DriftReport) -> list[DriftView]:
+    """Return what is compared, alarms first."""
+    ordered = sorted(report.rows, key=lambda row: (not row["alarm"], row["p"], -row["psi"]))
+    views = []
+    for row in ordered[:_QUANTITIES]:
+        drawn = report.histograms.get(row["quantity"], {})
+        now, reference = drawn.get(row["window"], []), drawn.get("reference", [])
+        highest = max([*now, *reference], default=0.0) or 1.0
+        bars = [(a / highest, b / highest) for a, b in zip(now, reference, strict=False)]
+        edges = drawn.get("edges") or []
+        views.append(DriftView(row, bars, (edges[0], edges[-1]) if edges else None))
+    return views

@@ -16,6 +16,7 @@ from skysift.serve.page.images import disk_views, flare_rows, stamp_views
 from skysift.serve.page.night import Source
 from skysift.serve.page.panels import (
     address_of,
+    drift_views,
     light_curve,
     map_views,
     sky_panel,
@@ -70,7 +71,7 @@ class Rendering:
                 "disks": disk_views(sources.night),
                 "flares": flare_rows(sources.night),
             },
-            "drift": lambda _: {"drift": sources.drift, "task": sources.task},
+            "drift": lambda _: {"drift": sources.drift, "comparisons": drift_views(sources.drift)},
             "quarantine": self._quarantine,
         }
 

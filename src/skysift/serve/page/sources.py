@@ -8,6 +8,7 @@ from typing import Any
 
 from skysift.core.errors import SkysiftError
 from skysift.serve.config import state_folder
+from skysift.serve.drift.report import DriftReport, drift_report
 from skysift.serve.health import Health, health
 from skysift.serve.journal import log
 from skysift.serve.ledger import Ledger, ledger_of
@@ -28,6 +29,7 @@ _AT_ONCE = 50  # batches that are read before the others are told
 _ROWS = 5000  # of a published table
 _RECENT = 1000  # answered records that percentiles are of
 _SAMPLE = 1.0  # s from one look at the health to the next
+_DRIFT = 5.0  # s from one look at the drift to the next
 _REST = 20.0  # times as long as counting takes is the least wait until the next
 _QUARANTINED = 200  # records of the quarantine that are listed
 _ACTIVE = 50  # sources that were seen last
@@ -77,7 +79,7 @@ class Sources:
         self.history = PulseHistory()
         self.service: ServiceState | None = None
         self.checks = Health((), ())
-        self.drift: Any = None
+        self.drift = DriftReport("")
         self.quarantined: list[Record] = []
         self.provenance: Mapping[str, Any] = {}
         self._deadline = deadline
@@ -87,6 +89,7 @@ class Sources:
         self.counts: dict[str, int] = {state.value: 0 for state in State}
         self._next_count = 0.0
         self._next_sample = 0.0
+        self._next_drift = 0.0
 
     @property
     def deadline(self) -> float:
@@ -111,6 +114,8 @@ class Sources:
                 changed |= self._follow(ledger)
             if self.alerts.read():
                 changed.add("alerts")
+            if ledger is not None and self._read_drift():
+                changed.add("drift")
         except SkysiftError as error:
             log(logging.WARNING, "page-cannot-read", reason=str(error))
             self.close()
@@ -197,6 +202,14 @@ class Sources:
                 self._note_provenance(table.file)
             self._after = number
         return len(batches) < _AT_ONCE, changed
+
+    def _read_drift(self) -> bool:
+        now = time.monotonic()
+        if now < self._next_drift:
+            return False
+        self._next_drift = now + _DRIFT
+        before, self.drift = self.drift, drift_report(self.sink)
+        return self.drift != before
 
     def _note_provenance(self, file: str) -> None:
         if not self.provenance:

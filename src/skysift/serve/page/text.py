@@ -73,8 +73,8 @@ def far_text(far: Any) -> str:
 
     Examples
     --------
-    >>> far_text(1 / 7200).replace(_THIN, " "), far_text(0.0)
-    ('1 in 2 h', 'less than 1 in 10⁹ yr')
+    >>> far_text(1 / 36000).replace(_THIN, " ")
+    '1 in 10 h'
     """
     if not _known(far):
         return NOTHING
