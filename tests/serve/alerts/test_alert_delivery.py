@@ -5,8 +5,10 @@ import hashlib
 import hmac
 import json
 import logging
+import shutil
 import socket
 import ssl
+import subprocess
 import threading
 import time
 from contextlib import contextmanager
@@ -182,6 +184,26 @@ def test_https_is_verified(server):
         webhook.send(message())
     assert isinstance(caught.value.__cause__, ssl.SSLError)
     assert server.requests == []
+
+
+def test_https_with_a_certificate_that_is_trusted(server, tmp_path, monkeypatch):
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("there is no openssl to make a certificate with")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    command = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost"
+    names = ["-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate]
+    subprocess.run([openssl, *command.split(), *names], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server.http.socket = context.wrap_socket(server.http.socket, server_side=True)
+    url = f"https://localhost:{server.http.server_port}/"
+    webhook = Webhook(build_config(WebhookOptions, {"url": url, "private": True, "timeout": 5}))
+    with pytest.raises(UndeliveredError, match="CERTIFICATE_VERIFY_FAILED"):
+        webhook.send(message())
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    webhook.send(message())
+    assert [body for _, _, body in server.requests] == [message().body]
 
 
 @pytest.mark.parametrize(
