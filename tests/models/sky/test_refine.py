@@ -173,3 +173,17 @@ def test_information_is_the_curvature_of_the_likelihood(rng):
     mean = np.mean(curvature, axis=0)
     assert on_place == pytest.approx(mean[0], rel=0.06)
     assert on_counts == pytest.approx(mean[1], rel=0.06)
+
+
+def test_a_pointed_top_of_few_photons_is_reached(rng):
+    """Steps that suit the expected, flatter top would leap from one side of it to the other."""
+    core = 0.35 * WIDTH[:, None]
+    pointed = LocalSource(SHARE, (1 + (RADII / core) ** 2) ** -1.5 / (2 * np.pi * core**2), STEP)
+    reached = []
+    for _ in range(60):
+        photons = draw(8, rng)
+        near = np.hypot(photons.xi, photons.eta) < 0.1
+        start = (float(photons.xi[near].mean()), float(photons.eta[near].mean()), 8.0)
+        found = refine(photons, LEVEL[photons.band], pointed, LEVEL, start)
+        reached.append(found.converged)
+    assert np.mean(reached) > 0.8

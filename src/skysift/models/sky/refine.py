@@ -31,6 +31,7 @@ FloatArray = NDArray[np.float64]
 
 _MOST_STEPS = 25
 _LONGEST_STEP = 0.05  # deg
+_SLOWEST, _FASTER = 0.05, 1.25  # the least share of a step; what a share grows by
 _CLOSE = 0.01  # standard deviations of a position or the counts: the climb has come to rest
 _FEWEST = 1.0  # counts of a source: fewer have no position
 _GAUSSIAN_FROM = 12.0  # counts over their error, where the posterior is a parabola
@@ -118,15 +119,23 @@ def climb(
     level: FloatArray,
     start: tuple[float, float, float],
 ) -> Summit:
-    """Find the maximum of the likelihood; the parameters are those of `refine`."""
+    """Find the maximum of the likelihood; the parameters are those of `refine`.
+
+    Steps are those of Fisher's scoring. Where few photons make the top narrower than is expected,
+    they leap from one side of it to the other: a step that turns back is halved, and so are those
+    after it until they agree again.
+    """
     xi, eta, counts = start
     counts, converged = max(counts, _FEWEST), False
+    before, pace = np.zeros(2), 1.0
     for _ in range(_MOST_STEPS):
         gradient = _gradient(photons, background, source, (xi, eta, counts))
         information = expected_information(source, level, counts)
         move = gradient[1:] / information[1]
+        pace = max(pace / 2, _SLOWEST) if move @ before < 0 else min(1.0, pace * _FASTER)
+        before = move.copy()
         length = float(np.hypot(*move))
-        move *= min(1.0, _LONGEST_STEP / max(length, _TINY))
+        move *= min(pace, _LONGEST_STEP / max(length, _TINY))
         gain = min(float(gradient[0] / information[0]), counts)
         gain = max(gain, -0.5 * counts, _FEWEST - counts)
         xi, eta, counts = xi + float(move[0]), eta + float(move[1]), counts + gain
