@@ -23,6 +23,7 @@ from skysift.evaluate.intervals import Interval, normal_interval
 from skysift.evaluate.localisation import summarise_pulls
 from skysift.evaluate.modality import unimodality_test
 from skysift.models.sky.forced import forced_counts
+from skysift.models.sky.local_source import LocalSource
 from skysift.models.sky.search import SearchSettings, SkySearch
 from skysift.tasks.gamma_sky.evaluation.contestants import NO_TRIALS
 from skysift.tasks.gamma_sky.evaluation.localisation import FOUND_WITHIN
@@ -85,6 +86,18 @@ class _Station:
             searches[name] = (search, folded[name].bands)
         return cls(setup, Oracle(setup, folded[_MODES[True]]), searches)
 
+    def shape_at(self, place: tuple[float, float]) -> LocalSource:
+        """Return a source as a search without a response supposes it, but of the true width.
+
+        A band that is too poor for the search with the response keeps what is supposed.
+        """
+        (informed, known), (free, bands) = (self.searches[name] for name in _MODES.values())
+        supposed = free.local_source(free.offset_of(*place))
+        density = supposed.density.copy()
+        mine = slice(known.start - bands.start, known.stop - bands.start)
+        density[mine] = informed.local_source(informed.offset_of(*place)).density
+        return replace(supposed, density=density)
+
 
 def count_photons(
     setup: FieldSetup,
@@ -146,8 +159,7 @@ def _measure(
         "offset": observed.field.offset_of(source),
         "expected": station.oracle.expected_counts(observed, source),
     }
-    informed, _ = station.searches[_MODES[True]]
-    shape = informed.local_source(informed.offset_of(*place))
+    shape = station.shape_at(place)
     rows = []
     for name, (search, bands) in station.searches.items():
         photons = photons_in(observed.photons, bands)
