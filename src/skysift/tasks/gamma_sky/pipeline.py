@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ from skysift.tasks.gamma_sky.candidates import (
     SearchWindow,
 )
 from skysift.tasks.gamma_sky.cleaned import CleanedMap, clean
-from skysift.tasks.gamma_sky.methods import FieldSetup, Method, make_method
+from skysift.tasks.gamma_sky.methods import FieldSetup, Method, SearchMethod, make_method
 from skysift.tasks.gamma_sky.observations import Observation
 from skysift.tasks.gamma_sky.options import PredictOptions, ReadOptions
 from skysift.tasks.gamma_sky.photometry import measure
@@ -38,6 +39,7 @@ __all__ = [
     "method_of",
     "search_binned",
     "search_events",
+    "search_method_of",
     "search_observation",
     "windows_of",
 ]
@@ -262,6 +264,18 @@ def method_of(
             (grid.ra, grid.dec) if networks is not None else (0.0, 0.0),
         )
     )
+
+
+def search_method_of(
+    binned: BinnedWindow,
+    response: InstrumentResponse | None,
+    options: PredictOptions,
+    trials: TrialsTable,
+    false_alarms: float,
+) -> SearchMethod:
+    """Return what `method_of` does, of the methods that can search a stream."""
+    method = method_of(binned, response, options, trials, false_alarms)
+    return cast("SearchMethod", method)  # PredictOptions allow no other with windows
 
 
 def search_binned(

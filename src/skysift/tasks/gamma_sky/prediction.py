@@ -36,6 +36,12 @@ def predict_files(
     mapping of str to int
         Numbers of photons accepted, repaired and rejected, of windows and of candidates.
     """
+    if options.windows:
+        from skysift.tasks.gamma_sky.live.batch import predict_stream  # noqa: PLC0415 few need it
+
+        return predict_stream(
+            paths, out, model, reading, options, provenance=provenance, progress=progress
+        )
     check_writable(out, inputs=[path for path in paths if path.is_file()])
     for extra, suffix in ((options.clean, ".fits"), (options.regions, ".reg")):
         if extra is not None:
@@ -79,7 +85,7 @@ def predict_files(
 def record_predictor(
     model: GammaSkyModel, reading: ReadOptions, options: PredictOptions
 ) -> RecordPredictor:
-    """Return what searches one photon list after the other.
+    """Return what searches one photon list after the other, or sliding windows of all of them.
 
     Raises
     ------
@@ -92,6 +98,10 @@ def record_predictor(
             "Leave out --clean and --regions; write them with skysift predict gamma-sky.",
         )
     _require_use_of_networks(model, options)
+    if options.windows:
+        from skysift.tasks.gamma_sky.live.predictor import LivePredictor  # noqa: PLC0415 few need it
+
+        return LivePredictor(model.trials, reading, options)
 
     def predict(path: Path) -> Iterator[pa.Table]:
         for item in iter_observations([path], reading):

@@ -11,6 +11,7 @@ from skysift.data.sky.counts_map import CountsMap
 from skysift.data.sky.event_list import GADF_REFERENCE_MJD, EventList, Pointing
 from skysift.data.sky.gti import GoodTimeIntervals
 from skysift.data.sky.sliding import SlidingCounts
+from skysift.data.sky.tangent import separation
 from skysift.models.sky.local_source import Photons
 from skysift.preprocess.folding import energy_bands
 from skysift.tasks.gamma_sky.options import ReadOptions
@@ -22,6 +23,7 @@ FloatArray = NDArray[np.float64]
 
 _COLUMNS = ("time", "ra", "dec", "energy", "xi", "eta")
 _SMALLEST = 1024  # photons for which there is room at first
+_SAME_POINTING = 0.02  # deg
 _DAY = 86400.0  # s
 
 
@@ -86,6 +88,11 @@ class FieldMemory:
     def stop(self) -> float:
         """End of the good time [s], minus infinity if there is none."""
         return float(self._good[:, 1].max()) if len(self._good) else -np.inf
+
+    def is_at(self, pointing: Pointing) -> bool:
+        """Tell whether a pointing is the one of this memory, but for what tracking is off by."""
+        mine = self.pointing
+        return bool(separation(mine.ra, mine.dec, pointing.ra, pointing.dec) < _SAME_POINTING)
 
     def add(self, events: EventList) -> Change | None:
         """Add photons and good time; return what changed, None if nothing did.
