@@ -58,9 +58,10 @@ class Content:
             words.append("The time is that of the arrival of the data.")
         if row.flags:
             words.append(f"Flags: {', '.join(row.flags)}.")
-        if self.tense != "live":
-            what = "of a signal put into the data" if self.tense == "injection" else "to be ignored"
-            words.append(f"A {'test' if self.tense == 'test' else 'record'} {what}.")
+        if self.tense == "test":
+            words.append("A test: please ignore it.")
+        elif self.tense == "injection":
+            words.append("A signal that was put into the data.")
         return " ".join([*words, f"Model {row.bundle[:16]}."])
 
 

@@ -1,0 +1,106 @@
+"""The real service on simulated fields: one source gives one alert, killed or not."""
+
+import dataclasses
+import itertools
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from skysift.cli.main import main
+from skysift.core.config import build_config
+from skysift.core.errors import ConfigError
+from skysift.data.sky.gadf import read_events
+from skysift.data.sky.gadf_write import write_events
+from skysift.serve.alerts.database import ledger_path
+from skysift.serve.alerts.ledger import AlertLedger
+from skysift.serve.config import WatchConfig
+
+SIMULATE = (
+    "simulate gamma-sky --exposure-min 150 --exposure-max 150 --extended-share 0 --defects 0 "
+    "--zenith-max 20 --offset-max 0.3 --flux-min 2 --flux-max 2"
+)
+WATCH = (
+    "watch incoming --task gamma-sky --to found --set source.settle=0 --set source.poll=0.1 "
+    "--set alerts.max_age=inf --set alerts.gti_fraction=0"
+)
+
+
+@pytest.fixture(scope="module")
+def fields(tmp_path_factory):
+    """Three pieces of the observation of a bright source, and two empty fields."""
+    folder = tmp_path_factory.mktemp("fields")
+    for name, sources, number in (("bright", 1, 1), ("empty", 0, 2)):
+        words = f"{SIMULATE} --sources-min {sources} --sources-max {sources} --fields {number}"
+        with pytest.MonkeyPatch.context() as patch:
+            out = ["--out", str(folder / name), "--seed", "7"]
+            patch.setattr(sys, "argv", ["skysift", *words.split(), *out])
+            with pytest.raises(SystemExit):
+                main()
+    events = read_events(folder / "bright" / "events-00000.fits.gz").events
+    edges = np.linspace(events.gti.start[0], events.gti.stop[-1], 4)
+    pieces = []
+    for number, (start, stop) in enumerate(itertools.pairwise(edges)):
+        pieces.append(folder / f"piece-{number}.fits")
+        write_events(events.between(start, stop), pieces[-1])
+    return pieces, sorted((folder / "empty").glob("events-*.fits.gz"))
+
+
+def started(folder, *more):
+    command = [sys.executable, "-m", "skysift", *WATCH.split(), *more]
+    return subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL)
+
+
+def wait_until(condition, seconds=60.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)
+
+
+@pytest.mark.slow
+def test_one_source_one_alert_empty_fields_none_killed_and_started_again(fields, tmp_path):
+    pieces, empty = fields
+    incoming, found = tmp_path / "incoming", tmp_path / "found"
+    incoming.mkdir()
+    for path in (*empty, pieces[0]):
+        (incoming / path.name).write_bytes(path.read_bytes())
+    service = started(tmp_path)
+    wait_until(lambda: list(found.glob("alerts/*/1.reg")))  # the first of the three files
+    service.send_signal(signal.SIGKILL)
+    service.wait()
+    for path in pieces[1:]:
+        (incoming / path.name).write_bytes(path.read_bytes())
+    assert started(tmp_path, "--once").wait(120) == 0
+    (alert,) = found.glob("alerts/*")
+    notices = [json.loads(path.read_text()) for path in sorted(alert.glob("*.json"))]
+    assert [notice["record_number"] for notice in notices] == list(range(1, len(notices) + 1))
+    assert {notice["alert_type"] for notice in notices[1:]} <= {"update"}
+    assert all(notice["far"] < 1e-9 for notice in notices)
+    with AlertLedger(ledger_path(found)) as ledger:
+        ledger.check()
+        assert ledger.to_issue() == []
+        assert len(ledger.every()) == 1
+        inputs = {found["input"] for found in ledger.decisions()}
+    assert inputs.isdisjoint(path.name for path in empty)
+
+
+def test_alerts_are_a_section_of_the_configuration():
+    values = {"task": "gamma-sky", "source": {"folder": "in"}, "sink": {"folder": "out"}}
+    assert build_config(WatchConfig, values).alerts is None
+    assert build_config(WatchConfig, values | {"alerts": {"far": 1e-6}}).alerts.tense == "test"
+    with pytest.raises(ConfigError, match="Did you mean 'far'"):
+        build_config(WatchConfig, values | {"alerts": {"farr": 1e-6}})
+
+
+def test_rows_are_dataclasses_that_are_whole_in_the_ledger(sink, row):
+    sink.publish(row())
+    sink.follow()
+    with sink.ledger() as ledger:
+        (known,) = ledger.every()
+    names = {field.name for field in dataclasses.fields(known.row)}
+    assert all(getattr(known.row, name) is not None for name in names - {"score", "arrived"})
