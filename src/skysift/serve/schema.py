@@ -115,8 +115,16 @@ def prepare_tables(
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = FULL")
     database.execute("PRAGMA foreign_keys = ON")
-    if empty:
+    if not empty:
+        return
+    try:
         database.executescript(
             f"BEGIN IMMEDIATE; PRAGMA application_id = {application}; "
             f"PRAGMA user_version = {version}; {schema} COMMIT;"
         )
+    except sqlite3.OperationalError:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+        if database.execute("PRAGMA user_version").fetchone()[0] != version:
+            raise
+        # Another process has made the tables just then.

@@ -167,3 +167,34 @@ def test_a_follower_that_goes_on_sees_what_is_new_only(sink, row):
     follower.close()
     assert [notice["record_number"] for notice in sink.notices()] == [1, 2, 3]
     assert json.loads(json.dumps(sink.verdicts())) == {"initial": 1, "update": 2}
+
+
+def test_who_opens_a_ledger_that_another_is_making_finds_it_made(tmp_path, monkeypatch):
+    path = tmp_path / "alerts.sqlite"
+    found = []
+
+    class Slow:
+        """A connection before whose script another process makes the tables."""
+
+        def __init__(self, database):
+            self._database = database
+
+        def __getattr__(self, name):
+            return getattr(self._database, name)
+
+        def executescript(self, script):
+            AlertLedger(path).close()
+            found.append(script)
+            return self._database.executescript(script)
+
+    prepare = AlertLedger._prepare
+    with monkeypatch.context() as patch:
+
+        def slow(database, where):
+            patch.undo()
+            prepare(Slow(database), where)
+
+        patch.setattr(AlertLedger, "_prepare", staticmethod(slow))
+        with AlertLedger(path) as ledger:
+            assert ledger.position == 0
+    assert len(found) == 1
