@@ -53,10 +53,14 @@ class Publisher:
             The files.
         """
         folder = self._options.folder
-        planned = []
+        planned: list[OutputFile] = []
+        stems: list[str] = []
         for file in staged:
             digest = hashlib.sha256("\n".join(file.ids).encode()).hexdigest()[:_DIGITS]
-            final = f"{night}/part-{first:010}-{digest}{file.path.suffix}"
+            stem = f"part-{first:010}-{digest}"
+            table = stems.count(stem)  # the same records may be answered with several tables
+            stems.append(stem)
+            final = f"{night}/{stem}{f'-{table}' if table else ''}{file.path.suffix}"
             staged_name = file.path.relative_to(folder).as_posix()
             planned.append(OutputFile(staged=staged_name, final=final))
         return planned
