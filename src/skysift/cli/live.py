@@ -1,5 +1,6 @@
 """``skysift live``: a service and its page on a simulated night, to see what both do."""
 
+import logging
 import sys
 import threading
 import time
@@ -14,7 +15,7 @@ import typer
 from skysift.cli.arguments import Seed
 from skysift.cli.job import typed_command
 from skysift.cli.paths import check_writable_folder
-from skysift.cli.serve import Host, Port, TokenFile, address_of, warn_of_others
+from skysift.cli.serve import Host, Port, TokenFile, address_of, logged_to, warn_of_others
 from skysift.core.extras import import_extra
 
 if TYPE_CHECKING:
@@ -70,7 +71,11 @@ def live(
         service = Service(_config(incoming, sink), command=typed_command())
         server = PageServer(options, token)
         _tell(address_of(options, listening.getsockname()[1]), night, folder)
-        with _serving(service, server), _arriving(incoming, night, seconds, seed):
+        with (
+            logged_to(logging.FileHandler(folder / "service.log", encoding="utf-8")),
+            _serving(service, server),
+            _arriving(incoming, night, seconds, seed),
+        ):
             server.serve_on([listening])
     sys.stdout.write(f"Ended. The answers are in {sink}.\n")
 

@@ -1,6 +1,9 @@
 """``skysift serve``: the live page of a service, in a process of its own."""
 
+import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +14,16 @@ from skysift.core.extras import import_extra
 if TYPE_CHECKING:
     from skysift.serve.page.options import PageOptions
 
-__all__ = ["Deadline", "Host", "Port", "TokenFile", "address_of", "serve", "warn_of_others"]
+__all__ = [
+    "Deadline",
+    "Host",
+    "Port",
+    "TokenFile",
+    "address_of",
+    "logged_to",
+    "serve",
+    "warn_of_others",
+]
 
 Host = Annotated[
     str, typer.Option("--host", help="Address to listen on; by default this machine alone.")
@@ -63,9 +75,26 @@ def serve(
     )
     token = read_token(token_file)
     warn_of_others(options, token)
-    with open_socket(options) as listening:
-        typer.echo(f"{folder}: {address_of(options, listening.getsockname()[1])}", err=True)
+    with open_socket(options) as listening, logged_to(logging.StreamHandler(sys.stderr)):
+        sys.stdout.write(f"{folder}: {address_of(options, listening.getsockname()[1])}\n")
+        sys.stdout.flush()
         PageServer(options, token).serve_on([listening])
+
+
+@contextmanager
+def logged_to(handler: logging.Handler) -> Iterator[None]:
+    """Write the log of what runs in the block, in lines of JSON."""
+    from skysift.serve.journal import LOGGER, JsonLines
+
+    handler.setFormatter(JsonLines())
+    logger = logging.getLogger(LOGGER)
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
 
 
 def address_of(options: "PageOptions", port: int) -> str:

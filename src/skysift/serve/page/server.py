@@ -134,7 +134,7 @@ class PageServer(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop on a signal: open pages are let go first, as they would stay for ever."""
-        self.stop()
+        self._changes.close()
         super().handle_exit(sig, frame)
 
     def stop(self) -> None:
