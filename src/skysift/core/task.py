@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from skysift.core.config import Config, of_kind
-from skysift.core.errors import UsageError
+from skysift.core.errors import ReadError, UsageError
 from skysift.core.results import Evaluation
 
 if TYPE_CHECKING:
@@ -406,8 +406,21 @@ class Task(ABC, Generic[DataT, ModelT]):
         )
 
     def render(self, folder: Path) -> Run:
-        """Write the report of an earlier run again from its stored results."""
-        return self.jobs.render(folder)
+        """Write the report of an earlier run again from its stored results.
+
+        Raises
+        ------
+        ReadError
+            If the folder holds no run, or its results have been damaged.
+        """
+        try:
+            return self.jobs.render(folder)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise ReadError(
+                f"The report cannot be drawn of what the run holds ({error!r}).",
+                "Run the command again.",
+                path=folder,
+            ) from error
 
     def demo(self, folder: Path, *, seed: int, command: str, progress: Progress = silent) -> Run:
         """Run the main job on real data where it can be had, in a few minutes."""

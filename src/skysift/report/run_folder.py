@@ -24,6 +24,7 @@ __all__ = ["RunRecord", "check_run_folder", "read_run", "write_run"]
 
 _FILE = "run.json"
 _SCHEMA = 1
+_PARTS = {"task": str, "kind": str, "facts": dict, "provenance": dict}
 _LARGEST = 64 * 2**20
 _REMEDY = "Name the folder that was given to --out."
 
@@ -138,18 +139,16 @@ def read_run(folder: Path) -> RunRecord:
         If the folder holds no run, or one of another version.
     """
     document = _document(Path(folder) / _FILE)
-    try:
-        return RunRecord(
-            Path(folder),
-            document["task"],
-            document["kind"],
-            document["facts"],
-            document["provenance"],
-        )
-    except KeyError as error:
-        raise ReadError(
-            f"The run does not say {error}.", _REMEDY, path=Path(folder) / _FILE
-        ) from error
+    for name, kind in _PARTS.items():
+        if name not in document:
+            raise ReadError(f"The run does not say '{name}'.", _REMEDY, path=Path(folder) / _FILE)
+        if not isinstance(document[name], kind):
+            raise ReadError(
+                f"What the run says of '{name}' makes no sense.",
+                "Run the command again.",
+                path=Path(folder) / _FILE,
+            )
+    return RunRecord(Path(folder), **{name: document[name] for name in _PARTS})
 
 
 def _document(path: Path) -> dict[str, Any]:

@@ -31,6 +31,9 @@ __all__ = ["read_counts_map", "write_counts_map"]
 
 _ZENITH = 90.0
 _CUBE = 3
+_DAMAGED = (  # what astropy raises of headers and tables that make no sense
+    ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError, fits.VerifyError,
+)  # fmt: skip
 
 
 def write_counts_map(counts_map: CountsMap, path: str | Path) -> None:
@@ -91,8 +94,9 @@ def read_counts_map(path: str | Path, *, max_bytes: int = MAX_BYTES) -> CountsMa
             header = hdu.header
             edges = _energy_edges(hdus[header["BANDSHDU"]])
             gti, reference = _gti(hdus)
+            livetime, where = _circumstances(header)
             wcs = WCS(header, naxis=2)
-    except (KeyError, IndexError, OSError, ValueError, TypeError) as error:
+    except _DAMAGED as error:
         raise ReadError(
             f"The file holds no counts map ({error}).",
             "Give a cube with energy bands, as gammapy's Map.write makes.",
@@ -105,13 +109,15 @@ def read_counts_map(path: str | Path, *, max_bytes: int = MAX_BYTES) -> CountsMa
             path=path,
         )
     grid = grid_of_wcs(wcs, cube.shape[2], cube.shape[1], path=path)
-    livetime = float(header.get("LIVETIME", np.nan))
-    where = Pointing(
-        float(header.get("RA_PNT", np.nan)),
-        float(header.get("DEC_PNT", np.nan)),
-        _ZENITH - float(header.get("ALT_PNT", np.nan)),
-    )
     return CountsMap(cube, edges, grid, gti, livetime, where, reference)
+
+
+def _circumstances(header: fits.Header) -> tuple[float, Pointing]:
+    """Return livetime and pointing, NaN where they are not given."""
+    right_ascension, declination, altitude, livetime = (
+        float(header.get(name, np.nan)) for name in ("RA_PNT", "DEC_PNT", "ALT_PNT", "LIVETIME")
+    )
+    return livetime, Pointing(right_ascension, declination, _ZENITH - altitude)
 
 
 def _energy_edges(hdu: Any) -> NDArray[np.float64]:
