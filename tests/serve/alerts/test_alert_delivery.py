@@ -347,6 +347,22 @@ def test_formats_are_those_that_each_asks_for(sink, row, server):
         assert headers["Content-Type"] == types[kind]
 
 
+def test_an_address_that_is_a_secret_stands_in_the_environment(sink, row, server, monkeypatch):
+    monkeypatch.setenv("OUR_ADDRESS", server.url.replace("alerts", "hook/0123456789"))
+    sink.publish(row())
+    sink.follow(webhooks={"a": options(server, url="$OUR_ADDRESS")})
+    assert server.requests[0][0] == "/hook/0123456789?stream=1"
+    stored = b"".join(p.read_bytes() for p in (sink.folder / ".skysift").glob("alerts.sqlite*"))
+    assert b"0123456789?stream" not in stored
+    monkeypatch.setenv("OUR_ADDRESS", "ftp://0123456789")
+    with pytest.raises(UndeliveredError) as caught:
+        Webhook(options(server, url="$OUR_ADDRESS")).send(message())
+    assert "0123456789" not in str(caught.value)
+    monkeypatch.delenv("OUR_ADDRESS")
+    with pytest.raises(UndeliveredError, match="OUR_ADDRESS is not set"):
+        Webhook(options(server, url="$OUR_ADDRESS")).send(message())
+
+
 def test_no_secret_is_in_logs_or_ledger(sink, row, server, monkeypatch, caplog):
     monkeypatch.setenv(VARIABLE, SECRET)
     server.answers = [500]

@@ -268,6 +268,26 @@ def test_live_alerts_are_of_real_data_and_injections_say_so(sink, row, tmp_path,
         assert [notice["alert_tense"] for notice in sink.notices()] == [expected]
 
 
+def test_an_injection_neither_keeps_a_real_source_quiet_nor_speaks_for_it(sink, row, tmp_path):
+    injected = fits_header(tmp_path / "injected.fits", "INJECTED=                    T")
+    real = fits_header(tmp_path / "real.fits")
+    for number, path in enumerate((injected, real, injected, real)):
+        sink.publish(row(end=sink.now - 9 + number, far=10.0 ** -(8 + number)), path=path)
+    sink.follow(**LIVE)
+    found = [(n["alert_tense"], n["record_number"]) for n in sink.notices()]
+    assert sorted(found) == [("current", 1), ("current", 2), ("injection", 1), ("injection", 2)]
+    assert len({str(n["id"]) for n in sink.notices()}) == 2
+
+
+def test_tests_before_do_not_keep_live_alerts_quiet(sink, row, tmp_path):
+    real = fits_header(tmp_path / "real.fits")
+    sink.publish(row(end=sink.now - 9), path=real)
+    sink.follow()
+    sink.publish(row(end=sink.now - 8), path=real)
+    sink.follow(**LIVE)
+    assert sorted(n["alert_tense"] for n in sink.notices()) == ["current", "test"]
+
+
 def test_a_header_that_cannot_be_read_is_no_live_alert(sink, row, tmp_path):
     sink.publish(row(), path=tmp_path / "gone.fits")
     sink.follow(**LIVE)
@@ -286,7 +306,7 @@ def test_who_reads_the_answers_leaves_out_the_folder_of_alerts(sink, row):
     assert table.num_rows == 2  # candidate and window
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(

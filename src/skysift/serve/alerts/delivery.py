@@ -170,8 +170,10 @@ class Courier:
                         nap = (
                             _LONGEST_NAP if due is None else max(_SHORTEST_NAP, due - self._clock())
                         )
-                except SkysiftError as error:
-                    log(logging.ERROR, "alerts-not-delivered", reason=str(error))
+                except Exception as error:  # noqa: BLE001  # or nobody would tell this destination any more
+                    known = isinstance(error, SkysiftError)
+                    reason = str(error) if known else f"unforeseen {type(error).__name__}: {error}"
+                    log(logging.ERROR, "alerts-not-delivered", courier=self.name, reason=reason)
                 if not last:
                     news.wait(min(nap, _LONGEST_NAP))
                     news.clear()

@@ -153,15 +153,15 @@ class AlertLedger(LedgerDatabase):
         found = self._known("alerts.id = ?", (name,))
         return found[0] if found else None
 
-    def of_source(self, source: str) -> KnownAlert | None:
-        """Return the last alert of a tracked source."""
-        condition = "alerts.id = (SELECT alert FROM sources WHERE name = ?)"
-        found = self._known(condition, (source,))
+    def of_source(self, source: str, tense: Tense | None = None) -> KnownAlert | None:
+        """Return the last alert of a tracked source, of one tense if that is given."""
+        condition = "alerts.id IN (SELECT alert FROM sources WHERE name = ?) AND ? IN ('', tense)"
+        found = self._known(condition, (source, tense or ""), 1)
         return found[0] if found else None
 
-    def seen_since(self, moment: float) -> list[KnownAlert]:
-        """Return the alerts whose sources were seen since, the last first."""
-        return self._known("alerts.seen >= ?", (moment,))
+    def seen_since(self, moment: float, tense: Tense) -> list[KnownAlert]:
+        """Return the alerts of a tense whose sources were seen since, the last first."""
+        return self._known("alerts.seen >= ? AND tense = ?", (moment, tense))
 
     def every(self, most: int = 1000) -> list[KnownAlert]:
         """Return the alerts, the last first."""
@@ -201,8 +201,8 @@ class AlertLedger(LedgerDatabase):
         )
         if row.source:
             self._rows(
-                "INSERT INTO sources (name, alert) VALUES (?, ?) "
-                "ON CONFLICT (name) DO UPDATE SET alert = excluded.alert",
+                "INSERT INTO sources (name, tense, alert) SELECT ?, tense, id FROM alerts "
+                "WHERE id = ? ON CONFLICT (name, tense) DO UPDATE SET alert = excluded.alert",
                 (row.source, alert),
             )
 

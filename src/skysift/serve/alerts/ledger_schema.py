@@ -21,8 +21,10 @@ CREATE TABLE alerts (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX alerts_by_time ON alerts (seen);
 CREATE TABLE sources (
-    name TEXT PRIMARY KEY,
-    alert TEXT NOT NULL REFERENCES alerts (id)
+    name TEXT NOT NULL,
+    tense TEXT NOT NULL,
+    alert TEXT NOT NULL REFERENCES alerts (id),
+    PRIMARY KEY (name, tense)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE revisions (
     alert TEXT NOT NULL REFERENCES alerts (id),

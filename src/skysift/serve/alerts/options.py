@@ -1,5 +1,6 @@
 """The section ``[alerts]`` of a service: what is worth an alert, what forbids one, who is told."""
 
+import os
 import re
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -30,6 +31,7 @@ a partial window has is asked for by itself."""
 UNSET_AUTHORITY = "skysift.invalid"
 _HOUR = 3600.0
 _DAY = 86400.0
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -68,7 +70,10 @@ class _Destination(Config):
 class WebhookOptions(_Destination):
     """A server that is told by HTTP POST."""
 
-    url: str = Field(description="Its https address; http only of private ones.")
+    url: str = Field(
+        description="Its https address, http only of private ones; '$NAME' where it is a secret "
+        "itself and stands in the environment variable NAME."
+    )
     secret: str = Field(
         "", description="Environment variable with the secret that messages are signed with."
     )
@@ -78,16 +83,46 @@ class WebhookOptions(_Destination):
 
     @model_validator(mode="after")
     def _usable(self) -> "WebhookOptions":
-        parts = urlsplit(self.url)
+        if not self.url.startswith("$"):
+            self.require_usable(self.url)
+        elif not _VARIABLE.fullmatch(self.url[1:]):
+            raise ValueError(f"'{self.url[1:]}' is no name of an environment variable")
+        return self
+
+    def require_usable(self, url: str) -> None:
+        """Check an address.
+
+        Raises
+        ------
+        ValueError
+            If messages are not to be sent there; the address is not in the message.
+        """
+        parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError(f"'{self.url}' is no http or https address")
+            raise ValueError("this is no http or https address")
         if parts.username is not None or parts.password is not None:
             raise ValueError("an address with a password ends up in logs; sign with a secret")
         if parts.scheme == "http" and not self.private:
             raise ValueError("over http anybody can read and change what is sent; use https")
-        if any(ord(letter) <= ord(" ") for letter in self.url):
-            raise ValueError("an address has no blanks")
-        return self
+        if any(not "!" <= letter <= "~" for letter in url):
+            raise ValueError("an address has no blanks, and only letters of ASCII")
+
+    @property
+    def address(self) -> str:
+        """The address, from the environment if it stands there.
+
+        Raises
+        ------
+        ValueError
+            If it cannot be used.
+        """
+        if not self.url.startswith("$"):
+            return self.url
+        found = os.environ.get(self.url[1:], "")
+        if not found:
+            raise ValueError(f"the variable {self.url[1:]} is not set")
+        self.require_usable(found)
+        return found
 
 
 class KafkaOptions(_Destination):

@@ -134,13 +134,14 @@ class Policy:
     ) -> list[tuple[KnownAlert | None, list[Row]]]:
         """Return the rows that nothing forbids, by the source that they show."""
         allowed = [row for row in rows if self._allowed(row, now)]
-        named = {row.source: self._of_name(row) for row in allowed if row.source}
+        named = [self._of_name(row) for row in allowed]
         # Rows of sources that have an alert by name come first: a second candidate of the same
         # window is then another source, however near it is.
-        allowed.sort(key=lambda row: named.get(row.source) is None)
+        order = sorted(range(len(allowed)), key=lambda place: named[place] is None)
         groups: list[tuple[KnownAlert | None, list[Row]]] = []
-        for row in allowed:
-            known = named.get(row.source) or self._of_place(row, groups)
+        for place in order:
+            row = allowed[place]
+            known = named[place] or self._of_place(row, groups)
             for other, members in groups:
                 if known is None or other is None:
                     one = known is other and self._one_source(members, row)
@@ -167,8 +168,12 @@ class Policy:
         return not found
 
     def _of_name(self, row: Row) -> KnownAlert | None:
-        """Return the alert of a tracked source, unless that is too long ago."""
-        known = self._ledger.of_source(row.source)
+        """Return the alert of a tracked source, unless that is too long ago.
+
+        What is injected, and what is a test, has alerts of its own: neither may keep those of the
+        sky quiet.
+        """
+        known = self._ledger.of_source(row.source, self._tense(row)) if row.source else None
         if known is not None and known.seen >= (row.begun or 0.0) - self._options.memory:
             return known
         return None
@@ -178,7 +183,8 @@ class Policy:
     ) -> KnownAlert | None:
         """Return the alert whose source is where a row is, and is not beside it in one window."""
         radius = self._options.match_radius / _ARCSEC
-        for known in self._ledger.seen_since((row.begun or 0.0) - self._options.memory):
+        since = (row.begun or 0.0) - self._options.memory
+        for known in self._ledger.seen_since(since, self._tense(row)):
             beside = known.window and known.window == row.window and known.source != row.source
             shown = [
                 row for other, rows in groups if other and other.id == known.id for row in rows
@@ -189,6 +195,8 @@ class Policy:
 
     def _one_source(self, members: list[Row], row: Row) -> bool:
         """Tell whether a row shows the source of others, of which none has an alert."""
+        if self._tense(row) != self._tense(members[0]):
+            return False
         if row.source and any(member.source == row.source for member in members):
             return True
         radius = self._options.match_radius / _ARCSEC

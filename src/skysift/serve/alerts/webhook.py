@@ -88,8 +88,12 @@ class Webhook:
         UndeliveredError
             If it has not, whatever the reason.
         """
-        connection = self._connection()
-        path = urlsplit(self._options.url)._replace(scheme="", netloc="", fragment="").geturl()
+        try:
+            url = self._options.address
+        except ValueError as error:
+            raise UndeliveredError(str(error)) from error
+        connection = self._connection(url)
+        path = urlsplit(url)._replace(scheme="", netloc="", fragment="").geturl()
         late = threading.Event()
         watch = threading.Timer(self._options.timeout, _hang_up, (connection, late))
         watch.start()  # a server that sends one byte a second keeps within the time of each read
@@ -131,9 +135,9 @@ class Webhook:
             headers["Webhook-Signature"] = signature(secret, message.key, moment, message.body)
         return headers
 
-    def _connection(self) -> http.client.HTTPConnection:
+    def _connection(self, url: str) -> http.client.HTTPConnection:
         """Return a connection to an address that was checked."""
-        parts = urlsplit(self._options.url)
+        parts = urlsplit(url)
         host, timeout = parts.hostname or "", self._options.timeout
         secure = parts.scheme == "https"
         try:
