@@ -1,8 +1,9 @@
 """A folder that is watched, a folder of answers, and a service with a toy for a worker."""
 
+import importlib.util
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyarrow.dataset as ds
@@ -16,6 +17,14 @@ from skysift.serve.staging import RECORD_COLUMN
 TOY = (sys.executable, str(Path(__file__).with_name("toy_worker.py")))
 
 
+def load_beside(name: str):
+    """Import a helper that stands beside the tests, which are no package."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 @dataclass(frozen=True)
 class Toy:
     """A service whose records are small JSON files."""
@@ -23,6 +32,7 @@ class Toy:
     incoming: Path
     found: Path
     worker: str = ""
+    source: dict = field(default_factory=dict)
 
     def put(self, name: str, **record) -> Path:
         path = self.incoming / name
@@ -34,7 +44,7 @@ class Toy:
             WatchConfig,
             {
                 "task": "gamma-hadron",
-                "source": {"folder": self.incoming, "settle": 0, "poll": 0.05},
+                "source": self.source or {"folder": self.incoming, "settle": 0, "poll": 0.05},
                 "sink": {"folder": self.found, "format": engine.pop("format", "jsonl")},
                 "engine": engine,
             },
@@ -85,3 +95,21 @@ def toy(tmp_path) -> Toy:
     incoming = tmp_path / "incoming"
     incoming.mkdir()
     return Toy(incoming, tmp_path / "found")
+
+
+@pytest.fixture
+def kafka():
+    pytest.importorskip("confluent_kafka")
+    cluster = load_beside("mock_kafka").MockKafka()
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture
+def listener(toy, kafka) -> Toy:
+    """A service that listens to a topic of four partitions."""
+    kafka.topic("events")
+    source = {"kind": "kafka", "servers": kafka.servers, "topics": ["events"], "poll": 0.1}
+    # The mock lets a group wait for a second less than a session before it rebalances.
+    source["settings"] = {"session.timeout.ms": 1500, "heartbeat.interval.ms": 300}
+    return replace(toy, source=source)

@@ -1,4 +1,4 @@
-"""``skysift watch``: predict what arrives in a folder, for as long as it is left running."""
+"""``skysift watch``: predict what arrives in a folder or on Kafka, until it is stopped."""
 
 import logging
 import sys
@@ -20,7 +20,10 @@ __all__ = ["watch"]
 
 def watch(
     source: Annotated[
-        Path | None, typer.Argument(metavar="[FOLDER]", help="The folder to watch.")
+        str | None,
+        typer.Argument(
+            metavar="[SOURCE]", help="The folder to watch, or kafka://BROKER:PORT/TOPIC,TOPIC."
+        ),
     ] = None,
     *,
     task: Annotated[str | None, typer.Option("--task", help="See 'skysift tasks'.")] = None,
@@ -45,19 +48,19 @@ def watch(
     json: AsJson = False,
     task_options: Mapping[str, Any],
 ) -> None:
-    """Predict what arrives in a folder, for as long as it is left running.
+    """Predict what arrives in a folder or on Kafka, for as long as it is left running.
 
-    Each file is answered once, however often the service is stopped or killed. What cannot be
-    answered is kept with the reason: see 'skysift quarantine'. The log, on stderr, is lines of
-    JSON. SIGTERM or Ctrl-C stops it cleanly.
+    Each file or message is answered once, however often the service is stopped or killed. What
+    cannot be answered is kept with the reason: see 'skysift quarantine'. The log, on stderr, is
+    lines of JSON. SIGTERM or Ctrl-C stops it cleanly.
 
     Example: skysift watch incoming --task gamma-sky --to candidates
     """
-    given = {"task": task, "bundle": bundle, "source.folder": source, "sink.folder": to}
-    given["sink.format"] = format_
+    given = {"task": task, "bundle": bundle, "sink.folder": to, "sink.format": format_}
     settings = {key: value for key, value in given.items() if value is not None}
-    names = {"source.folder": "the folder to watch", "task": "--task", "sink.folder": "--to"}
-    missing = [name for key, name in names.items() if key not in settings]
+    names = {"task": "--task", "sink.folder": "--to"}
+    missing = ["the source"] if source is None else []
+    missing += [name for key, name in names.items() if key not in settings]
     if config is None and missing:
         raise UsageError(
             f"Not given: {', '.join(missing)}.",
@@ -71,6 +74,8 @@ def watch(
     from skysift.serve.journal import LOGGER, JsonLines
     from skysift.serve.service import Service, stopped_by_signals
 
+    if source is not None:
+        settings |= _source_settings(source)
     loaded = load_config(WatchConfig, config, {**settings, **parse_assignments(assign or [])})
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
@@ -87,3 +92,18 @@ def watch(
     Console(as_json=json).result(
         {"to": str(loaded.sink.folder), "records": counts}, [f"{loaded.sink.folder}: {summary}"]
     )
+
+
+def _source_settings(source: str) -> dict[str, Any]:
+    """Return the keys of the configuration that a source on the command line stands for."""
+    from skysift.serve.source_options import kafka_place
+
+    place = kafka_place(source)
+    if place is not None:
+        servers, topics = place
+        return {"source.kind": "kafka", "source.servers": servers, "source.topics": topics}
+    if "://" in source:
+        raise UsageError(
+            f"'{source}' is no source.", "Name a folder, or kafka://BROKER:PORT/TOPIC."
+        )
+    return {"source.folder": source}

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from typing import TypeAlias
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ from skysift.core.stream import BatchPredictor, RecordPredictor, RememberingPred
 from skysift.serve.bounds import bounded_time
 from skysift.serve.drift.profile import Tally
 from skysift.serve.messages import Item, Order, Recall, Reply, WorkerSettings
+from skysift.serve.slices import SliceGoneError, Slices
 from skysift.serve.staging import StagedBatch
 
 __all__ = ["Answering"]
@@ -38,6 +40,7 @@ class Answering:
         self._predict = predict
         self._say = say
         self._memory = predict if isinstance(predict, RememberingPredictor) else None
+        self._slices = Slices(settings)
         self._tally = Tally(settings.edges, predict)
         self._together = (
             predict if isinstance(predict, BatchPredictor) and self._memory is None else None
@@ -58,7 +61,8 @@ class Answering:
                 if _changed(item):
                     reason = "its file is another"
                     return Reply(kind="recalled", id=item.id, more=True, reason=reason)
-                more = self._memory is not None and self._memory.recall(item.path)
+                with self._slices.path(item) as path:
+                    more = self._memory is not None and self._memory.recall(path)
         except Exception as error:  # noqa: BLE001  # of a file nobody vouches for
             reason = f"{type(error).__name__}: {error}"
             return Reply(kind="recalled", id=item.id, more=True, reason=reason)
@@ -84,8 +88,7 @@ class Answering:
         self._say(Reply(kind="begin-together"))
         with bounded_time(self._settings.seconds):
             try:
-                answers = self._together.many([item.path for item in items])
-                answered = list(zip(items, answers, strict=True))
+                answered = self._together_with_paths(self._together, items)
             except Exception as error:  # noqa: BLE001  # one by one, the culprit will be found
                 print(  # noqa: T201  # into the worker's log
                     f"together: {type(error).__name__}: {error}", file=sys.stderr, flush=True
@@ -101,6 +104,22 @@ class Answering:
             self._say(reply)
         return True
 
+    def _together_with_paths(
+        self, predict: BatchPredictor, items: Sequence[Item]
+    ) -> list[tuple[Item, pa.Table | Exception]]:
+        """Return the answer to each record, or why there is none."""
+        unreadable: dict[str, Exception] = {}
+        paths = {}
+        with ExitStack() as stack:
+            for item in items:
+                try:
+                    paths[item.id] = stack.enter_context(self._slices.path(item))
+                except (SliceGoneError, InputError) as error:
+                    unreadable[item.id] = error
+            answers = predict.many(list(paths.values()))
+        answered = unreadable | dict(zip(paths, answers, strict=True))
+        return [(item, answered[item.id]) for item in items]
+
     def _answer_singly(self, items: Sequence[Item], staged: StagedBatch) -> None:
         alone = len(items) == 1
         for item in items:
@@ -114,7 +133,8 @@ class Answering:
 
     def _predicted(self, item: Item) -> Iterator[pa.Table]:
         """Yield the answer; nothing is done before the first piece is asked for."""
-        yield from self._predict(item.path)
+        with self._slices.path(item) as path:
+            yield from self._predict(path)
 
     def _explained(
         self, item: Item, staged: StagedBatch, answer: Iterable[pa.Table], *, alone: bool
@@ -138,7 +158,7 @@ class Answering:
         try:
             # The pieces of a record among others do not count until all of them are there.
             rows = staged.add(item, pieces if alone else list(pieces))
-        except _ReplacedError:
+        except (_ReplacedError, SliceGoneError):
             return Reply(kind="replaced", id=item.id)
         except (InputError, FileNotFoundError) as error:
             if not item.path.exists():
@@ -156,8 +176,8 @@ class Answering:
         return Reply(kind="answered", id=item.id, rows=rows)
 
 
-def _given(answer: pa.Table | InputError) -> Iterator[pa.Table]:
-    if isinstance(answer, InputError):
+def _given(answer: pa.Table | Exception) -> Iterator[pa.Table]:
+    if isinstance(answer, Exception):
         raise answer
     yield answer
 
@@ -170,7 +190,7 @@ def _checked(item: Item, answer: Iterable[pa.Table]) -> Iterator[pa.Table]:
 
 
 def _changed(item: Item) -> bool:
-    return bool(item.sha256) and sha256_of_file(item.path) != item.sha256
+    return bool(item.sha256) and item.start is None and sha256_of_file(item.path) != item.sha256
 
 
 class _ReplacedError(Exception):

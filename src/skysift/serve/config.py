@@ -9,33 +9,23 @@ from skysift.core.config import Config
 from skysift.serve.alerts.options import AlertOptions
 from skysift.serve.drift.options import DriftOptions
 from skysift.serve.operations_options import OperationsOptions
+from skysift.serve.source_options import (
+    DirectoryOptions,
+    KafkaOptions,
+    ReplayOptions,
+    SourceOptions,
+)
 
-__all__ = ["DirectoryOptions", "EngineOptions", "SinkOptions", "WatchConfig"]
+__all__ = [
+    "DirectoryOptions",
+    "EngineOptions",
+    "KafkaOptions",
+    "ReplayOptions",
+    "SinkOptions",
+    "WatchConfig",
+]
 
 MIB = 2**20
-
-
-class DirectoryOptions(Config):
-    """A folder in which files appear."""
-
-    folder: Path = Field(description="The folder to watch.")
-    name: str = Field(
-        "",
-        description="Identity of the source in the ids of records; the absolute folder if empty.",
-    )
-    pattern: str = Field("*", description="File names to take, e.g. '*.fits*'.")
-    recursive: bool = Field(False, description="Also the folders inside.")
-    settle: float = Field(
-        1.0,
-        ge=0,
-        le=3600,
-        allow_inf_nan=False,
-        description="A file is taken that has not changed for so long [s]; 0 where all files "
-        "arrive by being renamed.",
-    )
-    poll: float = Field(
-        0.5, gt=0, le=3600, allow_inf_nan=False, description="From one look to the next [s]."
-    )
 
 
 class SinkOptions(Config):
@@ -98,7 +88,7 @@ class WatchConfig(Config):
     bundle: str | None = Field(
         None, description="A bundle folder, or the name of one that ships with the task."
     )
-    source: DirectoryOptions
+    source: SourceOptions
     sink: SinkOptions
     engine: EngineOptions = EngineOptions()
     operations: OperationsOptions = OperationsOptions()

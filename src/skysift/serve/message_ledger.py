@@ -60,8 +60,8 @@ class MessageLedger(SpoolDatabase):
     def packs_of_no_use(self) -> list[str]:
         """Return the names of packs in which nothing is pending, oldest first."""
         rows = self._rows(
-            "SELECT name FROM packs WHERE name NOT IN (SELECT pack FROM records "  # noqa: S608  # our own text
-            f"WHERE {_UNFINISHED} AND state = 'pending') ORDER BY name"
+            "SELECT name FROM packs WHERE NOT EXISTS (SELECT 1 FROM records "  # noqa: S608  # our own text
+            f"WHERE pack = packs.name AND {_UNFINISHED} AND state = 'pending') ORDER BY name"
         )
         return [name for (name,) in rows]
 
@@ -81,6 +81,10 @@ class MessageLedger(SpoolDatabase):
                 [(os.fsencode(path), name, pack) for name, path in paths],
             )
             database.execute("DELETE FROM packs WHERE name = ?", (pack,))
+
+    def knows(self, record: str) -> bool:
+        """Tell whether a record has been noted."""
+        return self._one("SELECT 1 FROM records WHERE id = ?", (record,)) is not None
 
     def is_needed(self, record: str) -> bool:
         """Tell whether a record may be read again: it is pending, or in quarantine."""

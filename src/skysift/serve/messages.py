@@ -32,6 +32,10 @@ class WorkerSettings(Config):
         Time that a record may take.
     provenance : str
         JSON that goes into the files.
+    scratch : Path or None
+        Folder for the messages that a task is reading.
+    schemas : Path or None
+        Avro schema of messages that come without theirs, or a folder of ``NUMBER.avsc``.
     edges : dict of str to tuple of float
         Bins in which quantities of the answers are counted, by name; empty if they are not.
     """
@@ -45,6 +49,8 @@ class WorkerSettings(Config):
     memory: int
     seconds: float
     provenance: str = ""
+    scratch: Path | None = None
+    schemas: Path | None = None
     edges: dict[str, tuple[float, ...]] = Field(default_factory=dict)
 
 
@@ -56,11 +62,18 @@ class Item(Config):
     path: Path
     sha256: str = ""
     """Of the content that was noted; empty if it was not read."""
+    start: int | None = None
+    """Of a message, where it begins in the pack that is at `path` [byte]."""
+    size: int = 0
+    """Of a message [byte]."""
 
     @classmethod
     def of(cls, record: Record) -> Self:
         """Return what a worker needs to know of a record."""
-        return cls(id=record.id, name=record.name, path=record.path, sha256=record.sha256)
+        item = cls(id=record.id, name=record.name, path=record.path, sha256=record.sha256)
+        if record.pack is None:
+            return item
+        return item.model_copy(update={"start": record.start, "size": record.size})
 
 
 class Order(Config):

@@ -18,17 +18,21 @@ from skysift.core.errors import OutputError, SkysiftError, UsageError
 from skysift.core.provenance import Provenance
 from skysift.core.registry import bundle_folder, load_options
 from skysift.serve.alerts.follower import AlertFollower
-from skysift.serve.config import WatchConfig, state_folder
+from skysift.serve.config import KafkaOptions, ReplayOptions, WatchConfig, state_folder
 from skysift.serve.directory import DirectorySource, DirectoryWatch, check_folder
 from skysift.serve.drift.follower import DriftFollower
 from skysift.serve.engine import Engine
 from skysift.serve.followers import Follower, Followers
 from skysift.serve.journal import log
+from skysift.serve.kafka import KafkaSource
+from skysift.serve.kafka_client import client, client_settings
 from skysift.serve.ledger import SPOOL
 from skysift.serve.lock import alone
 from skysift.serve.messages import Item, WorkerSettings
 from skysift.serve.operations import Operations, refuse_bundle
+from skysift.serve.packs import PackStore
 from skysift.serve.publish import Publisher
+from skysift.serve.replay import ReplaySource
 from skysift.serve.sources import Intake, Source
 from skysift.serve.spool import Spool
 from skysift.serve.worker_process import WORKER_COMMAND, WorkerDiedError, WorkerProcess
@@ -83,7 +87,7 @@ class Service:
         self.config = config
         for kind, values in (("ReadOptions", config.read), ("PredictOptions", config.predict)):
             build_config(load_options(config.task, kind), values)
-        check_folder(config.source.folder)
+        _check_source(config)
         self._bundle = Bundle.load(_bundle_folder(config), task=config.task)
         refuse_bundle(self._bundle, config.operations, time.time())
         self._operations = Operations(config.operations, config.task, self._bundle)
@@ -95,6 +99,10 @@ class Service:
         self._stopping = threading.Event()
         self._writing = threading.RLock()
         self._intake: Intake | None = None
+        self._store = PackStore(
+            config.state_folder / "messages",
+            keep=config.source.keep if isinstance(config.source, KafkaOptions) else 0.0,
+        )
         _make_writable(config.state_folder)
 
     def stop(self) -> None:
@@ -167,32 +175,39 @@ class Service:
         )
 
     def _loop(self, intake: Intake, spool: Spool, engine: Engine, *, once: bool) -> None:
-        told = worked = time.monotonic()
+        told = swept = worked = time.monotonic()
         while not self._stopping.is_set():
             intake.check()
             intake.arrived.clear()
             complete = intake.complete_since > worked
             busy = engine.step()
             self._followers.follow(spool, self.config.sink.folder)
+            if time.monotonic() - swept > _IDLE:
+                swept = time.monotonic()
+                self._store.sweep(spool)
             if time.monotonic() - told > _STATUS:
                 told = time.monotonic()
                 log(logging.INFO, "status", pending=spool.backlog(), settling=intake.settling)
             if busy:
                 worked = time.monotonic()
             elif once and complete:
-                return
+                break
             else:
                 intake.arrived.wait(_IDLE)
         while engine.step(begin=False):
             pass
+        self._store.sweep(spool)
 
     def _spool(self) -> Spool:
         return Spool(self.config.state_folder / SPOOL, lock=self._writing)
 
     def _open_source(self, spool: Spool) -> Source:
-        options = self.config.source
-        found = DirectorySource(options, self.config.engine.record_bytes, spool.noted)
-        return DirectoryWatch(found, spool)
+        options, most = self.config.source, self.config.engine.record_bytes
+        if isinstance(options, KafkaOptions):
+            return KafkaSource(options, most, spool, self._store)
+        if isinstance(options, ReplayOptions):
+            return ReplaySource(options, most, spool, self._store)
+        return DirectoryWatch(DirectorySource(options, most, spool.noted), spool)
 
     def _worker(self, number: int) -> WorkerProcess:
         config, bundle = self.config, self._bundle
@@ -211,6 +226,8 @@ class Service:
             memory=config.engine.memory,
             seconds=config.engine.record_seconds,
             provenance=provenance.to_json(),
+            scratch=config.state_folder / f"scratch-{number}",
+            schemas=config.source.schemas if isinstance(config.source, KafkaOptions) else None,
             edges=dict(self._drift.edges),
         )
         return WorkerProcess(
@@ -276,6 +293,16 @@ def stopped_by_signals(service: Service) -> Iterator[None]:
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
+
+
+def _check_source(config: WatchConfig) -> None:
+    """Check what can be known of a source before anything is made."""
+    options = config.source
+    if isinstance(options, KafkaOptions):
+        client()
+        client_settings(options.servers, options.settings, options.properties)
+    else:
+        check_folder(options.folder)
 
 
 def _bundle_folder(config: WatchConfig) -> Path:
