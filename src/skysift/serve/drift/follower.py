@@ -24,7 +24,7 @@ from skysift.serve.spool import Spool
 __all__ = ["DriftFollower", "alarming", "look_at", "windows_of"]
 
 HOUR, DAY = 3600.0, 86_400.0  # s
-_BLOCKS = {"rows": 10, "hours": 30}
+_BLOCKS = {"rows": 20, "hours": 30}
 _REST = 10.0  # s between two looks at a window
 _FORGET = 60.0  # s from one clearing of what was added up to the next
 _BATCHES = 500  # batches that are added up at once

@@ -1,0 +1,422 @@
+"""Drift: false alarms as stated, shifts found, every row counted once, honest references."""
+
+import json
+import logging
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from skysift.core.bundle import Bundle
+from skysift.core.bundle_schema import Distribution
+from skysift.core.errors import BundleError, ReadError
+from skysift.core.registry import bundle_folder, load_options, load_task, shipped_bundles
+from skysift.serve.drift.follower import DriftFollower, alarming, windows_of
+from skysift.serve.drift.ledger import DriftLedger
+from skysift.serve.drift.options import DriftOptions
+from skysift.serve.drift.profile import Profile, Tally, count_values
+from skysift.serve.drift.reference import (
+    Quantity,
+    Reference,
+    beside,
+    find_reference,
+    of_distribution,
+)
+from skysift.serve.drift.report import drift_families, drift_report
+from skysift.serve.drift.statistics import compare_counts, psi
+from skysift.serve.exposition import render
+from skysift.serve.journal import heard_by
+
+EDGES = tuple(stats.norm.ppf(np.arange(1, 20) / 20).tolist())
+
+
+def blocks_of(values, blocks=20):
+    return [count_values(part, EDGES) for part in np.array_split(values, blocks)]
+
+
+def test_psi_and_distance_are_those_of_the_peers():
+    rng = np.random.default_rng(1)
+    first, second = rng.normal(size=20_000), rng.normal(0.3, 1.1, size=5000)
+    reference, window = count_values(first, EDGES), count_values(second, EDGES)
+    p, q = (reference[:-1] + 0.5) / (20_000 + 10), (window[:-1] + 0.5) / (5000 + 10)
+    entropies = stats.entropy(p, q) + stats.entropy(q, p)
+    assert psi(reference[:-1], window[:-1]) == pytest.approx(entropies, rel=1e-12)
+    found = compare_counts(reference, blocks_of(second))
+    exact = stats.ks_2samp(first, second)
+    assert found.distance <= exact.statistic
+    assert found.distance == pytest.approx(exact.statistic, abs=0.01)
+
+
+@pytest.mark.parametrize(("rows", "size"), [(500, 20_000), (5000, 20_000), (5000, 1195)], ids=str)
+def test_chance_alarms_no_more_often_than_is_stated(rows, size):
+    rng = np.random.default_rng(2)
+    windows = 1500
+    p = np.empty((windows, 2))
+    for row in p:
+        reference = np.append(rng.multinomial(size, [0.05] * 20), 0)
+        blocks = np.hstack([rng.multinomial(rows // 20, [0.05] * 20, 20), np.zeros((20, 1))])
+        found = compare_counts(reference, blocks)
+        row[:] = found.p_psi, found.p_distance
+    for column in p.T:
+        for level in (0.05, 0.01):
+            alarms = int((column < level).sum())
+            # so many would be exceeded with a probability of 1e-4 if chance kept to the level
+            assert alarms <= stats.binom.isf(1e-4, windows, level)
+    assert (p < 0.5).mean(axis=0).min() > 0.02  # these are tests at all
+
+
+@pytest.mark.parametrize(("likeness", "naively"), [(0.1, 8), (0.3, 60)])
+def test_rows_that_come_in_likeness_do_not_alarm_more_often(likeness, naively):
+    """Cutouts of an exposure share its seeing: each block has a mean of its own."""
+    rng = np.random.default_rng(3)
+    p, naive = np.empty((400, 2)), 0
+    for row in p:
+        reference = count_values(rng.normal(0, np.hypot(1, likeness), 20_000), EDGES)
+        values = [rng.normal(rng.normal(0, likeness), 1, 250) for _ in range(20)]
+        blocks = [count_values(block, EDGES) for block in values]
+        found = compare_counts(reference, blocks)
+        row[:] = found.p_psi, found.p_distance
+        whole = np.sum(blocks, axis=0)[:-1]
+        naive += stats.chi2.sf(psi(reference[:-1], whole) / (1 / 5000 + 1 / 20_000), 19) < 0.01
+    for column in p.T:
+        assert (column < 0.01).sum() <= stats.binom.isf(1e-4, 400, 0.01)
+    assert naive >= naively  # of 4 that there should be, if rows are taken for independent
+
+
+def test_a_shift_is_found_and_more_rows_find_a_smaller_one():
+    rng = np.random.default_rng(4)
+    reference = count_values(rng.normal(size=20_000), EDGES)
+
+    def found(shift, rows):
+        return np.mean(
+            [
+                compare_counts(reference, blocks_of(rng.normal(shift, 1, rows))).p < 1e-5
+                for _ in range(40)
+            ]
+        )
+
+    assert found(0.2, 5000) == 1
+    assert found(0.2, 500) < 0.9
+    assert found(0.1, 20_000) > 0.5
+    assert compare_counts(reference, blocks_of(rng.normal(0.3, 1, 50_000))).psi == pytest.approx(
+        0.09,
+        abs=0.01,  # of two normal distributions: the square of the shift, here in bins
+    )
+
+
+def test_missing_values_alarm_although_none_was_expected():
+    reference = np.append(np.full(20, 500), 0)
+    good = np.append(np.full(20, 25), 0)
+    bad = np.append(np.full(20, 24), 20)
+    assert compare_counts(reference, [good] * 10).p == 1
+    found = compare_counts(reference, [good] * 5 + [bad] * 5)
+    assert found.missing == pytest.approx(0.02)
+    assert found.p < 0.01
+    assert compare_counts(reference, [bad] * 10).p < 1e-6
+
+
+@given(
+    values=st.lists(st.floats(), max_size=60),
+    edges=st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=8, unique=True).map(sorted),
+)
+def test_every_value_is_in_one_bin(values, edges):
+    counts = count_values(values, edges)
+    finite = [value for value in values if np.isfinite(value)]
+    assert counts.sum() == len(values)
+    assert counts[-1] == len(values) - len(finite)
+    for place in range(len(edges) + 1):
+        low = -np.inf if place == 0 else edges[place - 1]
+        high = np.inf if place == len(edges) else edges[place]
+        assert counts[place] == sum(low < value <= high for value in finite)
+
+
+@given(st.lists(st.integers(0, 200), min_size=2, max_size=12), st.integers(1, 6))
+def test_too_little_is_never_an_alarm_and_nothing_breaks(counts, blocks):
+    found = compare_counts(counts, [counts] * blocks)
+    assert 0 <= found.p <= 1
+    if sum(counts) * blocks < 100:
+        assert found.p == 1
+
+
+def test_quantiles_with_ties_become_bins_whose_shares_are_known():
+    values = np.concatenate([np.zeros(700), np.linspace(0.1, 1, 300)])
+    levels = np.round(np.linspace(0, 1, 21), 2)
+    quantiles = Distribution(levels=tuple(levels), values=tuple(np.quantile(values, levels)))
+    quantity = of_distribution(quantiles, 1000)
+    counted = count_values(values, quantity.edges)
+    assert np.abs(counted - np.asarray(quantity.counts)).max() <= 1
+    constant = Distribution(levels=(0, 0.5, 1), values=(2, 2, 2))
+    assert of_distribution(constant, 10) is None
+
+
+def test_references_of_shipped_bundles_are_usable_or_plainly_absent():
+    for task in ("gamma-hadron", "star-galaxy", "gamma-sky", "flare", "streak", "active-region"):
+        for folder in shipped_bundles(task):
+            bundle = Bundle.load(folder)
+            found = find_reference(bundle)
+            assert bool(found) == bool(bundle.manifest.reference or beside(folder).exists())
+            if found is not None:
+                assert found.bundle == bundle.hash
+                assert all(quantity.counts for quantity in found.quantities.values())
+
+
+def test_a_reference_of_another_bundle_or_of_nonsense_is_refused(tmp_path):
+    bundle = Bundle.load(bundle_folder("gamma-hadron"))
+    path = tmp_path / "own.json"
+    own = find_reference(bundle)
+    path.write_text(own.to_json())
+    assert find_reference(bundle, path) == own
+    path.write_text(own.model_copy(update={"bundle": "0" * 64}).to_json())
+    with pytest.raises(BundleError, match="for a bundle with the hash 0000"):
+        find_reference(bundle, path)
+    for nonsense in ("", "[" * 10_000, "{}", '{"quantities": {}}', "\xff", "NaN"):
+        path.write_text(nonsense)
+        with pytest.raises(ReadError):
+            find_reference(bundle, path)
+    with pytest.raises(ReadError):
+        find_reference(bundle, tmp_path / "none.json")
+
+
+BINS = {"value": (10.0, 20.0), "width": (0.5,)}
+
+
+class Describes:
+    def __init__(self):
+        self.widths = []
+
+    def __call__(self, path):
+        yield from ()
+
+    def described(self):
+        widths, self.widths = self.widths, []
+        return {"width": widths, "unknown": [1]}
+
+
+def test_a_tally_counts_what_is_answered_and_nothing_that_is_refused():
+    predictor = Describes()
+    tally = Tally(BINS, predictor)
+    small, large = pa.table({"value": [5, 15], "name": ["a", "b"]}), pa.table({"value": [25] * 300})
+    for pieces, widths, answered in (
+        ([small, large], [0.1], True),
+        ([small, large], [0.2], False),
+        ([pa.table({"value": [None, 1.5]}), pa.table({"value": ["text"]})], [0.9, np.nan], True),
+    ):
+        predictor.widths = widths
+        assert list(tally.over(pieces)) == pieces
+        tally.close(answered=answered)
+        tally.close_described(answered=answered)
+    counts = Profile.from_json(tally.finish()).counts
+    assert counts["value"].tolist() == [2, 1, 300, 1]
+    assert counts["width"].tolist() == [1, 1, 1]
+    assert tally.finish() == ""
+    idle = Tally({}, predictor)
+    assert list(idle.over([small])) == [small]
+    idle.close(answered=True)
+    assert idle.finish() == ""
+    with pytest.raises(ReadError):
+        Profile.from_json("[1, 2]")
+
+
+def toy_reference(bundle_hash, values):
+    edges = tuple(np.quantile(values, np.arange(1, 20) / 20).tolist())
+    counts = tuple(count_values(values, edges).tolist())
+    return Reference(
+        task="gamma-hadron",
+        bundle=bundle_hash,
+        data="made up",
+        made_by="a test",
+        quantities={"value": Quantity(edges=edges, counts=counts)},
+    )
+
+
+def watched(toy, tmp_path, values):
+    path = tmp_path / "reference.json"
+    path.write_text(
+        toy_reference(Bundle.load(bundle_folder("gamma-hadron")).hash, values).to_json()
+    )
+    return toy.config(batch_records=10).model_copy(
+        update={"drift": DriftOptions(reference=path, rows=1000)}
+    )
+
+
+def put_rows(toy, values, per=10):
+    """Records of the toy have one value each: many records."""
+    for number, value in enumerate(values):
+        toy.put(f"{number:05}-{value:.6f}.json", value=float(value), rows=per)
+
+
+def test_each_row_is_counted_once_over_runs_and_withdrawn_batches(toy, tmp_path):
+    rng = np.random.default_rng(5)
+    config = watched(toy, tmp_path, rng.normal(size=5000))
+    service = type(toy.service())
+    worker = toy.service()._worker_command
+    put_rows(toy, rng.normal(size=30))
+    toy.put("refused.json", do="answer refuse", value=0.0)
+    service(config, worker_command=worker).run(once=True)
+    put_rows(toy, rng.normal(size=40))
+    service(config, worker_command=worker).run(once=True)
+    with DriftLedger.of(toy.found) as ledger, toy.spool() as spool:
+        window = windows_of(config.drift)[1]
+        ledger.load(window)
+        total = sum(block.profile.counts["value"].sum() for block in window.blocks)
+        rows = sum(record.rows for record in spool.in_state("done"))
+        assert total == rows == 700
+        assert ledger.batch == spool.published(0)[-1][0]
+
+
+def test_a_shifted_stream_is_alarmed_told_and_shown_and_a_like_one_is_not(toy, tmp_path):
+    rng = np.random.default_rng(6)
+    config = watched(toy, tmp_path, rng.normal(size=5000))
+    make = type(toy.service())
+    worker = toy.service()._worker_command
+    heard = []
+    with heard_by(lambda level, event, fields: heard.append((level, event, fields))):
+        put_rows(toy, rng.normal(size=150), per=1)
+        make(config, worker_command=worker).run(once=True)
+        assert not drift_report(toy.found).alarmed
+        # 1,200 rows with a mean one standard deviation off, as fast records of many rows
+        for path in toy.incoming.iterdir():
+            path.unlink()
+        put_rows(toy, rng.normal(1, 1, size=150), per=8)
+        make(config, worker_command=worker).run(once=True)
+    report = drift_report(toy.found)
+    assert report.alarmed
+    (alarm,) = [fields for level, event, fields in heard if event == "drift"]
+    assert (alarm["quantity"], alarm["window"]) == ("value", "rows")
+    assert next(level for level, event, _ in heard if event == "drift") == logging.WARNING
+    (row,) = [row for row in report.rows if row["window"] == "rows"]
+    assert row["psi"] > 0.3
+    assert row["p"] < row["level"] < 1e-3
+    assert sum(report.histograms["value"]["rows"]) == pytest.approx(1, abs=1e-3)
+    assert "ALARM" in report.to_text()
+    assert json.loads(json.dumps(report.to_dict()))["alarmed"] is True
+    text = render(drift_families(toy.found))
+    assert 'skysift_drift_alarm{quantity="value",window="rows"} 1' in text
+    assert "skysift_drift_alarms_total 1" in text
+
+
+def test_an_alarm_is_over_when_the_stream_is_as_before():
+    good = compare_counts([500] * 10 + [0], [[50] * 10 + [0]] * 10)
+    bad = compare_counts([500] * 10 + [0], [[90] * 5 + [10] * 5 + [0]] * 10)
+    between = compare_counts([500] * 10 + [0], [[56] * 5 + [44] * 5 + [0]] * 10)
+    assert alarming(bad, 1e-6, 0.1, before=False)
+    assert not alarming(between, 1e-6, 0.1, before=False)
+    assert not alarming(bad, 1e-6, 10, before=False)  # however sure, too small to matter
+    assert alarming(bad, 1e-300, 0.1, before=True)
+    assert not alarming(good, 1e-6, 0.1, before=True)
+
+
+def test_a_budget_of_false_alarms_is_kept_by_the_follower(tmp_path):
+    """Fifteen days of a stream that is as ever, looked at again and again."""
+    rng = np.random.default_rng(7)
+    names = [f"q{number}" for number in range(6)]
+    edges = tuple(np.arange(1, 20) / 20)
+    bundle = Bundle.load(bundle_folder("gamma-hadron"))
+    reference = Reference(
+        task="gamma-hadron",
+        bundle=bundle.hash,
+        data="uniform",
+        made_by="a test",
+        quantities={
+            name: Quantity(edges=edges, counts=(*rng.multinomial(20_000, [0.05] * 20), 0))
+            for name in names
+        },
+    )
+    path = tmp_path / "reference.json"
+    path.write_text(reference.to_json())
+    options = DriftOptions(reference=path, rows=5000, hours=12, false_alarms=1.0, least=0.0)
+    moment = [0.0]
+    follower = DriftFollower(options, bundle, clock=lambda: moment[0])
+    batches = {}
+
+    class Profiles:
+        def profiles(self, after, most):
+            return [(n, batches.pop(n)) for n in sorted(batches) if n > after][:most]
+
+        def forget_profiles(self, last):
+            pass
+
+    (tmp_path / ".skysift").mkdir()
+    alarms = []
+    days = 15
+    with (
+        heard_by(lambda _level, event, fields: alarms.append(fields) if event == "drift" else None),
+        follower.watching(tmp_path),
+    ):
+        for number in range(1, days * 8 + 1):
+            moment[0] = number * 3 * 3600.0
+            counts = {name: np.append(rng.multinomial(600, [0.05] * 20), 0) for name in names}
+            batches[number] = Profile(counts).to_json()
+            follower.follow(Profiles(), tmp_path)
+    assert drift_report(tmp_path).rows
+    assert len(alarms) <= stats.poisson.isf(1e-4, options.false_alarms * days)
+
+
+def test_without_a_reference_nothing_is_compared_and_it_is_said(toy, tmp_path):
+    bundle = Bundle.load(bundle_folder("gamma-sky"))
+    bare = Bundle(tmp_path / "elsewhere", bundle.manifest.model_copy(update={"reference": {}}))
+    follower = DriftFollower(DriftOptions(), bare)
+    assert follower.edges == {}
+    (tmp_path / ".skysift").mkdir()
+    with follower.watching(tmp_path):
+        follower.follow(None, tmp_path)
+    report = drift_report(tmp_path)
+    assert report.rows == ()
+    assert "no reference" in report.about
+    assert "No service has watched" in drift_report(tmp_path / "other").about
+
+
+def test_blocks_of_other_bins_are_dropped_with_the_reference(tmp_path):
+    (tmp_path / ".skysift").mkdir()
+    rng = np.random.default_rng(8)
+    first, second = (toy_reference("0" * 64, rng.normal(size=size)) for size in (900, 901))
+    window = windows_of(DriftOptions())[0]
+    with DriftLedger.of(tmp_path, create=True) as ledger:
+        ledger.begin(first, "first")
+        window.add(Profile.of_values({"value": [1.0]}, {"value": (0.0,)}), 1.0)
+        ledger.save([window], 3)
+        ledger.begin(first, "first")
+        ledger.load(window)
+        assert window.blocks[0].profile.rows == 1
+        ledger.begin(second, "second")
+        ledger.load(window)
+        assert window.blocks == []
+        assert ledger.batch == 3
+        assert ledger.reference() == second
+
+
+@pytest.mark.mirror
+def test_held_out_real_events_are_like_the_reference_and_gammas_alone_are_not(mirror, tmp_path):
+    """The published MAGIC table: the rows that no bundle was trained on, through the bundle."""
+    lines = (mirror / "magic" / "magic04.data").read_text().splitlines()
+    test = np.loadtxt(mirror / "magic" / "test_rows.txt", dtype=int)
+    rows = np.random.default_rng(9).permutation([lines[row] for row in test])
+    task, folder = load_task("gamma-hadron"), bundle_folder("gamma-hadron", "fast")
+    reference = find_reference(Bundle.load(folder))
+    edges = {key: quantity.edges for key, quantity in reference.quantities.items()}
+    options = [load_options("gamma-hadron", kind)() for kind in ("ReadOptions", "PredictOptions")]
+    predict = task.stream(task.load(folder), *options)
+
+    def compared(rows):
+        blocks = []
+        for number, part in enumerate(np.array_split(rows, 10)):
+            path = tmp_path / f"{number}.data"
+            path.write_text("\n".join(part) + "\n")
+            blocks.append(Profile.of_table(pa.concat_tables(predict(path)), edges))
+        return {
+            key: compare_counts(quantity.counts, [block.counts[key] for block in blocks])
+            for key, quantity in reference.quantities.items()
+        }
+
+    same = compared(rows)
+    assert "gammaness" in same
+    assert len(same) == 10
+    assert min(found.p for found in same.values()) > 0.01 / len(same)
+    assert max(found.psi for found in same.values()) < 0.02
+    gammas = compared([row for row in rows if row.endswith("g")])
+    assert gammas["gammaness"].p < 1e-10
+    assert gammas["gammaness"].psi > 0.2
+    assert gammas["dist"].psi < 0.1
