@@ -82,14 +82,14 @@ def live(
 
 def _config(incoming: Path, sink: Path) -> "WatchConfig":
     from skysift.core.config import build_config
-    from skysift.serve.config import WatchConfig
+    from skysift.serve.config import WatchConfig, state_folder
 
     values: dict[str, Any] = {
         "task": "gamma-sky",
         "source": {"folder": incoming, "pattern": "*.fits*", "settle": 0, "poll": 0.1},
         "sink": {"folder": sink},
         "engine": {"latency": _LATENCY},
-        "predict": {"windows": _WINDOWS},
+        "predict": {"windows": _WINDOWS, "state_folder": str(state_folder(sink) / "live")},
         "alerts": {},  # of the tense 'test'
     }
     return build_config(WatchConfig, values)

@@ -186,6 +186,7 @@ def sky_panel(sources: Sources, length: float | None) -> dict[str, Any]:
             rows = current.get(chosen, [])
         return {
             "lengths": lengths,
+            "known": " ".join(map(str, lengths)),
             "asked": length,
             "chosen": chosen,
             "window": window,

@@ -81,10 +81,23 @@ class Rendering:
         """Return a whole page."""
         return HTMLResponse(self._render(name, request, context), status)
 
-    def part(self, name: str, request: Request, *, length: float | None = None) -> HTMLResponse:
-        """Return a part of the first page; of the sky, for a length of the window [s]."""
+    def part(
+        self, name: str, request: Request, *, length: float | None = None, known: str = ""
+    ) -> HTMLResponse:
+        """Return a part of the first page.
+
+        Parameters
+        ----------
+        name : str
+        request : Request
+        length : float, optional
+            Of the window whose sky is shown [s].
+        known : str
+            Lengths that the page offers: they are sent again if there are others now.
+        """
         if name == "sky":
-            return self.fragment("sky", request, {"sky": sky_panel(self._sources, length)})
+            sky = sky_panel(self._sources, length)
+            return self.fragment("sky", request, {"sky": sky, "known": known})
         return self.fragment(name, request, self._parts[name](request))
 
     def fragment(self, name: str, request: Request, context: Context) -> HTMLResponse:
@@ -93,7 +106,7 @@ class Rendering:
 
     def everything(self, request: Request) -> Context:
         """Return what the first page shows."""
-        context: Context = {"sky": sky_panel(self._sources, None)}
+        context: Context = {"sky": sky_panel(self._sources, None), "known": None}
         for part in self._parts.values():
             context |= part(request)
         service = self._sources.service

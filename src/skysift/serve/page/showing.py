@@ -60,8 +60,8 @@ def _add_pages(router: APIRouter, sources: Sources, rendering: Rendering) -> Non
         return rendering.page("about", request, {"facts": facts, "vendor": vendor})
 
     @router.get("/panels/sky")
-    def sky(request: Request, window: str = "") -> HTMLResponse:
-        return rendering.part("sky", request, length=_length(window))
+    def sky(request: Request, window: str = "", known: str = "") -> HTMLResponse:
+        return rendering.part("sky", request, length=_length(window), known=known)
 
     for name in ("health", "sources", "alerts", "stamps", "disk", "drift", "quarantine"):
         router.get(f"/panels/{name}", name=name)(_panel(rendering, name))
