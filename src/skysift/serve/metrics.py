@@ -15,6 +15,7 @@ from skysift.serve.exposition import Family, Sample, histogram, render
 from skysift.serve.health import Health, health
 from skysift.serve.latency import BUCKETS, LatencySummary, summarise
 from skysift.serve.ledger import ledger_of
+from skysift.serve.metrics_alerts import alert_families
 from skysift.serve.service_state import ServiceState, read_state
 
 __all__ = ["latency", "metrics_text"]
@@ -68,6 +69,7 @@ def _families(sink: Path, now: float) -> Iterator[Family]:
     yield from _of_latency(sink, state)
     yield from _of_the_disk(sink)
     yield from drift_families(sink)
+    yield from alert_families(sink)
     if state is None:
         return
     yield from _of_the_run(state, now)
