@@ -9,12 +9,12 @@ if TYPE_CHECKING:
 __all__ = ["retracted"]
 
 
-def retracted(folder: Path) -> "pa.Table":
+def retracted(folder: str | Path) -> "pa.Table":
     """Return what was retracted of the answers of a sink, for readers to leave out.
 
     Parameters
     ----------
-    folder : Path
+    folder : path-like
         The sink.
 
     Returns
@@ -33,4 +33,4 @@ def retracted(folder: Path) -> "pa.Table":
     # The configuration of a service asks this package for its options: it stays light.
     from skysift.serve.alerts.retraction import retracted_records  # noqa: PLC0415
 
-    return retracted_records(folder)
+    return retracted_records(Path(folder))
