@@ -42,7 +42,9 @@ def judge_keywords(path: Path, boundary: date, rng: np.random.Generator) -> dict
     -------
     dict
         ``rows``: a row with scores for all keywords, and for the two that the line-of-sight field
-        gives; ``train``, ``judged``, ``events``, ``same_day``: counts.
+        gives, with ``hindsight``, the true skill statistic at the threshold that the judged rows
+        would have chosen: no threshold of earlier years can reach more; ``train``, ``judged``,
+        ``events``, ``same_day``: counts.
     """
     found: dict[str, Any] = {"rows": []}
     for name, names in (("18 keywords", KEYWORDS), ("flux and R value", FIELD)):
@@ -55,15 +57,18 @@ def judge_keywords(path: Path, boundary: date, rng: np.random.Generator) -> dict
         )
         past, later = every.take(part == 0), every.take(part == 1)
         head = keyword_head(past, TrainOptions(), rng)
+        probability = head.probability(later.features)
         skill = forecast_skill(
             later.event,
-            head.probability(later.features),
+            probability,
             threshold=head.threshold,
             climatology=head.climatology,
             blocks=later.group,
             rng=rng,
         )
-        found["rows"].append({"model": name, **_told(skill, len(later))})
+        hindsight = _hindsight(later.event, probability)
+        row = {"model": name, **_told(skill, len(later)), "hindsight": hindsight}
+        found["rows"].append(row)
         found |= {
             "train": len(past),
             "judged": len(later),
@@ -156,6 +161,12 @@ def _gain(
 
     drawn = bootstrap_rows(gain, len(event), rng=rng, groups=block, n_bootstrap=1000)
     return drawn.interval(0).metric("bss gain", n=len(event), split="")
+
+
+def _hindsight(event: NDArray[np.bool_], probability: Floats) -> float:
+    """Return the highest true skill statistic that any threshold has on these rows."""
+    warned = probability >= best_threshold(event, probability)
+    return float(warned[event].mean() - warned[~event].mean())
 
 
 def _told(skill: Mapping[str, Any], n: int) -> dict[str, Any]:

@@ -119,14 +119,20 @@ def add_keywords(page: Page, found: Mapping[str, Any] | None) -> None:
     )
     section.table(
         [
-            {"model": row["model"], **{k: Metric(**row[k]) for k in HEADINGS}}
+            {
+                "model": row["model"],
+                **{k: Metric(**row[k]) for k in HEADINGS},
+                "hindsight": row.get("hindsight"),
+            }
             for row in found["rows"]
         ],
         columns=[
             Column("model", "By"),
             *(Column(kind, heading, format=".3f") for kind, heading in HEADINGS.items()),
+            Column("hindsight", "TSS in hindsight", format=".3f"),
         ],
-        caption="Intervals by region.",
+        caption="Intervals by region. In hindsight: with the threshold that the judged rows would "
+        "have chosen, a limit for those of earlier years.",
     )
     section.callout(
         "warning",
