@@ -17,6 +17,8 @@ import pytest
 
 from skysift.core.provenance import Provenance
 from skysift.data.sky.tangent import TangentGrid
+from skysift.serve.alerts.follower import AlertFollower
+from skysift.serve.alerts.options import AlertOptions
 from skysift.serve.clock import to_mjd_tt
 from skysift.serve.config import state_folder
 from skysift.serve.page.options import PageOptions
@@ -192,6 +194,10 @@ class NightSink:
         self.maps(window, at=(candidate["ra"], candidate["dec"]))
         self.publish([window], [candidate])
         return candidate
+
+    def decide_alerts(self):
+        """Let the service's follower decide what is worth an alert."""
+        AlertFollower(AlertOptions(max_age=1e9)).follow(self.spool, self.folder)
 
     def close(self):
         self.spool.close()

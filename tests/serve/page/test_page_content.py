@@ -205,6 +205,25 @@ def test_candidates_are_acknowledged_and_retracted_with_words(open_page, night_s
     assert again.notes[SOURCE].retracted  # a page that starts anew knows it
 
 
+def test_alerts_are_shown_and_taken_back_for_everybody(open_page, night_sink):
+    night_sink.field()
+    window = night_sink.window(length=10.0, flags="dead-sector")
+    held = night_sink.candidate(window, source="J053000+220000-1", ra=82.5)
+    night_sink.publish([window], [held])
+    night_sink.decide_alerts()
+    page = open_page()
+    text = page.wait_for("/panels/alerts", SOURCE)
+    assert 'class="chip test"' in text
+    assert "J053000+220000-1" in text
+    assert "dead" in text.split("J053000+220000-1")[1]  # why that one is none
+    assert "No alert:" in page.get("/candidates/J053000+220000-1/panel").text
+    said = page.post(f"/candidates/{SOURCE}/retract", {"reason": "a satellite"}).text
+    assert "is retracted" in said
+    assert 'class="chip retracted"' in page.wait_for("/panels/alerts", "chip retracted")
+    notices = sorted((night_sink.folder / "alerts").glob("*/*.json"))
+    assert json.loads(notices[-1].read_text())["alert_type"] == "retraction"
+
+
 # --- telling of changes ---------------------------------------------------------------------------
 
 

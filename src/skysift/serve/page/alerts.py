@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from skysift.serve.alerts.database import ledger_path
 from skysift.serve.alerts.ledger import AlertLedger, KnownAlert
@@ -11,6 +12,7 @@ from skysift.serve.alerts.retraction import retract
 __all__ = ["AlertView", "AlertsSource", "retract_candidate"]
 
 _SHOWN = 200
+_MADE = {"initial", "update", "same"}  # verdicts that led to an alert, or would have again
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,14 @@ class AlertsSource:
     ----------
     sink : Path
         The folder that a service writes to.
+
+    Attributes
+    ----------
+    shown : sequence of AlertView
+        The alerts, the last first.
+    held : sequence of mapping
+        Why others are none, the last first; see
+        :meth:`skysift.serve.alerts.ledger.AlertLedger.decisions`.
     """
 
     def __init__(self, sink: Path) -> None:
@@ -53,6 +63,7 @@ class AlertsSource:
         self._ledger: AlertLedger | None = None
         self._version: int | None = None
         self.shown: Sequence[AlertView] = ()
+        self.held: Sequence[Mapping[str, Any]] = ()
 
     def read(self) -> bool:
         """Read what has changed; tell whether something has.
@@ -70,10 +81,23 @@ class AlertsSource:
         if version == self._version:
             return False
         self._version = version
-        shown = [_view(alert) for alert in self._ledger.every(_SHOWN)]
-        changed = shown != list(self.shown)
-        self.shown = shown
-        return changed
+        before = (self.shown, self._reasons)
+        self.shown = [_view(alert) for alert in self._ledger.every(_SHOWN)]
+        self.held = [
+            decision
+            for decision in self._ledger.decisions(most=_SHOWN)
+            if decision["verdict"] not in _MADE
+        ]
+        return before != (self.shown, self._reasons)
+
+    @property
+    def _reasons(self) -> set[tuple[str, str]]:
+        """What there is to tell, without how often: that grows with each batch."""
+        return {(decision["what"], decision["reason"]) for decision in self.held}
+
+    def held_of(self, source: str) -> Sequence[Mapping[str, Any]]:
+        """Return why there was no alert of a candidate, the last reason first."""
+        return [decision for decision in self.held if decision["what"] == source]
 
     def by_source(self) -> Mapping[str, AlertView]:
         """Return the last alert of each candidate."""

@@ -31,6 +31,7 @@ from skysift.serve.staging import BUNDLE_COLUMN, INPUT_COLUMN, RECORD_COLUMN
 __all__ = ["Rendering"]
 
 _QUARANTINED = 50  # records that are listed
+_HELD = 20  # reasons why there was no alert
 
 Context = dict[str, Any]
 
@@ -65,7 +66,10 @@ class Rendering:
         self._parts: Mapping[str, Callable[[Request], Context]] = {
             "health": self._health,
             "sources": self._source_table,
-            "alerts": lambda _: {"alerts": sources.alerts.shown},
+            "alerts": lambda _: {
+                "alerts": sources.alerts.shown,
+                "held": sources.alerts.held[:_HELD],
+            },
             "stamps": lambda _: {"stamps": stamp_views(sources.night)},
             "disk": lambda _: {
                 "disks": disk_views(sources.night),
@@ -124,6 +128,7 @@ class Rendering:
         context: Context = {
             "one": view,
             "maps": None if maps is None else map_views(maps, [view.best]),
+            "held": sources.alerts.held_of(source.id),
         }
         if whole:
             context |= {

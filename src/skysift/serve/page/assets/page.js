@@ -69,7 +69,13 @@
     say(isText && xhr.responseText ? xhr.responseText : `The server answered ${xhr.status}.`);
   });
   document.body.addEventListener("htmx:sendError", () => show("lost", "connection lost, trying again"));
+  const unfolded = new Set();
+  document.body.addEventListener("htmx:beforeSwap", (event) => {
+    unfolded.clear();
+    for (const part of event.detail.target.querySelectorAll("details[open]")) unfolded.add(part.id);
+  });
   document.body.addEventListener("htmx:afterSwap", (event) => {
+    for (const part of event.detail.target.querySelectorAll("details")) part.open = unfolded.has(part.id);
     const section = event.detail.target.closest("section[id$='-section']");
     if (section !== null && !event.detail.target.querySelector(":scope > .empty")) section.hidden = false;
   });
