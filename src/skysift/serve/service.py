@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from pydantic import JsonValue
+
 from skysift import __version__
 from skysift.core.bundle import Bundle
 from skysift.core.config import build_config
@@ -221,7 +223,7 @@ class Service:
             bundle=bundle.folder,
             bundle_hash=bundle.hash,
             read=config.read,
-            predict=config.predict,
+            predict=_with_state_folder(config),
             format=config.sink.format,
             memory=config.engine.memory,
             seconds=config.engine.record_seconds,
@@ -242,6 +244,13 @@ class Service:
         """Yield what was answered, the newest first; any thread may ask."""
         with self._spool() as spool:
             yield from map(Item.of, spool.newest_done())
+
+
+def _with_state_folder(config: WatchConfig) -> dict[str, JsonValue]:
+    """Return what is asked for, with the place where a task may keep what it follows."""
+    if "state_folder" not in load_options(config.task, "PredictOptions").model_fields:
+        return config.predict
+    return {"state_folder": str(config.state_folder.absolute() / "live"), **config.predict}
 
 
 def _start(workers: Sequence[WorkerProcess]) -> None:
