@@ -323,6 +323,13 @@ def test_each_row_is_answered_with_its_reason(predict, tmp_path, edit, counts, f
     assert not any(np.delete(out["flags"], 7))
 
 
+def test_people_are_told_where_the_reasons_are(predict, tmp_path):
+    spoilt_csv(tmp_path / "bad.csv", edit=put(7, "width", "nan"))
+    assert "'flags'" in predict("bad.csv", "--out", "out.csv").out
+    spoilt_csv(tmp_path / "good.csv")
+    assert "'flags'" not in predict("good.csv", "--out", "out.csv").out
+
+
 def test_missing_columns_are_refused_and_further_ones_pass(predict, tmp_path):
     header = [*COLUMNS, "class"]
     header[1] = "widht"

@@ -186,8 +186,10 @@ def predict(
         counts = loaded.predict_files(
             inputs, out, model, read_options, options, provenance=provenance, progress=progress
         )
-    summary = ", ".join(f"{value:,} {name}" for name, value in counts.items())
-    console.result({"out": str(out), "rows": dict(counts)}, [f"{out}: {summary}"])
+    lines = [f"{out}: " + ", ".join(f"{value:,} {name}" for name, value in counts.items())]
+    if loaded.answers_each_row and (counts.get("repaired") or counts.get("rejected")):
+        lines.append("The column 'flags' says what was repaired, and why a row was rejected.")
+    console.result({"out": str(out), "rows": dict(counts)}, lines)
 
 
 def simulate(
