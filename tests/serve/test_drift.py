@@ -2,9 +2,11 @@
 
 import json
 import logging
+import time
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,9 +14,11 @@ from scipy import stats
 
 from skysift.core.bundle import Bundle
 from skysift.core.bundle_schema import Distribution
-from skysift.core.errors import BundleError, ReadError
+from skysift.core.errors import BundleError, InputError, ReadError
 from skysift.core.registry import bundle_folder, load_options, load_task, shipped_bundles
+from skysift.serve.drift.calibration import calibration
 from skysift.serve.drift.follower import DriftFollower, alarming, windows_of
+from skysift.serve.drift.labels import LabelWatch
 from skysift.serve.drift.ledger import DriftLedger
 from skysift.serve.drift.options import DriftOptions
 from skysift.serve.drift.profile import Profile, Tally, count_values
@@ -420,3 +424,75 @@ def test_held_out_real_events_are_like_the_reference_and_gammas_alone_are_not(mi
     assert gammas["gammaness"].p < 1e-10
     assert gammas["gammaness"].psi > 0.2
     assert gammas["dist"].psi < 0.1
+
+
+def answers_of(toy, rng, n, sharpness):
+    """Answers whose odds are `sharpness` times too sharp, as a service would have written them."""
+    logit = rng.normal(0, 1.5, n)
+    truth = rng.random(n) < 1 / (1 + np.exp(-logit))
+    folder = toy.found / "night=2026-11-21"
+    folder.mkdir(parents=True)
+    rows = [
+        {"skysift_record": f"{number:04x}", "p": float(1 / (1 + np.exp(-sharpness * one)))}
+        for number, one in enumerate(logit)
+    ]
+    half = n // 2
+    lines = "".join(json.dumps(row) + "\n" for row in rows[:half])
+    (folder / "part-0000000001-a.jsonl").write_text(lines)
+    pq.write_table(pa.Table.from_pylist(rows[half:]), folder / "part-0000000002-b.parquet")
+    text = "".join(f"{number:04x},{int(one)}\n" for number, one in enumerate(truth))
+    labels = toy.incoming / "labels.csv"
+    labels.write_text(f"skysift_record,label\n{text}")
+    return labels
+
+
+def test_probabilities_that_fit_their_labels_pass_and_sharper_ones_alarm(toy):
+    rng = np.random.default_rng(10)
+    labels = answers_of(toy, rng, 2000, sharpness=1)
+    fits = calibration(toy.found, labels, score="p")
+    assert fits.rows == 2000
+    assert not fits.alarm
+    assert sum(point["count"] for point in fits.curve) == 2000
+    for part in toy.found.glob("night=*/*"):
+        part.unlink()
+    (toy.found / "night=2026-11-21").rmdir()
+    labels = answers_of(toy, rng, 2000, sharpness=2)
+    sharp = calibration(toy.found, labels, score="p")
+    assert sharp.alarm
+    assert sharp.error > sharp.highest > fits.error
+    assert "do not fit" in sharp.about
+    with pytest.raises(InputError, match="'score'"):
+        calibration(toy.found, labels, score="score")
+    labels.write_text("skysift_record,label\n1,2\n")
+    with pytest.raises(InputError, match="something else than 0 and 1"):
+        calibration(toy.found, labels, score="p")
+
+
+def test_labels_are_compared_in_a_process_of_their_own_when_they_change(toy, tmp_path):
+    labels = answers_of(toy, np.random.default_rng(11), 1000, sharpness=3)
+    (toy.found / ".skysift").mkdir()
+    watch = LabelWatch(DriftOptions(labels=labels), "p")
+    heard = []
+    with (
+        heard_by(lambda _level, event, fields: heard.append((event, fields))),
+        DriftLedger.of(toy.found, create=True) as ledger,
+    ):
+        patience = time.monotonic() + 60
+        while not heard and time.monotonic() < patience:
+            watch.step(toy.found, ledger)
+            time.sleep(0.05)
+        found = ledger.calibration()
+        watch.step(toy.found, ledger)
+        assert watch._process is None  # they have not changed
+        labels.write_text("nonsense")
+        watch._next = 0.0
+        while len(heard) < 2 and time.monotonic() < patience:
+            watch.step(toy.found, ledger)
+            time.sleep(0.05)
+        watch.close()
+    assert heard[0] == ("calibration", {key: found[key] for key in ("rows", "error", "highest")})
+    assert heard[1][0] == "labels-unreadable"
+    assert "labels.csv" in heard[1][1]["reason"]
+    report = drift_report(toy.found)
+    assert report.calibration["rows"] == 1000
+    assert "skysift_calibration_error" in render(drift_families(toy.found))

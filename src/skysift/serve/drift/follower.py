@@ -12,6 +12,7 @@ import numpy as np
 
 from skysift.core.bundle import Bundle
 from skysift.core.errors import SkysiftError
+from skysift.serve.drift.labels import LabelWatch
 from skysift.serve.drift.ledger import DriftLedger
 from skysift.serve.drift.options import DriftOptions
 from skysift.serve.drift.profile import Profile
@@ -114,6 +115,7 @@ class DriftFollower:
         self._options = options
         self._clock = clock
         self._reference = find_reference(bundle, options.reference) if options.watch else None
+        self._labels = LabelWatch(options, bundle.manifest.model.outputs[0])
         self._windows = windows_of(options)
         self._looked: dict[str, float] = {}
         self._due: set[str] = set()
@@ -139,6 +141,7 @@ class DriftFollower:
         """
         with ExitStack() as stack:
             ledger = stack.enter_context(DriftLedger.of(sink, create=True))
+            stack.callback(self._labels.close)
             about = _about(self._reference, watched=self._options.watch)
             ledger.begin(self._reference, about)
             self._batch = ledger.batch
@@ -167,8 +170,10 @@ class DriftFollower:
         SkysiftError
             If the ledger cannot be used.
         """
-        del folder
-        if self._reference is None or self._ledger is None:
+        if self._ledger is None:
+            return
+        self._labels.step(folder, self._ledger)
+        if self._reference is None:
             return
         now = self._clock()
         batches = spool.profiles(self._batch, _BATCHES)
