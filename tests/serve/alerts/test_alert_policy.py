@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skysift.core.config import build_config
-from skysift.core.errors import ConfigError
+from skysift.core.errors import ConfigError, ReadError
 from skysift.serve.alerts.content import Content
+from skysift.serve.alerts.follower import AlertFollower
 from skysift.serve.alerts.formats import render
 from skysift.serve.alerts.options import AlertOptions, RuleOptions
 from skysift.serve.alerts.rows import Row
@@ -103,10 +104,14 @@ def test_a_source_that_comes_back_after_the_memory_is_a_new_one(sink, row):
 def test_a_flood_is_held_back_with_a_warning(sink, row, caplog):
     rows = [row(source_id=f"s{n}", ra=float(n), window_id=f"w{n}") for n in range(12)]
     sink.publish(*rows)
-    with caplog.at_level(logging.WARNING, logger=LOGGER):
-        sink.follow(per_hour=5)
+    follower = AlertFollower(sink.options(per_hour=5), clock=lambda: sink.now)
+    with caplog.at_level(logging.WARNING, logger=LOGGER), sink.spool() as spool:
+        follower.follow(spool, sink.folder)
+        sink.publish(row(source_id="s20", ra=20.0))
+        follower.follow(spool, sink.folder)
+    follower.close()
     assert len(sink.notices()) == 5
-    assert sink.verdicts() == {"initial": 5, "rate-limit": 7}
+    assert sink.verdicts() == {"initial": 5, "rate-limit": 8}
     assert [r.getMessage() for r in caplog.records] == ["alerts-held-back"]
     sink.now += 3601.0
     sink.publish(*[row(end=sink.now, source_id=f"s{n}", ra=float(n)) for n in range(12)])
@@ -190,11 +195,31 @@ def test_a_file_of_answers_that_is_gone_is_told_of_and_decided_on_when_it_is_bac
     sink.publish(row())
     (path,) = sink.folder.glob("night=*/*-0.parquet")
     away = path.rename(path.with_suffix(".away"))
-    with pytest.raises(Exception, match="Published answers cannot be read"):
+    with pytest.raises(ReadError, match="Published answers cannot be read"):
         sink.follow()
     away.rename(path)
     sink.follow()
     assert len(sink.notices()) == 1
+
+
+def test_answers_that_stay_away_hold_up_the_alerts_of_others_for_a_minute(sink, row, caplog):
+    sink.publish(row(source_id="lost"))
+    sink.publish(row(source_id="kept"))
+    next(sink.folder.glob("night=*/part-0000000001-0.*")).unlink()
+    follower = AlertFollower(sink.options(), clock=lambda: sink.now)
+    with sink.spool() as spool:
+        for _ in range(2):
+            with pytest.raises(ReadError, match="cannot be read"):
+                follower.follow(spool, sink.folder)
+            sink.now += 30.0
+        with caplog.at_level(logging.ERROR, logger=LOGGER):
+            follower.follow(spool, sink.folder)
+    follower.close()
+    assert [r.getMessage() for r in caplog.records if r.levelname == "ERROR"] == [
+        "alerts-not-decided"
+    ]
+    assert [n["event_name"] for n in sink.notices()] == [["kept"]]
+    assert sink.verdicts() == {"missing": 1, "initial": 1}
 
 
 def test_answers_without_a_false_alarm_rate_are_told_of_once(sink):
@@ -255,6 +280,8 @@ def fits_header(path, *cards):
         (["SIMULATE=                    T"], "night.fits", None),
         (["OBJECT  = 'simulated Crab'"], "night.fits", None),
         ([], "test-17.fits", None),
+        ([], "the_test.fits", None),
+        ([], "latest.fits", "current"),
         ([], "inject-17.fits", "injection"),
     ],
 )

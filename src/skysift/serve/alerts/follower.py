@@ -1,17 +1,17 @@
 """Alerts follow the answers of a service: each published batch is decided on, once."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from skysift.core.errors import UnknownNameError
-from skysift.serve.alerts.answers import read_answers
+from skysift.core.errors import ReadError, UnknownNameError
+from skysift.serve.alerts.answers import Answers, read_answers
 from skysift.serve.alerts.database import ledger_path
 from skysift.serve.alerts.delivery import Couriers
 from skysift.serve.alerts.ledger import AlertLedger
 from skysift.serve.alerts.options import AlertOptions
 from skysift.serve.alerts.outbox import Outbox
-from skysift.serve.alerts.policy import Policy, Provenance
+from skysift.serve.alerts.policy import Origin, Policy, Provenance
 from skysift.serve.alerts.publishing import couriers_of, issue
 from skysift.serve.records import Record
 from skysift.serve.spool import Spool
@@ -20,6 +20,7 @@ __all__ = ["AlertFollower"]
 
 _BATCHES = 20
 _PARTING = 10.0  # s
+_PATIENCE = 60.0  # s that answers may be unreadable, before the alerts of the next ones go on
 
 
 class AlertFollower:
@@ -52,7 +53,9 @@ class AlertFollower:
         self._options = options
         self._clock = clock
         self._ledger: AlertLedger | None = None
+        self._policy: Policy | None = None
         self._couriers: Couriers | None = None
+        self._failing: tuple[int, float] | None = None
         self._version = -1
 
     def follow(self, spool: Spool, folder: Path) -> None:
@@ -70,13 +73,16 @@ class AlertFollower:
         SkysiftError
             If answers cannot be read, or alerts not be written.
         """
-        ledger = self._open(folder)
+        ledger, policy = self._open(folder)
         issue(ledger, folder)  # what an earlier run, or a retraction, has left
-        policy = Policy(ledger, self._options, _origin_in(spool), self._clock)
+        origin = _origin_in(spool)
         while batches := spool.published(ledger.position, _BATCHES):
             for number, files in batches:
-                paths = [folder / file.final for file in files]
-                policy.decide(number, read_answers(paths, self._options.rule))
+                answers = self._read(number, [folder / file.final for file in files])
+                if isinstance(answers, Answers):
+                    policy.decide(number, answers, origin)
+                else:
+                    policy.give_up(number, str(answers))
                 issue(ledger, folder)
         self._wake(ledger)
 
@@ -85,12 +91,25 @@ class AlertFollower:
         couriers, self._couriers = self._couriers, None
         if couriers is not None:
             couriers.close(_PARTING)
-        ledger, self._ledger = self._ledger, None
+        ledger, self._ledger, self._policy = self._ledger, None, None
         if ledger is not None:
             ledger.close()
 
-    def _open(self, folder: Path) -> AlertLedger:
-        if self._ledger is None:
+    def _read(self, number: int, paths: Sequence[Path]) -> Answers | ReadError:
+        """Read a batch; what cannot be read for long enough is not waited for any more."""
+        try:
+            answers = read_answers(paths, self._options.rule)
+        except ReadError as error:
+            if self._failing is None or self._failing[0] != number:
+                self._failing = (number, self._clock())
+            if self._clock() - self._failing[1] < _PATIENCE:
+                raise
+            return error
+        self._failing = None
+        return answers
+
+    def _open(self, folder: Path) -> tuple[AlertLedger, Policy]:
+        if self._ledger is None or self._policy is None:
             ledger = AlertLedger(ledger_path(folder))
             ledger.check()
             ledger.note_options(self._options.model_dump(mode="json"))
@@ -98,7 +117,8 @@ class AlertFollower:
                 outbox.due_now(self._clock())
             self._couriers = Couriers(couriers_of(self._options, ledger.path, self._clock))
             self._ledger = ledger
-        return self._ledger
+            self._policy = Policy(ledger, self._options, self._clock)
+        return self._ledger, self._policy
 
     def _wake(self, ledger: AlertLedger) -> None:
         """Wake the couriers if anybody has changed the ledger since they were last woken."""
@@ -108,7 +128,7 @@ class AlertFollower:
         self._version = version
 
 
-def _origin_in(spool: Spool) -> Callable[[str], Provenance | None]:
+def _origin_in(spool: Spool) -> Origin:
     def origin(record: str) -> Provenance | None:
         try:
             found: Record = spool.find(record)

@@ -219,7 +219,7 @@ class AlertOptions(Config):
         5.0, ge=0, allow_inf_nan=False, description="How far data may be ahead of our clock [s]."
     )
     test_inputs: tuple[str, ...] = Field(
-        ("*test*", "*simulat*"),
+        ("test*", "*[!a-z]test*", "*simulat*"),
         description="Names of files, windows or sources of test data: no live alert.",
     )
     injections: tuple[str, ...] = Field(

@@ -20,7 +20,7 @@ from skysift.serve.alerts.rows import Row
 from skysift.serve.alerts.vetoes import Veto, is_injection, vetoes
 from skysift.serve.journal import log
 
-__all__ = ["Policy", "Provenance"]
+__all__ = ["Origin", "Policy", "Provenance"]
 
 _HOUR = 3600.0
 _ARCSEC = 3600.0
@@ -44,6 +44,10 @@ class Provenance:
     arrived: float
 
 
+Origin = Callable[[str], Provenance | None]
+"""Returns what the spool knows of a record, None if it does not know it."""
+
+
 class Policy:
     """Decides on the rows of one batch at a time.
 
@@ -52,8 +56,6 @@ class Policy:
     ledger : AlertLedger
         What was decided before.
     options : AlertOptions
-    origin : callable
-        Returns what the spool knows of a record, None if it does not know it.
     clock : callable
         Returns Unix time [s].
 
@@ -68,19 +70,28 @@ class Policy:
         self,
         ledger: AlertLedger,
         options: AlertOptions,
-        origin: Callable[[str], Provenance | None],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._ledger = ledger
         self._options = options
-        self._origin = origin
         self._clock = clock
         self._identity = ledger.identity
         self._told_of_rate = 0.0
 
-    def decide(self, number: int, answers: Answers) -> None:
-        """Decide on a batch and note that it is dealt with, all or nothing."""
-        rows = [self._whole(row) for row in answers.rows]
+    def decide(self, number: int, answers: Answers, origin: Origin) -> None:
+        """Decide on a batch and note that it is dealt with, all or nothing.
+
+        Parameters
+        ----------
+        number : int
+            Of the batch.
+        answers : Answers
+            What it holds.
+        origin : callable
+            Returns what the spool knows of a record, None if it does not know it.
+        """
+        headers: dict[Path, tuple[frozenset[str], str] | None] = {}
+        rows = [self._whole(row, origin, headers) for row in answers.rows]
         now = self._clock()
         with self._ledger.change():
             self._tell_without(answers.without, now)
@@ -89,23 +100,37 @@ class Policy:
             self._ledger.forget(now - self._options.keep)
             self._ledger.note("position", str(number))
 
+    def give_up(self, number: int, reason: str) -> None:
+        """Note that nothing will be decided on a batch, and why; loudly."""
+        now = self._clock()
+        log(logging.ERROR, "alerts-not-decided", batch=number, reason=reason)
+        with self._ledger.change():
+            what = f"batch {number}"
+            self._ledger.decide(Decision(what, "missing", reason, Row("", "", "")), now)
+            self._ledger.note("position", str(number))
+
     # --- rows -----------------------------------------------------------------------------------
 
-    def _whole(self, row: Row) -> Row:
+    def _whole(
+        self,
+        row: Row,
+        origin: Origin,
+        headers: dict[Path, tuple[frozenset[str], str] | None],
+    ) -> Row:
         """Return a row that is strong enough with what the spool and the file's header add to it.
 
         For a live alert, a FITS file whose header cannot be read is as bad as one of a test.
         """
-        if not self._strong(row):
-            return row
-        origin = self._origin(row.record)
-        if origin is None:
+        known = origin(row.record) if self._strong(row) else None
+        if known is None:
             return row
         if self._options.rule is not None and row.start is None:
-            row = replace(row, arrived=origin.arrived)
-        if origin.path is None or not row.input.lower().endswith(_FITS):
+            row = replace(row, arrived=known.arrived)
+        if known.path is None or not row.input.lower().endswith(_FITS):
             return row
-        found = header_marks(origin.path)
+        if known.path not in headers:
+            headers[known.path] = header_marks(known.path)
+        found = headers[known.path]
         if found is None:
             return replace(row, marks=row.marks | {"unreadable"})
         marks, name = found
