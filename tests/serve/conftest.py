@@ -111,5 +111,5 @@ def listener(toy, kafka) -> Toy:
     kafka.topic("events")
     source = {"kind": "kafka", "servers": kafka.servers, "topics": ["events"], "poll": 0.1}
     # The mock lets a group wait for a second less than a session before it rebalances.
-    source["settings"] = {"session.timeout.ms": 1500, "heartbeat.interval.ms": 300}
+    source["settings"] = {"session.timeout.ms": 2000, "heartbeat.interval.ms": 300}
     return replace(toy, source=source)

@@ -23,11 +23,22 @@ def values(*numbers):
     return [json.dumps({"value": number}).encode() for number in numbers]
 
 
-def start(toy, **engine):
-    """Start a service, and return its process once it has loaded its model."""
-    log = (toy.found.parent / f"{toy.found.name}.log").open("ab")
-    config = toy.config(**engine).model_dump_json()
-    return subprocess.Popen([sys.executable, SERVICE, config], stderr=log)
+@pytest.fixture
+def start():
+    """Start a service as a process."""
+    processes = []
+
+    def begin(toy, **engine):
+        config = toy.config(**engine).model_dump_json()
+        with (toy.found.parent / f"{toy.found.name}.log").open("ab") as log:
+            process = subprocess.Popen([sys.executable, SERVICE, config], stderr=log)
+        processes.append(process)
+        return process
+
+    yield begin
+    for process in processes:
+        process.kill()
+        process.wait()
 
 
 def wait_for(condition, what):
@@ -54,7 +65,7 @@ def check(numbers, *toys):
 
 
 @pytest.mark.slow
-def test_a_service_killed_in_the_middle_of_its_batches(listener, kafka):
+def test_a_service_killed_in_the_middle_of_its_batches(listener, kafka, start):
     sent = 0
     for kill in range(4):
         process = start(listener, latency=0.05, batch_records=5)
@@ -70,7 +81,7 @@ def test_a_service_killed_in_the_middle_of_its_batches(listener, kafka):
 
 @pytest.mark.slow
 def test_two_services_of_one_group_share_the_messages_while_one_is_killed_and_one_stops(
-    listener, kafka, tmp_path
+    listener, kafka, tmp_path, start
 ):
     one, two = listener, replace(listener, found=tmp_path / "two")
     first = start(one, batch_records=5)

@@ -22,16 +22,17 @@ from skysift.serve.disk import flush_file, flush_folder
 from skysift.serve.records import Message
 from skysift.serve.spool import Spool
 
-__all__ = ["PACK", "PackStore", "Packed", "read_pack"]
+__all__ = ["ALONE", "PACK", "PackStore", "Packed", "read_pack"]
 
 PACK = ".pack"
 """Ending of the name of a pack."""
 
+ALONE = ".message"
+"""Ending of the name of a message that is a file of its own."""
 _MAGIC = b"skysift pack 1\n"
 _LENGTHS = struct.Struct(">IQ")  # of the description and of the message
 _LONGEST_DESCRIPTION = 2**16
 _PART = ".part"
-_ALONE = ".message"
 _SWEEP_ALONE = 60.0  # s from one look at the messages in quarantine to the next
 
 
@@ -238,12 +239,12 @@ class PackStore:
 
     def _sweep_alone(self, spool: Spool) -> None:
         with _explained(self.folder):
-            for path in self.folder.glob(f"*{_ALONE}"):
+            for path in self.folder.glob(f"*{ALONE}"):
                 if not spool.is_needed(path.stem):
                     path.unlink(missing_ok=True)
 
     def _unpack(self, pack: Path, record: str, start: int, size: int) -> Path:
-        path = self.folder / f"{record}{_ALONE}"
+        path = self.folder / f"{record}{ALONE}"
         part = path.with_name(path.name + _PART)
         with pack.open("rb") as file:
             file.seek(start)

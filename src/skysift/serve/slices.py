@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 
 from skysift.core.errors import OutputError
 from skysift.serve.messages import Item, WorkerSettings
+from skysift.serve.packs import ALONE
 from skysift.serve.wire import as_container, is_wire
 
 __all__ = ["SliceGoneError", "Slices"]
@@ -45,7 +46,8 @@ class Slices:
         OutputError
             If it cannot be written where the task can read it.
         """
-        if item.start is None or self._folder is None:
+        is_file = item.start is None and item.path.suffix != ALONE
+        if is_file or self._folder is None:
             yield item.path
             return
         data = _slice(item)
@@ -75,7 +77,7 @@ def _slice(item: Item) -> bytes:
     try:
         with item.path.open("rb") as file:
             file.seek(item.start or 0)
-            data = file.read(item.size)
+            data = file.read() if item.start is None else file.read(item.size)
     except OSError as error:
         raise SliceGoneError from error
     if hashlib.sha256(data).hexdigest() != item.sha256:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 
 from skysift.core.errors import OutputError
@@ -65,28 +66,48 @@ _SINKS: "dict[str, Callable[[Path, Path, str], Sink]]" = {
 
 
 class _File:
-    """One staged file, and the rows that wait to be written to it."""
+    """One staged file, and the rows that wait to be written to it.
 
-    def __init__(self, path: Path, sink: "Sink", schema: pa.Schema) -> None:
+    Rows are labelled when there are many of them: for each of a thousand alerts, it would take
+    longer than to answer it.
+    """
+
+    def __init__(self, path: Path, sink: "Sink", schema: pa.Schema, bundle: str) -> None:
         self.path = path
         self.sink = sink
         self.schema = schema
         self.ids: dict[str, None] = {}  # a set that keeps the order
-        self._held: list[pa.Table] = []
+        self._bundle = bundle
+        self._held: list[tuple[Item, pa.Table]] = []
+        self._bytes = 0
 
-    def hold(self, table: pa.Table) -> None:
+    def hold(self, item: Item, table: pa.Table) -> None:
         """Keep rows until there are enough for a row group, or others follow."""
-        if self._held and not self._held[0].schema.equals(table.schema):
+        if self._held and not self._held[0][1].schema.equals(table.schema):
             self.write_held()
-        self._held.append(table)
-        if sum(held.nbytes for held in self._held) > _HELD:
+        self.ids[item.id] = None
+        self._held.append((item, table))
+        self._bytes += table.nbytes
+        if self._bytes > _HELD:
             self.write_held()
 
     def write_held(self) -> None:
-        """Write what is kept."""
-        if self._held:
-            self.sink.write(pa.concat_tables(self._held))
-            self._held = []
+        """Write what is kept; each row says what record it answers, its file, and what answered."""
+        if not self._held:
+            return
+        table = pa.concat_tables([rows for _, rows in self._held])
+        counts = [rows.num_rows for _, rows in self._held]
+        which = pa.array(np.repeat(np.arange(len(counts)), counts))
+        labels = {
+            RECORD_COLUMN: [item.id for item, _ in self._held],
+            INPUT_COLUMN: [item.name for item, _ in self._held],
+            BUNDLE_COLUMN: [self._bundle] * len(counts),
+        }
+        for place, (name, values) in enumerate(labels.items()):
+            column = pa.array(values, pa.string()).take(which)
+            table = table.add_column(place, pa.field(name, pa.string()), column)
+        self.sink.write(table)
+        self._held, self._bytes = [], 0
 
 
 def warm_up() -> None:
@@ -94,7 +115,7 @@ def warm_up() -> None:
 
     With its first scalar it looks for pandas, which takes half a second where it is installed.
     """
-    pa.repeat(pa.scalar("", pa.string()), 1)
+    pa.array([""], pa.string()).take(pa.array(np.arange(1)))
 
 
 class StagedBatch:
@@ -132,11 +153,8 @@ class StagedBatch:
             if piece.num_rows == 0:
                 continue
             rows += piece.num_rows
-            table = self._labelled(item, piece)
             with self._explained():
-                file = self._file_for(table.schema)
-                file.ids[item.id] = None
-                file.hold(table)
+                self._file_for(piece.schema).hold(item, piece)
         return rows
 
     def finish(self) -> tuple[StagedFile, ...]:
@@ -165,21 +183,13 @@ class StagedBatch:
                 file.sink.close()
                 file.path.unlink(missing_ok=True)
 
-    def _labelled(self, item: Item, table: pa.Table) -> pa.Table:
-        """Return the rows with the record that they answer, its file, and what answered."""
-        labels = {RECORD_COLUMN: item.id, INPUT_COLUMN: item.name, BUNDLE_COLUMN: self._bundle}
-        for place, (name, value) in enumerate(labels.items()):
-            column = pa.repeat(pa.scalar(value, pa.string()), table.num_rows)
-            table = table.add_column(place, pa.field(name, pa.string()), column)
-        return table
-
     def _file_for(self, schema: pa.Schema) -> _File:
         for file in self._files:
             if self._kind == "jsonl" or file.schema.equals(schema):
                 return file
         ordinal = f"-{len(self._files)}" if self._files else ""
         path = self._stem.with_name(f"{self._stem.name}{ordinal}.{self._kind}")
-        file = _File(path, _SINKS[self._kind](path, path, self._provenance), schema)
+        file = _File(path, _SINKS[self._kind](path, path, self._provenance), schema, self._bundle)
         self._files.append(file)
         return file
 

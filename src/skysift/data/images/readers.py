@@ -29,7 +29,14 @@ from skysift.data.images.stamp import Rejected, Stamp, assemble
 from skysift.data.images.zarr_cutouts import is_zarr, read_zarr_stamps
 from skysift.data.table import FeatureTable
 
-__all__ = ["ReadImages", "iter_images", "iter_stamps", "read_images", "read_members"]
+__all__ = [
+    "ReadImages",
+    "iter_images",
+    "iter_stamps",
+    "read_each",
+    "read_images",
+    "read_members",
+]
 
 _BATCH = 1024
 
@@ -173,6 +180,41 @@ def iter_stamps(
                 yield member
             else:
                 yield from stamps_of_member(member, cutout=cutout, limits=limits)
+
+
+def read_each(
+    paths: Sequence[Path], *, cutout: Cutout = Cutout.SCIENCE, limits: Limits = DEFAULT_LIMITS
+) -> tuple[ReadImages, list[slice | ReadError]]:
+    """Read small files at once, none of which stops the others.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        The files, as for :func:`iter_images`.
+    cutout : Cutout
+        Which of the three cutouts of an alert.
+    limits : Limits
+        Bounds of what is read.
+
+    Returns
+    -------
+    read : ReadImages
+        All that was read.
+    rows : list of slice or ReadError
+        Which rows of that are of each file, or why it cannot be read.
+    """
+    found: list[Stamp | Rejected] = []
+    rows: list[slice | ReadError] = []
+    for path in paths:
+        first = len(found)
+        try:
+            found.extend(iter_stamps([path], cutout=cutout, limits=limits))
+        except ReadError as error:
+            del found[first:]
+            rows.append(error)
+        else:
+            rows.append(slice(first, len(found)))
+    return _checked(found, None), rows
 
 
 def read_members(

@@ -8,13 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from skysift.core.errors import ReadError, UsageError
+from skysift.core.errors import InputError, ReadError, UsageError
 from skysift.core.provenance import Provenance
-from skysift.core.stream import RecordPredictor
 from skysift.core.task import Progress
 from skysift.data.images.flags import StampFlag
 from skysift.data.images.image_set import ImageSet
-from skysift.data.images.readers import ReadImages, iter_images
+from skysift.data.images.readers import ReadImages, iter_images, read_each
 from skysift.data.io import check_writable, open_writer
 from skysift.data.table import FeatureTable
 from skysift.evaluate.purity import prior_shift_with_error
@@ -23,7 +22,7 @@ from skysift.tasks.star_galaxy.options import PredictOptions, ReadOptions
 from skysift.tasks.star_galaxy.reader import Catalogue, as_models_know, cutout_of
 from skysift.tasks.star_galaxy.workers import answers
 
-__all__ = ["predict_files", "predict_images", "predict_read", "record_predictor"]
+__all__ = ["CutoutPredictor", "predict_files", "predict_images", "predict_read"]
 
 _DESCRIPTIONS = {
     "file": "name of the cutout, or of the alert",
@@ -118,35 +117,79 @@ def predict_files(
     return counts
 
 
-def record_predictor(
-    model: StarGalaxyModel, read_options: ReadOptions, options: PredictOptions
-) -> RecordPredictor:
-    """Return what predicts one file of cutouts or alerts after the other.
+class CutoutPredictor:
+    """Predicts files of cutouts or alerts, one after the other, or many small ones at once.
 
     A file in which nothing can be used is refused with the reason; where some can, the rest has
     rows without a probability, as in a batch.
+
+    Parameters
+    ----------
+    model : StarGalaxyModel
+        What predicts.
+    read_options : ReadOptions
+        The catalogue, and which cutout of an alert.
+    options : PredictOptions
+        The prior of the sample.
 
     Raises
     ------
     UsageError
         If several workers are asked for.
     """
-    if options.workers != 1:
-        raise UsageError("A stream has one worker.", "Leave out --workers.")
-    catalogue = _catalogue(read_options)
 
-    def predict(path: Path) -> Iterator[pa.Table]:
+    def __init__(
+        self, model: StarGalaxyModel, read_options: ReadOptions, options: PredictOptions
+    ) -> None:
+        if options.workers != 1:
+            raise UsageError("A stream has one worker.", "Leave out --workers.")
+        self._model = model
+        self._options = options
+        self._cutout = cutout_of(read_options)
+        self._catalogue = _catalogue(read_options)
+
+    def __call__(self, path: Path) -> Iterator[pa.Table]:
+        """Yield the answer to a file in pieces.
+
+        Raises
+        ------
+        ReadError
+            If nothing in it can be used.
+        """
         reason, usable = "It holds no cutout.", False
-        for batch in iter_images([path], cutout=cutout_of(read_options), batch=options.batch):
+        for batch in iter_images([path], cutout=self._cutout, batch=self._options.batch):
             if batch.checked.usable.any():
                 usable = True
             else:
                 reason = str(batch.rejected["reason"][0])
-            yield _completed(predict_read(batch, model, options), model, catalogue).arrow
+            yield self._answer(batch)
         if not usable:
-            raise ReadError(reason, "Give cutouts or alerts.", path=path)
+            raise _useless(path, reason)
 
-    return predict
+    def many(self, paths: Sequence[Path]) -> list[pa.Table | InputError]:
+        """Return the answer to each file, or why it cannot be used."""
+        batch, rows = read_each(paths, cutout=self._cutout)
+        table = self._answer(batch)
+        usable, reasons = batch.checked.usable, batch.checked.table["reason"]
+        answers: list[pa.Table | InputError] = []
+        for path, found in zip(paths, rows, strict=True):
+            if isinstance(found, ReadError):
+                answers.append(found)
+            elif usable[found].any():
+                answers.append(table.slice(found.start, found.stop - found.start))
+            else:
+                none = found.start == found.stop
+                reason = "It holds no cutout." if none else str(reasons[found.start])
+                answers.append(_useless(path, reason))
+        return answers
+
+    def _answer(self, batch: ReadImages) -> pa.Table:
+        found = predict_read(batch, self._model, self._options)
+        return _completed(found, self._model, self._catalogue).arrow
+
+
+def _useless(path: Path, reason: str) -> ReadError:
+    return ReadError(reason, "Give cutouts or alerts.", path=path)
 
 
 class _Begun:

@@ -123,7 +123,7 @@ class StarGalaxy(Task[Cutouts, StarGalaxyModel]):
         self, model: StarGalaxyModel, read_options: Config, options: Config
     ) -> RecordPredictor:
         """Return what predicts one file of cutouts or alerts after the other."""
-        return prediction.record_predictor(
+        return prediction.CutoutPredictor(
             model, of_kind(ReadOptions, read_options), of_kind(PredictOptions, options)
         )
 
