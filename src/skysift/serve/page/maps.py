@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ _MOST_BYTES = 32 * 2**20
 _MOST_SIDE = 2048
 _MOST_LENGTHS = 12
 _DIGITS = 16
+_RECENT = 24  # maps that were read last
 _KEPT = 48  # sources whose maps stay in memory
 
 
@@ -74,6 +75,7 @@ class MapFolder:
         self._folder = state_folder(sink) / "live"
         self._seen: dict[str, tuple[int, int]] = {}
         self.latest: dict[float, WindowMaps] = {}
+        self._recent: deque[WindowMaps] = deque(maxlen=_RECENT)
         self._kept: OrderedDict[str, WindowMaps] = OrderedDict()
 
     def read(self) -> bool:
@@ -91,6 +93,7 @@ class MapFolder:
             maps = _read(path) if facts.st_size <= _MOST_BYTES else None
             if maps is not None:
                 self.latest[maps.length] = maps
+                self._recent.append(maps)  # a page may be about to ask for its pictures
                 changed = True
         return changed
 
@@ -109,7 +112,7 @@ class MapFolder:
 
     def find(self, key: str) -> WindowMaps | None:
         """Return maps by what names them in an address."""
-        known = [*list(self.latest.values()), *list(self._kept.values())]
+        known = [*list(self._recent), *list(self._kept.values())]
         return next((maps for maps in known if maps.key == key), None)
 
 

@@ -104,7 +104,9 @@
       ctx.moveTo(bbox.left, y);
       ctx.lineTo(bbox.left + bbox.width, y);
       ctx.stroke();
-      ctx.fillText(label, bbox.left + 6, y - 5);
+      ctx.textAlign = "left";
+      ctx.textBaseline = "bottom";
+      ctx.fillText(label, bbox.left + 6, y - 4);
       ctx.restore();
     } } };
   }
