@@ -496,3 +496,24 @@ def test_labels_are_compared_in_a_process_of_their_own_when_they_change(toy, tmp
     report = drift_report(toy.found)
     assert report.calibration["rows"] == 1000
     assert "skysift_calibration_error" in render(drift_families(toy.found))
+
+
+def test_what_star_galaxy_measures_is_counted_beside_its_answers(tmp_path):
+    task, folder = load_task("star-galaxy"), bundle_folder("star-galaxy")
+    reference = find_reference(Bundle.load(folder))
+    edges = {key: quantity.edges for key, quantity in reference.quantities.items()}
+    options = [load_options("star-galaxy", kind)() for kind in ("ReadOptions", "PredictOptions")]
+    predict = task.stream(task.load(folder), *options)
+    cutouts = task.synth(12, np.random.default_rng(12))
+    path = task.write_synth(cutouts, tmp_path / "cutouts.parquet")
+    tally = Tally(edges, predict)
+    (answer,) = tally.over(predict(path))
+    tally.close(answered=True)
+    tally.close_described(answered=True)
+    counts = Profile.from_json(tally.finish()).counts
+    assert counts.keys() == edges.keys()
+    assert {int(row.sum()) for row in counts.values()} == {answer.num_rows}
+    assert counts["seeing"][-1] == 0
+    list(predict(path))
+    tally.close_described(answered=False)  # refused: not counted, and not kept
+    assert predict.described() == {}

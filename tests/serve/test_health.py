@@ -211,6 +211,7 @@ def test_an_address_that_is_taken_is_refused_with_words(answering, tmp_path):
 def test_addresses_are_loopback_unless_said(tmp_path):
     assert OperationsOptions().address is None
     assert OperationsOptions(listen="80").address == ("127.0.0.1", 80)
+    assert build_config(OperationsOptions, {"listen": 80}).address == ("127.0.0.1", 80)
     assert OperationsOptions(listen="0.0.0.0:80").address == ("0.0.0.0", 80)  # noqa: S104  # the point
     for wrong in ("host.example:80", "127.0.0.1", "1:99999", "127.0.0.1:x"):
         with pytest.raises(ConfigError):

@@ -61,6 +61,12 @@ class OperationsOptions(Config):
         description="The hash that the bundle must have, or its beginning; any other is refused.",
     )
 
+    @field_validator("listen", mode="before")
+    @classmethod
+    def _a_port(cls, given: object) -> object:
+        """Take a port as the number that it is, e.g. of --set operations.listen=9464."""
+        return str(given) if type(given) is int else given
+
     @field_validator("listen")
     @classmethod
     def _an_address(cls, text: str) -> str:

@@ -170,10 +170,10 @@ class Tally:
 
     def close_described(self, *, answered: bool) -> None:
         """End a record, or several at once, with what was measured beside the answer."""
-        if self._describing is None or not self._edges:
+        if self._describing is None:
             return
-        measured = self._describing.described()
-        if answered:
+        measured = self._describing.described()  # in any case: what nobody takes would pile up
+        if answered and self._edges:
             self._batch.add(Profile.of_values(measured, self._edges))
 
     def finish(self) -> str:

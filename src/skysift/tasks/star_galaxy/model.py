@@ -1,6 +1,6 @@
 """A trained star-galaxy model: cutouts in, probability of a galaxy out; as a bundle and back."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,13 @@ from skysift.tasks.star_galaxy.predictors import Predictor
 from skysift.tasks.star_galaxy.reader import CLASSES
 from skysift.tasks.star_galaxy.representations import REPRESENTATIONS
 
-__all__ = ["TASK", "StarGalaxyModel", "load_bundle", "save_bundle"]
+__all__ = ["TASK", "Measured", "StarGalaxyModel", "load_bundle", "save_bundle"]
 
 TASK = "star-galaxy"
+
+Measured = Callable[[Mapping[str, NDArray[Any]]], None]
+"""Called with the quantities by name, shape (n,) each."""
+
 _FORMATS: Mapping[str, ModelFormat] = {
     ".skops": "skops",
     ".safetensors": "safetensors",
@@ -47,13 +51,17 @@ class StarGalaxyModel(Classifier):
     predictor: Predictor
     doubt: float
 
-    def probability(self, images: ImageSet) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def probability(
+        self, images: ImageSet, *, measured: Measured | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the probability of a galaxy at the training prior, and its error.
 
         Parameters
         ----------
         images : ImageSet
             n cutouts.
+        measured : callable, optional
+            Told what was measured of them.
 
         Returns
         -------
@@ -64,7 +72,11 @@ class StarGalaxyModel(Classifier):
         """
         if not len(images):
             return np.empty(0), np.empty(0)
-        seen = REPRESENTATIONS[self.representation].matrix(images)
+        representation = REPRESENTATIONS[self.representation]
+        seen = representation.matrix(images)
+        if measured is not None:
+            names = representation.measured
+            measured(dict(zip(names, seen[:, : len(names)].T.copy(), strict=True)))
         probability, error = self.predictor.predict_with_error(seen)
         return np.asarray(probability, dtype=np.float64), np.asarray(error, dtype=np.float64)
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from skysift.core.errors import InputError, ReadError, UsageError
 from skysift.core.provenance import Provenance
@@ -17,7 +18,7 @@ from skysift.data.images.readers import ReadImages, iter_images, read_each
 from skysift.data.io import check_writable, open_writer
 from skysift.data.table import FeatureTable
 from skysift.evaluate.purity import prior_shift_with_error
-from skysift.tasks.star_galaxy.model import StarGalaxyModel
+from skysift.tasks.star_galaxy.model import Measured, StarGalaxyModel
 from skysift.tasks.star_galaxy.options import PredictOptions, ReadOptions
 from skysift.tasks.star_galaxy.reader import Catalogue, as_models_know, cutout_of
 from skysift.tasks.star_galaxy.workers import answers
@@ -38,7 +39,11 @@ _UNITS = {"ra": "deg", "dec": "deg"}
 
 
 def predict_images(
-    images: ImageSet, model: StarGalaxyModel, options: PredictOptions
+    images: ImageSet,
+    model: StarGalaxyModel,
+    options: PredictOptions,
+    *,
+    measured: Measured | None = None,
 ) -> FeatureTable:
     """Return one row for each cutout: name, position, probability, error, ambiguity, flags.
 
@@ -50,6 +55,8 @@ def predict_images(
         What predicts.
     options : PredictOptions
         The prior of the sample.
+    measured : callable, optional
+        Told what was measured of the cutouts.
 
     Notes
     -----
@@ -58,7 +65,7 @@ def predict_images(
     unusable is predicted all the same, but ambiguous whatever the probability.
     """
     images = as_models_know(images)
-    probability, error = model.probability(images)
+    probability, error = model.probability(images, measured=measured)
     ambiguous = model.ambiguous(probability)
     if options.prior is not None:
         probability, error = prior_shift_with_error(
@@ -147,6 +154,7 @@ class CutoutPredictor:
         self._options = options
         self._cutout = cutout_of(read_options)
         self._catalogue = _catalogue(read_options)
+        self._measured: list[Mapping[str, NDArray[Any]]] = []
 
     def __call__(self, path: Path) -> Iterator[pa.Table]:
         """Yield the answer to a file in pieces.
@@ -183,8 +191,14 @@ class CutoutPredictor:
                 answers.append(_useless(path, reason))
         return answers
 
+    def described(self) -> dict[str, NDArray[Any]]:
+        """Return what was measured of the cutouts since the last call, shape (n,) each."""
+        parts, self._measured = self._measured, []
+        names = parts[0] if parts else {}
+        return {name: np.concatenate([part[name] for part in parts]) for name in names}
+
     def _answer(self, batch: ReadImages) -> pa.Table:
-        found = predict_read(batch, self._model, self._options)
+        found = predict_read(batch, self._model, self._options, measured=self._measured.append)
         return _completed(found, self._model, self._catalogue).arrow
 
 
@@ -212,7 +226,11 @@ class _Begun:
 
 
 def predict_read(
-    batch: ReadImages, model: StarGalaxyModel, options: PredictOptions
+    batch: ReadImages,
+    model: StarGalaxyModel,
+    options: PredictOptions,
+    *,
+    measured: Measured | None = None,
 ) -> FeatureTable:
     """Return one row for each that was read, usable or not, in the order of reading.
 
@@ -224,8 +242,10 @@ def predict_read(
         What predicts.
     options : PredictOptions
         The prior of the sample.
+    measured : callable, optional
+        Told what was measured of the cutouts.
     """
-    answer = predict_images(batch.images, model, options)
+    answer = predict_images(batch.images, model, options, measured=measured)
     refused: dict[str, str | bool] = {"file": "identifier", "ambiguous": True, "flags": "code"}
     return batch.with_refused(answer, refused)
 
