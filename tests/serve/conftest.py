@@ -55,6 +55,9 @@ class Toy:
             self.config(**engine), worker_command=(*TOY, self.worker), followers=followers
         )
 
+    def service_of(self, config: WatchConfig) -> Service:
+        return Service(config, worker_command=(*TOY, self.worker))
+
     def run(self, *, followers=(), **engine) -> dict[str, int]:
         return self.service(followers=followers, **engine).run(once=True)
 

@@ -31,6 +31,10 @@ def watch(
     to: Annotated[
         Path | None, typer.Option("--to", help="Folder for the answers, with the spool in it.")
     ] = None,
+    publish: Annotated[
+        str | None,
+        typer.Option("--publish", help="Send the rows to kafka://BROKER:PORT/TOPIC as well."),
+    ] = None,
     format_: Annotated[
         Literal["parquet", "jsonl"] | None,
         typer.Option("--format", help="Of the answers. [default: parquet]"),
@@ -76,6 +80,8 @@ def watch(
 
     if source is not None:
         settings |= _source_settings(source)
+    if publish is not None:
+        settings |= _topic_settings(publish)
     loaded = load_config(WatchConfig, config, {**settings, **parse_assignments(assign or [])})
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
@@ -107,3 +113,13 @@ def _source_settings(source: str) -> dict[str, Any]:
             f"'{source}' is no source.", "Name a folder, or kafka://BROKER:PORT/TOPIC."
         )
     return {"source.folder": source}
+
+
+def _topic_settings(place: str) -> dict[str, Any]:
+    from skysift.serve.source_options import kafka_place
+
+    found = kafka_place(place)
+    if found is None or len(found[1]) != 1:
+        raise UsageError(f"'{place}' is no topic.", "Write kafka://BROKER:PORT/TOPIC.")
+    servers, (topic,) = found
+    return {"topic.servers": servers, "topic.topic": topic}

@@ -15,6 +15,7 @@ from skysift.serve.source_options import (
     ReplayOptions,
     SourceOptions,
 )
+from skysift.serve.topic_options import TopicOptions
 
 __all__ = [
     "DirectoryOptions",
@@ -96,6 +97,9 @@ class WatchConfig(Config):
         None, description="What is worth an alert, and who is told; without it there is none."
     )
     drift: DriftOptions = DriftOptions()
+    topic: TopicOptions | None = Field(
+        None, description="A topic of Kafka that gets the rows as well, after the files."
+    )
     read: dict[str, JsonValue] = Field(
         default_factory=dict, description="How records are read: the task's ReadOptions."
     )

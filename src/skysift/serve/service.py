@@ -37,6 +37,7 @@ from skysift.serve.publish import Publisher
 from skysift.serve.replay import ReplaySource
 from skysift.serve.sources import Intake, Source
 from skysift.serve.spool import Spool
+from skysift.serve.topic import TopicFollower
 from skysift.serve.worker_process import WORKER_COMMAND, WorkerDiedError, WorkerProcess
 
 __all__ = ["SPOOL", "Service", "spool_of", "stopped_by_signals"]
@@ -97,7 +98,8 @@ class Service:
         self._command = command
         self._worker_command = tuple(worker_command)
         alerts = [] if config.alerts is None else [AlertFollower(config.alerts)]
-        self._followers = Followers([self._operations, self._drift, *alerts, *followers])
+        topic = [] if config.topic is None else [TopicFollower(config.topic)]
+        self._followers = Followers([self._operations, self._drift, *alerts, *topic, *followers])
         self._stopping = threading.Event()
         self._writing = threading.RLock()
         self._intake: Intake | None = None

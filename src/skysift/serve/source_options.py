@@ -8,7 +8,14 @@ from pydantic import Discriminator, Field, Tag, field_validator
 
 from skysift.core.config import Config
 
-__all__ = ["DirectoryOptions", "KafkaOptions", "ReplayOptions", "SourceOptions", "kafka_place"]
+__all__ = [
+    "DirectoryOptions",
+    "KafkaOptions",
+    "ReplayOptions",
+    "SourceOptions",
+    "kafka_place",
+    "refuse_secrets",
+]
 
 MIB = 2**20
 _SECRET = re.compile(r"password|secret|token|\bkey\b|jaas|sasl\.username|oauthbearer")
@@ -92,13 +99,7 @@ class KafkaOptions(Config):
     @field_validator("settings")
     @classmethod
     def _no_secrets(cls, value: dict[str, Any]) -> dict[str, Any]:
-        for key in value:
-            if _SECRET.search(key.lower()):
-                raise ValueError(
-                    f"'{key}' may be a secret: put it into the file source.properties, or into the "
-                    f"environment as {_variable(key)}"
-                )
-        return value
+        return refuse_secrets(value)
 
 
 class ReplayOptions(Config):
@@ -147,6 +148,23 @@ def kafka_place(text: str) -> tuple[str, tuple[str, ...]] | None:
     """
     found = re.fullmatch(r"kafka://([^/]+)/([\w.,-]+)", text)
     return None if found is None else (found[1], tuple(found[2].split(",")))
+
+
+def refuse_secrets(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings of a client, which are logged and stored, if none may be a secret.
+
+    Raises
+    ------
+    ValueError
+        If one may be.
+    """
+    for key in settings:
+        if _SECRET.search(key.lower()):
+            raise ValueError(
+                f"'{key}' may be a secret: put it into the file that properties names, or into "
+                f"the environment as {_variable(key)}"
+            )
+    return settings
 
 
 def _variable(key: str) -> str:

@@ -21,7 +21,7 @@ from skysift.serve.messages import Item, StagedFile
 if TYPE_CHECKING:
     from skysift.data.io.sinks import Sink
 
-__all__ = ["BUNDLE_COLUMN", "INPUT_COLUMN", "RECORD_COLUMN", "StagedBatch", "warm_up"]
+__all__ = ["BUNDLE_COLUMN", "INPUT_COLUMN", "RECORD_COLUMN", "StagedBatch", "json_line", "warm_up"]
 
 RECORD_COLUMN = "skysift_record"
 INPUT_COLUMN = "skysift_input"
@@ -42,7 +42,7 @@ class JsonLinesSink:
         """Add rows."""
         for start in range(0, table.num_rows, _SLICE):
             for row in table.slice(start, _SLICE).to_pylist():
-                self._file.write(json.dumps(_strict(row), allow_nan=False, default=_text) + "\n")
+                self._file.write(json_line(row))
 
     def finish(self) -> None:
         """Complete the file."""
@@ -203,6 +203,11 @@ class StagedBatch:
                 "Check that you may write there and that the disk has room.",
                 path=self._stem.parent,
             ) from error
+
+
+def json_line(row: Mapping[str, Any]) -> str:
+    """Return a row as a line of JSON, with null for NaN and infinities."""
+    return json.dumps(_strict(row), allow_nan=False, default=_text) + "\n"
 
 
 def _strict(value: Any) -> Any:
