@@ -190,7 +190,7 @@ def test_maps_of_a_window_add_up_and_know_where_they_are(tmp_path: Path) -> None
     total = maps["background"] + maps["cleaned"] + maps["residual"]
     np.testing.assert_allclose(total, maps["raw"], atol=1e-4)
     header = json.loads(str(maps["header"]))
-    assert header["events"] == maps["raw"].sum() > 400
+    assert header["events"] > maps["raw"].sum() > 350  # some lie beside the map
     assert header["livetime"] == pytest.approx(10.0)
     row, column = np.unravel_index(int(np.argmax(maps["cleaned"])), maps["raw"].shape)
     sky = WCS(header["wcs"]).pixel_to_world(column, row)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skysift.data.table import FeatureTable
@@ -114,6 +114,7 @@ def test_a_candidate_without_ellipse_is_tracked_all_the_same() -> None:
     assert tracker.state.sources[0].best == seen(NEAR)
 
 
+@settings(max_examples=10)
 @given(st.randoms(use_true_random=False))
 def test_sources_do_not_depend_on_the_order_of_rows(random: object) -> None:
     rng = np.random.default_rng(1)

@@ -131,8 +131,10 @@ class WindowSearch:
         if field.good_time(end - length.step, end) <= _SLIVER * length.step:
             return False
         place = self.lengths.index(length)
-        least = self.lengths[place - 1].length if place else length.length / 2 - _SLIVER
-        return field.good_time(end - length.length, end) > least + _SLIVER
+        good = field.good_time(end - length.length, end)
+        if place == 0:
+            return good >= (0.5 - _SLIVER) * length.length
+        return good > self.lengths[place - 1].length + _SLIVER
 
     def answer(
         self, field: FieldMemory, length: WindowLength, end: float

@@ -273,9 +273,10 @@ class Tracker:
         if not detections or not self._active:
             return
         names = sorted(self._active)
-        cost = np.array(
-            [[_distance(one, self._active[name].best) for name in names] for one in detections]
-        )
+        known = [self._active[name].best for name in names]
+        cost = np.full((len(detections), len(known)), _NEVER)
+        for row, column in np.argwhere(_separations(detections, known) <= _FARTHEST):
+            cost[row, column] = _distance(detections[row], known[column])
         possible = cost <= _GATE**2
         # Every source that can have a candidate gets one before distances are compared.
         for row, column in zip(
@@ -361,10 +362,14 @@ def _by_strength(detections: Sequence[Detection]) -> list[int]:
     return sorted(range(len(detections)), key=lambda place: _strength(detections[place]))[::-1]
 
 
+def _separations(some: Sequence[Detection], others: Sequence[Detection]) -> FloatArray:
+    """Return the angles [deg] between places, shape (n_some, n_others)."""
+    here, there = (np.array([(one.ra, one.dec) for one in places]) for places in (some, others))
+    return separation(here[:, None, 0], here[:, None, 1], there[None, :, 0], there[None, :, 1])
+
+
 def _distance(one: Detection, other: Detection) -> float:
-    """Return the squared distance of two places in standard deviations, `_NEVER` if too far."""
-    if float(separation(one.ra, one.dec, other.ra, other.dec)) > _FARTHEST:
-        return _NEVER
+    """Return the squared distance of two places in standard deviations."""
     xi, eta = TangentGrid(other.ra, other.dec, 1, 1).to_plane(one.ra, one.dec)
     apart = np.array([float(xi), float(eta)])
     return float(apart @ np.linalg.solve(one.covariance() + other.covariance(), apart))
