@@ -66,6 +66,13 @@ class EngineOptions(Config):
         ge=64 * MIB,
         description="What reading and predicting may take on top of the loaded model [byte].",
     )
+    keep_days: float = Field(
+        90.0,
+        ge=0.01,
+        allow_inf_nan=False,
+        description="An answered record whose file is gone is known for so long [d]: the same "
+        "content that comes again after that is answered again.",
+    )
     start_seconds: float = Field(
         300.0, gt=0, le=3600, description="Time that the worker may take to start [s]."
     )

@@ -3,14 +3,35 @@
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from skysift.serve.database import SpoolDatabase
 from skysift.serve.records import Message, State
 
-__all__ = ["MessageLedger"]
+__all__ = ["Finished", "MessageLedger"]
 
 _UNFINISHED = "pack IS NOT NULL AND state IN ('pending', 'quarantined')"  # as in the index
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A record that is done or retracted.
+
+    Parameters
+    ----------
+    sequence, id
+        As of a record.
+    path : bytes
+        Of its file or pack.
+    finished : float
+        Unix time [s].
+    """
+
+    sequence: int
+    id: str
+    path: bytes
+    finished: float
 
 
 class MessageLedger(SpoolDatabase):
@@ -81,6 +102,36 @@ class MessageLedger(SpoolDatabase):
                 [(os.fsencode(path), name, pack) for name, path in paths],
             )
             database.execute("DELETE FROM packs WHERE name = ?", (pack,))
+
+    def finished_after(self, sequence: int, most: int) -> list[Finished]:
+        """Return records of higher sequences that are done or retracted, in their order."""
+        rows = self._rows(
+            "SELECT sequence, id, path, finished FROM records WHERE sequence > ? "
+            "AND state IN ('done', 'retracted') ORDER BY sequence LIMIT ?",
+            (sequence, most),
+        )
+        return [Finished(*row) for row in rows]
+
+    def forget(self, ids: Sequence[str]) -> int:
+        """Remove finished records, and the batches that nothing refers to any more.
+
+        Returns
+        -------
+        int
+            How many there were.
+        """
+        with self._transaction() as database:
+            names = [(name,) for name in ids]
+            database.executemany("DELETE FROM files WHERE record = ?", names)
+            done = database.executemany(
+                "DELETE FROM records WHERE id = ? AND state IN ('done', 'retracted')", names
+            ).rowcount
+            database.execute(
+                "DELETE FROM batches WHERE published = 1 AND number < coalesce("
+                "(SELECT min(batch) FROM records WHERE batch IS NOT NULL), "
+                "(SELECT max(number) FROM batches))"
+            )
+        return done
 
     def knows(self, record: str) -> bool:
         """Tell whether a record has been noted."""

@@ -12,7 +12,7 @@ _APPLICATION = 0x736B7973  # "skys", in the header of the database
 
 _SCHEMA = """
 CREATE TABLE records (
-    sequence INTEGER PRIMARY KEY,
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
     name TEXT NOT NULL,
     path BLOB NOT NULL,

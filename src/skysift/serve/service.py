@@ -33,6 +33,7 @@ from skysift.serve.lock import alone
 from skysift.serve.messages import Item, WorkerSettings
 from skysift.serve.operations import Operations, refuse_bundle
 from skysift.serve.packs import PackStore
+from skysift.serve.pruning import Pruner
 from skysift.serve.publish import Publisher
 from skysift.serve.replay import ReplaySource
 from skysift.serve.sources import Intake, Source
@@ -103,6 +104,7 @@ class Service:
         self._stopping = threading.Event()
         self._writing = threading.RLock()
         self._intake: Intake | None = None
+        self._pruner = Pruner(config.engine.keep_days)
         self._store = PackStore(
             config.state_folder / "messages",
             keep=config.source.keep if isinstance(config.source, KafkaOptions) else 0.0,
@@ -189,6 +191,7 @@ class Service:
             if time.monotonic() - swept > _IDLE:
                 swept = time.monotonic()
                 self._store.sweep(spool)
+                self._pruner.step(spool)
             if time.monotonic() - told > _STATUS:
                 told = time.monotonic()
                 log(logging.INFO, "status", pending=spool.backlog(), settling=intake.settling)
