@@ -66,6 +66,25 @@ def test_updates_come_when_the_position_or_the_rate_improves_by_enough(sink, row
     assert len({tuple(n["id"]) for n in sink.notices()}) == 1
 
 
+def test_what_is_beyond_doubt_gets_no_surer_and_the_trigger_time_stays(sink, row):
+    for number, far in enumerate((1e-9, 1e-20, 1e-50, 0.0)):
+        sink.publish(row(end=sink.now - 10 + number, far=far))
+    sink.follow()
+    first, second = sink.notices()
+    assert (first["far"], second["far"]) == (1e-9, 1e-20)
+    assert first["trigger_time"] == second["trigger_time"] == first["observation_start"]
+    assert second["observation_start"] > first["observation_start"]
+
+
+def test_updates_take_nothing_from_the_alerts_of_other_sources(sink, row):
+    for number in range(6):
+        sink.publish(row(end=sink.now - 20 + number, far=10.0 ** -(7 + number)))
+    sink.publish(row(end=sink.now - 9, source_id="new", ra=10.0))
+    sink.follow(per_hour=3)
+    assert sorted(n["alert_type"] for n in sink.notices()) == ["initial"] * 2 + ["update"] * 3
+    assert sink.verdicts() == {"initial": 2, "update": 3, "rate-limit": 2}
+
+
 def test_without_a_name_a_source_is_known_by_its_place(sink, row):
     for number, dec in enumerate((22.01, 22.05, 22.5)):
         sink.publish(row(end=sink.now - 10 + number, source_id="", dec=dec))

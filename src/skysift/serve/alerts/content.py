@@ -32,6 +32,8 @@ class Content:
         When it was decided, Unix time [s].
     reason : str
         Why it is retracted.
+    trigger : float or None
+        When the data of the first revision begin, Unix time [s]; of the first, that of the row.
     """
 
     id: str
@@ -41,11 +43,13 @@ class Content:
     row: Row
     decided: float
     reason: str = ""
+    trigger: float | None = None
 
     @property
     def trigger_time(self) -> float:
-        """When the data begin, Unix time [s]."""
-        return self.decided if self.row.begun is None else self.row.begun
+        """When the data of the first revision begin, Unix time [s]."""
+        known = (self.trigger, self.row.begun, self.decided)
+        return next(moment for moment in known if moment is not None)
 
     @property
     def sentence(self) -> str:

@@ -31,6 +31,8 @@ class KnownAlert:
     id, tense
         As of :class:`~skysift.serve.alerts.content.Content`.
     retracted : bool
+    trigger : float
+        When the data of its first revision begin, Unix time [s].
     seen : float
         End of the last data that showed its source, Unix time [s].
     window, source : str
@@ -44,6 +46,7 @@ class KnownAlert:
     id: str
     tense: Tense
     retracted: bool
+    trigger: float
     seen: float
     window: str
     source: str
@@ -182,15 +185,25 @@ class AlertLedger(LedgerDatabase):
 
     def _known(self, condition: str, values: Sequence[Any], most: int = 1000) -> list[KnownAlert]:
         rows = self._rows(
-            "SELECT alerts.id, tense, retracted, seen, window, source, revision, row FROM alerts "  # noqa: S608  # our own words
+            "SELECT id, tense, retracted, trigger, seen, window, source, revision, row FROM alerts "  # noqa: S608  # our own words
             "JOIN revisions ON alert = id AND revision = "
             "(SELECT max(revision) FROM revisions WHERE alert = id) "
             f"WHERE {condition} ORDER BY seen DESC, id LIMIT {most:d}",
             values,
         )
         return [
-            KnownAlert(name, tense, bool(gone), seen, window, source, revision, Row.from_json(row))
-            for name, tense, gone, seen, window, source, revision, row in rows
+            KnownAlert(
+                id=found[0],
+                tense=found[1],
+                retracted=bool(found[2]),
+                trigger=found[3],
+                seen=found[4],
+                window=found[5],
+                source=found[6],
+                revision=found[7],
+                row=Row.from_json(found[8]),
+            )
+            for found in rows
         ]
 
     def see(self, alert: str, row: Row, seen: float) -> None:
@@ -213,8 +226,9 @@ class AlertLedger(LedgerDatabase):
         row = content.row
         seen = content.decided if row.ended is None else row.ended
         self._rows(
-            "INSERT INTO alerts (id, tense, seen) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING",
-            (content.id, content.tense, seen),
+            "INSERT INTO alerts (id, tense, trigger, seen) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (id) DO NOTHING",
+            (content.id, content.tense, content.trigger_time, seen),
         )
         self._rows(
             "INSERT INTO revisions (alert, revision, kind, decided, record, row, json, xml, reg) "
@@ -270,10 +284,10 @@ class AlertLedger(LedgerDatabase):
                 (alert, revision),
             )
 
-    def decided_since(self, moment: float) -> int:
-        """Return how many alerts and updates were decided since."""
+    def decided_since(self, moment: float, kind: Kind) -> int:
+        """Return how many revisions of a kind were decided since."""
         row = self._one(
-            "SELECT count(*) FROM revisions WHERE decided > ? AND kind <> 'retraction'", (moment,)
+            "SELECT count(*) FROM revisions WHERE decided > ? AND kind = ?", (moment, kind)
         )
         return int(row[0])
 

@@ -15,6 +15,7 @@ CREATE TABLE alerts (
     tense TEXT NOT NULL CHECK (tense IN ('live', 'test', 'injection')),
     retracted INTEGER NOT NULL DEFAULT 0,
     reason TEXT NOT NULL DEFAULT '',
+    trigger REAL NOT NULL,
     seen REAL NOT NULL,
     window TEXT NOT NULL DEFAULT '',
     source TEXT NOT NULL DEFAULT ''

@@ -201,8 +201,16 @@ class AlertOptions(Config):
     update_far: float = Field(
         10.0, gt=1, description="And when the false-alarm rate falls by this one."
     )
+    certain: float = Field(
+        1e-12,
+        gt=0,
+        allow_inf_nan=False,
+        description="Below this false-alarm rate nothing becomes more certain [Hz].",
+    )
     per_hour: int = Field(
-        20, ge=1, description="Most alerts and updates in an hour; more are held back."
+        20,
+        ge=1,
+        description="Most alerts in an hour, and as many updates; more are held back.",
     )
 
     # --- what forbids an alert ------------------------------------------------------------------

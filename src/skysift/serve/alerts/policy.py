@@ -233,7 +233,7 @@ class Policy:
 
     def _decide_source(self, known: KnownAlert | None, rows: list[Row], now: float) -> None:
         """Decide on all rows of a batch that show one source: the strongest speaks for it."""
-        best = min(rows, key=_weakness_order)
+        best = min(rows, key=self._rank)
         if known is None:
             content = Content(self._new_id(best), 1, "initial", self._tense(best), best, now)
             self._issue(content, rows, "It is the first of its source.")
@@ -249,24 +249,37 @@ class Policy:
             reason = f"The alert of its source, {known.id}, says as much."
             self._ledger.decide(Decision(_what(best), "same", reason, best, known.id), now)
             return
-        content = Content(known.id, known.revision + 1, "update", known.tense, best, now)
+        content = Content(
+            known.id, known.revision + 1, "update", known.tense, best, now, trigger=known.trigger
+        )
         self._issue(content, rows, news)
 
     def _news(self, before: Row, now: Row) -> str:
         """Return in which way a row is worth an update; nothing if it is not."""
         if now.error < before.error and now.error * self._options.update_error <= before.error:
             return "Its position is better known."
-        was, far = before.far or 0.0, now.far
-        if far is not None and far * self._options.update_far <= was and far < was:
-            return "A false alarm is less likely."
+        if before.far is not None and now.far is not None:
+            was, far = self._floored(before.far), self._floored(now.far)
+            if far < was and far * self._options.update_far <= was:
+                return "A false alarm is less likely."
         return ""
+
+    def _floored(self, far: float) -> float:
+        """Return a false-alarm rate, but none that is beyond doubt."""
+        return max(far, self._options.certain)
+
+    def _rank(self, row: Row) -> tuple[float, float, float]:
+        """Order rows from the strongest: by false-alarm rate, then by error, then by score."""
+        far = float("inf") if row.far is None else self._floored(row.far)
+        return far, row.error, -(row.score or 0.0)
 
     def _issue(self, content: Content, rows: list[Row], why: str) -> None:
         """Prepare a revision, unless there are too many."""
         ledger, row, now = self._ledger, content.row, content.decided
-        if ledger.decided_since(now - _HOUR) >= self._options.per_hour:
+        if ledger.decided_since(now - _HOUR, content.kind) >= self._options.per_hour:
             known = content.id if content.kind == "update" else ""
-            reason = f"There were {self._options.per_hour} alerts within the hour before."
+            what = "updates" if known else "alerts"
+            reason = f"There were {self._options.per_hour} {what} within the hour before."
             ledger.decide(Decision(_what(row), "rate-limit", reason, row, known), now)
             if now - self._told_of_rate > _HOUR:
                 self._told_of_rate = now
@@ -310,12 +323,6 @@ def _beside(members: Iterable[Row], row: Row) -> bool:
         for member in members
         if row.window
     )
-
-
-def _weakness_order(row: Row) -> tuple[float, float, float]:
-    """Order rows from the strongest: by false-alarm rate, then by error, then by score."""
-    far = float("inf") if row.far is None else row.far
-    return far, row.error, -(row.score or 0.0)
 
 
 def _what(row: Row) -> str:

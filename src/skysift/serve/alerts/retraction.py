@@ -161,7 +161,14 @@ def _retract_alert(ledger: AlertLedger, alert: str, reason: str, now: float) -> 
     if known is None or known.retracted or options is None:
         return False
     content = Content(
-        alert, known.revision + 1, "retraction", known.tense, known.row, now, reason.strip()
+        alert,
+        known.revision + 1,
+        "retraction",
+        known.tense,
+        known.row,
+        now,
+        reason=reason.strip(),
+        trigger=known.trigger,
     )
     ledger.prepare(content, render(content, options), tuple(options.destinations))
     return True
