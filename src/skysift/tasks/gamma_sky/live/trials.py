@@ -53,7 +53,8 @@ class MeasuredLength(Config):
     found, expected : float
         Clumps of false candidates, and how many the formula says.
     factor : float
-        What the formula is multiplied by: the upper bound of the ratio at one standard deviation.
+        What the formula is multiplied by: the upper bound of the ratio at one standard deviation,
+        at the level where it is highest.
     """
 
     length: float = Field(gt=0)
