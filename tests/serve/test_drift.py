@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 import time
 
 import numpy as np
@@ -16,6 +17,7 @@ from skysift.core.bundle import Bundle
 from skysift.core.bundle_schema import Distribution
 from skysift.core.errors import BundleError, InputError, ReadError
 from skysift.core.registry import bundle_folder, load_options, load_task, shipped_bundles
+from skysift.serve.drift import make
 from skysift.serve.drift.calibration import calibration
 from skysift.serve.drift.follower import DriftFollower, alarming, windows_of
 from skysift.serve.drift.labels import LabelWatch
@@ -517,3 +519,32 @@ def test_what_star_galaxy_measures_is_counted_beside_its_answers(tmp_path):
     list(predict(path))
     tally.close_described(answered=False)  # refused: not counted, and not kept
     assert predict.described() == {}
+
+
+def test_a_reference_of_ones_own_is_made_by_a_command_and_then_found(tmp_path, monkeypatch, capsys):
+    task = load_task("gamma-hadron")
+    rng = np.random.default_rng(13)
+    files = []
+    for number in range(2):
+        (tmp_path / str(number)).mkdir()
+        files.append(task.write_synth(task.synth(300, rng), tmp_path / str(number) / "events.csv"))
+    bundle = tmp_path / "fast"
+    shutil.copytree(bundle_folder("gamma-hadron", "fast"), bundle)
+    broken = tmp_path / "broken.csv"
+    broken.write_text("nothing")
+    arguments = ["--bundle", str(bundle), "--data", "two made-up nights"]
+    arguments += ["--out", str(beside(bundle)), *map(str, [*files, broken])]
+    monkeypatch.setattr("sys.argv", ["make", "gamma-hadron", *arguments])
+    assert make.main() == 0
+    said = json.loads(capsys.readouterr().out)
+    found = find_reference(Bundle.load(bundle))
+    assert found.data == "two made-up nights"
+    assert said["refused"] == 1
+    assert said["rows"] == found.quantities["gammaness"].rows
+    assert {"gammaness", "length", "alpha"} <= found.quantities.keys()
+    counts = np.array(found.quantities["length"].counts[:-1])
+    assert len(counts) == 20
+    assert np.ptp(counts) <= 2
+    monkeypatch.setattr("sys.argv", ["make", "gamma-hadron", *arguments, "--only", "lenght"])
+    assert make.main() == 2
+    assert "No answer has numbers called 'lenght'" in capsys.readouterr().err
