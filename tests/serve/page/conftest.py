@@ -38,6 +38,7 @@ class NightSink:
     folder: Path
     now: float = field(default_factory=time.time)
     number: int = 0
+    incoming: Path | None = None
 
     def __post_init__(self):
         state_folder(self.folder).mkdir(parents=True)
@@ -47,7 +48,7 @@ class NightSink:
         self.number += 1
         content = f"{name} {self.number}"
         record = hashlib.sha256(content.encode()).hexdigest()
-        path = self.folder.parent / "incoming" / name
+        path = (self.incoming or self.folder.parent / "incoming") / name
         sha256 = hashlib.sha256(record.encode()).hexdigest()
         self.spool.add(
             [Arrival(record, name, path, sha256, 2880, self.number, 1, time.time(), reason)]

@@ -70,10 +70,10 @@ class Rendering:
                 "alerts": sources.alerts.shown,
                 "held": sources.alerts.held[:_HELD],
             },
-            "stamps": lambda _: {"stamps": stamp_views(sources.night)},
+            "stamps": lambda _: {"stamps": stamp_views(sources)},
             "disk": lambda _: {
-                "disks": disk_views(sources.night),
-                "flares": flare_rows(sources.night),
+                "disks": disk_views(sources),
+                "flares": flare_rows(sources),
             },
             "drift": lambda _: {"drift": sources.drift, "comparisons": drift_views(sources.drift)},
             "quarantine": self._quarantine,

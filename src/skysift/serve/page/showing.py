@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import numpy as np
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
@@ -11,7 +12,9 @@ from skysift.serve.health import health
 from skysift.serve.page.changes import MOST_LISTENERS, Changes
 from skysift.serve.page.downloads import candidate_fits, candidate_json, candidate_regions
 from skysift.serve.page.drawing import picture
+from skysift.serve.page.easel import Drawing
 from skysift.serve.page.files import assets, vendor_manifest
+from skysift.serve.page.images import disk_drawing, stamp_drawing
 from skysift.serve.page.maps import LAYERS
 from skysift.serve.page.night import Source
 from skysift.serve.page.panels import light_curve, limits_of_layer, scale_of_layer
@@ -22,6 +25,7 @@ __all__ = ["find_source", "showing"]
 
 _FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 _NO_CANDIDATE = "There is no such candidate, or it was superseded."
+_NO_PICTURE = picture(np.full((1, 1), np.nan, dtype=np.float32), "image", (0.0, 1.0))
 _DOWNLOADS = {
     "json": "application/json",
     "reg": "text/plain; charset=utf-8",
@@ -131,6 +135,14 @@ def _add_data(router: APIRouter, sources: Sources, changes: Changes) -> None:
         content = picture(maps.layers[layer], scale_of_layer(layer), limits)
         return Response(content, media_type="image/png", headers=_FOR_EVER)
 
+    @router.get("/stamps/{key}.png")
+    def stamp_picture(key: str) -> Response:
+        return _drawn(stamp_drawing(sources, key))
+
+    @router.get("/disks/{key}.png")
+    def disk_picture(key: str) -> Response:
+        return _drawn(disk_drawing(sources, key))
+
     @router.get("/series/pulse")
     def pulse(after: float = 0.0) -> JSONResponse:
         return JSONResponse(sources.history.series(after))
@@ -146,6 +158,13 @@ def _add_data(router: APIRouter, sources: Sources, changes: Changes) -> None:
     def healthz() -> JSONResponse:
         found = health(sources.sink)
         return JSONResponse(found.to_dict(), 200 if found.is_ready else 503)
+
+
+def _drawn(drawing: Drawing | None) -> Response:
+    """Return a picture; an empty one, not an error, where the file is gone."""
+    if drawing is None:
+        return Response(_NO_PICTURE, media_type="image/png")
+    return Response(drawing.png, media_type="image/png", headers=_FOR_EVER)
 
 
 def find_source(sources: Sources, name: str) -> Source:

@@ -14,6 +14,7 @@ from skysift.serve.journal import log
 from skysift.serve.ledger import Ledger, ledger_of
 from skysift.serve.page.alerts import AlertsSource
 from skysift.serve.page.answers import provenance_of, read_answers
+from skysift.serve.page.easel import Easel
 from skysift.serve.page.maps import MapFolder
 from skysift.serve.page.night import Night
 from skysift.serve.page.notes import Note, notes_of
@@ -75,6 +76,7 @@ class Sources:
         self.night = Night()
         self.maps = MapFolder(sink)
         self.alerts = AlertsSource(sink)
+        self.easel = Easel()
         self.notes: Mapping[str, Note] = {}
         self.history = PulseHistory()
         self.service: ServiceState | None = None
@@ -154,6 +156,7 @@ class Sources:
         if self._ledger is not None:
             self._ledger.close()
         self.alerts.close()
+        self.easel.close()
         self._ledger = None
         self._version = None
 
