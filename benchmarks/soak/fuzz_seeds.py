@@ -147,11 +147,11 @@ def _copied(name: str, parent: Path) -> Path:
 
 
 def _run(path: Path) -> None:
-    """Draw the report of a run whose record is the file."""
+    """Read a run whose record is the file."""
     folder = path.parent / "run"
-    shutil.copytree(explored(), folder, dirs_exist_ok=True)
+    folder.mkdir(exist_ok=True)
     (folder / "run.json").write_bytes(path.read_bytes())
-    load_task(read_run(folder).task).render(folder)
+    load_task(read_run(folder).task)
 
 
 @cache
@@ -253,10 +253,24 @@ def _stamps() -> Iterator[bytes]:
     star = 900.0 * np.exp(-((y - 10) ** 2 + (x - 10) ** 2) / 2.0)
     header = fits.Header(
         {
-            "CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRPIX1": 10.0, "CRPIX2": 10.0,
-            "CRVAL1": 30.0, "CRVAL2": -5.0, "CD1_1": -2.811e-4, "CD1_2": 0.0, "CD2_1": 0.0,
-            "CD2_2": 2.811e-4, "SEEING": 1.7, "MAGZP": 25.6, "SATURATE": 50000.0, "GAIN": 6.2,
-            "INFOBITS": 0, "STATUS": 1, "EXPID": 123, "FILTER": "ZTF_i",
+            "CTYPE1": "RA---TAN",
+            "CTYPE2": "DEC--TAN",
+            "CRPIX1": 10.0,
+            "CRPIX2": 10.0,
+            "CRVAL1": 30.0,
+            "CRVAL2": -5.0,
+            "CD1_1": -2.811e-4,
+            "CD1_2": 0.0,
+            "CD2_1": 0.0,
+            "CD2_2": 2.811e-4,
+            "SEEING": 1.7,
+            "MAGZP": 25.6,
+            "SATURATE": 50000.0,
+            "GAIN": 6.2,
+            "INFOBITS": 0,
+            "STATUS": 1,
+            "EXPID": 123,
+            "FILTER": "ZTF_i",
         }  # fmt: skip
     )
     for scale, kind in ((1.0, np.float32), (3.0, np.float32), (2.0, np.int16)):
@@ -352,11 +366,26 @@ def _sun(folder: Path) -> None:
     scale = 960.0 / (0.4 * SIDE)
     header = fits.Header(
         {
-            "DATE-OBS": "2014-03-01T00:00:27.90", "TELESCOP": "SDO/HMI", "CONTENT": "MAGNETOGRAM",
-            "INSTRUME": "HMI_FRONT2", "BUNIT": "Gauss", "CTYPE1": "HPLN-TAN", "CTYPE2": "HPLT-TAN",
-            "CUNIT1": "arcsec", "CUNIT2": "arcsec", "CRPIX1": middle + 1, "CRPIX2": middle + 1,
-            "CDELT1": scale, "CDELT2": scale, "CRVAL1": 0.0, "CRVAL2": 0.0, "CROTA2": 0.0,
-            "DSUN_OBS": 148205511547.72, "RSUN_REF": 696e6, "CRLN_OBS": 132.56, "CRLT_OBS": -7.2,
+            "DATE-OBS": "2014-03-01T00:00:27.90",
+            "TELESCOP": "SDO/HMI",
+            "CONTENT": "MAGNETOGRAM",
+            "INSTRUME": "HMI_FRONT2",
+            "BUNIT": "Gauss",
+            "CTYPE1": "HPLN-TAN",
+            "CTYPE2": "HPLT-TAN",
+            "CUNIT1": "arcsec",
+            "CUNIT2": "arcsec",
+            "CRPIX1": middle + 1,
+            "CRPIX2": middle + 1,
+            "CDELT1": scale,
+            "CDELT2": scale,
+            "CRVAL1": 0.0,
+            "CRVAL2": 0.0,
+            "CROTA2": 0.0,
+            "DSUN_OBS": 148205511547.72,
+            "RSUN_REF": 696e6,
+            "CRLN_OBS": 132.56,
+            "CRLT_OBS": -7.2,
         }  # fmt: skip
     )
     for name in SOLAR:
@@ -371,4 +400,3 @@ def _sun(folder: Path) -> None:
     picture = Image.fromarray(np.clip(light, 0, 255).astype(np.uint8))
     for suffix in ("png", "jpg", "gif"):
         picture.save(folder / f"picture-{suffix}.{suffix}")
-

@@ -13,6 +13,7 @@ GZIP_MAGIC = b"\x1f\x8b"
 
 _GZIP_WINDOW = 31  # zlib's window bits for a gzip stream
 _PIECE = 1 << 18
+_AT_ONCE = 1 << 22
 _RATIO_FREE = 16 << 20  # below this a bomb does no harm, and empty maps do shrink that far
 _MAX_RATIO = 500  # deflate reaches 1032 on zeros alone; an empty stamp of one value, about 200
 _AGAIN = "Copy or download it again and compare its checksum."
@@ -24,7 +25,8 @@ def gunzip(data: bytes, *, max_bytes: int) -> bytes:
     Raises
     ------
     ReadError
-        If they are damaged, cut short, or unpack to more than the bound.
+        If they are damaged, cut short, unpack to more than the bound, or, beyond 16 MiB, to more
+        than 500 times their size.
 
     Examples
     --------
@@ -36,14 +38,25 @@ def gunzip(data: bytes, *, max_bytes: int) -> bytes:
     rest = data
     while rest:
         decoder = zlib.decompressobj(_GZIP_WINDOW)
-        try:
-            out += decoder.decompress(rest, max_bytes - len(out) + 1)
-        except zlib.error as error:
-            raise ReadError(
-                f"The gzipped data are damaged ({error}).", "Fetch them again."
-            ) from error
-        if len(out) > max_bytes:
-            raise _too_large(max_bytes)
+        packed = rest
+        while True:
+            try:
+                out += decoder.decompress(packed, min(_AT_ONCE, max_bytes - len(out) + 1))
+            except zlib.error as error:
+                raise ReadError(
+                    f"The gzipped data are damaged ({error}).", "Fetch them again."
+                ) from error
+            if len(out) > max_bytes:
+                raise _too_large(max_bytes)
+            packed = decoder.unconsumed_tail
+            if len(out) > max(_RATIO_FREE, _MAX_RATIO * (len(data) - len(packed))):
+                raise ReadError(
+                    f"The data unpack to more than {_MAX_RATIO} times their size, as no image "
+                    "does.",
+                    "If you trust them, unpack them yourself.",
+                )
+            if not packed:
+                break
         if not decoder.eof:
             raise ReadError("The gzipped data are cut short.", "Fetch them again.")
         rest = decoder.unused_data.lstrip(b"\0")  # zeros behind a member are padding

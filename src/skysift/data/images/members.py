@@ -29,6 +29,8 @@ _EXTENSIONS = {
     tarfile.GNUTYPE_LONGLINK,
 }
 
+_MOST_EMPTY = 1000  # empty members, one behind the other: no survey's archive
+
 
 @dataclass(frozen=True, slots=True)
 class Member:
@@ -128,6 +130,7 @@ def _of_tar(stream: BinaryIO, path: Path, limits: Limits) -> Iterator[Member | R
     except (tarfile.TarError, ReadError) as error:
         yield _broken(path, error)
         return
+    n_empty = 0
     with closing(archive):
         for number in range(limits.members + 1):
             try:
@@ -137,6 +140,11 @@ def _of_tar(stream: BinaryIO, path: Path, limits: Limits) -> Iterator[Member | R
                 member = _of_entry(archive, info, path, limits)
             except (tarfile.TarError, ReadError, OSError, ValueError) as error:
                 yield _broken(path, error)
+                return
+            is_empty = isinstance(member, Rejected) and member.code == "empty-file"
+            n_empty = n_empty + 1 if is_empty else 0
+            if n_empty > _MOST_EMPTY:
+                yield _broken(path, ReadError("it holds empty files only", "Do not trust it."))
                 return
             if number == limits.members:
                 break

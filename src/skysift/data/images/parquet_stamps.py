@@ -13,6 +13,7 @@ from skysift.data.images.alerts import Cutout, stamp_of_fields
 from skysift.data.images.fits_stamps import read_fits_stamps
 from skysift.data.images.limits import DEFAULT_LIMITS, Limits
 from skysift.data.images.stamp import Rejected, Stamp, StampError
+from skysift.data.parquet_bounds import bounded_parquet, bounded_record_batches
 
 __all__ = ["PARQUET_MAGIC", "STAMP_COLUMN", "read_parquet_stamps"]
 
@@ -56,12 +57,13 @@ def read_parquet_stamps(
     number = 0
     try:
         opened = pa.BufferReader(data) if isinstance(data, bytes) else data
-        with pq.ParquetFile(opened) as file:
+        with bounded_parquet(opened) as file:
             names = file.schema_arrow.names
             column = _stamp_column(names, cutout)
             _require_small_groups(file)
             wanted = [n for n in names if n == column or not n.startswith("cutout")]
-            for batch in file.iter_batches(batch_size=_ROWS, columns=wanted):
+            groups = range(file.num_row_groups)
+            for batch in bounded_record_batches(file, _ROWS, wanted, groups):
                 for row in batch.to_pylist():
                     named = f"{identifier}#{number}"
                     where = f"{source}#{number}"
@@ -69,6 +71,8 @@ def read_parquet_stamps(
                     number += 1
     except StampError as error:
         yield Rejected(identifier, source, error.code, error.problem)
+    except ReadError as error:
+        yield Rejected(identifier, source, "too-many-bytes", error.problem)
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = f"The Parquet file is damaged: {str(error).splitlines()[0]}"
         yield Rejected(f"{identifier}#{number}", source, "damaged-parquet", reason)

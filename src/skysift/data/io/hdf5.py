@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from math import prod
 from pathlib import PurePosixPath
 from typing import Any, Protocol
 
@@ -24,6 +25,9 @@ PROVENANCE_DATASET = "skysift_provenance"
 _PARAMETERS = "/dl1/event/telescope/parameters"
 _FACT_GROUP = "/events"
 _TEL_PREFIX = "tel_"
+_HARMLESS = 64 * 2**20  # bytes
+_MAX_RATIO = 500
+_LARGEST_CHUNK = 32 * 2**20  # bytes
 
 
 class _Table(Protocol):
@@ -169,6 +173,7 @@ def _check_filters(node: h5py.HLObject, source: Source) -> None:
     """Find out before reading whether all compression filters are installed."""
     datasets = [node] if isinstance(node, h5py.Dataset) else list(_datasets(node).values())
     for dataset in datasets:
+        _check_size(dataset, source)
         settings = dataset.id.get_create_plist()
         for number in range(settings.get_nfilters()):
             code, _, _, name = settings.get_filter(number)
@@ -181,6 +186,19 @@ def _check_filters(node: h5py.HLObject, source: Source) -> None:
                 "ptrepack --complib zlib.",
                 path=source.path,
             )
+
+
+def _check_size(dataset: h5py.Dataset, source: Source) -> None:
+    """Refuse what claims far more than is stored, or is unpacked in pieces that are too large."""
+    claimed, stored = int(dataset.size) * dataset.dtype.itemsize, dataset.id.get_storage_size()
+    piece = prod(dataset.chunks or ()) * dataset.dtype.itemsize
+    if claimed > max(_HARMLESS, _MAX_RATIO * stored) or (dataset.chunks and piece > _LARGEST_CHUNK):
+        raise ReadError(
+            f"'{dataset.name}' unpacks to {claimed:,} bytes, in pieces of {piece:,}, from "
+            f"{stored:,}: no table does.",
+            "If you trust it, rewrite it without compression, e.g. with h5repack.",
+            path=source.path,
+        )
 
 
 def _plugin_provides(code: int) -> bool:

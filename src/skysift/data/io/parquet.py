@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from skysift.core.errors import ReadError
 from skysift.data.io.batches import rebatch
 from skysift.data.io.source import Source, chosen_columns
+from skysift.data.parquet_bounds import bounded_parquet, bounded_record_batches
 from skysift.data.table import FeatureTable
 
 __all__ = ["PROVENANCE_KEY", "read_parquet"]
@@ -23,16 +24,15 @@ def read_parquet(source: Source) -> Iterator[FeatureTable]:
     if source.file.is_dir():
         yield from _read_folder(source)
         return
-    with pq.ParquetFile(source.file) as file:
-        schema = file.schema_arrow
+    with pq.ParquetFile(source.file) as plain:
+        schema = plain.schema_arrow
+    with bounded_parquet(source.file) as file:
         names = chosen_columns(schema.names, source)
         # One row group at a time: over all of them at once, pyarrow keeps what it has read.
         batches = (
             pa.Table.from_batches([batch])
             for group in range(file.num_row_groups)
-            for batch in file.iter_batches(
-                batch_size=source.options.batch_rows, row_groups=[group], columns=names
-            )
+            for batch in bounded_record_batches(file, source.options.batch_rows, names, [group])
         )
         yield from _tables(rebatch(batches, source.options.batch_rows), schema, names)
 

@@ -30,7 +30,7 @@ MAX_DECOMPRESSED = 4 * 1024**3
 """Most bytes that a gzip file may grow to, unless the caller says otherwise."""
 
 _MAX_RATIO = 200  # real tables shrink by 2 to 50; gzip itself cannot go far beyond 1000
-_RATIO_CHECKED_ABOVE = 64 * 1024**2  # a small file of zeros is harmless
+_RATIO_CHECKED_ABOVE = 16 * 1024**2  # a small file of zeros is harmless
 _GUNZIP_STEP = 1024**2
 _HEAD = 8192
 
@@ -243,10 +243,14 @@ def _gunzip(path: Path, copy: Path, limit: int) -> None:
     compressed = path.stat().st_size
     written = 0
     try:
-        with gzip.open(path) as packed, copy.open("wb") as out:
+        with (
+            path.open("rb") as stored,
+            gzip.GzipFile(fileobj=stored) as packed,
+            copy.open("wb") as out,
+        ):
             while piece := packed.read(_GUNZIP_STEP):
                 written += len(piece)
-                suspicious = written > max(_RATIO_CHECKED_ABOVE, _MAX_RATIO * compressed)
+                suspicious = written > max(_RATIO_CHECKED_ABOVE, _MAX_RATIO * stored.tell())
                 if written > limit or suspicious:
                     raise ReadError(
                         f"The gzip file grows beyond {min(written, limit):,} bytes "

@@ -62,7 +62,7 @@ def read_picture(data: bytes, limits: Limits) -> tuple[NDArray[np.float32], Sola
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             picture: Image.Image = Image.open(BytesIO(data), formats=PICTURE_FORMATS)
-        require_size(picture.width, picture.height, limits)
+        require_size(picture.width, picture.height, limits, n_bytes=len(data))
         flags = SolarFlag.DISPLAY_SCALE
         if picture.mode in {"I;16", "I;16B", "I", "F"}:
             return np.asarray(picture, dtype=np.float32), SolarFlag.NONE

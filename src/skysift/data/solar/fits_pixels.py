@@ -25,6 +25,7 @@ from skysift.data.solar.limits import SolarReadError, require_size
 __all__ = ["read_fits_pixels"]
 
 _PLANE = 2
+_BITS = (8, 16, 32, 64)
 _BLOCK = 2880
 _WIDEST_PIXEL = 8
 _OF_PIXELS = {"NAXIS1", "NAXIS2"}  # of the table, where the image is compressed
@@ -86,14 +87,20 @@ def _require_whole(hdu: FitsHdu, data: bytes, limits: Limits, *, compressed: boo
     """Refuse what claims more than there is, before memory is set aside for it."""
     cards = hdu.cards
     prefix = "ZNAXIS" if compressed else "NAXIS"
-    require_size(cards.integer(f"{prefix}1"), cards.integer(f"{prefix}2"), limits)
+    sides = (cards.integer(f"{prefix}1"), cards.integer(f"{prefix}2"))
+    require_size(*sides, limits, n_bytes=len(data) if compressed else None)
     for axis in range(_PLANE + 1, cards.integer(prefix) + 1):
         if cards.integer(f"{prefix}{axis}") != 1:
             raise SolarReadError(
                 "not-an-image", "The image has more than two axes.", "Give a single image."
             )
     cells = cards.integer("NAXIS1") * cards.integer("NAXIS2")
-    size = int(abs(cards.number("BITPIX"))) // 8 * cells
+    bits = abs(cards.number("BITPIX"))
+    if bits not in _BITS:
+        raise SolarReadError(
+            "damaged-header", f"The header says BITPIX = {bits:g}.", "Download it again."
+        )
+    size = int(bits) // 8 * cells
     end = hdu.data_start + size + (cards.integer("PCOUNT") if compressed else 0)
     if end > len(data):  # the padding behind the data may be missing
         raise SolarReadError(

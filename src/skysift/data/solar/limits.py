@@ -23,8 +23,21 @@ class SolarReadError(ReadError):
         self.code = code
 
 
-def require_size(nx: int, ny: int, limits: Limits) -> None:
+_SMALL = 2048**2  # pixels: harmless
+_MOST_PER_BYTE = 50  # pixels: browse pictures of the largest images have 6 for a byte
+
+
+def require_size(nx: int, ny: int, limits: Limits, *, n_bytes: int | None = None) -> None:
     """Refuse an image that is too large or too small.
+
+    Parameters
+    ----------
+    nx, ny : int
+        Its sides [pixel].
+    limits : Limits
+        Bounds of what is read.
+    n_bytes : int, optional
+        Size of its file: an image that shrinks further than any of the Sun does is refused, too.
 
     Raises
     ------
@@ -42,4 +55,11 @@ def require_size(nx: int, ny: int, limits: Limits) -> None:
             "too-small",
             f"The image has {nx} x {ny} pixels, fewer than {limits.least_side} on a side.",
             "Give an image of the whole Sun or of an active region.",
+        )
+    if n_bytes is not None and nx * ny > max(_SMALL, _MOST_PER_BYTE * n_bytes):
+        raise SolarReadError(
+            "too-large",
+            f"The image has, or claims, {nx} x {ny} pixels in {n_bytes:,} bytes: no image of the "
+            "Sun shrinks so far.",
+            "If you trust it, unpack it yourself.",
         )
