@@ -163,6 +163,11 @@ def test_a_session_is_a_random_cookie_that_no_script_and_no_other_site_sees(open
     assert "HttpOnly" in cookie
     assert "samesite=strict" in cookie.lower()
     assert TOKEN not in cookie
+    assert "Secure" not in cookie
+    through_tls = {"Origin": page.address.replace("http:", "https:")}
+    again = page.post("/session", {"token": TOKEN}, headers=through_tls)
+    assert "Secure" in again.headers["set-cookie"]
+    cookie = again.headers["set-cookie"]
     assert "Sign out" in page.get("/").text
     record = night_sink.arrive("bad.fits", "torn")
     assert page.post(f"/quarantine/{record}/replay").status == 200

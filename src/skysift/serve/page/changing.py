@@ -56,7 +56,8 @@ def _add_sessions(router: APIRouter, access: Access) -> None:
             max_age=SESSION_SECONDS,
             httponly=True,
             samesite="strict",
-            secure=request.url.scheme == "https",
+            # Before a server with TLS we speak HTTP; the origin says what the browser speaks.
+            secure=request.headers.get("origin", "").startswith("https://"),
         )
         return answer
 
