@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from skysift.cli.main import main
 from skysift.core.config import build_config
 from skysift.core.errors import ConfigError, OutputError
 from skysift.serve import listener as listener_module
@@ -289,3 +290,25 @@ def test_a_killed_service_is_found_dead_by_another_process(toy):
     found = health(toy.found)
     assert not found.alive
     assert "killed" in found.live[0].about
+
+
+def commanded(monkeypatch, *arguments):
+    monkeypatch.setattr("sys.argv", ["skysift", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return ended.value.code or 0
+
+
+def test_a_command_tells_it_to_people_and_machines(lived, capsys, monkeypatch):
+    sink, state, _ = lived
+    assert commanded(monkeypatch, "status", str(sink)) == 0
+    told = capsys.readouterr().out
+    assert "ok    disk" in told
+    assert "Latency of the last 1 records: p50" in told
+    assert "Compared with MAGIC" in told
+    changed(sink, state, room=10**18, deadline=1e-9)
+    assert commanded(monkeypatch, "status", str(sink), "--json") == 1
+    document = json.loads(capsys.readouterr().out)
+    assert document["checks"]["disk"]["ok"] is False
+    assert document["latency"]["missed"] == 1
+    assert document["drift"]["alarmed"] is False

@@ -16,6 +16,7 @@ from skysift.cli.live import live
 from skysift.cli.quarantine import quarantine_app
 from skysift.cli.retract import retract
 from skysift.cli.serve import serve
+from skysift.cli.status import status
 from skysift.cli.watch import watch
 from skysift.core.config import Config
 from skysift.core.errors import SkysiftError
@@ -53,6 +54,7 @@ _PLAIN: dict[str, Callable[..., None]] = {
     "doctor": inventory.doctor,
     "retract": retract,
     "serve": serve,
+    "status": status,
     "live": live,
 }
 
