@@ -6,6 +6,7 @@ wrong between them, the consumer is begun anew, and packs that the ledger does n
 by what the broker says, see :mod:`skysift.serve.ownership`.
 """
 
+import hashlib
 import logging
 import time
 from collections.abc import Sequence
@@ -262,7 +263,8 @@ class KafkaSource:
         name = f"{topic}-{partition}-{offset}{suffix}"
         source = self._options.name or f"kafka:{topic}"
         _, moment = message.timestamp()
-        return Packed(source, name, topic, partition, offset, moment / 1000, data)
+        sha256 = hashlib.sha256(data).hexdigest()
+        return Packed(source, name, topic, partition, offset, moment / 1000, sha256, data)
 
     def _note(self, path: Path, packed: Sequence[Packed]) -> None:
         now = time.time()

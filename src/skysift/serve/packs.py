@@ -31,6 +31,7 @@ ALONE = ".message"
 """Ending of the name of a message that is a file of its own."""
 _MAGIC = b"skysift pack 1\n"
 _LENGTHS = struct.Struct(">IQ")  # of the description and of the message
+_DESCRIBED = ("source", "name", "topic", "partition", "offset", "moment", "sha256")
 _LONGEST_DESCRIPTION = 2**16
 _PART = ".part"
 _SWEEP_ALONE = 60.0  # s from one look at the messages in quarantine to the next
@@ -50,6 +51,8 @@ class Packed:
         Where the stream has it.
     moment : float
         When it was sent, Unix time [s].
+    sha256 : str
+        Of the message.
     data : bytes
         Itself.
     start : int
@@ -62,8 +65,14 @@ class Packed:
     partition: int
     offset: int
     moment: float
+    sha256: str
     data: bytes
     start: int = -1
+
+    @property
+    def id(self) -> str:
+        """The id of its record."""
+        return hashlib.sha256(f"{self.source}\n{self.sha256}".encode()).hexdigest()
 
     def message(self, arrived: float, most_bytes: int) -> Message:
         """Return what the ledger notes: a message that is too large has its reason at once.
@@ -75,19 +84,16 @@ class Packed:
         most_bytes : int
             Size of a larger message that is quarantined unread.
         """
-        sha256 = hashlib.sha256(self.data).hexdigest()
         size, reason = len(self.data), ""
         if size > most_bytes:
             reason = f"The message has {size:,} bytes; the limit is {most_bytes:,}."
         elif not size:
             reason = "The message is empty."
-        identity = hashlib.sha256(f"{self.source}\n{sha256}".encode()).hexdigest()
-        return Message(identity, self.name, sha256, size, self.start, arrived, reason)
+        return Message(self.id, self.name, self.sha256, size, self.start, arrived, reason)
 
     def description(self) -> bytes:
         """Return what the pack says of it."""
-        fields = [self.source, self.name, self.topic, self.partition, self.offset, self.moment]
-        return json.dumps(fields).encode()
+        return json.dumps([getattr(self, name) for name in _DESCRIBED]).encode()
 
 
 def read_pack(path: Path) -> Iterator[Packed]:
@@ -106,12 +112,12 @@ def read_pack(path: Path) -> Iterator[Packed]:
                 described, size = _LENGTHS.unpack(lengths)
                 if described > _LONGEST_DESCRIPTION:
                     raise _damaged(path)
-                source, name, topic, partition, offset, moment = json.loads(file.read(described))
+                fields = dict(zip(_DESCRIBED, json.loads(file.read(described)), strict=True))
                 start = file.tell()
                 data = file.read(size)
                 if len(data) != size:
                     raise _damaged(path)
-                yield Packed(source, name, topic, partition, offset, moment, data, start)
+                yield Packed(**fields, data=data, start=start)
     except OSError as error:
         raise ReadError(
             f"The pack cannot be read: {error.strerror}.", "Check the disk.", path=path

@@ -87,7 +87,7 @@ class ReplaySource:
         due: list[Arrival | Packed] = []
         size = 0
         while self._next is not None and len(due) < _CHUNK and size < _CHUNK_BYTES:
-            if self._is_known(self._next):
+            if self._begun is None and self._spool.knows(self._next.id):
                 self._next = next(self._coming, None)
                 continue
             pause = self._pause(self._next)
@@ -117,14 +117,6 @@ class ReplaySource:
         )
         source = DirectorySource(chosen, self._record_bytes, lambda _name: None)
         yield from sorted(source.look(), key=lambda arrival: arrival.modified)
-
-    def _is_known(self, record: Arrival | Packed) -> bool:
-        return self._spool.knows(self._id(record))
-
-    def _id(self, record: Arrival | Packed) -> str:
-        if isinstance(record, Packed):
-            return record.message(0.0, self._record_bytes).id
-        return record.id
 
     def _pause(self, record: Arrival | Packed) -> float:
         """Return how long it is until a record is due [s]."""

@@ -28,6 +28,7 @@ INPUT_COLUMN = "skysift_input"
 BUNDLE_COLUMN = "skysift_bundle"
 
 _HELD = 16 * 2**20  # bytes of answers in memory, per file
+_FEW, _ROW = 100, 1024  # rows of a table that is not measured, and bytes that each is taken for
 _SLICE = 10_000  # rows that are Python objects at a time
 
 
@@ -87,7 +88,8 @@ class _File:
             self.write_held()
         self.ids[item.id] = None
         self._held.append((item, table))
-        self._bytes += table.nbytes
+        small = table.num_rows < _FEW  # to measure a slice takes as long as to write it
+        self._bytes += table.num_rows * _ROW if small else table.nbytes
         if self._bytes > _HELD:
             self.write_held()
 
