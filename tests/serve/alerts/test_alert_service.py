@@ -1,12 +1,13 @@
 """The real service on simulated fields: one source gives one alert, killed or not."""
 
-import dataclasses
 import itertools
 import json
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import fields as fields_of
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,11 +20,15 @@ from skysift.data.sky.gadf_write import write_events
 from skysift.serve.alerts.database import ledger_path
 from skysift.serve.alerts.ledger import AlertLedger
 from skysift.serve.config import WatchConfig
+from skysift.tasks.gamma_sky.candidates import FalseAlarmSetting
+from skysift.tasks.gamma_sky.live.night import Night, write_night
+from skysift.tasks.gamma_sky.live.tables import bins_table, no_candidates, windows_table
 
 SIMULATE = (
     "simulate gamma-sky --exposure-min 150 --exposure-max 150 --extended-share 0 --defects 0 "
     "--zenith-max 20 --offset-max 0.3 --flux-min 2 --flux-max 2"
 )
+GADF_REFERENCE = 978307200.0  # Unix time [s]
 WATCH = (
     "watch incoming --task gamma-sky --to found --set source.settle=0 --set source.poll=0.1 "
     "--set alerts.max_age=inf --set alerts.gti_fraction=0"
@@ -89,6 +94,42 @@ def test_one_source_one_alert_empty_fields_none_killed_and_started_again(fields,
     assert inputs.isdisjoint(path.name for path in empty)
 
 
+def test_the_tables_of_windows_have_the_columns_that_alerts_read():
+    candidates = set(no_candidates(FalseAlarmSetting(0.01)).arrow.column_names)
+    assert candidates >= {"window_id", "revision", "window", "source_id", "ra", "dec", "far"}
+    assert candidates >= {"err_major", "err_minor", "err_angle", "t_start", "t_stop", "flags"}
+    assert not candidates & {"candidates", "bin"}
+    windows = set(windows_table([]).arrow.column_names)
+    assert windows >= {"window_id", "revision", "window", "livetime", "flags", "candidates"}
+    assert "far" not in windows
+    assert "bin" in bins_table([]).arrow.column_names
+
+
+@pytest.mark.slow
+def test_sliding_windows_of_a_night_give_one_alert_for_each_source(tmp_path):
+    begin = float(int(time.time() - GADF_REFERENCE)) - 20.0
+    night = replace(Night(), flares=(), step=None, dead=None, unreadable=())
+    write_night(
+        tmp_path / "incoming", np.random.default_rng(1), seconds=16.0, night=night, start=begin
+    )
+    found = tmp_path / "found"
+    windows = ["--set", 'predict.windows=["1s", "10s"]', "--set", "alerts.far=1e-6"]
+    words = [word for word in WATCH.split() if "alerts." not in word]
+    while words[-1] == "--set":
+        words.pop()
+    command = [sys.executable, "-m", "skysift", *words, *windows, "--once"]
+    subprocess.run(command, cwd=tmp_path, check=True, stderr=subprocess.DEVNULL)
+    with AlertLedger(ledger_path(found)) as ledger:
+        alerts = ledger.every()
+        verdicts = {decision["verdict"] for decision in ledger.decisions()}
+    assert 1 <= len(alerts) <= len(night.steady)
+    for alert in alerts:
+        places = [(source.ra, source.dec) for source in night.steady]
+        near = [np.hypot((alert.row.ra - ra) * 0.92, alert.row.dec - dec) for ra, dec in places]
+        assert min(near) < 0.15
+    assert verdicts <= {"initial", "update", "same", "weak", "gti"}
+
+
 def test_alerts_are_a_section_of_the_configuration():
     values = {"task": "gamma-sky", "source": {"folder": "in"}, "sink": {"folder": "out"}}
     assert build_config(WatchConfig, values).alerts is None
@@ -102,5 +143,5 @@ def test_rows_are_dataclasses_that_are_whole_in_the_ledger(sink, row):
     sink.follow()
     with sink.ledger() as ledger:
         (known,) = ledger.every()
-    names = {field.name for field in dataclasses.fields(known.row)}
+    names = {field.name for field in fields_of(known.row)}
     assert all(getattr(known.row, name) is not None for name in names - {"score", "arrived"})
