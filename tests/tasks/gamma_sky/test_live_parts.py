@@ -21,7 +21,7 @@ from skysift.tasks.gamma_sky.live.camera import beside_dead_parts
 from skysift.tasks.gamma_sky.live.light_curve import light_curve
 from skysift.tasks.gamma_sky.live.maps import window_maps
 from skysift.tasks.gamma_sky.live.night import START, Flare, Night, night_chunks, write_night
-from skysift.tasks.gamma_sky.live.schedule import WindowLength
+from skysift.tasks.gamma_sky.live.schedule import WindowLength, staggered
 from skysift.tasks.gamma_sky.live.trials import LiveTrials, clump_share, measured_trials
 from skysift.tasks.gamma_sky.methods import FieldSetup
 from skysift.tasks.gamma_sky.model import load_bundle
@@ -128,7 +128,7 @@ def test_candidates_clump_by_place_and_by_shared_photons() -> None:
 
 
 def test_the_rate_counts_every_trial() -> None:
-    lengths = tuple(WindowLength.of(length) for length in (1.0, 100.0))
+    lengths = staggered((1.0, 100.0))
     trials = LiveTrials(lengths, measured_trials())
     one, hundred = (trials.rate(0.01, 5.0, length) for length in lengths)
     assert one == pytest.approx(2 * trials.factor(lengths[0]) * 0.01 / 1.0)

@@ -10,7 +10,7 @@ from skysift.tasks.gamma_sky.candidates import CandidateTable, FalseAlarmSetting
 from skysift.tasks.gamma_sky.live.camera import beside_dead_parts
 from skysift.tasks.gamma_sky.live.light_curve import BinMeasurement, measure_bin
 from skysift.tasks.gamma_sky.live.memory import FieldMemory
-from skysift.tasks.gamma_sky.live.schedule import WindowLength, bin_id, window_id
+from skysift.tasks.gamma_sky.live.schedule import WindowLength, bin_id, staggered, window_id
 from skysift.tasks.gamma_sky.live.tables import candidate_columns, mjd
 from skysift.tasks.gamma_sky.live.tracking import Detection, Frame, Source
 from skysift.tasks.gamma_sky.live.trials import LiveTrials, measured_trials
@@ -120,7 +120,7 @@ class WindowSearch:
     """
 
     def __init__(self, options: PredictOptions, trials: TrialsTable) -> None:
-        self.lengths = tuple(WindowLength.of(length) for length in options.windows)
+        self.lengths = staggered(options.windows)
         self.live_trials = LiveTrials(self.lengths, measured_trials())
         self._options = options
         self._trials = trials

@@ -2,18 +2,24 @@
 
 A window of length T ends at whole multiples of its step after the GADF reference (2001-01-01 UTC),
 and holds ``end - T <= time < end``. The step is T / n with the largest whole n up to 20 that keeps
-it at a second or more.
+it at a second or more. Long windows take longer to search than short ones: so that no file has to
+wait for several of them, those with steps of 5 s or more are searched a few seconds after their
+end, each length at another second.
 """
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Self
 
-__all__ = ["WindowLength", "bin_id", "window_id"]
+__all__ = ["LONGEST_DELAY", "WindowLength", "bin_id", "staggered", "window_id"]
+
+LONGEST_DELAY = 4.0
+"""Time [s] after the end of a window by which it is searched."""
 
 _MOST_STEPS = 20
 _SHORTEST_STEP = 1.0  # s
+_LONG_STEP = 5.0  # s
 _ROUNDING = 1e-9  # of a step
 
 
@@ -24,6 +30,8 @@ class WindowLength:
     Parameters
     ----------
     length, step : float [s]
+    delay : float [s]
+        From the end of a window to its search, in time of the stream.
 
     Examples
     --------
@@ -35,6 +43,7 @@ class WindowLength:
 
     length: float
     step: float
+    delay: float = 0.0
 
     @classmethod
     def of(cls, length: float) -> Self:
@@ -48,6 +57,24 @@ class WindowLength:
         last = math.floor(until / self.step + _ROUNDING)
         for number in range(first, last + 1):
             yield number * self.step
+
+
+def staggered(lengths: Sequence[float]) -> tuple[WindowLength, ...]:
+    """Return lengths, the shortest first, with delays that keep the long ones apart.
+
+    Examples
+    --------
+    >>> [one.delay for one in staggered([1.0, 10.0, 100.0, 600.0, 1800.0])]
+    [0.0, 0.0, 1.0, 2.0, 3.0]
+    """
+    found, delay = [], 0.0
+    for length in sorted(lengths):
+        one = WindowLength.of(length)
+        if one.step >= _LONG_STEP:
+            delay = min(delay + 1.0, LONGEST_DELAY)
+            one = replace(one, delay=delay)
+        found.append(one)
+    return tuple(found)
 
 
 def window_id(length: float, end: float, ra: float, dec: float) -> str:

@@ -21,7 +21,7 @@ from skysift.models.sky.trials import TrialsTable
 from skysift.tasks.gamma_sky.live.answers import Answer, BinAnswer, WindowSearch
 from skysift.tasks.gamma_sky.live.memory import Change, FieldMemory
 from skysift.tasks.gamma_sky.live.records import SkyRecord
-from skysift.tasks.gamma_sky.live.schedule import WindowLength
+from skysift.tasks.gamma_sky.live.schedule import LONGEST_DELAY, WindowLength
 from skysift.tasks.gamma_sky.live.state import StateFolder
 from skysift.tasks.gamma_sky.live.tables import bins_table, windows_table
 from skysift.tasks.gamma_sky.live.tracking import Source, Tracker, TrackerState
@@ -101,15 +101,17 @@ class WindowStream:
         self._refuse(record)
         if record.stop <= record.start:  # no good time: it says nothing of any window
             return _gathered([], [])
-        self._know(record.start)
+        self._know(min(record.start, self._reached - LONGEST_DELAY))
         before = record.start if np.isinf(self._reached) else self._reached
         changed, change = self._added(record)
         if change is not None:
             self._drop_bins(changed, change)
         self._reached = max(self._reached, record.stop)
+        low = min(record.start, before)
         for length, end, one in self._due(before, changed, change):
             self._answer(one, length, end)
-        answers = self._follow(min(record.start, before))
+            low = min(low, end - _ROUNDING)
+        answers = self._follow(low)
         self._forget()
         return answers
 
@@ -117,13 +119,18 @@ class WindowStream:
         """Take up a record that was answered before; tell whether older ones matter still."""
         self._recalled.append(record)
         latest = max(one.stop for one in self._recalled)
-        return record.stop + self._options.lateness > latest - self._horizon
+        return record.stop + self._final_after > latest - self._horizon
 
     # --- records --------------------------------------------------------------------------------
 
     @property
     def _horizon(self) -> float:
-        return self._longest + 2 * self._options.lateness + _MARGIN
+        return self._longest + 2 * self._final_after + _MARGIN
+
+    @property
+    def _final_after(self) -> float:
+        """How far behind the latest photons an answer may change [s]."""
+        return max(self._options.lateness, 2 * LONGEST_DELAY)
 
     def _refuse(self, record: SkyRecord) -> None:
         late = self._reached - record.start
@@ -170,7 +177,7 @@ class WindowStream:
 
     def _forget(self) -> None:
         """Drop what no record can change any more."""
-        final = self._reached - self._options.lateness
+        final = self._reached - self._final_after
         old = self._reached - self._horizon
         for one in self._fields:
             one.memory.forget(old)
@@ -191,8 +198,9 @@ class WindowStream:
         due = set[tuple[float, WindowLength, int]]()
         for place, one in enumerate(self._fields):
             for length in self._lengths:
-                until = min(reached, one.memory.stop + length.step)
-                due |= {(end, length, place) for end in length.ends(before + _ROUNDING, until)}
+                until = min(reached - length.delay, one.memory.stop + length.step)
+                since = before + _ROUNDING - length.delay
+                due |= {(end, length, place) for end in length.ends(since, until)}
                 if one is changed and change is not None:
                     until = min(until, change.high + length.length)
                     due |= {(end, length, place) for end in length.ends(change.low, until)}
@@ -208,13 +216,13 @@ class WindowStream:
     def _keep_maps(
         self, length: WindowLength, end: float, answer: Answer, searched: Searched
     ) -> None:
-        if self._kept is not None and end + length.step > self._reached:
+        if self._kept is not None and end + length.delay + length.step > self._reached:
             row = {**answer.row, "revision": self._revision(end)}
             self._kept.keep_maps(length.length, searched, row)
 
     def _revision(self, end: float) -> int:
         """Return how many records are known that can change a window or the names in it."""
-        since = end - self._options.lateness - self._longest
+        since = end - self._final_after - self._longest
         return sum(1 for start, stop in self._records.values() if start < end and stop > since)
 
     # --- sources --------------------------------------------------------------------------------
@@ -279,12 +287,13 @@ class WindowStream:
             return
         state = None if self._kept is None else self._kept.state_before(low)
         if state is None:
-            state = TrackerState(min(low, self._reached) - self._options.lateness)
+            state = TrackerState(min(low, self._reached) - self._final_after)
         self._tracked = {state.end: state}
         due = set[tuple[float, WindowLength, int]]()
         for place, one in enumerate(self._fields):
             for length in self._lengths:
-                until = min(self._reached + _ROUNDING, one.memory.stop + length.step)
+                until = self._reached + _ROUNDING - length.delay
+                until = min(until, one.memory.stop + length.step)
                 due |= {(end, length, place) for end in length.ends(state.end, until)}
         for end, length, place in sorted(due):
             if (end, length.length, self._fields[place].name) not in self._answers:
