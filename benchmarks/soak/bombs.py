@@ -1,7 +1,8 @@
 """Give each task files that unpack to far more than they are, and measure what a refusal costs.
 
 Each bomb is read by what answers in service, in a process of its own: seconds and the growth of its
-memory (``getrusage``) until it is refused. Then all of them go through ``skysift watch``, and one of
+memory (``getrusage``) until it is refused; the bound is on seconds of a core, as the wall clock of a
+busy machine says little. Then all of them go through ``skysift watch``, and one of
 each task through ``skysift predict``::
 
     python benchmarks/soak/bombs.py --out benchmarks/soak/bombs.json
@@ -49,13 +50,14 @@ def measured(predict: RecordPredictor, path: Path, bound: int) -> dict[str, Any]
         if text:
             return json.loads(text)
         end = f"fault: signal {signal.Signals(os.WTERMSIG(status)).name}"
-        return {"end": end, "text": "", "seconds": float(_PATIENCE), "mebibytes": 0.0}
+        cost = {"seconds": float(_PATIENCE), "cpu_seconds": float(_PATIENCE), "mebibytes": 0.0}
+        return {"end": end, "text": "", **cost}
     os.close(reading)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     if bound:
         bound_memory(bound)
-    signal.alarm(_PATIENCE)
-    begun = time.monotonic()
+    signal.setitimer(signal.ITIMER_PROF, _PATIENCE)
+    begun, used = time.monotonic(), time.process_time()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -67,7 +69,8 @@ def measured(predict: RecordPredictor, path: Path, bound: int) -> dict[str, Any]
         said = {"end": f"fault: {type(error).__name__}", "text": str(error)[:300]}
     seconds = time.monotonic() - begun
     growth = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    said |= {"seconds": round(seconds, 3), "mebibytes": round(growth / _KIB, 1)}
+    cpu = round(time.process_time() - used, 3)
+    said |= {"seconds": round(seconds, 3), "cpu_seconds": cpu, "mebibytes": round(growth / _KIB, 1)}
     with os.fdopen(writing, "w") as reply:
         json.dump(said, reply)
     os._exit(0)
@@ -138,6 +141,7 @@ def main() -> None:
         for row in rows
         if row["end"] not in {"ReadError", "InputError", "ContractError"}
         or row["mebibytes"] * 2**20 > BYTES
+        or row["cpu_seconds"] > SECONDS
     ]
     faults += [
         {"task": task, "bomb": bomb, "end": "not quarantined"}
@@ -153,9 +157,9 @@ def main() -> None:
         "bounds": {"seconds": SECONDS, "bytes": BYTES},
         "bombs": len(rows),
         "faults": faults,
-        "slower_than_bound": [row for row in rows if row.get("seconds", 0) > SECONDS],
-        "most_seconds": max(row.get("seconds", 0) for row in rows),
-        "most_mebibytes": max(row.get("mebibytes", 0) for row in rows),
+        "most_seconds": max(row["seconds"] for row in rows),
+        "most_cpu_seconds": max(row["cpu_seconds"] for row in rows),
+        "most_mebibytes": max(row["mebibytes"] for row in rows),
         "rows": rows,
         "watched": watching,
         "predicted": predicting,

@@ -26,6 +26,8 @@ AVRO_MAGIC = b"Obj\x01"
 
 _SYNC = 16
 _MAX_BLOCK = 256 << 20
+_HARMLESS = 16 << 20
+_MAX_RATIO = 50
 _MAX_FIELDS = 20_000  # of a schema, all types expanded: ZTF has 200, Rubin 600
 _MAX_DEPTH = 24
 _MAX_HEADER = 4 << 20
@@ -285,12 +287,14 @@ class _Cursor:
 
 def _unpacked(block: bytes, codec: str) -> bytes:
     """Unpack a block, in bounded memory."""
+    # Packets hold stamps, most of them gzipped already: they hardly shrink.
+    most = min(_MAX_BLOCK, max(_HARMLESS, _MAX_RATIO * len(block)))
     try:
         if codec == "null":
             return block
         if codec == "deflate":
             decoder = zlib.decompressobj(-zlib.MAX_WBITS)
-            out = decoder.decompress(block, _MAX_BLOCK)
+            out = decoder.decompress(block, most)
             if not decoder.eof:
                 raise _damaged("a block is cut short or too large")
             return out
@@ -298,8 +302,8 @@ def _unpacked(block: bytes, codec: str) -> bytes:
             return _unsnapped(block)
         if codec == "zstandard":
             with pa.CompressedInputStream(pa.BufferReader(block), "zstd") as stream:
-                out = stream.read(_MAX_BLOCK + 1)
-            if len(out) > _MAX_BLOCK:
+                out = stream.read(most + 1)
+            if len(out) > most:
                 raise _damaged("a block is too large")
             return bytes(out)
     except (zlib.error, pa.ArrowException, OSError, struct.error) as error:

@@ -21,6 +21,7 @@ from skysift.data.images.flags import StampFlag
 from skysift.data.images.header_position import linear_matrix, sky_position
 from skysift.data.images.limits import DEFAULT_LIMITS, Limits
 from skysift.data.images.stamp import Rejected, Stamp, StampError, require_sound
+from skysift.data.images.tiles import require_small_tiles
 from skysift.data.sky.fits_table import Cards, FitsHdu, walk_hdus
 
 __all__ = ["FLAG_KEYWORD", "NAME_KEYWORD", "decode_image", "read_alert_stamp", "read_fits_stamps"]
@@ -241,10 +242,12 @@ def _uncompressed(hdu: FitsHdu, stream: FitsBytes, limits: Limits) -> NDArray[np
     shape = [hdu.cards.integer(f"ZNAXIS{axis}") for axis in (2, 1)]
     if max(shape) > limits.side:
         raise StampError("too-large", f"The image has {shape[0]} x {shape[1]} pixels.")
+    data = stream.read_all()
+    require_small_tiles(hdu, data)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            with fits.open(BytesIO(stream.read_all()), memmap=False) as opened:
+            with fits.open(BytesIO(data), memmap=False) as opened:
                 return np.asarray(opened[hdu.number].data, dtype=np.float32)
         except Exception as error:  # a damaged file can make the codecs raise anything
             raise StampError("damaged-fits", f"The compressed image is damaged: {error}") from error

@@ -4,9 +4,7 @@ FITS Standard 4.0, doi:10.1051/0004-6361/201015362, sections 4.4, 7.1 and 10.
 """
 
 import warnings
-from collections.abc import Iterator
 from io import BytesIO
-from math import isnan
 from typing import Any
 
 import numpy as np
@@ -14,11 +12,11 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from skysift.core.errors import ReadError
-from skysift.data.bounded_gzip import GZIP_MAGIC, gunzip
 from skysift.data.images.fits_bytes import FITS_MAGIC, FitsBytes
 from skysift.data.images.fits_stamps import decode_image
 from skysift.data.images.limits import Limits
-from skysift.data.sky.fits_table import Cards, FitsHdu, TableColumn, walk_hdus
+from skysift.data.images.tiles import require_small_tiles
+from skysift.data.sky.fits_table import Cards, FitsHdu, walk_hdus
 from skysift.data.solar.header_facts import KEPT
 from skysift.data.solar.limits import SolarReadError, require_size
 
@@ -27,9 +25,7 @@ __all__ = ["read_fits_pixels"]
 _PLANE = 2
 _BITS = (8, 16, 32, 64)
 _BLOCK = 2880
-_WIDEST_PIXEL = 8
 _OF_PIXELS = {"NAXIS1", "NAXIS2"}  # of the table, where the image is compressed
-_GZIPPED_COLUMNS = ("COMPRESSED_DATA", "GZIP_COMPRESSED_DATA")
 
 
 def read_fits_pixels(
@@ -130,7 +126,7 @@ def _header(cards: Cards, primary: Cards | None) -> tuple[dict[str, Any], list[s
 
 def _unpacked(hdu: FitsHdu, data: bytes) -> NDArray[np.float32]:
     """Return a tile-compressed image, which astropy unpacks."""
-    _require_small_tiles(hdu, data)
+    require_small_tiles(hdu, data)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of odd cards, which astropy mends
         try:
@@ -143,41 +139,3 @@ def _unpacked(hdu: FitsHdu, data: bytes) -> NDArray[np.float32]:
                 "Download it again.",
             ) from error
     return pixels.reshape(pixels.shape[-2:])
-
-
-def _require_small_tiles(hdu: FitsHdu, data: bytes) -> None:
-    """Unpack gzipped tiles within bounds first: astropy would unpack a bomb whole."""
-    cards = hdu.cards
-    sides = [cards.integer(f"ZNAXIS{axis}") for axis in (1, 2)]
-    tile = [cards.number(f"ZTILE{axis}") for axis in (1, 2)]
-    # Tiles are rows unless stated.
-    cells = [
-        (sides[0] if axis == 0 else 1) if isnan(side) else min(max(int(side), 1), sides[axis])
-        for axis, side in enumerate(tile)
-    ]
-    bound = _WIDEST_PIXEL * cells[0] * cells[1] + _BLOCK
-    for name in _GZIPPED_COLUMNS:
-        column = hdu.columns.get(name)
-        if column is not None:
-            for packed in _tiles(hdu, column, data):
-                if packed.startswith(GZIP_MAGIC):
-                    gunzip(packed, max_bytes=bound)
-
-
-def _tiles(hdu: FitsHdu, column: TableColumn, data: bytes) -> Iterator[bytes]:
-    """Yield the cells of a column of arrays of varying length."""
-    kind = np.dtype(">i8" if "Q" in column.form.partition("(")[0] else ">i4")
-    width, rows = hdu.cards.integer("NAXIS1"), hdu.n_rows
-    has_gap = hdu.cards.get("THEAP") is not None
-    start = hdu.data_start + (hdu.cards.integer("THEAP") if has_gap else width * rows)
-    layout = np.dtype(
-        {
-            "names": ["n", "at"],
-            "formats": [kind, kind],
-            "offsets": [column.start, column.start + kind.itemsize],
-            "itemsize": width,
-        }
-    )
-    table = np.frombuffer(data, dtype=layout, count=rows, offset=hdu.data_start)
-    for n, at in zip(table["n"].tolist(), table["at"].tolist(), strict=True):
-        yield data[start + at : start + at + max(n, 0)]
