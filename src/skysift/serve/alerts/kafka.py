@@ -2,6 +2,7 @@
 
 import os
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from skysift.core.errors import MissingExtraError
@@ -49,21 +50,7 @@ class KafkaTopic:
             done.set()
 
         try:
-            producer = self._open()
-            producer.produce(
-                self._options.topic,
-                key=message.alert.encode(),
-                value=message.body,
-                headers={
-                    "content-type": MEDIA_TYPES[message.format].encode(),
-                    "idempotency-key": message.key.encode(),
-                    "revision": str(message.revision).encode(),
-                    "kind": message.kind.encode(),
-                    "tense": message.tense.encode(),
-                },
-                on_delivery=report,
-            )
-            producer.flush(self._options.timeout)
+            self._produce(message, report)
         except UndeliveredError:
             raise
         except MissingExtraError as error:
@@ -78,6 +65,25 @@ class KafkaTopic:
         if errors:
             self.close()
             raise UndeliveredError(str(errors[0]))
+
+    def _produce(self, message: Message, report: Callable[[object, object], None]) -> None:
+        """Hand a message to the producer and wait until it has reported, but not for ever."""
+        producer = self._open()
+        headers = {
+            "content-type": MEDIA_TYPES[message.format],
+            "idempotency-key": message.key,
+            "revision": str(message.revision),
+            "kind": message.kind,
+            "tense": message.tense,
+        }
+        producer.produce(
+            self._options.topic,
+            key=message.alert.encode(),
+            value=message.body,
+            headers={name: value.encode() for name, value in headers.items()},
+            on_delivery=report,
+        )
+        producer.flush(self._options.timeout)
 
     def close(self) -> None:
         """Let go of the cluster; what it has not confirmed is sent again by another producer."""
