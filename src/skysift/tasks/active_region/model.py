@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from skysift.core.bundle import Bundle, render_card, write_bundle
 from skysift.core.bundle_schema import InputColumn, ModelEntry
@@ -211,7 +212,6 @@ def load_bundle(folder: Path) -> ActiveRegionModel:
     manifest = bundle.manifest
     prepared = manifest.preprocessing
     profile: Any = prepared.get("profile")
-    settings: Any = prepared.get("settings")
     calibration: Any = prepared.get("calibration")
     big_share: Any = prepared.get("big_share")
     names = {point.name for point in manifest.operating_points}
@@ -221,7 +221,7 @@ def load_bundle(folder: Path) -> ActiveRegionModel:
         or set(calibration) != {"a", "b", "c"}
         or prepared.get("disk_features") != list(DISK_FEATURES)
         or not isinstance(profile, list)
-        or not isinstance(settings, dict)
+        or not isinstance(prepared.get("settings"), dict)
         or not isinstance(big_share, float)
         or not {F1_POINT, TSS_POINT} <= names
     ):
@@ -239,11 +239,24 @@ def load_bundle(folder: Path) -> ActiveRegionModel:
         disks=_classifier(bundle, _DISKS, len(DISK_FEATURES)),
         network=network,
         profile=np.array(profile, dtype=np.float64),
-        settings=DetectionSettings.model_validate(settings),
+        settings=_settings(bundle),
         big_share=big_share,
     )
     RegionNetwork(network)  # what is damaged is refused now
     return model
+
+
+def _settings(bundle: Bundle) -> DetectionSettings:
+    try:
+        return DetectionSettings.model_validate(bundle.manifest.preprocessing["settings"])
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in problem["loc"])
+        raise BundleError(
+            f"The settings of the search make no sense at {where}: {problem['msg']}.",
+            "Train the bundle again.",
+            path=bundle.folder,
+        ) from error
 
 
 def _classifier(bundle: Bundle, file: str, n_features: int) -> PlainClassifier:
