@@ -1,14 +1,17 @@
 """A stream gives what a batch gives, whatever the order, the borders and the restarts."""
 
+import sys
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from skysift.cli.main import main
 from skysift.core.errors import InputError
 from skysift.core.registry import bundle_folder
 from skysift.core.stream import RememberingPredictor
@@ -184,21 +187,21 @@ def test_names_survive_a_restart_long_after_the_beginning(tmp_path: Path) -> Non
         search_radius=1.6,
         photometry=False,
     )
-    chunks = night_events(np.random.default_rng(5), seconds=48.0, chunk=2.0, night=night)
+    chunks = night_events(np.random.default_rng(5), seconds=64.0, chunk=2.0, night=night)
     records = [SkyRecord(chunk) for chunk in chunks]
     first = WindowStream(READING, options, TRIALS)
     names = set[str]()
-    for record in records[:20]:
+    for record in records[:27]:
         found = first.take(record).candidates
         names |= set() if found is None else set(found["source_id"].tolist())
     second = WindowStream(READING, options, TRIALS)
     used = 0
-    for record in reversed(records[:20]):
+    for record in reversed(records[:27]):
         used += 1
         if not second.recall(record):
             break
-    assert used < 20
-    for record in records[20:]:
+    assert used < 27
+    for record in records[27:]:
         found = second.take(record).candidates
         names |= set() if found is None else set(found["source_id"].tolist())
     assert len(names) == 1
@@ -306,3 +309,43 @@ def test_the_predictor_reads_files_and_remembers(
     assert sum(piece.num_rows for piece in found) == len(ordered.candidates)
     again = LivePredictor(TRIALS, READING, OPTIONS)
     assert again.recall(tmp_path / "chunk-011.fits")
+
+
+def test_long_windows_wait_their_turn() -> None:
+    """Windows of 10, 100 and 200 s end together; no file has to wait for more than two of them."""
+    night = Night(steady=(), flares=(), step=None, dead=None, unreadable=())
+    options = PredictOptions(windows="10s,100s,200s", light_curve=0.0, search_radius=1.6)
+    stream = WindowStream(READING, options, TRIALS)
+    rng = np.random.default_rng(6)
+    chunks = list(night_events(rng, seconds=180.0, chunk=180.0, night=night))
+    chunks += night_events(rng, seconds=26.0, night=night, start=START + 180.0)
+    answers = [stream.take(SkyRecord(chunk)) for chunk in chunks]
+    lengths = [answer.windows["window"].tolist() for answer in answers[1:]]
+    assert max(map(len, lengths)) == 2
+    assert {tuple(sorted(some)) for some in lengths} == {(10.0,), (10.0, 100.0), (10.0, 200.0)}
+    tables = gathered(answers, SETTING)
+    whole = streamed([SkyRecord(joined(chunks))], options)
+    assert rows_of(tables.windows) == rows_of(whole.windows)
+
+
+def test_the_command_writes_the_three_tables(
+    chunks: list[EventList], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, chunk in enumerate(chunks):
+        (tmp_path / "night").mkdir(exist_ok=True)
+        write_events(chunk, tmp_path / "night" / f"chunk-{number:03}.fits")
+    out = tmp_path / "found.parquet"
+    asked = ["--windows", "2s,6s", "--per", "hour", "--pixels", "72", "--pixel-size", "0.05"]
+    command = ["skysift", "predict", "gamma-sky", str(tmp_path / "night"), "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", [*command, *asked])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert not stop.value.code
+    candidates, windows, bins = (
+        pq.read_table(path)
+        for path in (out, tmp_path / "found-windows.parquet", tmp_path / "found-bins.parquet")
+    )
+    searched = [flags != "bin" for flags in windows["flags"].to_pylist()]
+    assert sum(windows.filter(pa.array(searched))["candidates"].to_pylist()) == len(candidates) > 5
+    assert set(bins["source_id"].to_pylist()) <= set(candidates["source_id"].to_pylist())
+    assert set(candidates["window"].to_pylist()) == {2.0, 6.0}
