@@ -232,13 +232,23 @@ def load_bundle(folder: Path) -> ActiveRegionModel:
             path=folder,
         )
     network = bundle.read_bytes(_NETWORK)
+    try:
+        numbers: dict[str, Any] = {
+            "calibration": BetaCalibration(**{key: float(calibration[key]) for key in "abc"}),
+            "profile": np.array(profile, dtype=np.float64),
+        }
+    except (TypeError, ValueError) as error:
+        raise BundleError(
+            f"The bundle's calibration or profile holds no numbers ({error}).",
+            "Train the bundle again.",
+            path=folder,
+        ) from error
     model = ActiveRegionModel(
         **label,
+        **numbers,
         patches=_classifier(bundle, _PATCHES, len(PATCH_FEATURES)),
-        calibration=BetaCalibration(**calibration),
         disks=_classifier(bundle, _DISKS, len(DISK_FEATURES)),
         network=network,
-        profile=np.array(profile, dtype=np.float64),
         settings=_settings(bundle),
         big_share=big_share,
     )
