@@ -175,7 +175,7 @@ def counted(sink: Path, server: Server) -> dict[str, Any]:
         for every in revisions.values()
         for one in every
         for kind in ("json", "xml", "reg")
-        if (sink / "alerts" / one.alert / f"{one.revision}.{kind}").read_bytes()
+        if (sink / "_alerts" / one.alert / f"{one.revision}.{kind}").read_bytes()
         != getattr(one.documents, kind)
     ]
     first = {key: server.order.index(key) for key in server.taken}

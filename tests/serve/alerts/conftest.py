@@ -128,7 +128,7 @@ class MadeUpSink:
 
     def notices(self) -> list[dict]:
         """All notices, by alert and revision."""
-        paths = sorted(self.folder.glob("alerts/*/*.json"))
+        paths = sorted(self.folder.glob("_alerts/*/*.json"))
         return [json.loads(path.read_text()) for path in paths]
 
 

@@ -87,7 +87,7 @@ def test_killed_at_any_step_each_alert_is_issued_once_under_one_id(sink, row, mo
     ]
     assert len({str(notice["id"]) for notice in notices}) == 2
     assert before <= {str(notice["id"]) for notice in notices}
-    files = {path.name for path in sink.folder.glob("alerts/*/*")}
+    files = {path.name for path in sink.folder.glob("_alerts/*/*")}
     assert files == {f"{n}.{kind}" for n in (1, 2) for kind in ("json", "xml", "reg")}
     with sink.ledger() as ledger:
         ledger.check()

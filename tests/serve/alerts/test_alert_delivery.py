@@ -338,7 +338,7 @@ def test_formats_are_those_that_each_asks_for(sink, row, server):
     hooks = {kind: options(server, format=kind) for kind in ("json", "xml", "reg")}
     sink.publish(row())
     sink.follow(webhooks=hooks)
-    (folder,) = sink.folder.glob("alerts/*")
+    (folder,) = sink.folder.glob("_alerts/*")
     assert len(server.requests) == 3
     types = {"json": "application/json", "xml": "application/xml", "reg": "text/plain"}
     for _, headers, body in server.requests:

@@ -343,11 +343,10 @@ def test_a_header_that_cannot_be_read_is_no_live_alert(sink, row, tmp_path):
 # --- readers ------------------------------------------------------------------------------------
 
 
-def test_who_reads_the_answers_leaves_out_the_folder_of_alerts(sink, row):
+def test_who_reads_the_answers_does_not_meet_the_files_of_alerts(sink, row):
     sink.publish(row())
     sink.follow()
-    paths = {"partitioning": "hive", "ignore_prefixes": [".", "_", "alerts"]}
-    table = ds.dataset(sink.folder, **paths).to_table()
+    table = ds.dataset(sink.folder, partitioning="hive").to_table()
     assert isinstance(table, pa.Table)
     assert table.num_rows == 2  # candidate and window
 

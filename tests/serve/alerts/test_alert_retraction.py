@@ -51,7 +51,7 @@ def test_a_retraction_is_a_revision_in_all_formats_that_cites_what_it_takes_back
     (alert,) = ids(sink)
     done = retract(sink.folder, alert[:12], "a satellite", clock=lambda: sink.now + 60)
     assert (done.alerts, done.new) == ((alert,), True)
-    folder = sink.folder / "alerts" / alert
+    folder = sink.folder / "_alerts" / alert
     notice = json.loads((folder / "3.json").read_text())
     assert (notice["alert_type"], notice["record_number"]) == ("retraction", 3)
     assert notice["additional_info"] == "Retracted: a satellite"
@@ -109,7 +109,7 @@ def test_readers_leave_out_what_was_retracted(sink, row):
     sink.publish(row(end=sink.now - 9))
     record = sink.publish(row(source_id="b"))
     retract(sink.folder, record, "the camera was open")
-    answers = ds.dataset(sink.folder, ignore_prefixes=[".", "alerts"]).to_table()
+    answers = ds.dataset(sink.folder).to_table()
     kept = answers.join(retracted(sink.folder), keys="skysift_record", join_type="left anti")
     assert set(answers["skysift_record"].to_pylist()) > set(kept["skysift_record"].to_pylist())
     assert record not in kept["skysift_record"].to_pylist()

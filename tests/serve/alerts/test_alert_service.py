@@ -75,13 +75,13 @@ def test_one_source_one_alert_empty_fields_none_killed_and_started_again(fields,
     for path in (*empty, pieces[0]):
         (incoming / path.name).write_bytes(path.read_bytes())
     service = started(tmp_path)
-    wait_until(lambda: list(found.glob("alerts/*/1.reg")))  # the first of the three files
+    wait_until(lambda: list(found.glob("_alerts/*/1.reg")))  # the first of the three files
     service.send_signal(signal.SIGKILL)
     service.wait()
     for path in pieces[1:]:
         (incoming / path.name).write_bytes(path.read_bytes())
     assert started(tmp_path, "--once").wait(120) == 0
-    (alert,) = found.glob("alerts/*")
+    (alert,) = found.glob("_alerts/*")
     notices = [json.loads(path.read_text()) for path in sorted(alert.glob("*.json"))]
     assert [notice["record_number"] for notice in notices] == list(range(1, len(notices) + 1))
     assert {notice["alert_type"] for notice in notices[1:]} <= {"update"}

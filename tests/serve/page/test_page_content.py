@@ -220,7 +220,7 @@ def test_alerts_are_shown_and_taken_back_for_everybody(open_page, night_sink):
     said = page.post(f"/candidates/{SOURCE}/retract", {"reason": "a satellite"}).text
     assert "is retracted" in said
     assert 'class="chip retracted"' in page.wait_for("/panels/alerts", "chip retracted")
-    notices = sorted((night_sink.folder / "alerts").glob("*/*.json"))
+    notices = sorted((night_sink.folder / "_alerts").glob("*/*.json"))
     assert json.loads(notices[-1].read_text())["alert_type"] == "retraction"
 
 

@@ -19,7 +19,8 @@ __all__ = ["alert_folder", "couriers_of", "issue"]
 
 def alert_folder(sink: Path, alert: str = "") -> Path:
     """Return where the files of an alert are, or those of all."""
-    return sink / "alerts" / alert if alert else sink / "alerts"
+    folder = sink / "_alerts"  # readers of a folder of tables pass over such names
+    return folder / alert if alert else folder
 
 
 def issue(ledger: AlertLedger, sink: Path) -> int:
