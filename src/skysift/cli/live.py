@@ -4,7 +4,7 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,8 +73,8 @@ def live(
         _tell(address_of(options, listening.getsockname()[1]), night, folder)
         with (
             logged_to(logging.FileHandler(folder / "service.log", encoding="utf-8")),
-            _serving(service, server),
-            _arriving(incoming, night, seconds, seed),
+            _serving(service, server) as ready,
+            _arriving(incoming, night, seconds, seed, ready),
         ):
             server.serve_on([listening])
     sys.stdout.write(f"Ended. The answers are in {sink}.\n")
@@ -117,9 +117,22 @@ def _tell(address: str, night: "Night", folder: Path) -> None:
 
 
 @contextmanager
-def _serving(service: "Service", server: "PageServer") -> Iterator[None]:
-    """Let a service answer in a thread; what ends it ends the page, and is raised here."""
+def _serving(service: "Service", server: "PageServer") -> Iterator[threading.Event]:
+    """Let a service answer in a thread; what ends it ends the page, and is raised here.
+
+    Yields
+    ------
+    threading.Event
+        Set when the service has loaded its model.
+    """
+    from skysift.serve.journal import heard_by
+
     failures: list[BaseException] = []
+    ready = threading.Event()
+
+    def hear(_level: int, event: str, _fields: Mapping[str, Any]) -> None:
+        if event == "started":
+            ready.set()
 
     def answer() -> None:
         try:
@@ -129,23 +142,30 @@ def _serving(service: "Service", server: "PageServer") -> Iterator[None]:
             server.stop()
 
     thread = threading.Thread(target=answer, name="service")
-    thread.start()
-    try:
-        yield
-    finally:
-        service.stop()
-        thread.join()
+    with heard_by(hear):
+        thread.start()
+        try:
+            yield ready
+        finally:
+            service.stop()
+            thread.join()
     if failures:
         raise failures[0]
 
 
 @contextmanager
-def _arriving(incoming: Path, night: "Night", seconds: float, seed: int) -> Iterator[None]:
-    """Let the photons of the night arrive in a thread, each second when it is over."""
+def _arriving(
+    incoming: Path, night: "Night", seconds: float, seed: int, ready: threading.Event
+) -> Iterator[None]:
+    """Let the photons of the night arrive in a thread, from when the service is ready."""
     stopping = threading.Event()
-    thread = threading.Thread(
-        target=_feed, args=(incoming, night, seconds, seed, stopping), name="night"
-    )
+
+    def arrive() -> None:
+        while not (ready.wait(_LATENCY) or stopping.is_set()):
+            pass
+        _feed(incoming, night, seconds, seed, stopping)
+
+    thread = threading.Thread(target=arrive, name="night")
     thread.start()
     try:
         yield
@@ -157,6 +177,7 @@ def _arriving(incoming: Path, night: "Night", seconds: float, seed: int) -> Iter
 def _feed(
     incoming: Path, night: "Night", seconds: float, seed: int, stopping: threading.Event
 ) -> None:
+    """Write each second of the night when it is over, until it is morning or told to stop."""
     import numpy as np
 
     from skysift.core.files import write_atomic

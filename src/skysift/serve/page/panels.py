@@ -249,7 +249,7 @@ def source_view(source: Source, now: float | None, note: Note | None, alert: Any
 
 
 def light_curve(source: Source) -> dict[str, Any]:
-    """Return columns of equal length for the chart of a source: bins, or else its windows.
+    """Return columns of equal length for the chart of a source: bins, or else windows.
 
     ``time`` is the middle of each bin, Unix time [s]; ``low`` and ``high`` bound the value at one
     standard deviation; ``limit`` is a 95 % upper limit, where that is what there is to show.
@@ -260,7 +260,9 @@ def light_curve(source: Source) -> dict[str, Any]:
         name = "flux" if unit else "excess"
         limits = [bool(row.get("upper_limit")) for row in rows]
     else:
-        rows = sorted(source.candidates.values(), key=lambda row: row.get("t_stop") or 0.0)
+        length = source.best["window"]  # windows of other lengths overlap with these
+        rows = [row for row in source.candidates.values() if row["window"] == length]
+        rows.sort(key=lambda row: row["t_stop"] or 0.0)
         rows, unit, name = rows[-_POINTS:], "", "excess"
         limits = [False] * len(rows)
     return {

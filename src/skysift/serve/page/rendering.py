@@ -17,7 +17,6 @@ from skysift.serve.page.night import Source
 from skysift.serve.page.panels import (
     address_of,
     drift_views,
-    light_curve,
     map_views,
     sky_panel,
     source_view,
@@ -131,10 +130,7 @@ class Rendering:
             "held": sources.alerts.held_of(source.id),
         }
         if whole:
-            context |= {
-                "provenance": self.provenance(source),
-                "curve": light_curve(source)["kind"],
-            }
+            context["provenance"] = self.provenance(source)
         return context
 
     def provenance(self, source: Source) -> Sequence[tuple[str, str]]:

@@ -35,16 +35,22 @@
   }
 
   function options(place, series, axes, extra) {
+    const scales = { x: { range: around }, ...extra.scales };
+    const { plugins = [] } = extra;
     return {
       width: Math.max(place.clientWidth, 200),
       height: HEIGHT,
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
       cursor: { drag: { x: false, y: false } },
+      scales,
       series: [{ label: "UTC", value: (_, v) => clock(v) }, ...series],
       axes: [axis("time [UTC]", { size: 32, space: 70, values: times }), ...axes],
-      ...extra,
+      plugins,
     };
   }
+
+  // Of a single moment uPlot would show years.
+  const around = (chart, low, high) => (chart.data[0].length === 1 ? [low - 5, low + 5] : [low, high]);
 
   // Values from 0 to the highest, with some room, also of nothing at all.
   const fromZero = (_, low, high) => [0, Math.max(high === null ? 0 : high * 1.1, 1e-9) || 1];
@@ -80,7 +86,7 @@
           line("95 % limit", "background", { paths: () => null }),
         ],
         [axis(data.label, { size: 56 })],
-        { scales: { y: { range: padded }, x: { range: (_, low, high) => (low === high ? [low - 1, high + 1] : [low, high]) } }, plugins: [errors()] },
+        { scales: { y: { range: padded } }, plugins: [errors()] },
       ),
     },
   };
