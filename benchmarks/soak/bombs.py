@@ -24,6 +24,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import astropy.io.votable  # else the first table or alert would wait for the import
+import fastavro
 from bomb_files import make_bombs
 
 from skysift import __version__
@@ -33,6 +35,7 @@ from skysift.core.stream import RecordPredictor
 from skysift.serve.bounds import bound_memory
 from skysift.serve.service import spool_of
 
+READY = (astropy.io.votable.parse, fastavro.reader)
 SECONDS, BYTES = 1.0, 200 * 2**20
 _KIB = 1024
 _PATIENCE = 30  # s, after which a bomb has won

@@ -45,7 +45,7 @@ def test_gzip_that_shrinks_too_far_is_refused_long_before_its_bound():
 def test_a_text_table_in_gzip_is_refused_early(tmp_path):
     path = tmp_path / "events.csv.gz"
     path.write_bytes(gzip.compress(b"a,b\n" + b"1" * (64 * MIB)))
-    with pytest.raises(ReadError, match="grows beyond 1[67],"):
+    with pytest.raises(ReadError, match=r"grows beyond 1[67],"):
         read_table(path)
 
 

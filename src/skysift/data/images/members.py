@@ -4,6 +4,7 @@ Archives are read as a stream, forwards only and in bounded memory; names in the
 paths. What cannot be used comes out as a reason, never as silence.
 """
 
+import os
 import tarfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -16,7 +17,7 @@ from skysift.data.bounded_gzip import GZIP_MAGIC, GunzipStream, gunzip
 from skysift.data.images.limits import DEFAULT_LIMITS, Limits
 from skysift.data.images.stamp import Rejected
 
-__all__ = ["Member", "iter_members"]
+__all__ = ["Member", "iter_members", "member_name"]
 
 _TAR_BLOCK = 512
 _TAR_MAGIC = slice(257, 262)
@@ -81,7 +82,7 @@ def _quarantined(path: Path, limits: Limits) -> Iterator[Member | Rejected]:
     try:
         yield from _of_file(path, limits)
     except ReadError as error:
-        yield Rejected(_stem(path.name), str(path), "unreadable-file", error.problem)
+        yield Rejected(member_name(path.name), str(path), "unreadable-file", error.problem)
 
 
 def _of_file(path: Path, limits: Limits) -> Iterator[Member | Rejected]:
@@ -109,7 +110,7 @@ def _of_file(path: Path, limits: Limits) -> Iterator[Member | Rejected]:
 
 
 def _of_bytes(data: bytes, file_name: str, source: str, limits: Limits) -> Member | Rejected:
-    name = _stem(file_name)
+    name = member_name(file_name)
     if not data:
         return Rejected(name, source, "empty-file", "The file is empty.")
     if len(data) > limits.member_bytes:
@@ -152,7 +153,7 @@ def _of_tar(stream: BinaryIO, path: Path, limits: Limits) -> Iterator[Member | R
             if member is not None:
                 yield member
     reason = f"The archive has more than {limits.members:,} members."
-    yield Rejected(_stem(path.name), str(path), "too-many-members", reason)
+    yield Rejected(member_name(path.name), str(path), "too-many-members", reason)
 
 
 def _of_entry(
@@ -163,9 +164,9 @@ def _of_entry(
     name, source = Path(info.name).name, f"{path}#{info.name}"
     if not info.isreg() or info.issparse():
         reason = "The member of the archive is a link, a device or a sparse file."
-        return Rejected(_stem(name), source, "not-a-file", reason)
+        return Rejected(member_name(name), source, "not-a-file", reason)
     if info.size > limits.member_bytes:
-        return _too_large(_stem(name), source, limits)
+        return _too_large(member_name(name), source, limits)
     opened: Any = archive.extractfile(info)
     data = opened.read()
     if len(data) < info.size:
@@ -195,7 +196,7 @@ class _BoundedHeader(tarfile.TarInfo):
 def _broken(path: Path, error: Exception) -> Rejected:
     problem = error.problem if isinstance(error, ReadError) else str(error)
     reason = f"The archive breaks off; what lies behind is lost: {problem.rstrip('.')}."
-    return Rejected(_stem(path.name), str(path), "damaged-archive", reason)
+    return Rejected(member_name(path.name), str(path), "damaged-archive", reason)
 
 
 def _too_large(name: str, source: str, limits: Limits) -> Rejected:
@@ -204,7 +205,8 @@ def _too_large(name: str, source: str, limits: Limits) -> Rejected:
 
 
 def _read(file: BinaryIO, most: int) -> bytes:
-    return file.read(most + 1)
+    # No more than there is: memory for what is asked is set aside first.
+    return file.read(min(most, os.fstat(file.fileno()).st_size) + 1)
 
 
 def _holds_tar(file: BinaryIO, path: Path, limits: Limits) -> bool:
@@ -223,7 +225,8 @@ def _is_hidden(relative: Path) -> bool:
     return any(part.startswith(".") for part in relative.parts)
 
 
-def _stem(name: str) -> str:
+def member_name(name: str) -> str:
+    """Return the name of a file without the suffixes that say how it is stored."""
     for suffix in (".gz", ".fz", ".fits", ".fit", ".fts", ".avro", ".parquet", ".tar", ".tgz"):
         name = name.removesuffix(suffix)
     return name
