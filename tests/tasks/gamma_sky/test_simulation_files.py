@@ -40,7 +40,9 @@ def test_event_files_and_tables_tell_the_same_story(tmp_path):
     assert sources.unit("offset") == "deg"
     assert np.all(sources["counts"] <= sources["photons"] * 1.001)
     for number in range(3):
-        events = read_events(out / f"events-{number:05}.fits.gz").events
+        path = out / f"events-{number:05}.fits.gz"
+        assert fits.getval(path, "SIMULATE", "EVENTS") is True  # never to be taken for the sky
+        events = read_events(path).events
         assert len(events) == fields["photons"][number]
         assert events.livetime == pytest.approx(fields["exposure"][number])
         assert events.pointing.ra == pytest.approx(fields["ra_pointing"][number])

@@ -84,7 +84,7 @@ def simulate_events(
         GoodTimeIntervals.of([(start, start + field.exposure)]),
         field.pointing,
         name=name,
-        meta={"OBJECT": "simulated", "IRF": bare.name[:_CARD]},
+        meta={"OBJECT": "simulated", "SIMULATE": True, "IRF": bare.name[:_CARD]},
     )
 
 
