@@ -109,8 +109,11 @@ def test_from_a_configuration(skysift, incoming, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["watch"], "Not given: the folder to watch, --task, --to."),
+        (["watch"], "Not given: the source, --task, --to."),
         (["watch", "x", "--to", "y"], "Not given: --task."),
+        (["watch", "http://x/y", "--task", "gamma-hadron", "--to", "y"], "is no source"),
+        (["watch", "incoming", "--task", "gamma-hadron", "--to", "y", "--publish", "kafka://x"],
+         "'kafka://x' is no topic"),
         (["watch", "none", "--task", "gamma-hadron", "--to", "y"], "none: The folder cannot be"),
         (["watch", "incoming", "--task", "gama-sky", "--to", "y"], "Did you mean 'gamma-sky'"),
         (["watch", "incoming", "--task", "gamma-hadron", "--to", "y", "--set", "engine.latncy=1"],

@@ -3,7 +3,8 @@
 import hashlib
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path, PurePath
 
 from skysift.core.errors import OutputError
@@ -30,6 +31,8 @@ class Slices:
     def __init__(self, settings: WorkerSettings) -> None:
         self._folder = settings.scratch
         self._schemas = settings.schemas
+        self._made = False
+        self._pack: BufferedReader | None = None
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)  # of a worker that was killed
 
@@ -50,36 +53,53 @@ class Slices:
         if is_file or self._folder is None:
             yield item.path
             return
-        data = _slice(item)
+        data = self._slice(item)
         if is_wire(data):
             data = as_container(data, self._schemas)
-        name = PurePath(item.name).name
-        path = self._folder / name
-        try:
-            self._folder.mkdir(exist_ok=True)
-            if path.exists():
-                path = self._folder / f"{item.id}-{name}"
-            path.write_bytes(data)
-        except OSError as error:
-            raise OutputError(
-                f"Cannot write here: {error.strerror}.",
-                "Check that you may write there and that the disk has room.",
-                path=path,
-            ) from error
+        path = self._written(self._folder, item, data)
         try:
             yield path
         finally:
             path.unlink(missing_ok=True)
 
+    def _written(self, folder: Path, item: Item, data: bytes) -> Path:
+        """Write a message under its name, which another one of the batch may have taken."""
+        name = PurePath(item.name).name
+        try:
+            if not self._made:
+                folder.mkdir(exist_ok=True)
+                self._made = True
+            for path in (folder / name, folder / f"{item.id}-{name}"):
+                with suppress(FileExistsError), path.open("xb") as file:
+                    file.write(data)
+                    return path
+        except OSError as error:
+            raise OutputError(
+                f"Cannot write here: {error.strerror}.",
+                "Check that you may write there and that the disk has room.",
+                path=folder,
+            ) from error
+        raise SliceGoneError  # twice in one batch: one of them is enough
 
-def _slice(item: Item) -> bytes:
-    """Return a message as it arrived."""
-    try:
-        with item.path.open("rb") as file:
-            file.seek(item.start or 0)
-            data = file.read() if item.start is None else file.read(item.size)
-    except OSError as error:
-        raise SliceGoneError from error
-    if hashlib.sha256(data).hexdigest() != item.sha256:
-        raise SliceGoneError
-    return data
+    def _slice(self, item: Item) -> bytes:
+        """Return a message as it arrived."""
+        try:
+            if item.start is None:
+                data = item.path.read_bytes()
+            else:
+                pack = self._open(item.path)
+                pack.seek(item.start)
+                data = pack.read(item.size)
+        except OSError as error:
+            raise SliceGoneError from error
+        if hashlib.sha256(data).hexdigest() != item.sha256:
+            raise SliceGoneError
+        return data
+
+    def _open(self, path: Path) -> BufferedReader:
+        """Return a pack, which is most often that of the message before."""
+        if self._pack is None or Path(self._pack.name) != path:
+            if self._pack is not None:
+                self._pack.close()
+            self._pack = path.open("rb")
+        return self._pack

@@ -23,7 +23,7 @@ from skysift.data.images.fits_stamps import read_fits_stamps
 from skysift.data.images.flags import FLAG_MESSAGES
 from skysift.data.images.image_set import ImageSet, join
 from skysift.data.images.limits import DEFAULT_LIMITS, Limits
-from skysift.data.images.members import Member, iter_members
+from skysift.data.images.members import Member, iter_members, member_name
 from skysift.data.images.parquet_stamps import PARQUET_MAGIC, read_parquet_stamps
 from skysift.data.images.stamp import Rejected, Stamp, assemble
 from skysift.data.images.zarr_cutouts import is_zarr, read_zarr_stamps
@@ -208,13 +208,28 @@ def read_each(
     for path in paths:
         first = len(found)
         try:
-            found.extend(iter_stamps([path], cutout=cutout, limits=limits))
+            found.extend(_stamps_of_file(path, cutout, limits))
         except ReadError as error:
             del found[first:]
             rows.append(error)
         else:
             rows.append(slice(first, len(found)))
     return _checked(found, None), rows
+
+
+def _stamps_of_file(path: Path, cutout: Cutout, limits: Limits) -> Iterator[Stamp | Rejected]:
+    """Yield the cutouts of a file; an alert packet, of which there are many, is read in one go."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(len(AVRO_MAGIC))
+            if data == AVRO_MAGIC:
+                data += file.read(limits.member_bytes)
+    except OSError:
+        data = b""  # what is wrong with it is said below
+    if not data.startswith(AVRO_MAGIC) or len(data) > limits.member_bytes:
+        return iter_stamps([path], cutout=cutout, limits=limits)
+    member = Member(member_name(path.name), str(path), data)
+    return stamps_of_member(member, cutout=cutout, limits=limits)
 
 
 def read_members(

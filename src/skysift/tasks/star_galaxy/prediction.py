@@ -1,6 +1,7 @@
 """Probabilities for cutouts without labels: in memory, and from files to a file, batch by batch."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +178,7 @@ class CutoutPredictor:
     def many(self, paths: Sequence[Path]) -> list[pa.Table | InputError]:
         """Return the answer to each file, or why it cannot be used."""
         batch, rows = read_each(paths, cutout=self._cutout)
+        batch = _told_apart(batch, rows)
         table = self._answer(batch)
         usable, reasons = batch.checked.usable, batch.checked.table["reason"]
         answers: list[pa.Table | InputError] = []
@@ -200,6 +202,21 @@ class CutoutPredictor:
     def _answer(self, batch: ReadImages) -> pa.Table:
         found = predict_read(batch, self._model, self._options, measured=self._measured.append)
         return _completed(found, self._model, self._catalogue).arrow
+
+
+def _told_apart(batch: ReadImages, rows: Sequence[slice | ReadError]) -> ReadImages:
+    """Return cutouts of which those of one image are judged together in the same file alone.
+
+    Else the answer to an alert would depend on which others of its exposure came with it.
+    """
+    files = np.zeros(len(batch.checked.usable), dtype=np.int64)
+    for number, found in enumerate(rows):
+        if isinstance(found, slice):
+            files[found] = number
+    own = zip(files[batch.checked.usable], batch.images.facts["image"], strict=True)
+    image = np.array([f"{name} of {number}" if name else "" for number, name in own], dtype=np.str_)
+    facts = batch.images.facts.with_columns({"image": image})
+    return replace(batch, images=replace(batch.images, facts=facts))
 
 
 def _useless(path: Path, reason: str) -> ReadError:
