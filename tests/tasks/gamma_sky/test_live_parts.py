@@ -20,7 +20,15 @@ from skysift.tasks.gamma_sky.live.calibration import count_clumps
 from skysift.tasks.gamma_sky.live.camera import beside_dead_parts
 from skysift.tasks.gamma_sky.live.light_curve import light_curve
 from skysift.tasks.gamma_sky.live.maps import window_maps
-from skysift.tasks.gamma_sky.live.night import START, Flare, Night, night_chunks, write_night
+from skysift.tasks.gamma_sky.live.memory import FieldMemory
+from skysift.tasks.gamma_sky.live.night import (
+    START,
+    Flare,
+    Night,
+    night_chunks,
+    night_events,
+    write_night,
+)
 from skysift.tasks.gamma_sky.live.schedule import WindowLength, staggered
 from skysift.tasks.gamma_sky.live.trials import LiveTrials, clump_share, measured_trials
 from skysift.tasks.gamma_sky.methods import FieldSetup
@@ -209,3 +217,22 @@ def test_windows_are_options_of_their_own_kind() -> None:
     ):
         with pytest.raises(ValueError, match="window"):
             PredictOptions(**wrong)
+
+
+@pytest.mark.parametrize("length", [0.3, 1.65, 7.0])
+def test_windows_of_any_length_hold_their_photons(rng: np.random.Generator, length: float) -> None:
+    """Times are near 1e9 s, where a length is not what is between two of its borders."""
+    night = Night().quiet()
+    parts = list(night_events(rng, seconds=20.0, chunk=0.7, night=night))
+    memory = FieldMemory(night.pointing, ReadOptions(), (length,))
+    for part in parts:
+        memory.add(part)
+    time = np.concatenate([part.time for part in parts])
+    grid = WindowLength.of(length)
+    ends = list(grid.ends(START + length, START + 20.0))
+    assert len(ends) == pytest.approx((20.0 - length) / grid.step, abs=1.01)
+    for end in (*ends, ends[0]):  # back to the first as well
+        binned = memory.window(length, end)
+        assert len(binned.events) == np.sum((time >= end - length) & (time < end))
+        assert len(binned.photons) == binned.counts.counts.sum()
+        assert binned.counts.livetime == pytest.approx(length, abs=1e-6)

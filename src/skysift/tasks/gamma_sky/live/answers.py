@@ -140,7 +140,7 @@ class WindowSearch:
         self, field: FieldMemory, length: WindowLength, end: float
     ) -> tuple[Answer, Searched]:
         """Search a window."""
-        binned = field.window(end - length.length, end)
+        binned = field.window(length.length, end)
         method = self._method(binned, field, length)
         search, camera = beside_dead_parts(method.search, method.counts_of(binned.counts.counts))
         method = method.with_search(search)
@@ -171,7 +171,7 @@ class WindowSearch:
         self, field: FieldMemory, length: WindowLength, end: float, sources: Sequence[Source]
     ) -> BinAnswer:
         """Measure sources in a bin of light curves."""
-        binned = field.window(end - length.length, end)
+        binned = field.window(length.length, end)
         method = self._method(binned, field, length)
         places = [(one.best.ra, one.best.dec) for one in sources]
         measured = measure_bin(binned, method, field.response, places)

@@ -117,17 +117,17 @@ class FieldMemory:
         """Return how much of a time [s] was good."""
         return self._interval(begin, end)[0].duration
 
-    def window(self, begin: float, end: float) -> BinnedWindow:
-        """Return the photons with ``begin <= time < end`` and their map.
+    def window(self, length: float, end: float) -> BinnedWindow:
+        """Return the photons with ``end - length <= time < end`` and their map.
 
         Raises
         ------
         InputError
             If no window is that long.
         """
-        events, columns = self._events(begin, end)
+        events, columns = self._events(end - length, end)
         counts = CountsMap(
-            self._counts(end - begin, end),
+            self._counts(length, end),
             self.edges,
             self.grid,
             events.gti,

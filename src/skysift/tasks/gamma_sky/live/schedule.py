@@ -20,7 +20,7 @@ LONGEST_DELAY = 4.0
 _MOST_STEPS = 20
 _SHORTEST_STEP = 1.0  # s
 _LONG_STEP = 5.0  # s
-_ROUNDING = 1e-9  # of a step
+_ROUNDING = 1e-6  # of a step: numbers of steps are near 1e9
 
 
 @dataclass(frozen=True, slots=True, order=True)
