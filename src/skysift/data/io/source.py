@@ -268,5 +268,5 @@ def _gunzip(path: Path, copy: Path, limit: int) -> None:
 
 
 def _first_line(error: BaseException) -> str:
-    text = str(error).strip()
+    text = str(getattr(error, "strerror", None) or error).strip()
     return text.splitlines()[0].rstrip(".") if text else type(error).__name__
