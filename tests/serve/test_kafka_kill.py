@@ -67,7 +67,7 @@ def check(numbers, *toys):
 @pytest.mark.slow
 def test_a_service_killed_in_the_middle_of_its_batches(listener, kafka, start):
     sent = 0
-    for kill in range(4):
+    for kill in range(3):
         process = start(listener, latency=0.05, batch_records=5)
         before = answered(listener)
         kafka.send("events", *values(*range(sent, sent + 50)))
@@ -76,7 +76,7 @@ def test_a_service_killed_in_the_middle_of_its_batches(listener, kafka, start):
         time.sleep(0.03 * kill)
         process.send_signal(signal.SIGKILL)
         process.wait()
-    check(range(200), listener)
+    check(range(150), listener)
 
 
 @pytest.mark.slow

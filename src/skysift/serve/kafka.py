@@ -298,15 +298,25 @@ class KafkaSource:
             ],
             asynchronous=True,
         )
+        self._await_commit()
+        for partition in self._acknowledged[0]:
+            _raise_if(partition.error)
+
+    def _await_commit(self) -> None:
+        """Hold what comes meanwhile: to ask for callbacks is to ask for messages."""
         deadline = time.monotonic() + _COMMIT_SECONDS
+        paused = False
         while not self._acknowledged:
             if time.monotonic() > deadline:
                 raise _AwayError(f"It did not acknowledge a commit within {_COMMIT_SECONDS:g} s.")
             message = self._consumer.poll(0.05)
             if message is not None:
                 self._sort(message)
-        for partition in self._acknowledged[0]:
-            _raise_if(partition.error)
+            if not paused and len(self._held) >= self._options.batch:
+                self._consumer.pause(self._consumer.assignment())
+                paused = True
+        if paused and not self._full:
+            self._consumer.resume(self._consumer.assignment())
 
     def _on_commit(self, error: Any, partitions: list[Any]) -> None:
         if error is not None:
