@@ -79,6 +79,7 @@ class KafkaSource:
         self._pause = _FIRST_PAUSE
         self._next_attempt = 0.0
         self._next_count = 0.0
+        self._room = (0, 0)  # messages and bytes until the backlog is counted again
         self._full = False
 
     @property
@@ -205,14 +206,13 @@ class KafkaSource:
 
     def _throttle(self) -> None:
         """Ask for no more messages while too many wait to be answered."""
-        if time.monotonic() < self._next_count:
+        if time.monotonic() < self._next_count and min(self._room) > 0:
             return
         self._next_count = time.monotonic() + _COUNT
         options = self._options
-        full = (
-            self._spool.backlog() >= options.backlog
-            or self._spool.packed_bytes() >= options.backlog_bytes
-        )
+        records = options.backlog - self._spool.backlog()
+        self._room = (records, options.backlog_bytes - self._spool.packed_bytes())
+        full = min(self._room) <= 0
         if full != self._full:
             self._full = full
             change = self._consumer.pause if full else self._consumer.resume
@@ -270,6 +270,8 @@ class KafkaSource:
         now = time.time()
         messages = [item.message(now, self._record_bytes) for item in packed]
         new = self._spool.add_messages(path, messages)
+        records, size = self._room
+        self._room = (records - new, size - sum(message.size for message in messages))
         log(logging.INFO, "arrived", messages=len(messages), records=new)
         for message in messages:
             if message.reason:
