@@ -108,6 +108,19 @@ def test_a_pixel_of_no_width_is_refused(tmp_path, value):
         read_solar_image(path)
 
 
+def test_a_compressed_image_without_axes_is_refused(tmp_path):
+    out = io.BytesIO()
+    hdu = fits.CompImageHDU(np.ones((64, 64), np.float32), compression_type="GZIP_1")
+    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(out)
+    data = bytearray(out.getvalue())
+    at = data.index(b"ZNAXIS  =")
+    data[at : at + 80] = b"ZNAXIS  =                    0".ljust(80)
+    path = tmp_path / "sun.fits"
+    path.write_bytes(data)
+    with pytest.raises(ReadError, match=r"unpacks to the shape|damaged"):
+        read_solar_image(path)
+
+
 def test_an_archive_of_empty_files_breaks_off(tmp_path):
     import tarfile  # noqa: PLC0415  # of this test only
 

@@ -138,4 +138,11 @@ def _unpacked(hdu: FitsHdu, data: bytes) -> NDArray[np.float32]:
                 f"The compressed image is damaged ({error}).",
                 "Download it again.",
             ) from error
-    return pixels.reshape(pixels.shape[-2:])
+    sides = tuple(hdu.cards.integer(f"ZNAXIS{axis}") for axis in (2, 1))
+    if pixels.shape[-_PLANE:] != sides:  # e.g. of a header that tells another number of axes
+        raise SolarReadError(
+            "damaged-fits",
+            f"The compressed image unpacks to the shape {pixels.shape}, not {sides}.",
+            "Download it again.",
+        )
+    return pixels.reshape(sides)
