@@ -30,7 +30,7 @@ from skysift.tasks.gamma_sky.model import load_bundle
 from skysift.tasks.gamma_sky.observations import Observation
 from skysift.tasks.gamma_sky.options import PredictOptions, ReadOptions
 from skysift.tasks.gamma_sky.pipeline import search_observation
-from skysift.tasks.gamma_sky.simulation.field import Source
+from skysift.tasks.gamma_sky.simulation.field import DeadSector, Source
 
 READING = ReadOptions(pixels=72, pixel_size=0.05, bands=2)
 SECONDS = 12
@@ -349,3 +349,26 @@ def test_the_command_writes_the_three_tables(
     assert sum(windows.filter(pa.array(searched))["candidates"].to_pylist()) == len(candidates) > 5
     assert set(bins["source_id"].to_pylist()) <= set(candidates["source_id"].to_pylist())
     assert set(candidates["window"].to_pylist()) == {2.0, 6.0}
+
+
+def test_a_flare_a_step_and_a_dead_sector_make_no_false_sources() -> None:
+    night = Night(
+        steady=NIGHT.steady,
+        flares=NIGHT.flares,
+        rate=3.0,
+        step=(14.0, 2.0),
+        dead=(20.0, DeadSector(120.0, 60.0, inner=0.3)),
+        unreadable=(),
+    )
+    options = PredictOptions(
+        windows="10s,30s", per="hour", false_alarms=1.0, light_curve=0.0, photometry=False
+    )
+    chunks = night_events(np.random.default_rng(8), seconds=60.0, chunk=5.0, night=night)
+    tables = stream_tables([SkyRecord(chunk) for chunk in chunks], TRIALS, ReadOptions(), options)
+    assert tables.candidates is not None
+    names = {name[:5] for name in tables.candidates["source_id"]}
+    assert names == {"J0534", "J0531"}  # what is really there
+    dead = np.array(["dead-sector" in flags for flags in tables.windows["flags"]])
+    ends = np.round((tables.windows["t_stop"] - 51910.00074287037) * 86400 - START)
+    assert dead[ends >= 40].mean() > 0.9
+    assert not dead[ends <= 20].any()
