@@ -1,6 +1,7 @@
 """What the page shows of a sink, told by plain HTTP."""
 
 import json
+import re
 import threading
 import time
 from http.client import HTTPConnection
@@ -11,13 +12,17 @@ import pytest
 from astropy.io import fits
 from astropy.time import Time
 from PIL import Image
+from starlette.requests import Request
 
 from skysift.data.sky.tangent import TangentGrid
 from skysift.serve.clock import to_mjd_tt, to_unix
+from skysift.serve.drift.report import DriftReport
+from skysift.serve.page.access import Access
 from skysift.serve.page.answers import Answers, read_answers
 from skysift.serve.page.changes import Changes, Watcher
 from skysift.serve.page.drawing import SkyFrame, picture
 from skysift.serve.page.night import Night
+from skysift.serve.page.rendering import Rendering
 from skysift.serve.page.sources import Sources
 
 SOURCE = "J053424+220052-1"
@@ -150,8 +155,8 @@ def test_a_file_that_is_gone_or_strange_is_passed_over(night_sink, tmp_path):
     sources = Sources(night_sink.folder)
     assert "health" in sources.poll()
     sources.close()
-    assert read_answers(tmp_path, "../../etc/passwd", 10) == []
-    assert read_answers(tmp_path, "night=2026-11-21/part-1-ab.parquet", 10) == []
+    assert read_answers(tmp_path, "../../etc/passwd", Night.wanted) == []
+    assert read_answers(tmp_path, "night=2026-11-21/part-1-ab.parquet", Night.wanted) == []
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x93NUMPY", b"x" * 1000])
@@ -222,6 +227,46 @@ def test_alerts_are_shown_and_taken_back_for_everybody(open_page, night_sink):
     assert 'class="chip retracted"' in page.wait_for("/panels/alerts", "chip retracted")
     notices = sorted((night_sink.folder / "_alerts").glob("*/*.json"))
     assert json.loads(notices[-1].read_text())["alert_type"] == "retraction"
+
+
+def test_large_tables_that_no_part_shows_are_counted_not_read(night_sink):
+    night_sink.publish([{"gammaness": 0.5} for _ in range(300)])
+    (part,) = night_sink.folder.glob("night=*/*.parquet")
+    (table,) = read_answers(
+        night_sink.folder, str(part.relative_to(night_sink.folder)), Night.wanted
+    )
+    assert (table.rows, table.count) == ([], 300)
+    sources = Sources(night_sink.folder)
+    sources.poll()
+    assert sources.night.rows["others"] == 300
+    sources.close()
+
+
+def test_drift_is_shown_with_alarms_first(night_sink):
+    row = {"window": "rows", "rows": 5000, "psi": 0.02, "distance": 0.03, "missing": 0.0, "p": 0.5}
+    calm = row | {"quantity": "energy", "alarm": False}
+    alarmed = row | {"quantity": "<b>size</b>", "psi": 0.6, "p": 1e-9, "alarm": True}
+    histogram = {"edges": [0.0, 1.0, 2.0], "reference": [0.5, 0.5, 0.0], "rows": [0.1, 0.8, 0.1]}
+    report = DriftReport("Compared with training.", (calm, alarmed), {"<b>size</b>": histogram})
+    sources = Sources(night_sink.folder)
+    sources.drift = report
+    request = Request({"type": "http", "method": "GET", "headers": [], "client": ("127.0.0.1", 1)})
+    rendering = Rendering(sources, Access(None, on_loopback=True))
+    html = rendering.part("drift", request).body.decode()
+    assert "Compared with training." in html
+    assert html.index("&lt;b&gt;size") < html.index("energy")
+    assert html.count(">alarm</span>") == 1
+    heights = re.findall(r'class="now".*?height="([\d.]+)"', html)
+    assert [float(height) for height in heights] == pytest.approx([3.8, 30.0, 3.8], abs=0.1)
+
+
+def test_probabilities_of_flares_are_listed(open_page, night_sink):
+    row = {"file": "a.jpg", "noaa": 12192, "time": "2014-10-24T12:00:00", "x": 3.0, "p_c24": 0.91,
+           "p_m24": 0.62, "flags": ""}  # fmt: skip
+    night_sink.publish([row], name="a.jpg")
+    html = open_page().wait_for("/panels/disk", "12192")
+    assert "0.91" in html
+    assert "0.62" in html
 
 
 # --- telling of changes ---------------------------------------------------------------------------

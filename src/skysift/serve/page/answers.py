@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -71,7 +71,7 @@ class Answers:
     descriptions: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_answers(sink: Path, file: str, most: int) -> list[Answers]:
+def read_answers(sink: Path, file: str, wanted: Callable[[frozenset[str]], int]) -> list[Answers]:
     """Return what a published file holds, nothing if it is gone or not of a service.
 
     Parameters
@@ -80,15 +80,17 @@ def read_answers(sink: Path, file: str, most: int) -> list[Answers]:
         The folder.
     file : str
         Path relative to it, as the ledger has it.
-    most : int
-        Rows of a table; of a longer one the last are taken.
+    wanted : callable
+        Returns how many rows of a table with such columns are of use; the last are taken.
     """
     if not _NAME.fullmatch(file):
         return []
     path = sink / file
     try:
         return (
-            [_parquet(path, file, most)] if path.suffix == ".parquet" else _lines(path, file, most)
+            [_parquet(path, file, wanted)]
+            if path.suffix == ".parquet"
+            else _lines(path, file, wanted)
         )
     except (OSError, pa.ArrowException, ValueError):
         return []  # moved away or rewritten by somebody: the page shows what is there
@@ -106,22 +108,24 @@ def provenance_of(sink: Path, file: str) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _parquet(path: Path, file: str, most: int) -> Answers:
+def _parquet(path: Path, file: str, wanted: Callable[[frozenset[str]], int]) -> Answers:
     with pq.ParquetFile(path) as opened:
         schema = opened.schema_arrow
         count = opened.metadata.num_rows
+        columns = frozenset(schema.names) - _LABELS
+        most = wanted(columns)
         groups: list[int] = []
         rows = 0
         for group in reversed(range(opened.metadata.num_row_groups)):
-            groups.insert(0, group)
-            rows += opened.metadata.row_group(group).num_rows
             if rows >= most:
                 break
+            groups.insert(0, group)
+            rows += opened.metadata.row_group(group).num_rows
         table = opened.read_row_groups(groups)
     last = table.slice(max(0, table.num_rows - most))
     return Answers(
         file,
-        frozenset(schema.names) - _LABELS,
+        columns,
         [Row.of(row) for row in last.to_pylist()],
         count,
         {item.name: unit for item in schema if (unit := unit_of(item))},
@@ -129,13 +133,16 @@ def _parquet(path: Path, file: str, most: int) -> Answers:
     )
 
 
-def _lines(path: Path, file: str, most: int) -> list[Answers]:
+def _lines(path: Path, file: str, wanted: Callable[[frozenset[str]], int]) -> list[Answers]:
     """Return the tables of a file of lines: each row says by its keys which one it is of."""
     tables: dict[frozenset[str], list[Row]] = {}
     for line in _last_lines(path):
         row = Row.of(json.loads(line))
         tables.setdefault(frozenset(row) - _LABELS, []).append(row)
-    return [Answers(file, columns, rows[-most:], len(rows)) for columns, rows in tables.items()]
+    return [
+        Answers(file, columns, rows[max(0, len(rows) - wanted(columns)) :], len(rows))
+        for columns, rows in tables.items()
+    ]
 
 
 def _last_lines(path: Path) -> Iterator[bytes]:

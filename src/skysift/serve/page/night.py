@@ -19,6 +19,8 @@ MOST_SOURCES = 2000
 MOST_POINTS = 4000
 """Windows, and bins of the light curve, that are kept of a source."""
 MOST_WINDOWS = 50_000
+MOST_ROWS = 5000
+"""Rows of a published table."""
 MOST_STAMPS = 200
 MOST_DISKS = 20
 _DIGITS = 16
@@ -119,6 +121,13 @@ class Night:
             self.descriptions.update(answers.descriptions)
             self.rows[_kind(answers.columns)] += answers.count
             return _TAKE[_kind(answers.columns)](self, answers)
+
+    @staticmethod
+    def wanted(columns: frozenset[str]) -> int:
+        """Return how many rows of a table with such columns are of use."""
+        return {"others": 0, "stamps": MOST_STAMPS, "flares": MOST_STAMPS}.get(
+            _kind(columns), MOST_ROWS
+        )
 
     def find_stamp(self, key: str) -> Stamp | None:
         """Return a stamp by its key."""

@@ -27,7 +27,6 @@ __all__ = ["Sources"]
 
 _BATCHES = 2000  # published batches that a page that starts looks back at
 _AT_ONCE = 50  # batches that are read before the others are told
-_ROWS = 5000  # of a published table
 _RECENT = 1000  # answered records that percentiles are of
 _SAMPLE = 1.0  # s from one look at the health to the next
 _DRIFT = 5.0  # s from one look at the drift to the next
@@ -197,7 +196,9 @@ class Sources:
         changed: set[str] = set()
         for number, files in batches:
             tables = [
-                table for file in files for table in read_answers(self.sink, file.final, _ROWS)
+                table
+                for file in files
+                for table in read_answers(self.sink, file.final, self.night.wanted)
             ]
             # Windows say which candidates count, and bins belong to sources: in this order.
             for table in sorted(tables, key=_order):
