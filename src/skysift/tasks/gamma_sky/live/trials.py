@@ -107,7 +107,7 @@ def clump_share(significance: ArrayLike, overlap: float) -> FloatArray:
     Examples
     --------
     >>> clump_share([4.0, 5.0], 0.05).round(2).tolist(), clump_share(5.0, 1.0).round(2).item()
-    ([0.36, 0.5], 1.0)
+    ([0.38, 0.49], 1.0)
     """
     z = np.maximum(np.asarray(significance, dtype=np.float64), 1.0)
     if overlap >= 1:
