@@ -26,6 +26,7 @@ from skysift.tasks.gamma_sky.pipeline import (
 __all__ = ["Answer", "BinAnswer", "WindowSearch"]
 
 _WHOLE = 0.99  # of a window with good time
+_LONGEST_MEASURED = 300.0  # s: Li & Ma of more photons takes a quarter of the search
 _SLIVER = 1e-6  # of a window: less good time is rounding
 
 
@@ -146,7 +147,10 @@ class WindowSearch:
         method = method.with_search(search)
         result = method(binned.counts.counts, binned.photons)
         if result.candidates:
-            searched = described(binned, method, result, field.response, self._options)
+            options = self._options
+            if length.length > _LONGEST_MEASURED:
+                options = options.model_copy(update={"photometry": False})
+            searched = described(binned, method, result, field.response, options)
         else:
             searched = Searched(binned.events, binned.counts, result, self._nothing, method)
         row = _window_row(binned, length, end, field)
