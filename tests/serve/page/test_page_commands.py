@@ -50,10 +50,13 @@ def get(place, path: str) -> str:
     return text
 
 
-def wait_for(place, path: str, text: str) -> None:
+def wait_for(process, place, path: str, text: str) -> None:
     for _ in range(600):
-        if text in get(place, path):
-            return
+        try:
+            if text in get(place, path):
+                return
+        except OSError as error:
+            raise AssertionError(process.communicate(timeout=60)) from error
         time.sleep(0.2)
     raise AssertionError(f"{text!r} never appeared at {path}")
 
@@ -61,9 +64,9 @@ def wait_for(place, path: str, text: str) -> None:
 def test_a_simulated_night_is_on_the_page_and_ends_with_ctrl_c(tmp_path):
     with started("live", "--out", tmp_path, "--port", 0, "--seconds", 60) as process:
         place = address(process)
-        wait_for(place, "/panels/health", "done")
-        wait_for(place, "/panels/sky", "window to")
-        wait_for(place, "/panels/sky", "/maps/")
+        wait_for(process, place, "/panels/health", "done")
+        wait_for(process, place, "/panels/sky", "window to")
+        wait_for(process, place, "/panels/sky", "/maps/")
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
@@ -81,7 +84,7 @@ def test_serve_shows_a_folder_and_stops_on_sigterm(night_sink, tmp_path):
     arguments = ("serve", night_sink.folder, "--port", 0, "--token-file", token)
     with started(*arguments) as process:
         place = address(process)
-        wait_for(place, "/", "J053424")
+        wait_for(process, place, "/", "J053424")
         assert "Sign in" in get(place, "/")
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=60)
