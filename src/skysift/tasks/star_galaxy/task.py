@@ -33,6 +33,9 @@ from skysift.tasks.star_galaxy.synth import fits_bytes
 __all__ = ["StarGalaxy"]
 
 
+_WARM_UP = 4  # cutouts
+
+
 class StarGalaxy(Task[Cutouts, StarGalaxyModel]):
     """Stars from galaxies by cutouts of survey images."""
 
@@ -122,10 +125,16 @@ class StarGalaxy(Task[Cutouts, StarGalaxyModel]):
     def stream(
         self, model: StarGalaxyModel, read_options: Config, options: Config
     ) -> RecordPredictor:
-        """Return what predicts one file of cutouts or alerts after the other."""
-        return prediction.CutoutPredictor(
+        """Return what predicts one file of cutouts or alerts after the other, or many at once.
+
+        What is compiled or loaded with the first prediction is so by then: the first alert of a
+        night need not wait for that.
+        """
+        predictor = prediction.CutoutPredictor(
             model, of_kind(ReadOptions, read_options), of_kind(PredictOptions, options)
         )
+        self.predict(made_up_cutouts(_WARM_UP, np.random.default_rng(0)), model)
+        return predictor
 
 
 def _card(model: StarGalaxyModel) -> str:
