@@ -137,7 +137,7 @@ def zigzag(number: int) -> bytes:
     """Return an integer as Avro writes it."""
     value = (number << 1) ^ (number >> 63)
     out = bytearray()
-    while value > 0x7F:  # noqa: PLR2004  # seven bits a byte
+    while value > 0x7F:  # seven bits a byte
         out.append(value & 0x7F | 0x80)
         value >>= 7
     return bytes([*out, value])
@@ -321,7 +321,9 @@ BOMBS: Mapping[str, tuple[tuple[str, ...], str, Maker]] = {
         lambda: events_table(NAXIS1=2**40, TFORM1="137438953472D"),
     ),
     "Rice tiles of 30,000 pixels to a side": (
-        ("active-region", "star-galaxy"), "fits.fz", lambda: tiles("RICE_1", 30_000, 500, b"\0" * 64),
+        ("active-region", "star-galaxy"),
+        "fits.fz",
+        lambda: tiles("RICE_1", 30_000, 500, b"\0" * 64),
     ),
     "one Rice tile of 8,000 pixels to a side": (
         ("active-region", "flare"), "fits.fz", lambda: tiles("RICE_1", 8_000, 8_000, b"\0" * 64),

@@ -1,9 +1,9 @@
 """Give each task files that unpack to far more than they are, and measure what a refusal costs.
 
-Each bomb is read by what answers in service, in a process of its own: seconds and the growth of its
-memory (``getrusage``) until it is refused; the bound is on seconds of a core, as the wall clock of a
-busy machine says little. Then all of them go through ``skysift watch``, and one of
-each task through ``skysift predict``::
+Each bomb is read by what answers in service, in a process of its own: seconds and the growth of
+its memory (``getrusage``) until it is refused; the bound is on seconds of a core, as the wall clock
+of a busy machine says little. Then all of them go through ``skysift watch``, and one of each task
+through ``skysift predict``::
 
     python benchmarks/soak/bombs.py --out benchmarks/soak/bombs.json
 """
@@ -68,7 +68,7 @@ def measured(predict: RecordPredictor, path: Path, bound: int) -> dict[str, Any]
         said = {"end": "answered", "text": f"{rows} rows"}
     except SkysiftError as error:
         said = {"end": type(error).__name__, "text": str(error).replace(f"{path}: ", "")}
-    except BaseException as error:  # whatever it is, it is told and not raised
+    except BaseException as error:  # noqa: BLE001  # whatever it is, it is told and not raised
         said = {"end": f"fault: {type(error).__name__}", "text": str(error)[:300]}
     seconds = time.monotonic() - begun
     growth = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
@@ -99,7 +99,7 @@ def watched(task: str, bombs: list[tuple[str, Path]], folder: Path) -> dict[str,
     for _, path in bombs:
         os.link(path, incoming / path.name)
     command = ["watch", str(incoming), "--task", task, "--to", str(found), "--once"]
-    subprocess.run(
+    subprocess.run(  # noqa: S603  # ourselves
         [sys.executable, "-m", "skysift", *command], check=False, stderr=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
     )  # fmt: skip
@@ -111,7 +111,7 @@ def watched(task: str, bombs: list[tuple[str, Path]], folder: Path) -> dict[str,
 def predicted(task: str, path: Path, folder: Path) -> dict[str, Any]:
     """Return exit code and last words of ``skysift predict``."""
     out = folder / f"answers-{task}.parquet"
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603  # ourselves
         [sys.executable, "-m", "skysift", "predict", task, str(path), "--out", str(out)],
         check=False, capture_output=True, text=True,
     )  # fmt: skip

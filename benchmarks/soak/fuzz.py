@@ -54,10 +54,10 @@ def damage(seeds: Path, seed: int, number: int) -> tuple[Kind, str, bytes]:
     files = sorted(seeds.glob(f"{kind.name}.*"))
     chosen = files[rng.integers(len(files))]
     data = chosen.read_bytes()
-    if kind.is_json and rng.random() < 0.8:  # noqa: PLR2004  # the rest is damaged as bytes
+    if kind.is_json and rng.random() < 0.8:  # the rest is damaged as bytes
         return kind, chosen.name, mutated_json(data, rng)
     others = [file.read_bytes() for file in files]
-    if kind.is_gzip and rng.random() < 0.5:  # noqa: PLR2004  # half
+    if kind.is_gzip and rng.random() < 0.5:  # half
         plain = mutated(
             gzip.decompress(data), list(map(gzip.decompress, others)), rng, is_fits=True
         )
@@ -108,7 +108,7 @@ def outcome(kind: Kind, path: Path) -> dict[str, str]:
         return {"end": type(error).__name__, "text": str(error)[:300]}
     except RecursionError as error:
         return {"end": "fault", "fault": "RecursionError", "text": str(error)[:300]}
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # whatever it is, it is told
         where = traceback.extract_tb(error.__traceback__)
         ours = [frame for frame in where if "skysift" in frame.filename] or list(where)
         place = f"{Path(ours[-1].filename).name}:{ours[-1].lineno}"
@@ -155,7 +155,7 @@ class Worker:
             self._process.wait()
 
     def _start(self) -> None:
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603  # ourselves
             self._command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -57,7 +57,7 @@ def mutated(data: bytes, others: Sequence[bytes], rng: Random, *, is_fits: bool)
     for _ in range(int(rng.geometric(0.5))):
         if not found:
             break
-        if is_fits and rng.random() < 0.5:  # noqa: PLR2004  # half
+        if is_fits and rng.random() < 0.5:  # half
             _change_card(found, rng)
         else:
             found = _MUTATIONS[rng.integers(len(_MUTATIONS))](found, others, rng)
@@ -70,11 +70,11 @@ def mutated_json(data: bytes, rng: Random) -> bytes:
     for _ in range(int(rng.integers(1, 4))):
         tree = _change_node(tree, rng)
     text = json.dumps(tree)
-    if rng.random() < 0.1:  # noqa: PLR2004  # some
+    if rng.random() < 0.1:  # some
         depth = int(rng.choice([100, 5_000, 200_000]))
-        bracket = "[" if rng.random() < 0.5 else '{"a":'  # noqa: PLR2004  # half
+        bracket = "[" if rng.random() < 0.5 else '{"a":'  # half
         text = text.replace("null", bracket * depth, 1) if "null" in text else bracket * depth
-    if rng.random() < 0.05:  # noqa: PLR2004  # a few
+    if rng.random() < 0.05:  # a few
         text = text.replace(":", ": NaN,", 1)
     return text.encode(errors="surrogatepass")
 
@@ -108,7 +108,7 @@ def _truncate(data: bytearray, _: Sequence[bytes], rng: Random) -> bytearray:
 def _insert(data: bytearray, _: Sequence[bytes], rng: Random) -> bytearray:
     at = int(rng.integers(len(data)))
     new = rng.bytes(int(rng.integers(1, 64)))
-    if rng.random() < 0.5:  # noqa: PLR2004  # half
+    if rng.random() < 0.5:  # half
         new = _EXTREMES[rng.integers(len(_EXTREMES))] * int(rng.choice([1, 8, 80, _BLOCK]))
     return data[:at] + new + data[at:]
 
@@ -164,10 +164,10 @@ def _change_card(data: bytearray, rng: Random) -> None:
         return
     at = places[rng.integers(len(places))]
     choice = rng.random()
-    if choice < 0.8:  # noqa: PLR2004  # most
+    if choice < 0.8:  # most
         value = _CARD_VALUES[rng.integers(len(_CARD_VALUES))]
         data[at : at + _CARD] = (bytes(data[at : at + 8]) + b"= " + value.rjust(20)).ljust(_CARD)
-    elif choice < 0.9:  # noqa: PLR2004  # some
+    elif choice < 0.9:  # some
         other = places[rng.integers(len(places))]
         data[at : at + _CARD], data[other : other + _CARD] = (
             data[other : other + _CARD],
@@ -180,18 +180,18 @@ def _change_card(data: bytearray, rng: Random) -> None:
 
 def _change_node(tree: object, rng: Random) -> object:
     """Return a tree with one node at random replaced."""
-    if not isinstance(tree, dict | list) or not tree or rng.random() < 0.15:  # noqa: PLR2004  # deep ones, mostly
+    if not isinstance(tree, dict | list) or not tree or rng.random() < 0.15:  # deep ones, mostly
         value = _VALUES[rng.integers(len(_VALUES))]
-        return [tree, value] if rng.random() < 0.2 else value  # noqa: PLR2004  # some
+        return [tree, value] if rng.random() < 0.2 else value  # some
     if isinstance(tree, list):
         at = int(rng.integers(len(tree)))
-        if rng.random() < 0.1:  # noqa: PLR2004  # some
+        if rng.random() < 0.1:  # some
             return tree[:at] + tree[at + 1 :]
         return [*tree[:at], _change_node(tree[at], rng), *tree[at + 1 :]]
     key = list(tree)[rng.integers(len(tree))]
     choice = rng.random()
-    if choice < 0.1:  # noqa: PLR2004  # some
+    if choice < 0.1:  # some
         return {name: value for name, value in tree.items() if name != key}
-    if choice < 0.15:  # noqa: PLR2004  # a few
+    if choice < 0.15:  # a few
         return {**tree, str(_TEXTS[rng.integers(len(_TEXTS))]): tree[key]}
     return {**tree, key: _change_node(tree[key], rng)}

@@ -37,7 +37,7 @@ __all__ = ["KINDS", "Kind", "make_seeds"]
 Read = Callable[[Path], Any]
 SIDE = 64
 TABLES = ("csv", "parquet", "ecsv", "fits", "vot", "h5")
-SOLAR = ("plain", "RICE_1", "GZIP_1", "GZIP_2", "HCOMPRESS_1", "PLIO_1")
+SOLAR = ("plain", "RICE_1", "GZIP_1", "GZIP_2", "PLIO_1")
 BUNDLES = {  # files that are damaged, with a description that fits them again
     "gamma-sky": "calibration.safetensors",
     "flare": "weights.safetensors",
@@ -104,7 +104,7 @@ def predictor(name: str, bundle: str | None = None) -> Read:
 
 
 def _predicted(name: str, bundle: str | None = None) -> Read:
-    return lambda path: predictor(name, bundle)(path)
+    return lambda path: predictor(name, bundle)(path)  # noqa: PLW0108  # loaded when it is asked
 
 
 def _bundle_description(path: Path) -> None:
@@ -271,7 +271,7 @@ def _stamps() -> Iterator[bytes]:
             "STATUS": 1,
             "EXPID": 123,
             "FILTER": "ZTF_i",
-        }  # fmt: skip
+        }
     )
     for scale, kind in ((1.0, np.float32), (3.0, np.float32), (2.0, np.int16)):
         pixels = (200.0 + scale * star + rng.normal(0, 5, star.shape)).astype(kind)
@@ -353,7 +353,9 @@ _RUBIN = _record(
             {"diaSourceId": "long", "ra": "double", "dec": "double", "band": ["null", "string"],
              "snr": ["null", "float"]},
         ),
-        **dict.fromkeys(("cutoutScience", "cutoutTemplate", "cutoutDifference"), ["null", "bytes"]),
+        **{
+            f"cutout{name}": ["null", "bytes"] for name in ("Science", "Template", "Difference")
+        },
     },
 )  # fmt: skip
 
@@ -386,7 +388,7 @@ def _sun(folder: Path) -> None:
             "RSUN_REF": 696e6,
             "CRLN_OBS": 132.56,
             "CRLT_OBS": -7.2,
-        }  # fmt: skip
+        }
     )
     for name in SOLAR:
         pixels = field.astype(np.int16) if name in {"RICE_1", "PLIO_1"} else field.astype("f4")

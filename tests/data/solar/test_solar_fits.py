@@ -93,6 +93,12 @@ def test_blank_pixels_are_nan_and_off_the_limb(disk_fits: DiskFits, compressed: 
     assert image.unit == "G"
 
 
+def test_a_compression_that_cannot_be_unpacked_safely_is_refused(disk_fits: DiskFits) -> None:
+    path = disk_fits(integer=True, compressed="HCOMPRESS_1")
+    with pytest.raises(ReadError, match="HCOMPRESS"):
+        read_solar_image(path)
+
+
 def test_a_hole_in_the_disk_is_told_from_the_sky(disk_fits: DiskFits) -> None:
     data = np.ones((96, 96))
     data[40:44, 40:44] = np.nan

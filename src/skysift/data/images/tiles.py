@@ -5,6 +5,7 @@ from math import isnan
 
 import numpy as np
 
+from skysift.core.errors import ReadError
 from skysift.data.bounded_gzip import GZIP_MAGIC, gunzip
 from skysift.data.sky.fits_table import FitsHdu, TableColumn
 
@@ -13,10 +14,13 @@ __all__ = ["require_small_tiles"]
 _BLOCK = 2880
 _WIDEST_PIXEL = 8
 _GZIPPED_COLUMNS = ("COMPRESSED_DATA", "GZIP_COMPRESSED_DATA")
+_UNSAFE = "HCOMPRESS"  # its decoder in astropy leaves its memory where a tile is damaged
 
 
 def require_small_tiles(hdu: FitsHdu, data: bytes) -> None:
     """Unpack gzipped tiles within bounds first: astropy would unpack a bomb whole.
+
+    HCOMPRESS is refused: a damaged tile can end the process that unpacks it.
 
     Parameters
     ----------
@@ -28,9 +32,14 @@ def require_small_tiles(hdu: FitsHdu, data: bytes) -> None:
     Raises
     ------
     ReadError
-        If a tile unpacks to more than the header says, or is damaged.
+        If a tile unpacks to more than the header says, or is damaged, or is one of HCOMPRESS.
     """
     cards = hdu.cards
+    if cards.text("ZCMPTYPE").upper().startswith(_UNSAFE):
+        raise ReadError(
+            "The image is compressed with HCOMPRESS, which cannot be unpacked safely.",
+            "Unpack it with funpack, or compress it with Rice.",
+        )
     sides = [cards.integer(f"ZNAXIS{axis}") for axis in (1, 2)]
     tile = [cards.number(f"ZTILE{axis}") for axis in (1, 2)]
     # Tiles are rows unless stated.

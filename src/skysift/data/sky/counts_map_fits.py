@@ -32,7 +32,8 @@ __all__ = ["read_counts_map", "write_counts_map"]
 _ZENITH = 90.0
 _CUBE = 3
 _DAMAGED = (  # what astropy raises of headers and tables that make no sense
-    ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError, fits.VerifyError,
+    ArithmeticError, AssertionError, AttributeError, LookupError, OSError, TypeError, ValueError,
+    fits.VerifyError,
 )  # fmt: skip
 
 
