@@ -1,6 +1,7 @@
 """The tables of the spool, and the check that a database is of the kind that it should be."""
 
 import sqlite3
+import time
 from pathlib import Path
 
 from skysift.core.errors import ReadError
@@ -8,6 +9,8 @@ from skysift.core.errors import ReadError
 __all__ = ["SCHEMA_VERSION", "prepare_database", "prepare_tables"]
 
 SCHEMA_VERSION = 2
+_PATIENCE = 5.0  # s that others may take to open a new database
+_PAUSE = 0.02  # s
 _APPLICATION = 0x736B7973  # "skys", in the header of the database
 
 _SCHEMA = """
@@ -99,9 +102,10 @@ def prepare_tables(
     ReadError
         If it is the database of another program, or of another version of the schema.
     """
+    # In this order: one that another process is just making has its marks once it has tables.
+    empty = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
     found_application = database.execute("PRAGMA application_id").fetchone()[0]
     found = database.execute("PRAGMA user_version").fetchone()[0]
-    empty = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
     if not empty and found_application != application:
         raise ReadError(
             "This is a database of another program.", "Choose another folder.", path=path
@@ -112,7 +116,7 @@ def prepare_tables(
             "Upgrade skysift if the version is higher; otherwise begin a new folder.",
             path=path,
         )
-    database.execute("PRAGMA journal_mode = WAL")
+    _use_wal(database)
     database.execute("PRAGMA synchronous = FULL")
     database.execute("PRAGMA foreign_keys = ON")
     if not empty:
@@ -128,3 +132,17 @@ def prepare_tables(
         if database.execute("PRAGMA user_version").fetchone()[0] != version:
             raise
         # Another process has made the tables just then.
+
+
+def _use_wal(database: sqlite3.Connection) -> None:
+    """Change the mode of a new database: for this, SQLite does not wait for others by itself."""
+    enough = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > enough:
+                raise
+            time.sleep(_PAUSE)
+        else:
+            return
