@@ -204,3 +204,13 @@ def test_other_images_are_refused(counts_map, tmp_path: Path) -> None:
         hdus.writeto(tmp_path / "short.fits")
     with pytest.raises(ReadError, match="does not fit 3 energy bands"):
         CountsMap.read(tmp_path / "short.fits")
+
+
+def test_a_header_of_countless_axes_is_refused_at_once(counts_map, tmp_path: Path) -> None:
+    path = tmp_path / "map.fits"
+    counts_map.write(path)
+    data = path.read_bytes()
+    at = data.index(b"NAXIS   =")
+    path.write_bytes(data[:at] + b"NAXIS   =           2147483647".ljust(80) + data[at + 80 :])
+    with pytest.raises(ReadError, match="NAXIS"):
+        CountsMap.read(path)

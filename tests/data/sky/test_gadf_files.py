@@ -243,7 +243,7 @@ def test_a_folder_without_an_index_says_so(tmp_path: Path) -> None:
     with pytest.raises(ReadError, match=r"no hdu-index.fits"):
         open_index(tmp_path)
     (tmp_path / "hdu-index.fits").write_bytes(b"SIMPLE  =" + bytes(3000))
-    with pytest.raises(ReadError, match=r"hdu-index.fits: The index table cannot be read"):
+    with pytest.raises(ReadError, match=r"hdu-index.fits: The file is cut short"):
         open_index(tmp_path)
 
 

@@ -4,8 +4,9 @@ from io import BytesIO
 from pathlib import Path
 
 from skysift.data.sky.fits_stream import MAX_BYTES, FitsStream
+from skysift.data.sky.fits_table import walk_hdus
 
-__all__ = ["FITS_MAGIC", "FitsBytes"]
+__all__ = ["FITS_MAGIC", "FitsBytes", "require_sound_headers"]
 
 FITS_MAGIC = b"SIMPLE  ="
 
@@ -32,3 +33,15 @@ class FitsBytes(FitsStream):
         self._max_bytes = MAX_BYTES
         self._unpacked = None
         self._require_fits()
+
+
+def require_sound_headers(data: bytes, name: str = "") -> None:
+    """Walk all headers first: one that claims two thousand million axes would keep astropy busy.
+
+    Raises
+    ------
+    ReadError
+        If one cannot be understood.
+    """
+    for _ in walk_hdus(FitsBytes(data, name)):
+        pass

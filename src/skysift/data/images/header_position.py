@@ -8,6 +8,7 @@ Other projections are left to astropy, in :mod:`skysift.data.images.science_imag
 
 from math import atan2, cos, degrees, hypot, isnan, radians, sin
 
+from skysift.core.errors import ReadError
 from skysift.data.sky.fits_table import Cards
 
 __all__ = ["linear_matrix", "sky_position"]
@@ -51,12 +52,20 @@ def sky_position(cards: Cards, y: float, x: float) -> tuple[float, float] | None
     Raises
     ------
     ReadError
-        If a card cannot be understood.
+        If a card cannot be understood, or all of them make no sense.
     """
     kind = (cards.text("CTYPE1"), cards.text("CTYPE2"))
     has_sip = kind == _SIP
     if not (has_sip or kind in _PROJECTIONS) or not _is_plain(cards):
         return None
+    try:
+        return _position(cards, y, x, has_sip=has_sip)
+    except (ArithmeticError, ValueError) as error:  # powers and sines of absurd numbers
+        raise ReadError("The coordinates of the header make no sense.") from error
+
+
+def _position(cards: Cards, y: float, x: float, *, has_sip: bool) -> tuple[float, float]:
+    """Follow a pixel through distortion, matrix and projection."""
     dx, dy = x + 1 - cards.number("CRPIX1"), y + 1 - cards.number("CRPIX2")
     if has_sip:
         dx, dy = dx + _sip(cards, "A", dx, dy), dy + _sip(cards, "B", dx, dy)

@@ -1,7 +1,7 @@
 """Tile-compressed images: what is checked before a codec, which knows no bounds, unpacks them."""
 
 from collections.abc import Iterator
-from math import isnan
+from math import isfinite
 
 import numpy as np
 
@@ -44,7 +44,7 @@ def require_small_tiles(hdu: FitsHdu, data: bytes) -> None:
     tile = [cards.number(f"ZTILE{axis}") for axis in (1, 2)]
     # Tiles are rows unless stated.
     cells = [
-        (sides[0] if axis == 0 else 1) if isnan(side) else min(max(int(side), 1), sides[axis])
+        (sides[0] if axis == 0 else 1) if not isfinite(side) else min(max(int(side), 1), sides[axis])
         for axis, side in enumerate(tile)
     ]
     bound = _WIDEST_PIXEL * cells[0] * cells[1] + _BLOCK

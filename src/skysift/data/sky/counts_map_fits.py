@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from skysift.core.errors import ReadError
 from skysift.core.files import write_atomic
+from skysift.data.images.fits_bytes import require_sound_headers
 from skysift.data.sky.counts_map import CountsMap
 from skysift.data.sky.cube_fits import bands_hdu, cube_header
 from skysift.data.sky.event_list import GADF_REFERENCE_MJD, Pointing
@@ -88,6 +89,7 @@ def read_counts_map(path: str | Path, *, max_bytes: int = MAX_BYTES) -> CountsMa
         with square pixels that touches the sky at the middle of the map.
     """
     data = read_bounded(path, max_bytes=max_bytes)
+    require_sound_headers(data, str(path))
     try:
         with fits.open(BytesIO(data)) as hdus:
             hdu = hdus[0]

@@ -14,6 +14,7 @@ import numpy as np
 from astropy.io import fits
 
 from skysift.core.errors import ReadError, UnknownNameError
+from skysift.data.images.fits_bytes import require_sound_headers
 from skysift.data.sky.event_list import Pointing
 from skysift.data.sky.fits_stream import MAX_BYTES, read_bounded
 from skysift.data.sky.gadf import EventFile, read_events
@@ -185,6 +186,7 @@ def _index_path(folder: Path, name: str) -> Path | None:
 def _rows(path: Path, required: tuple[str, ...]) -> list[dict[str, Any]]:
     """Return the rows of the first table of a file as mappings by column in capitals."""
     data = read_bounded(path)
+    require_sound_headers(data, str(path))
     try:
         with fits.open(BytesIO(data)) as hdus:
             table = hdus[1].data

@@ -13,6 +13,7 @@ from astropy.io import fits
 from numpy.typing import ArrayLike, NDArray
 
 from skysift.core.errors import ReadError
+from skysift.data.images.fits_bytes import require_sound_headers
 from skysift.data.sky.fits_stream import MAX_BYTES, read_bounded
 from skysift.data.sky.gadf_location import HduLocation
 
@@ -70,6 +71,7 @@ def read_rad_max(location: HduLocation, *, max_bytes: int = MAX_BYTES) -> RadMax
         If the file cannot be read or holds no such table.
     """
     data = read_bounded(location.path, max_bytes=max_bytes)
+    require_sound_headers(data, str(location.path))
     try:
         with fits.open(BytesIO(data)) as hdus:
             hdu = hdus[location.name]
