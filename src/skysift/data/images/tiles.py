@@ -44,7 +44,7 @@ def require_small_tiles(hdu: FitsHdu, data: bytes) -> None:
     tile = [cards.number(f"ZTILE{axis}") for axis in (1, 2)]
     # Tiles are rows unless stated.
     cells = [
-        (sides[0] if axis == 0 else 1) if not isfinite(side) else min(max(int(side), 1), sides[axis])
+        min(max(int(side), 1), sides[axis]) if isfinite(side) else (sides[0] if axis == 0 else 1)
         for axis, side in enumerate(tile)
     ]
     bound = _WIDEST_PIXEL * cells[0] * cells[1] + _BLOCK

@@ -15,6 +15,8 @@ from skysift.core.errors import ReadError
 from skysift.core.suggest import did_you_mean
 from skysift.data.io.schema import to_arrow
 from skysift.data.io.source import Source, chosen_columns
+from skysift.data.sky.fits_stream import FitsStream
+from skysift.data.sky.fits_table import walk_hdus
 from skysift.data.table import FeatureTable, described_field
 
 __all__ = ["PROVENANCE_EXTENSION", "read_fits"]
@@ -79,6 +81,9 @@ def read_fits(source: Source) -> Iterator[FeatureTable]:
     ReadError
         If there is no such table or the file is cut short.
     """
+    with FitsStream(source.path) as stream:
+        for _ in walk_hdus(stream):  # a header of countless axes would keep astropy busy
+            pass
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a cut file is reported below, as an error
         with fits.open(source.file, memmap=True, lazy_load_hdus=False) as hdus:
