@@ -165,6 +165,7 @@ def load_bundle(folder: Path) -> StreakModel:
         or not all(isinstance(value, float) and value > 0 for value in (temperature, seeing))
         or not isinstance(shares, list)
         or len(shares) != len(CLASSES)
+        or not all(isinstance(share, float) for share in shares)
     ):
         raise BundleError(
             "The bundle does not say what this version needs: features, classes and their shares, "

@@ -1,5 +1,6 @@
 """Small text files, read with a bound."""
 
+import os
 from pathlib import Path
 
 from skysift.core.errors import ReadError
@@ -19,7 +20,8 @@ def read_text(path: Path) -> str:
     """
     try:
         with path.open("rb") as file:
-            data = file.read(_MOST_BYTES + 1)
+            size = os.fstat(file.fileno()).st_size  # what is asked for is set aside at once
+            data = file.read(min(size, _MOST_BYTES) + 1)
     except OSError as error:
         raise ReadError(
             f"Cannot read the file: {error.strerror}.", "Check the path.", path=path
