@@ -89,7 +89,7 @@ def _tabulated(x: float, first: int, coefficients: Array) -> float:
     value = coefficients[index, 0]
     for power in range(1, COEFFICIENTS):
         value = value * t + coefficients[index, power]
-    return 1.0 if piece < 0 else value
+    return 1.0 if piece < 0 else value * _exp(-x)
 
 
 @compiled

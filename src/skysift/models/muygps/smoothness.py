@@ -1,10 +1,9 @@
 """The Matern covariance of any smoothness, from a table.
 
 A Bessel function K_nu costs a microsecond; one prediction needs k (k + 1) / 2 of them. Here the
-covariance is interpolated by polynomials, 64 to each factor of two in x. Its only singularity is at
-x = 0, far from every piece: on [1, 65/64] the coefficients of Chebyshev's series fall by a factor
-of 258 at least from one to the next, so that six of them reach rounding error. Where pieces are so
-wide that the exponential decides, beyond x = 16, what is left of the covariance is below 1e-6.
+covariance times e^x is interpolated by polynomials, 64 to each factor of two in x. Its only
+singularity is at x = 0, far from every piece: on [1, 65/64] the coefficients of Chebyshev's series
+fall by a factor of 258 from one to the next, so that six of them reach rounding error.
 """
 
 import math
@@ -72,6 +71,7 @@ class SmoothnessTable:
         for power in range(1, COEFFICIENTS):
             value *= t
             value += self.coefficients[piece, power]
+        value *= np.exp(-x)
         value[~inside] = 1.0
         result: NDArray[np.floating[Any]] = value.astype(distance.dtype, copy=False)
         return result
@@ -89,7 +89,7 @@ def smoothness_table(nu: float) -> SmoothnessTable:
     nodes = chebyshev.chebpts1(COEFFICIENTS)
     width = np.repeat(2.0**octaves, 1 << PIECE_BITS) / (1 << PIECE_BITS)
     x = starts[:, None] + 0.5 * (nodes + 1.0) * width[:, None]
-    log_k = (1.0 - nu) * math.log(2.0) - gammaln(nu) + nu * np.log(x) + np.log(kve(nu, x)) - x
+    log_k = (1.0 - nu) * math.log(2.0) - gammaln(nu) + nu * np.log(x) + np.log(kve(nu, x))
     series = chebyshev.chebfit(nodes, np.exp(log_k).T, COEFFICIENTS - 1)
     powers = series.T @ _TO_POWERS
     return SmoothnessTable(

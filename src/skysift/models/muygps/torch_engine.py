@@ -141,5 +141,5 @@ def _tabulated(torch: Any, r: Any, table: SmoothnessTable) -> Any:
     value = coefficients[:, 0][index]
     for power in range(1, COEFFICIENTS):
         value = value * t + coefficients[:, power][index]
-    value = torch.where(piece < 0, 1.0, value)
+    value = torch.where(piece < 0, 1.0, value * torch.exp(-x))
     return value.to(r.dtype)
