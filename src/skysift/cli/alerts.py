@@ -1,12 +1,11 @@
 """``skysift alerts``: what was alerted, who was told, and why there was no alert."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from skysift.cli.arguments import AsJson
+from skysift.cli.arguments import AsJson, Sink
 from skysift.cli.console import Console
 from skysift.core.errors import UnknownNameError, UsageError
 
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["alerts_app"]
 
-Sink = Annotated[Path, typer.Argument(metavar="FOLDER", help="What 'skysift watch' writes to.")]
 Most = Annotated[int, typer.Option("--most", min=1, max=1000, help="No more than so many.")]
 
 
@@ -183,6 +181,8 @@ def _short(value: object) -> object:
 
 
 def _when(moment: float | None) -> str | None:
+    from skysift.serve.clock import iso_time
+
     if moment is None:
         return None
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
+    return iso_time(moment)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["AsJson", "BundleName", "Data", "Folder", "Seed", "TaskName"]
+__all__ = ["AsJson", "BundleName", "Data", "Folder", "Seed", "Sink", "TaskName"]
 
 TaskName = Annotated[str, typer.Argument(metavar="TASK", help="A task: see 'skysift tasks'.")]
 Data = Annotated[
@@ -21,3 +21,4 @@ BundleName = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of all random numbers.")]
 Folder = Annotated[Path | None, typer.Option("--out", help="Folder for the report and its data.")]
+Sink = Annotated[Path, typer.Argument(metavar="FOLDER", help="What 'skysift watch' writes to.")]

@@ -1,12 +1,10 @@
 """``skysift quarantine``: what a service could not answer, why, and what to do with it."""
 
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from skysift.cli.arguments import AsJson
+from skysift.cli.arguments import AsJson, Sink
 from skysift.cli.console import Console
 from skysift.core.errors import UsageError
 
@@ -18,7 +16,6 @@ __all__ = ["quarantine_app"]
 
 _SHORT = 12  # digits of an id that people read
 
-Sink = Annotated[Path, typer.Argument(metavar="FOLDER", help="What 'skysift watch' writes to.")]
 Ids = Annotated[
     list[str] | None, typer.Argument(metavar="[ID]...", help="The beginnings of records' ids.")
 ]
@@ -116,6 +113,8 @@ def _chosen(spool: "Spool", ids: list[str] | None, *, every: bool) -> list[str]:
 
 
 def _described(record: "Record") -> dict[str, Any]:
+    from skysift.serve.clock import iso_time
+
     return {
         "record": record.id,
         "state": record.state.value,
@@ -123,13 +122,9 @@ def _described(record: "Record") -> dict[str, Any]:
         "path": str(record.path),
         "sha256": record.sha256,
         "bytes": record.size,
-        "arrived": _when(record.arrived),
-        "finished": None if record.finished is None else _when(record.finished),
+        "arrived": iso_time(record.arrived),
+        "finished": None if record.finished is None else iso_time(record.finished),
         "bundle": record.bundle,
         "rows": record.rows,
         "reason": record.reason,
     }
-
-
-def _when(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")

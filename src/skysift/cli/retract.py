@@ -1,20 +1,17 @@
 """``skysift retract``: take back an alert, or all that was said of a record."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from skysift.cli.arguments import AsJson
+from skysift.cli.arguments import AsJson, Sink
 from skysift.cli.console import Console
 
 __all__ = ["retract"]
 
 
 def retract(
-    folder: Annotated[
-        Path, typer.Argument(metavar="FOLDER", help="What 'skysift watch' writes to.")
-    ],
+    folder: Sink,
     name: Annotated[
         str, typer.Argument(metavar="ID", help="The beginning of the id of an alert or a record.")
     ],

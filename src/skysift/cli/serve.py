@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from skysift.cli.arguments import Sink
 from skysift.core.extras import import_extra
 
 if TYPE_CHECKING:
@@ -45,9 +46,7 @@ Deadline = Annotated[
 
 
 def serve(
-    folder: Annotated[
-        Path, typer.Argument(metavar="FOLDER", help="What 'skysift watch' writes to.")
-    ],
+    folder: Sink,
     *,
     host: Host = "127.0.0.1",
     port: Port = 8137,

@@ -1,20 +1,15 @@
 """``skysift status``: how a service does, from its folder alone."""
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
-from skysift.cli.arguments import AsJson
+from skysift.cli.arguments import AsJson, Sink
 from skysift.cli.console import Console
 
 __all__ = ["status"]
 
 
 def status(
-    folder: Annotated[
-        Path, typer.Argument(metavar="FOLDER", help="What 'skysift watch' writes to.")
-    ],
+    folder: Sink,
     *,
     json: AsJson = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""Moments as people and charts want them."""
+"""Moments as people, charts and other programs want them."""
 
 from datetime import UTC, datetime
 from functools import cache
@@ -7,7 +7,7 @@ import erfa  # type: ignore[import-untyped]  # has no types
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["to_mjd_tt", "to_unix", "utc_text"]
+__all__ = ["iso_time", "to_mjd_tt", "to_unix", "utc_text"]
 
 _UNIX_EPOCH = 40587.0  # MJD
 _DAY = 86400.0
@@ -36,6 +36,18 @@ def to_mjd_tt(unix: float) -> float:
     """
     days = _UNIX_EPOCH + unix / _DAY
     return days + (_TT_MINUS_TAI + _tai_minus_utc(days)) / _DAY
+
+
+def iso_time(unix: float) -> str:
+    """Return Unix time [s] as ISO 8601 in UTC, to the millisecond.
+
+    Examples
+    --------
+    >>> iso_time(978307200.25)
+    '2001-01-01T00:00:00.250Z'
+    """
+    moment = datetime.fromtimestamp(round(unix, 3), UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"
 
 
 def utc_text(unix: float | None) -> str:

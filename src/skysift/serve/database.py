@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from skysift.core.errors import OutputError, ReadError
-from skysift.serve.schema import prepare_database
+from skysift.serve.schema import SPOOL, Layout, prepare
 
-__all__ = ["SpoolDatabase"]
+__all__ = ["ServiceDatabase"]
 
 _BUSY = 30.0  # s that a transaction waits for one of another process
 
 
-class SpoolDatabase:
-    """An SQLite database with the tables of the spool; other ledgers of a service derive from it.
+class ServiceDatabase:
+    """An SQLite database of a service, with the tables of its layout.
 
     Parameters
     ----------
@@ -42,8 +42,7 @@ class SpoolDatabase:
     price.
     """
 
-    what: ClassVar[str] = "spool"
-    """What it is called in errors."""
+    layout: ClassVar[Layout] = SPOOL
 
     def __init__(
         self,
@@ -56,22 +55,17 @@ class SpoolDatabase:
         self._lock = lock or nullcontext()
         if not create and not path.is_file():
             raise ReadError(
-                f"There is no {self.what} here.",
+                f"There is no {self.layout.what} here.",
                 "Name the folder that a service writes to.",
                 path=path,
             )
         with self._explained():
             self._database = sqlite3.connect(path, timeout=_BUSY, isolation_level=None)
             try:
-                self._prepare(self._database, path)
+                prepare(self._database, path, self.layout)
             except BaseException:
                 self._database.close()
                 raise
-
-    @staticmethod
-    def _prepare(database: sqlite3.Connection, path: Path) -> None:
-        """Make the tables, or check that they are there."""
-        prepare_database(database, path)
 
     def __enter__(self) -> Self:
         return self
@@ -94,7 +88,7 @@ class SpoolDatabase:
         found = [row[0] for row in self._rows("PRAGMA integrity_check(1)")]
         if found != ["ok"]:
             raise ReadError(
-                f"The {self.what} is damaged: {found[0]}.",
+                f"The {self.layout.what} is damaged: {found[0]}.",
                 "Move the folder away and begin a new one; what was published stays valid.",
                 path=self.path,
             )
@@ -126,13 +120,13 @@ class SpoolDatabase:
             yield
         except sqlite3.OperationalError as error:
             raise OutputError(
-                f"The {self.what} cannot be used: {error}.",
+                f"The {self.layout.what} cannot be used: {error}.",
                 "Check that the disk has room and that you may write there.",
                 path=self.path,
             ) from error
         except sqlite3.DatabaseError as error:
             raise ReadError(
-                f"The {self.what} is damaged: {error}.",
+                f"The {self.layout.what} is damaged: {error}.",
                 "Move the folder away and begin a new one; what was published stays valid.",
                 path=self.path,
             ) from error

@@ -8,11 +8,11 @@ import os
 import shutil
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from skysift.core.errors import SkysiftError
+from skysift.serve.clock import iso_time
 from skysift.serve.ledger import ledger_of
 from skysift.serve.service_state import ServiceState, read_state
 
@@ -136,7 +136,7 @@ def is_running(process: int, parent: int | None = None) -> bool:
 
 def _service(state: ServiceState) -> Check:
     if state.stopped is not None:
-        return Check("service", ok=False, about=f"It was stopped at {_when(state.stopped)}.")
+        return Check("service", ok=False, about=f"It was stopped at {iso_time(state.stopped)}.")
     alive = is_running(state.process)
     about = "runs" if alive else "is gone without a word: it was killed"
     return Check("service", ok=alive, about=f"Process {state.process} {about}.")
@@ -185,7 +185,3 @@ def _bundle(state: ServiceState, now: float) -> Check:
     about = f"{bundle.name} was made {days:.1f} days ago"
     about += "; it may be any age." if limit is None else f"; the limit is {limit:g}."
     return Check("bundle", ok=limit is None or days <= limit, about=about)
-
-
-def _when(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")

@@ -18,9 +18,10 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from functools import cache
 from typing import Any
+
+from skysift.serve.clock import iso_time
 
 __all__ = ["LOGGER", "JsonLines", "heard_by", "log", "run_name"]
 
@@ -77,9 +78,8 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
-        now = datetime.fromtimestamp(self._clock(), UTC)
         document = {
-            "time": f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03}Z",
+            "time": iso_time(self._clock()),
             "level": record.levelname.lower(),
             "event": record.getMessage(),
             "run": self._run,

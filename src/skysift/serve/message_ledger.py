@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from skysift.serve.database import SpoolDatabase
+from skysift.serve.database import ServiceDatabase
 from skysift.serve.records import Message, State
 
 __all__ = ["Finished", "MessageLedger"]
@@ -34,7 +34,7 @@ class Finished:
     finished: float
 
 
-class MessageLedger(SpoolDatabase):
+class MessageLedger(ServiceDatabase):
     """Which messages are known, and which packs still hold one that is needed."""
 
     def add_messages(self, path: Path, messages: Sequence[Message]) -> int:

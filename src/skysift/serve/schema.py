@@ -2,18 +2,19 @@
 
 import sqlite3
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from skysift.core.errors import ReadError
 
-__all__ = ["SCHEMA_VERSION", "prepare_database", "prepare_tables"]
+__all__ = ["SCHEMA_VERSION", "SPOOL", "Layout", "prepare"]
 
 SCHEMA_VERSION = 2
 _PATIENCE = 5.0  # s that others may take to open a new database
 _PAUSE = 0.02  # s
-_APPLICATION = 0x736B7973  # "skys", in the header of the database
 
-_SCHEMA = """
+_TABLES = """
 CREATE TABLE records (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
@@ -56,63 +57,48 @@ CREATE INDEX files_by_record ON files (record);
 """
 
 
-def prepare_database(database: sqlite3.Connection, path: Path) -> None:
-    """Make the tables of the spool in an empty database; check that another one has them.
-
-    Raises
-    ------
-    ReadError
-        If it is the database of another program, or of another version of the schema.
-    """
-    prepare_tables(
-        database,
-        path,
-        what="spool",
-        schema=_SCHEMA,
-        application=_APPLICATION,
-        version=SCHEMA_VERSION,
-    )
-
-
-def prepare_tables(
-    database: sqlite3.Connection,
-    path: Path,
-    *,
-    what: str,
-    schema: str,
-    application: int,
-    version: int,
-) -> None:
-    """Make tables in an empty database; check that another one has them; WAL, flushed in full.
+@dataclass(frozen=True)
+class Layout:
+    """The tables of a database of a service, and its marks.
 
     Parameters
     ----------
-    database : Connection
-    path : Path
-        Of the database, for errors.
     what : str
         What it is, for errors.
-    schema : str
+    tables : str
         Statements that make the tables.
     application, version : int
         Marks of the database, in its header.
+    """
+
+    what: str
+    tables: str
+    application: int
+    version: int
+
+
+SPOOL: Final = Layout("spool", _TABLES, 0x736B7973, SCHEMA_VERSION)  # "skys"
+
+
+def prepare(database: sqlite3.Connection, path: Path, layout: Layout) -> None:
+    """Make tables in an empty database; check that another one has them; WAL, flushed in full.
 
     Raises
     ------
     ReadError
-        If it is the database of another program, or of another version of the schema.
+        If it is the database of another program, or of another version of the layout.
     """
     # In this order: one that another process is just making has its marks once it has tables.
     empty = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
     found_application = database.execute("PRAGMA application_id").fetchone()[0]
     found = database.execute("PRAGMA user_version").fetchone()[0]
-    if not empty and found_application != application:
+    if not empty and found_application != layout.application:
         raise ReadError(
             "This is a database of another program.", "Choose another folder.", path=path
         )
-    if not empty and found != version:
+    if not empty and found != layout.version:
         raise ReadError(
-            f"The {what} has schema version {found}; this skysift reads {version}.",
+            f"The {layout.what} has schema version {found}; this skysift reads {layout.version}.",
             "Upgrade skysift if the version is higher; otherwise begin a new folder.",
             path=path,
         )
@@ -123,13 +109,13 @@ def prepare_tables(
         return
     try:
         database.executescript(
-            f"BEGIN IMMEDIATE; PRAGMA application_id = {application}; "
-            f"PRAGMA user_version = {version}; {schema} COMMIT;"
+            f"BEGIN IMMEDIATE; PRAGMA application_id = {layout.application}; "
+            f"PRAGMA user_version = {layout.version}; {layout.tables} COMMIT;"
         )
     except sqlite3.OperationalError:
         if database.in_transaction:
             database.execute("ROLLBACK")
-        if database.execute("PRAGMA user_version").fetchone()[0] != version:
+        if database.execute("PRAGMA user_version").fetchone()[0] != layout.version:
             raise
         # Another process has made the tables just then.
 

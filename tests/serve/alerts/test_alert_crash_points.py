@@ -8,6 +8,7 @@ import json
 import pytest
 
 from skysift.core.errors import OutputError, ReadError
+from skysift.serve import database
 from skysift.serve.alerts import policy, publishing
 from skysift.serve.alerts.database import ledger_path
 from skysift.serve.alerts.follower import AlertFollower
@@ -187,14 +188,14 @@ def test_who_opens_a_ledger_that_another_is_making_finds_it_made(tmp_path, monke
             found.append(script)
             return self._database.executescript(script)
 
-    prepare = AlertLedger._prepare
+    prepare = database.prepare
     with monkeypatch.context() as patch:
 
-        def slow(database, where):
+        def slow(connection, where, layout):
             patch.undo()
-            prepare(Slow(database), where)
+            prepare(Slow(connection), where, layout)
 
-        patch.setattr(AlertLedger, "_prepare", staticmethod(slow))
+        patch.setattr(database, "prepare", slow)
         with AlertLedger(path) as ledger:
             assert ledger.position == 0
     assert len(found) == 1

@@ -1,13 +1,12 @@
 """What an alert says, before it is put into a format."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Literal
 
 from skysift.serve.alerts.options import AlertOptions, Tense
 from skysift.serve.alerts.rows import Row
 
-__all__ = ["Content", "Kind", "iso_time", "ivorn"]
+__all__ = ["Content", "Kind", "ivorn"]
 
 Kind = Literal["initial", "update", "retraction"]
 
@@ -67,18 +66,6 @@ class Content:
         elif self.tense == "injection":
             words.append("A signal that was put into the data.")
         return " ".join([*words, f"Model {row.bundle[:16]}."])
-
-
-def iso_time(unix: float) -> str:
-    """Return Unix time [s] as GCN and VOEvent write it, to the millisecond, in UTC.
-
-    Examples
-    --------
-    >>> iso_time(978307200.25)
-    '2001-01-01T00:00:00.250Z'
-    """
-    moment = datetime.fromtimestamp(round(unix, 3), UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"
 
 
 def ivorn(options: AlertOptions, alert: str, revision: int) -> str:

@@ -1,13 +1,12 @@
 """The file of the ledger of alerts, ``.skysift/alerts.sqlite`` in the sink."""
 
-import sqlite3
 from pathlib import Path
 from typing import ClassVar
 
-from skysift.serve.alerts.ledger_schema import APPLICATION, SCHEMA, SCHEMA_VERSION
+from skysift.serve.alerts.ledger_schema import LAYOUT
 from skysift.serve.config import state_folder
-from skysift.serve.database import SpoolDatabase
-from skysift.serve.schema import prepare_tables
+from skysift.serve.database import ServiceDatabase
+from skysift.serve.schema import Layout
 
 __all__ = ["LedgerDatabase", "ledger_path"]
 
@@ -17,18 +16,7 @@ def ledger_path(sink: Path) -> Path:
     return state_folder(sink) / "alerts.sqlite"
 
 
-class LedgerDatabase(SpoolDatabase):
+class LedgerDatabase(ServiceDatabase):
     """The ledger as a database; several processes and threads may each have it open."""
 
-    what: ClassVar[str] = "ledger of alerts"
-
-    @staticmethod
-    def _prepare(database: sqlite3.Connection, path: Path) -> None:
-        prepare_tables(
-            database,
-            path,
-            what=LedgerDatabase.what,
-            schema=SCHEMA,
-            application=APPLICATION,
-            version=SCHEMA_VERSION,
-        )
+    layout: ClassVar[Layout] = LAYOUT

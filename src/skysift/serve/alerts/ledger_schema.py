@@ -1,11 +1,12 @@
 """The tables of the ledger of alerts."""
 
-__all__ = ["APPLICATION", "SCHEMA", "SCHEMA_VERSION"]
+from typing import Final
 
-SCHEMA_VERSION = 1
-APPLICATION = 0x736B7961  # "skya", in the header of the database
+from skysift.serve.schema import Layout
 
-SCHEMA = """
+__all__ = ["LAYOUT"]
+
+_TABLES = """
 CREATE TABLE facts (
     name TEXT PRIMARY KEY,
     value TEXT NOT NULL
@@ -81,3 +82,5 @@ CREATE TABLE retracted (
     time REAL NOT NULL
 ) STRICT, WITHOUT ROWID;
 """
+
+LAYOUT: Final = Layout("ledger of alerts", _TABLES, 0x736B7961, 1)  # "skya"

@@ -14,8 +14,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, FiniteFloat, model_validator
 
 from skysift.core.config import Config, build_config
-from skysift.serve.alerts.content import Content, iso_time
+from skysift.serve.alerts.content import Content
 from skysift.serve.alerts.options import AlertOptions, Tense
+from skysift.serve.clock import iso_time
 
 __all__ = ["Notice", "notice_json"]
 

@@ -8,10 +8,11 @@ import math
 import re
 from xml.etree import ElementTree as ET  # writes; parses nothing
 
-from skysift.serve.alerts.content import Content, iso_time, ivorn
+from skysift.serve.alerts.content import Content, ivorn
 from skysift.serve.alerts.notice import CONTAINMENT
 from skysift.serve.alerts.options import AlertOptions
 from skysift.serve.alerts.voevent_structure import NAMESPACE, require_voevent
+from skysift.serve.clock import iso_time
 
 __all__ = ["voevent_xml"]
 

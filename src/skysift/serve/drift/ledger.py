@@ -9,21 +9,19 @@ from typing import Any, ClassVar
 
 from skysift.core.errors import ReadError
 from skysift.serve.config import state_folder
-from skysift.serve.database import SpoolDatabase
+from skysift.serve.database import ServiceDatabase
 from skysift.serve.drift.profile import Profile
 from skysift.serve.drift.reference import Reference
 from skysift.serve.drift.windows import Block, Window
-from skysift.serve.schema import prepare_tables
+from skysift.serve.schema import Layout
 
 __all__ = ["DRIFT", "DriftLedger"]
 
 DRIFT = "drift.sqlite"
 """Its name in the state folder of a sink."""
 
-_APPLICATION = 0x736B7964  # "skyd"
-_VERSION = 1
 _ALARMS = 1000  # that are remembered
-_SCHEMA = """
+_TABLES = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE blocks (
     window TEXT NOT NULL,
@@ -44,27 +42,16 @@ CREATE TABLE alarms (
 """
 
 
-class DriftLedger(SpoolDatabase):
+class DriftLedger(ServiceDatabase):
     """The database of drift of one sink.
 
     Parameters
     ----------
     path, create
-        As of :class:`~skysift.serve.database.SpoolDatabase`.
+        As of :class:`~skysift.serve.database.ServiceDatabase`.
     """
 
-    what: ClassVar[str] = "ledger of drift"
-
-    @staticmethod
-    def _prepare(database: sqlite3.Connection, path: Path) -> None:
-        prepare_tables(
-            database,
-            path,
-            what=DriftLedger.what,
-            schema=_SCHEMA,
-            application=_APPLICATION,
-            version=_VERSION,
-        )
+    layout: ClassVar[Layout] = Layout("ledger of drift", _TABLES, 0x736B7964, 1)  # "skyd"
 
     @classmethod
     def of(cls, sink: Path, *, create: bool = False) -> "DriftLedger":

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from skysift.serve.clock import iso_time
 from skysift.serve.config import state_folder
 from skysift.serve.drift.ledger import DRIFT, DriftLedger
 from skysift.serve.exposition import Family, Sample
@@ -65,9 +65,10 @@ class DriftReport:
                 for row in cells
             ]
         for alarm in self.alarms[:10]:
-            begun = datetime.fromtimestamp(alarm["begun"], UTC).isoformat(timespec="seconds")
             ended = "goes on" if alarm["ended"] is None else "is over"
-            lines.append(f"{begun}  {alarm['quantity']} ({alarm['window']}) {ended}")
+            lines.append(
+                f"{iso_time(alarm['begun'])}  {alarm['quantity']} ({alarm['window']}) {ended}"
+            )
         if self.calibration is not None:
             lines.append(str(self.calibration["about"]))
         return "\n".join(lines)

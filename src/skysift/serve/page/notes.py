@@ -1,23 +1,21 @@
 """What people have noted of candidates on the page: seen, by them, and what they think of it."""
 
-import sqlite3
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from skysift.serve.config import state_folder
-from skysift.serve.database import SpoolDatabase
-from skysift.serve.schema import prepare_tables
+from skysift.serve.database import ServiceDatabase
+from skysift.serve.schema import Layout
 
 __all__ = ["MOST_TEXT", "Note", "Notes", "notes_of"]
 
 MOST_TEXT = 500
 """Characters of a note or a reason."""
 
-_VERSION = 1
-_APPLICATION = 0x736B7970  # "skyp", in the header of the database
-_SCHEMA = """
+_TABLES = """
 CREATE TABLE notes (
     candidate TEXT PRIMARY KEY,
     time REAL NOT NULL,
@@ -46,7 +44,7 @@ class Note:
     retracted: bool
 
 
-class Notes(SpoolDatabase):
+class Notes(ServiceDatabase):
     """The notes of one sink, in a database of the page's own.
 
     Examples
@@ -58,18 +56,7 @@ class Notes(SpoolDatabase):
     'the Crab nebula'
     """
 
-    what = "database of notes"
-
-    @staticmethod
-    def _prepare(database: sqlite3.Connection, path: Path) -> None:
-        prepare_tables(
-            database,
-            path,
-            what="database of notes",
-            schema=_SCHEMA,
-            application=_APPLICATION,
-            version=_VERSION,
-        )
+    layout: ClassVar[Layout] = Layout("database of notes", _TABLES, 0x736B7970, 1)  # "skyp"
 
     def add(self, candidate: str, text: str = "", *, retracted: bool = False) -> None:
         """Note what somebody thinks of a candidate; the last note of it stays."""
