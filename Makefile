@@ -1,8 +1,9 @@
-# Four commands on a machine with Python >= 3.11 and make:
+# Five commands on a machine with Python >= 3.11 and make:
 #   make demo    the main job of every task on real data, with a report to look at
 #   make live    a simulated night in real time, in a browser
 #   make test    linters, types and all tests
 #   make bench   speed and memory beside the peers
+#   make docs    the site, in build/docs, and the examples of its tutorials
 # Each makes its own environment the first time and reuses it afterwards.
 
 PYTHON ?= python3
@@ -18,14 +19,15 @@ TORCH_ARGS ?=
 PIP_FLAGS = --quiet --disable-pip-version-check --no-warn-script-location
 DEMO_OUT ?= runs/demo
 LIVE_OUT ?= runs/live
+DOCS_OUT ?= build/docs
 
 # Tests run in as many processes as there are cores; 0 is one, without any of them.
 TEST_PROCESSES ?= auto
 
-.PHONY: demo live test lint bench clean help
+.PHONY: demo live test lint bench docs clean help
 
 help:
-	@sed -n '1,6p' Makefile | cut -c3-
+	@sed -n '1,7p' Makefile | cut -c3-
 
 demo: $(DEMO_ENV)/.ready
 	@$(DEMO_ENV)/bin/skysift demo --out $(DEMO_OUT)
@@ -56,6 +58,11 @@ bench: $(TEST_ENV)/.ready
 	@$(TEST_ENV)/bin/python benchmarks/solar_disks.py
 	@$(TEST_ENV)/bin/python benchmarks/solar_flare.py
 
+docs: $(TEST_ENV)/.docs-ready
+	@SKYSIFT_EXAMPLES=all OMP_NUM_THREADS=1 $(TEST_ENV)/bin/python -m pytest -q -n 0 tests/docs
+	@$(TEST_ENV)/bin/sphinx-build -W --keep-going -q docs $(DOCS_OUT)
+	@echo "The site: $(DOCS_OUT)/index.html"
+
 $(DEMO_ENV)/.ready: pyproject.toml constraints.txt
 	@$(call new_environment,$(DEMO_ENV))
 	@echo "Installing skysift (about 200 MB, once) ..."
@@ -72,6 +79,10 @@ $(TEST_ENV)/.ready: pyproject.toml constraints.txt
 	@echo "Installing PyTorch, then skysift with its development tools (once) ..."
 	@$(TEST_ENV)/bin/python -m pip install $(PIP_FLAGS) $(TORCH_ARGS) "$(TORCH)"
 	@$(TEST_ENV)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt -e ".[dev]"
+	@touch $@
+
+$(TEST_ENV)/.docs-ready: $(TEST_ENV)/.ready
+	@$(TEST_ENV)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt -e ".[docs]"
 	@touch $@
 
 clean:
