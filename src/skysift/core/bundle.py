@@ -20,13 +20,14 @@ from skysift.core.bundle_schema import (
     SCHEMA_VERSION,
     BundleManifest,
     BundleSpec,
+    Lineage,
     StoredFile,
     check_file_name,
 )
 from skysift.core.errors import BundleError
 from skysift.core.files import staged_folder
 
-__all__ = ["Bundle", "render_card", "write_bundle"]
+__all__ = ["Bundle", "copy_bundle", "render_card", "write_bundle"]
 
 MAX_MANIFEST_BYTES = 4 * 2**20
 MAX_FILES = 64
@@ -183,10 +184,51 @@ def write_bundle(
             (temporary / name).write_bytes(data)
             files[name] = StoredFile(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
         manifest = _manifest(spec, files, target)
-        text = json.dumps(manifest.model_dump(mode="json"), indent=2, ensure_ascii=False)
+        text = json.dumps(_described(manifest), indent=2, ensure_ascii=False)
         (temporary / _MANIFEST).write_text(text + "\n", encoding="utf-8")
         Bundle.load(temporary, task=spec.task)  # what is refused later is refused now
     return Bundle(target, manifest)
+
+
+def copy_bundle(
+    bundle: Bundle, folder: str | Path, members: Mapping[str, bytes], *, section: str = ""
+) -> Bundle:
+    """Write a bundle again with further or other files; the model stays as it is.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        The one to copy.
+    folder : path-like
+        The folder to make; the bundle is named after it.
+    members : mapping of str to bytes
+        Files that are added, or take the place of those of the same name.
+    section : str
+        Markdown that the card ends in, from a heading ``## ...`` on; it takes the place of a
+        section with the same heading.
+
+    Raises
+    ------
+    BundleError
+        If the bundle is damaged, or a file has a name or kind that no bundle may hold.
+    OutputError
+        If the folder exists, or cannot be written.
+    """
+    own = {"files", "schema_version"}
+    described = bundle.manifest.model_dump(exclude=own)
+    spec = BundleSpec.model_validate({**described, "name": Path(folder).resolve().name.lower()})
+    kept = {name: bundle.read_bytes(name) for name in bundle.manifest.files if name != _CARD}
+    return write_bundle(folder, spec, {**kept, **members}, _with_section(bundle.card, section))
+
+
+def _with_section(card: str, section: str) -> str:
+    if not section:
+        return card
+    heading = section.partition("\n")[0]
+    before, found, after = card.partition(f"{heading}\n")
+    rest = after.partition("\n## ")[2] if found else ""
+    kept = before.rstrip() + (f"\n\n## {rest.rstrip()}" if rest else "")
+    return f"{kept}\n\n{section.strip()}\n"
 
 
 def render_card(spec: BundleSpec, body: str = "") -> str:
@@ -214,6 +256,8 @@ def render_card(spec: BundleSpec, body: str = "") -> str:
             f"Made by `{training.command}`."
         ),
     ]
+    if spec.lineage is not None:
+        parts.append(_lineage_section(spec.lineage))
     if spec.metrics:
         parts.append(_metrics_section(spec))
     if spec.operating_points:
@@ -223,6 +267,19 @@ def render_card(spec: BundleSpec, body: str = "") -> str:
         f"{spec.data_licence.licence}. {spec.data_licence.citation}"
     )
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _lineage_section(lineage: Lineage) -> str:
+    replayed = f" {lineage.replayed:,} old rows were replayed." if lineage.replayed else ""
+    rows = [
+        f"- {metric.name} = {metric.format()} ({metric.n:,} rows, {metric.split})"
+        for metric in lineage.judged
+    ]
+    intro = (
+        f"## Lineage\n\nGeneration {lineage.generation}: goes on from `{lineage.parent}` "
+        f"(`{lineage.parent_hash}`) by {lineage.method}.{replayed}"
+    )
+    return "\n".join([intro, *(["", "Child minus parent:", "", *rows] if rows else [])])
 
 
 def _metrics_section(spec: BundleSpec) -> str:
@@ -249,8 +306,14 @@ def _operating_points_section(spec: BundleSpec) -> str:
 
 def _canonical(manifest: BundleManifest) -> bytes:
     return json.dumps(
-        manifest.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False
+        _described(manifest), sort_keys=True, separators=(",", ":"), ensure_ascii=False
     ).encode()
+
+
+def _described(manifest: BundleManifest) -> dict[str, Any]:
+    """Return all that ``bundle.json`` says; one without a parent says nothing of it."""
+    unsaid = {"lineage"} if manifest.lineage is None else None
+    return manifest.model_dump(mode="json", exclude=unsaid)
 
 
 def _manifest(spec: BundleSpec, files: dict[str, StoredFile], target: Path) -> BundleManifest:

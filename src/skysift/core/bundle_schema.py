@@ -15,6 +15,7 @@ __all__ = [
     "DataLicence",
     "Distribution",
     "InputColumn",
+    "Lineage",
     "ModelEntry",
     "ModelFormat",
     "OperatingPoint",
@@ -176,6 +177,36 @@ class DataLicence(_Part):
     citation: str
 
 
+class Lineage(_Part):
+    """The model that this one goes on from.
+
+    Parameters
+    ----------
+    parent : str
+        Name of its bundle.
+    parent_hash : str
+        Hash of its bundle, see :attr:`skysift.core.bundle.Bundle.hash`.
+    verb : {"train", "update"}
+        Whether it learned for other data, or more of the same with old rows replayed.
+    method : str
+        What of the parent was moved, and how.
+    generation : int
+        How many models came one out of the other; 1 for the child of one that was trained afresh.
+    replayed : int
+        Rows of the parent's reference set that were learned again.
+    judged : tuple of Metric
+        Differences from the parent, child minus parent, on rows that neither step had seen.
+    """
+
+    parent: str
+    parent_hash: Sha256
+    verb: Literal["train", "update"]
+    method: str
+    generation: int = Field(1, ge=1)
+    replayed: int = Field(0, ge=0)
+    judged: tuple[Metric, ...] = ()
+
+
 class StoredFile(_Part):
     """Size in bytes and SHA-256 of one file of the bundle."""
 
@@ -218,6 +249,8 @@ class BundleSpec(_Part):
         Versions of the packages at training.
     data_licence : DataLicence
         Licence and citation of the training data.
+    lineage : Lineage, optional
+        The model that it goes on from.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=100)
@@ -237,6 +270,7 @@ class BundleSpec(_Part):
     reference: dict[str, Distribution] = Field(default_factory=dict)
     packages: dict[str, str] = Field(default_factory=dict)
     data_licence: DataLicence
+    lineage: Lineage | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -15,15 +15,26 @@ from skysift.core.bundle_schema import (
     DataLicence,
     Distribution,
     InputColumn,
+    Lineage,
     ModelEntry,
     OperatingPoint,
     Training,
+)
+from skysift.core.conformal import (
+    CONFORMAL_FILE,
+    Promise,
+    promise_of,
+    promises_of,
+    promises_to_bytes,
 )
 from skysift.core.errors import BundleError
 from skysift.core.provenance import package_versions
 from skysift.core.results import Metric
 
-__all__ = ["Classifier", "Stored", "stored"]
+__all__ = ["REPLAY_FILE", "Classifier", "Stored", "stored"]
+
+REPLAY_FILE = "replay.safetensors"
+"""Of a bundle: the rows of its training data that an update replays."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +63,11 @@ class Classifier:
         Quantiles of what is seen and of the probability on the training rows.
     bundle : Bundle or None
         Where the model was loaded from.
+    lineage : Lineage or None
+        The model that it goes on from.
+    replay : bytes or None
+        Rows of its training data, kept so that an update can learn them again; see
+        :meth:`skysift.core.continuation.Continuation.remembered`.
     """
 
     name: str
@@ -64,6 +80,13 @@ class Classifier:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     reference: Mapping[str, Distribution] = field(default_factory=dict)
     bundle: Bundle | None = None
+    lineage: Lineage | None = None
+    replay: bytes | None = field(default=None, repr=False)
+
+    @property
+    def kept(self) -> dict[str, bytes]:
+        """Files of its bundle that no prediction needs."""
+        return {} if self.replay is None else {REPLAY_FILE: self.replay}
 
     def warnings_on(self, data: str) -> tuple[str, ...]:
         """Warn where data of this name trained the model: numbers measured on them flatter it."""
@@ -123,6 +146,7 @@ class Classifier:
             reference=dict(self.reference),
             packages=package_versions(),
             data_licence=self.data_licence,
+            lineage=self.lineage,
         )
 
 
@@ -139,6 +163,8 @@ class Stored(TypedDict):
     parameters: Mapping[str, Any]
     reference: Mapping[str, Distribution]
     bundle: Bundle
+    lineage: Lineage | None
+    replay: bytes | None
 
 
 def stored(bundle: Bundle, positive_class: str) -> Stored:
@@ -166,5 +192,8 @@ def stored(bundle: Bundle, positive_class: str) -> Stored:
         metrics=manifest.metrics,
         parameters=manifest.model.parameters,
         reference=manifest.reference,
+        promises=promises_of(bundle),
         bundle=bundle,
+        lineage=manifest.lineage,
+        replay=bundle.read_bytes(REPLAY_FILE) if REPLAY_FILE in manifest.files else None,
     )

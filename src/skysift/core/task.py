@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from skysift.core.config import Config, of_kind
+from skysift.core.continuation import Continuation
 from skysift.core.errors import ReadError, UsageError
 from skysift.core.results import Evaluation
 
@@ -219,6 +220,20 @@ class Task(ABC, Generic[DataT, ModelT]):
     @abstractmethod
     def jobs(self) -> Jobs[DataT, ModelT]:
         """The module that ends in reports, imported when it is asked for."""
+
+    @property
+    def continuation(self) -> Continuation[DataT, ModelT]:
+        """The module that goes on from a trained model, imported when it is asked for.
+
+        Raises
+        ------
+        UsageError
+            If the models of this task cannot go on.
+        """
+        raise UsageError(
+            f"The models of the task {self.name} cannot go on.",
+            f"Train a new one: skysift train {self.name}.",
+        )
 
     # --- the path of the data: every task, and the contract suite that all tasks must pass -----
 

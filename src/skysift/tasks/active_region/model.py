@@ -196,7 +196,7 @@ def save_bundle(model: ActiveRegionModel, folder: Path) -> Bundle:
         _DISKS: save_arrays(disk_arrays),
         _NETWORK: model.network,
     }
-    return write_bundle(folder, spec, members, render_card(spec, card))
+    return write_bundle(folder, spec, {**members, **model.kept}, render_card(spec, card))
 
 
 def load_bundle(folder: Path) -> ActiveRegionModel:

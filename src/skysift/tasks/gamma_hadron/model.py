@@ -168,7 +168,7 @@ def save_bundle(model: GammaHadronModel, folder: Path, *, card: str, summary: st
         features=model.features,
         classes=_CLASSES,
     )
-    return write_bundle(folder, spec, members, render_card(spec, card))
+    return write_bundle(folder, spec, {**members, **model.kept}, render_card(spec, card))
 
 
 def load_bundle(folder: Path, *, threads: int = 1) -> GammaHadronModel:

@@ -117,7 +117,7 @@ def save_bundle(model: StarGalaxyModel, folder: Path, *, card: str, summary: str
         features=representation.names,
         classes=CLASSES,
     )
-    return write_bundle(folder, spec, members, render_card(spec, card))
+    return write_bundle(folder, spec, {**members, **model.kept}, render_card(spec, card))
 
 
 def load_bundle(folder: Path, *, threads: int = 1) -> StarGalaxyModel:
