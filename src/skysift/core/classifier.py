@@ -68,6 +68,8 @@ class Classifier:
     replay : bytes or None
         Rows of its training data, kept so that an update can learn them again; see
         :meth:`skysift.core.continuation.Continuation.remembered`.
+    promises : tuple of Promise
+        What sets and bounds of stated coverage rest on; empty if nothing is promised.
     """
 
     name: str
@@ -82,11 +84,24 @@ class Classifier:
     bundle: Bundle | None = None
     lineage: Lineage | None = None
     replay: bytes | None = field(default=None, repr=False)
+    promises: tuple[Promise, ...] = field(default=(), repr=False)
 
     @property
     def kept(self) -> dict[str, bytes]:
-        """Files of its bundle that no prediction needs."""
-        return {} if self.replay is None else {REPLAY_FILE: self.replay}
+        """Files of its bundle beside those of the trained part."""
+        replay = {} if self.replay is None else {REPLAY_FILE: self.replay}
+        promised = {CONFORMAL_FILE: promises_to_bytes(self.promises)} if self.promises else {}
+        return {**replay, **promised}
+
+    def promise(self, name: str) -> Promise:
+        """Return one of the promises by its name.
+
+        Raises
+        ------
+        UsageError
+            If the bundle does not make it.
+        """
+        return promise_of(self.promises, name, self.name)
 
     def warnings_on(self, data: str) -> tuple[str, ...]:
         """Warn where data of this name trained the model: numbers measured on them flatter it."""
@@ -165,6 +180,7 @@ class Stored(TypedDict):
     bundle: Bundle
     lineage: Lineage | None
     replay: bytes | None
+    promises: tuple[Promise, ...]
 
 
 def stored(bundle: Bundle, positive_class: str) -> Stored:

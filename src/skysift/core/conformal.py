@@ -44,7 +44,6 @@ CONFORMAL_FILE = "conformal.json"
 
 Kind = Literal["set", "interval", "ellipse"]
 
-_SCHEMA = 1
 _AGAIN = "Make it again with skysift calibrate."
 
 
@@ -123,7 +122,7 @@ class Promise(_Part):
 
 
 class _File(_Part):
-    schema_version: Literal[1] = _SCHEMA
+    schema_version: Literal[1] = 1
     promises: tuple[Promise, ...]
 
 
