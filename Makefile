@@ -66,12 +66,12 @@ docs: $(TEST_ENV)/.docs-ready
 $(DEMO_ENV)/.ready: pyproject.toml constraints.txt
 	@$(call new_environment,$(DEMO_ENV))
 	@echo "Installing skysift (about 200 MB, once) ..."
-	@$(DEMO_ENV)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt -e ".[boost]"
+	@$(DEMO_ENV)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt -e ".[boost,report]"
 	@touch $@
 
 $(DEMO_ENV)/.live-ready: $(DEMO_ENV)/.ready
 	@echo "Installing what the live page needs (a few MB, once) ..."
-	@$(DEMO_ENV)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt -e ".[boost,serve]"
+	@$(DEMO_ENV)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt -e ".[boost,report,serve]"
 	@touch $@
 
 $(TEST_ENV)/.ready: pyproject.toml constraints.txt

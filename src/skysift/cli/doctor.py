@@ -13,9 +13,11 @@ from skysift.core.registry import list_tasks
 
 __all__ = ["Check", "examine"]
 
-_CORE = ("numpy", "scipy", "astropy", "pyarrow", "scikit-learn", "onnxruntime", "skops", "h5py")
+_CORE = ("numpy", "scipy", "astropy", "pyarrow", "onnxruntime", "h5py")
 
 _EXTRAS = {
+    "learn": ("sklearn", "skops"),
+    "report": ("matplotlib",),
     "boost": ("xgboost",),
     "gamma": ("gammapy",),
     "solar": ("sunpy",),

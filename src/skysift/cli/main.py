@@ -20,6 +20,7 @@ from skysift.cli.status import status
 from skysift.cli.watch import watch
 from skysift.core.config import Config
 from skysift.core.errors import SkysiftError
+from skysift.core.extras import missing_extra
 from skysift.core.registry import find_options, list_tasks
 
 __all__ = ["build_app", "main"]
@@ -104,6 +105,11 @@ def main() -> None:
         build_app(arguments)(arguments, standalone_mode=True, prog_name="skysift")
     except SkysiftError as error:
         sys.exit(fail(error, as_json=as_json))
+    except ModuleNotFoundError as error:
+        missing = missing_extra(error)
+        if missing is None:
+            raise
+        sys.exit(fail(missing, as_json=as_json))
     except KeyboardInterrupt:
         sys.stderr.write("skysift: interrupted\n")
         sys.exit(130)

@@ -5,7 +5,10 @@ from typing import Any
 
 from skysift.core.errors import MissingExtraError
 
-__all__ = ["import_extra"]
+__all__ = ["import_extra", "missing_extra"]
+
+_EXTRAS = {"matplotlib": "report", "sklearn": "learn", "skops": "learn"}
+"""Of packages that many modules import at their head: all but prediction needs them."""
 
 
 def import_extra(name: str, *, extra: str) -> Any:
@@ -40,3 +43,17 @@ def import_extra(name: str, *, extra: str) -> Any:
         if (error.name or "").partition(".")[0] != package:
             raise
         raise MissingExtraError(package, extra=extra) from error
+
+
+def missing_extra(error: ModuleNotFoundError) -> MissingExtraError | None:
+    """Return the error that names the remedy, if what could not be imported is an optional part.
+
+    Examples
+    --------
+    >>> print(missing_extra(ModuleNotFoundError("no", name="matplotlib.figure")))
+    This needs 'matplotlib', which is not installed. Run: pip install "skysift[report]"
+    >>> missing_extra(ModuleNotFoundError("no", name="skysift.models.forgotten")) is None
+    True
+    """
+    package = (error.name or "").partition(".")[0]
+    return MissingExtraError(package, extra=_EXTRAS[package]) if package in _EXTRAS else None

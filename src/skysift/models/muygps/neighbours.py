@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from skysift.core.compiler import has_compiler
 from skysift.core.errors import MissingExtraError, UnknownNameError
+from skysift.core.extras import import_extra
 
 __all__ = [
     "SEARCHES",
@@ -31,6 +32,7 @@ Indices = NDArray[np.intp]
 SEARCHES = ("exact", "approximate")
 
 _TREE_FEATURES = 5
+_FEW_POINTS = 5000  # that a tree searches soon enough, however many features
 _CHUNK = 256
 
 
@@ -109,13 +111,13 @@ class ExactNeighbours:
         self._tree: Any = None
         self._pruned: Any = None
         if points.shape[1] <= _TREE_FEATURES:
-            from scipy.spatial import KDTree  # noqa: PLC0415  # half a second that others need not
-
-            self._tree = KDTree(points)
+            self._tree = self._planted()
         elif has_compiler():
             from skysift.models.muygps.pruning import PrunedSearch  # noqa: PLC0415  # imports numba
 
             self._pruned = PrunedSearch(points)
+        elif len(points) <= _FEW_POINTS:
+            self._tree = self._planted()
 
     def query(self, rows: Floats, k: int) -> Indices:
         """Return the indices of the k nearest points of each row, shape (n, k), nearest first."""
@@ -137,11 +139,15 @@ class ExactNeighbours:
             found[~proven] = self._brute(rows[~proven], k)
         return found
 
+    def _planted(self) -> Any:
+        from scipy.spatial import KDTree  # noqa: PLC0415  # half a second that others need not
+
+        return KDTree(self._points)
+
     def _brute(self, rows: Floats, k: int) -> Indices:
         # scikit-learn takes a second to import, and few rows come here.
-        from sklearn.neighbors import NearestNeighbors  # noqa: PLC0415
-
-        peers = NearestNeighbors(n_neighbors=k, algorithm="brute", n_jobs=self._threads)
+        sklearn = import_extra("sklearn.neighbors", extra="learn")
+        peers = sklearn.NearestNeighbors(n_neighbors=k, algorithm="brute", n_jobs=self._threads)
         found = peers.fit(self._points).kneighbors(rows, return_distance=False)
         return np.asarray(found, dtype=np.intp)
 
