@@ -1,12 +1,13 @@
 """What only lists or explains is quick, and so is to predict: nothing heavy is imported in vain."""
 
 import json
+import re
 from importlib.util import find_spec
 
 import numpy as np
 import pytest
 
-from skysift.core.registry import load_task
+from skysift.core.registry import list_tasks, load_task
 
 HEAVY = (
     "astropy", "h5py", "lightgbm", "matplotlib", "numpy", "onnxruntime", "pandas", "pyarrow",
@@ -55,7 +56,7 @@ def test_help_and_lists_import_nothing_heavy(start, arguments):
 TO_TRAIN_AND_DRAW = ("lightgbm", "matplotlib", "requests", "scipy", "sklearn", "skops", "torch")
 
 
-def test_to_predict_takes_nothing_that_only_training_and_reports_need(start, tmp_path):
+def test_a_table_is_answered_without_what_other_verbs_need(start, tmp_path):
     task = load_task("gamma-hadron")
     events = task.write_synth(task.synth(100, np.random.default_rng(1)), tmp_path / "e.parquet")
     arguments = ["predict", "gamma-hadron", str(events), "--out", str(tmp_path / "out.parquet")]
@@ -63,6 +64,58 @@ def test_to_predict_takes_nothing_that_only_training_and_reports_need(start, tmp
     out, err = process.communicate(timeout=60)
     assert not err
     assert json.loads(out.splitlines()[-1]) == {"code": 0, "heavy": []}
+
+
+OF_EXTRAS = (
+    "dask", "distributed", "drms", "faiss", "fastapi", "fastavro", "gammapy", "lightgbm",
+    "matplotlib", "numba", "onnx", "pyvo", "regions", "sklearn", "skops", "sunpy", "torch",
+    "uvicorn", "xgboost", "zarr",
+)  # fmt: skip
+
+WITHOUT = """
+import sys
+
+class Without:
+    def __init__(self, finder):
+        self.finder = finder
+
+    def find_spec(self, name, path=None, target=None):
+        hidden = name.partition(".")[0] in {hidden!r}
+        return None if hidden else self.finder.find_spec(name, path, target)
+
+sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
+"""
+
+
+@pytest.mark.parametrize("name", [item.name for item in list_tasks()])
+def test_the_shipped_bundles_predict_with_the_core_alone(start, tmp_path, name):
+    task = load_task(name)
+    folder = tmp_path / "made-up"
+    folder.mkdir()
+    path = task.write_synth(task.synth(3, np.random.default_rng(1)), folder)
+    arguments = ["predict", name, str(path), "--out", str(tmp_path / "out.ecsv")]
+    script = WITHOUT.format(hidden=OF_EXTRAS) + SCRIPT.format(arguments=arguments, heavy=OF_EXTRAS)
+    process = start(script)
+    out, err = process.communicate(timeout=120)
+    assert not err
+    assert json.loads(out.splitlines()[-1]) == {"code": 0, "heavy": []}
+    assert (tmp_path / "out.ecsv").is_file()
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "train"])
+def test_a_verb_whose_extra_is_missing_says_how_to_get_it(start, tmp_path, verb):
+    task = load_task("gamma-hadron")
+    events = task.write_synth(task.synth(100, np.random.default_rng(1)), tmp_path / "e.parquet")
+    arguments = [verb, "gamma-hadron", "--data", str(events), "--out", str(tmp_path / "out")]
+    script = WITHOUT.format(hidden=("sklearn", "skops", "matplotlib"))
+    process = start(script + SCRIPT.format(arguments=arguments, heavy=OF_EXTRAS))
+    out, err = process.communicate(timeout=60)
+    assert json.loads(out.splitlines()[-1])["code"] == 1
+    assert re.fullmatch(
+        r"skysift: This needs '\w+', which is not installed. "
+        r'Run: pip install "skysift\[(learn|report)\]"\n',
+        err,
+    )
 
 
 def test_the_list_above_would_notice():
