@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from skysift.core.config import Config, of_kind
+from skysift.core.conformal import PromisedRows
 from skysift.core.continuation import Continuation
 from skysift.core.errors import ReadError, UsageError
 from skysift.core.results import Evaluation
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from skysift.core.provenance import Provenance
     from skysift.core.stream import RecordPredictor
 
-__all__ = ["Jobs", "Prediction", "Progress", "Run", "Task", "silent"]
+__all__ = ["Coverage", "Jobs", "Prediction", "Progress", "Run", "Task", "silent"]
 
 DataT = TypeVar("DataT")
 ModelT = TypeVar("ModelT")
@@ -149,6 +150,29 @@ class Jobs(Protocol[DataT_contra, ModelT_contra]):
         """Run the main job on real data where it can be had, in a few minutes."""
 
 
+class Coverage(Protocol[DataT_contra, ModelT_contra]):
+    """What the module of a task has that tells on which scores its promises rest."""
+
+    def promised(
+        self,
+        data: DataT_contra | None,
+        model: ModelT_contra,
+        rng: np.random.Generator,
+        /,
+        *,
+        progress: Progress,
+    ) -> Sequence[PromisedRows]:
+        """Return the scores of labelled rows that the model has not seen, for each promise.
+
+        Without data, those of what the task simulates.
+
+        Raises
+        ------
+        UsageError
+            If the rows trained the model, or there are none and the task does not simulate.
+        """
+
+
 class Task(ABC, Generic[DataT, ModelT]):
     """One problem of one instrument: readers, models, metrics, bundles.
 
@@ -220,6 +244,19 @@ class Task(ABC, Generic[DataT, ModelT]):
     @abstractmethod
     def jobs(self) -> Jobs[DataT, ModelT]:
         """The module that ends in reports, imported when it is asked for."""
+
+    @property
+    def coverage(self) -> Coverage[DataT, ModelT]:
+        """The module that tells what promises rest on, imported when it is asked for.
+
+        Raises
+        ------
+        UsageError
+            If the task promises nothing.
+        """
+        raise UsageError(
+            f"The task {self.name} promises no coverage.", "See 'skysift tasks' for those that do."
+        )
 
     @property
     def continuation(self) -> Continuation[DataT, ModelT]:

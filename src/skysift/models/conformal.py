@@ -22,8 +22,11 @@ __all__ = [
     "FEWEST",
     "adaptive_scores",
     "calibrate",
+    "class_rows",
+    "class_sets_of",
     "conformal_quantile",
     "covered",
+    "group_edges",
     "lac_scores",
     "limits_of",
     "set_texts",
@@ -102,6 +105,95 @@ def adaptive_scores(probability: ArrayLike) -> Floats:
     p = np.asarray(probability, dtype=np.float64)
     as_probable = p[:, None, :] >= p[:, :, None]
     return np.asarray(np.where(as_probable, p[:, None, :], 0.0).sum(axis=2))
+
+
+def class_rows(
+    name: str,
+    probability: Floats,
+    truth: NDArray[np.int64],
+    classes: tuple[str, ...],
+    *,
+    blocks: NDArray[np.int64],
+    by: str = "",
+    group: Floats | None = None,
+    groups: int = 4,
+    time: NDArray[np.datetime64] | None = None,
+    split: str = "",
+) -> PromisedRows:
+    """Return labelled probabilities as the rows that a promise of sets rests on.
+
+    Parameters
+    ----------
+    name : str
+        Of the promise.
+    probability : array, shape (n, k)
+        Of each class.
+    truth : array of int, shape (n,)
+        Place of the true class.
+    classes : tuple of str, length k
+    blocks : array of int, shape (n,)
+        Equal for rows that are not independent.
+    by : str
+        What groups are made by.
+    group : array, shape (n,), optional
+        That quantity; its quantiles are the edges.
+    groups : int
+        How many.
+    time : array of datetime64, shape (n,), optional
+        Where the future is to be answered by the past.
+    split : str
+        What the rows are.
+    """
+    return PromisedRows(
+        name=name,
+        kind="set",
+        score="1 - probability of the class",
+        scores=lac_scores(probability),
+        truth=truth,
+        blocks=blocks,
+        classes=classes,
+        by=by,
+        group=group,
+        edges=() if group is None else group_edges(group, groups),
+        time=time,
+        split=split,
+    )
+
+
+def class_sets_of(
+    promise: Promise, probability: Floats, coverage: float, group: ArrayLike | None = None
+) -> NDArray[np.str_]:
+    """Return the classes that rows are typical of, comma-separated, shape (n,).
+
+    Parameters
+    ----------
+    promise : Promise
+        Of a set.
+    probability : array, shape (n, k)
+        Of each class; rows of NaN have an empty set.
+    coverage : float
+        Between 0 and 1.
+    group : array_like, shape (n,), optional
+        What groups are made by.
+    """
+    limits = limits_of(promise, coverage, group, len(probability))
+    return set_texts(lac_scores(probability) <= limits, promise.classes)
+
+
+def group_edges(quantity: ArrayLike, groups: int) -> tuple[float, ...]:
+    """Return edges between groups of about equal size, rounded to three digits.
+
+    Examples
+    --------
+    >>> group_edges(np.arange(1000), 4)
+    (250.0, 500.0, 749.0)
+    """
+    values = np.asarray(quantity, dtype=np.float64)
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return ()
+    levels = np.arange(1, groups) / groups
+    return tuple(sorted({float(f"{edge:.3g}") for edge in np.quantile(known, levels)}))
 
 
 def split_rows(

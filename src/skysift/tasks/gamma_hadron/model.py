@@ -26,10 +26,19 @@ from skysift.models.persist.onnx_format import OnnxClassifier
 from skysift.tasks.gamma_hadron.features import compute
 from skysift.tasks.gamma_hadron.options import Mode
 
-__all__ = ["GammaHadronModel", "OnnxPredictor", "Predictor", "load_bundle", "save_bundle"]
+__all__ = [
+    "CLASSES",
+    "GammaHadronModel",
+    "OnnxPredictor",
+    "Predictor",
+    "load_bundle",
+    "save_bundle",
+]
 
 TASK = "gamma-hadron"
-_CLASSES = ("hadron", "gamma")
+CLASSES = ("hadron", "gamma")
+"""Background and signal, in the order of the model's outputs."""
+
 _OUTPUTS = ("gammaness", "gammaness_err")
 _CHUNK_OF_ENSEMBLES = 512
 
@@ -166,7 +175,7 @@ def save_bundle(model: GammaHadronModel, folder: Path, *, card: str, summary: st
         },
         inputs=model.inputs,
         features=model.features,
-        classes=_CLASSES,
+        classes=CLASSES,
     )
     return write_bundle(folder, spec, {**members, **model.kept}, render_card(spec, card))
 
@@ -184,7 +193,7 @@ def load_bundle(folder: Path, *, threads: int = 1) -> GammaHadronModel:
     mode: Any = manifest.preprocessing.get("mode")
     column_map: Any = manifest.preprocessing.get("column_map")
     return GammaHadronModel(
-        **stored(bundle, _CLASSES[1]),
+        **stored(bundle, CLASSES[1]),
         mode=mode,
         features=manifest.features,
         inputs=manifest.inputs,

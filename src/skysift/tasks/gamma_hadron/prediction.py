@@ -14,6 +14,7 @@ from skysift.core.task import Progress
 from skysift.data.contract import Checked
 from skysift.data.io import check_writable, open_writer
 from skysift.data.table import FeatureTable
+from skysift.tasks.gamma_hadron.class_sets import class_sets
 from skysift.tasks.gamma_hadron.contract import Conventions, check
 from skysift.tasks.gamma_hadron.model import GammaHadronModel
 from skysift.tasks.gamma_hadron.options import PredictOptions, ReadOptions
@@ -24,6 +25,7 @@ __all__ = ["predict_files", "predict_table", "record_predictor"]
 _DESCRIPTIONS = {
     "gammaness": "probability of being a gamma ray, at the prior of the provenance",
     "gammaness_err": "standard deviation over the members of the model",
+    "set": "classes that the event is typical of, by the coverage of the provenance",
     "flags": "what the input contract found, empty if nothing",
 }
 
@@ -117,11 +119,22 @@ def _predict(
     conventions: Conventions | None,
 ) -> tuple[FeatureTable, Checked]:
     checked = check(table, model.needed, conventions, training_range=model.training_range)
-    gammaness, error = _apply(checked, model, options.prior)
+    gammaness, error = _apply(checked, model)
+    sets = {}
+    if options.coverage is not None:  # of the training prior: a class is covered under any
+        sets["set"] = class_sets(model, gammaness, table, options.coverage)
+    if options.prior is not None:
+        from skysift.evaluate.purity import prior_shift_with_error  # noqa: PLC0415  # SciPy
+
+        rows = checked.usable
+        gammaness[rows], error[rows] = prior_shift_with_error(
+            gammaness[rows], error[rows], prior=model.prior, new_prior=options.prior
+        )
     answer = table.with_columns(
         {
             "gammaness": gammaness,
             "gammaness_err": error,
+            **sets,
             "flags": np.array(checked.flags(), dtype=str),  # text, also where there is no row
         },
         descriptions=_DESCRIPTIONS,
@@ -129,26 +142,15 @@ def _predict(
     return answer, checked
 
 
-def _apply(
-    checked: Checked, model: GammaHadronModel, prior: float | None
-) -> tuple[NDArray[Any], NDArray[Any]]:
+def _apply(checked: Checked, model: GammaHadronModel) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return gammaness and error, shape (n,) each, NaN where the row was rejected."""
+    if checked.usable.all():
+        return model.gammaness(checked.table)
     full = [np.full(len(checked.table), np.nan) for _ in range(2)]
-    if not checked.usable.any():
-        return full[0], full[1]
-    every = bool(checked.usable.all())
-    rows = checked.table if every else checked.table.take(checked.usable)
-    gammaness, error = model.gammaness(rows)
-    if prior is not None:
-        from skysift.evaluate.purity import prior_shift_with_error  # noqa: PLC0415  # SciPy
-
-        gammaness, error = prior_shift_with_error(
-            gammaness, error, prior=model.prior, new_prior=prior
-        )
-    if every:
-        return gammaness, error
-    for target, values in zip(full, (gammaness, error), strict=True):
-        target[checked.usable] = values
+    if checked.usable.any():
+        found = model.gammaness(checked.table.take(checked.usable))
+        for target, values in zip(full, found, strict=True):
+            target[checked.usable] = values
     return full[0], full[1]
 
 
@@ -160,5 +162,6 @@ def _provenance(
         "positive_class": "gamma",
         "prior": model.prior if options.prior is None else options.prior,
         "mode": model.mode,
+        "coverage": options.coverage,
         "operating_points": [point.model_dump() for point in model.operating_points],
     }

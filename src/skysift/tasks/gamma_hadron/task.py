@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from skysift.core.config import Config, of_kind
+from skysift.core.continuation import Continuation
 from skysift.core.registry import task_folder
 from skysift.core.stream import RecordPredictor
-from skysift.core.task import Jobs, Prediction, Progress, Task, silent
+from skysift.core.task import Coverage, Jobs, Prediction, Progress, Task, silent
 from skysift.data.contract import Checked
 from skysift.data.io import open_writer
 from skysift.data.table import FeatureTable
@@ -53,6 +54,20 @@ class GammaHadron(Task[Events, GammaHadronModel]):
         from skysift.tasks.gamma_hadron import jobs
 
         return jobs
+
+    @property
+    def continuation(self) -> Continuation[Events, GammaHadronModel]:
+        """The module that goes on from a trained model."""
+        from skysift.tasks.gamma_hadron import continuation
+
+        return continuation
+
+    @property
+    def coverage(self) -> Coverage[Events, GammaHadronModel]:
+        """The module that tells what promises rest on."""
+        from skysift.tasks.gamma_hadron import coverage
+
+        return coverage
 
     def synth(self, n: int, rng: np.random.Generator) -> Events:
         """Make a small labelled sample of image parameters."""

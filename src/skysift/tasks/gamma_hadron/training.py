@@ -13,9 +13,11 @@ from skysift.core.results import Metric
 from skysift.core.task import Progress, silent
 from skysift.evaluate.delong import auc_interval
 from skysift.evaluate.operating import points_to_store
+from skysift.models.conformal import calibrate
 from skysift.models.cross_fitting import CrossFitted, require_enough
 from skysift.models.reference import distributions
 from skysift.tasks.gamma_hadron.catalogue import CATALOGUE, ModelSpec
+from skysift.tasks.gamma_hadron.coverage import scored_events
 from skysift.tasks.gamma_hadron.features import compute, inputs_of, select
 from skysift.tasks.gamma_hadron.model import (
     GammaHadronModel,
@@ -150,6 +152,17 @@ def train(
     )
     split = f"{rows.name}, {rows.split}, out of fold"
     needed = inputs_of(names)
+    training = Training(
+        data=rows.name,
+        sha256=table_hash(rows.table, needed),
+        n_rows=len(rows),
+        split=rows.split,
+        seed=seed,
+        command=command,
+    )
+    promise = calibrate(
+        scored_events(rows, predictor.out_of_fold), training.model_copy(update={"split": split})
+    )
     return GammaHadronModel(
         name=options.model,
         family=spec.title,
@@ -158,14 +171,8 @@ def train(
         inputs=describe_inputs(rows.table, needed),
         predictor=predictor,
         prior=float(rows.is_gamma.mean()),
-        training=Training(
-            data=rows.name,
-            sha256=table_hash(rows.table, needed),
-            n_rows=len(rows),
-            split=rows.split,
-            seed=seed,
-            command=command,
-        ),
+        training=training,
+        promises=(promise,),
         data_licence=licence,
         operating_points=operating_points(rows.is_gamma, predictor.out_of_fold, split),
         metrics=(_auc(rows.is_gamma, predictor.out_of_fold, split),),
