@@ -17,8 +17,10 @@ from skysift.cli.quarantine import quarantine_app
 from skysift.cli.retract import retract
 from skysift.cli.serve import serve
 from skysift.cli.status import status
+from skysift.cli.update import task_of, update
 from skysift.cli.watch import watch
 from skysift.core.config import Config
+from skysift.core.continuation import ContinueOptions
 from skysift.core.errors import SkysiftError
 from skysift.core.extras import missing_extra
 from skysift.core.registry import find_options, list_tasks
@@ -36,6 +38,8 @@ Examples:
   skysift evaluate gamma-hadron --data magic                how good it is
 
   skysift train gamma-hadron --data my.h5 --columns map.toml --out my-bundle
+
+  skysift update my-bundle --data new.h5 --out newer    learn on, without forgetting
 
   skysift watch incoming --task gamma-sky --to candidates   in real time
 
@@ -59,10 +63,14 @@ _PLAIN: dict[str, Callable[..., None]] = {
     "live": live,
 }
 
+_GOES_ON = ("train", "update")
+"""Verbs that can go on from a trained model."""
+
 _OF_A_TASK: dict[str, tuple[Callable[..., None], tuple[str, ...]]] = {
     "explore": (verbs.explore, ("ReadOptions",)),
     "audit": (verbs.audit, ("ReadOptions",)),
     "train": (verbs.train, ("ReadOptions", "TrainOptions")),
+    "update": (update, ("ReadOptions",)),
     "simulate": (verbs.simulate, ("SimulateOptions",)),
     "evaluate": (verbs.evaluate, ("ReadOptions", "EvaluateOptions")),
     "predict": (verbs.predict, ("ReadOptions", "PredictOptions")),
@@ -142,7 +150,9 @@ def _options(verb: str, kinds: Sequence[str], arguments: Sequence[str]) -> list[
     if not arguments or arguments[0] != verb:
         return []
     known = {item.name for item in list_tasks()}
-    task = next((word for word in arguments[1:] if word in known), None)
+    words = [task_of(word) or word for word in arguments[1:]] if verb == "update" else arguments[1:]
+    task = next((word for word in words if word in known), None)
     if task is None:
         return []
-    return [options for kind in kinds if (options := find_options(task, kind)) is not None]
+    own = [options for kind in kinds if (options := find_options(task, kind)) is not None]
+    return [*own, ContinueOptions] if verb in _GOES_ON else own

@@ -12,6 +12,7 @@ import typer
 
 from skysift.cli.arguments import AsJson, BundleName, Data, Folder, Seed, TaskName
 from skysift.cli.console import Console
+from skysift.cli.continuation import check_options_of_training, train_from
 from skysift.cli.job import Job, build_options, finish, generator, given_to, typed_command
 from skysift.cli.paths import (
     bundle_path,
@@ -88,6 +89,10 @@ def train(
     assign: Annotated[
         list[str] | None, typer.Option("--set", help="One option as key=value; repeatable.")
     ] = None,
+    parent: Annotated[
+        str | None,
+        typer.Option("--from", help="A bundle to go on from, in place of training afresh."),
+    ] = None,
     seed: Seed = 0,
     json: AsJson = False,
     task_options: Mapping[str, Any],
@@ -97,7 +102,12 @@ def train(
     Example: skysift train gamma-hadron --data my.h5 --columns map.toml --out my-bundle
     """
     console = Console(as_json=json)
+    check_options_of_training(parent, config, assign, task=task, given=task_options)
     job = Job(console, task, data, None)
+    if parent is not None:
+        check_new_bundle(out)
+        train_from(console, job, parent, out, seed=seed, given=task_options)
+        return
     read_options = job.options("ReadOptions", task_options)
     given = given_to(load_options(task, "TrainOptions"), task_options)
     options = load_config(

@@ -65,6 +65,9 @@ class Lessons(Protocol):
     def take(self, rows: "NDArray[Any]") -> Self:
         """Return some of the rows, chosen by a mask or by numbers."""
 
+    def followed_by(self, other: Self) -> Self:
+        """Return these rows, then others; no group of theirs is one of these."""
+
     def sha256(self) -> str:
         """Return a SHA-256 over all values."""
 

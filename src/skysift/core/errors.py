@@ -11,6 +11,7 @@ SkysiftError
 │   └── AuthenticationError   the archive wants another user, or a user at all
 ├── BundleError           exit code 1: a model bundle that is damaged or not allowed
 ├── OutputError           exit code 1: a place that cannot be written
+├── RefusedError          exit code 1: a new model that is worse than the old one
 └── MissingExtraError     exit code 1: an optional part that is not installed
 
 Every error says what was wrong, where (file, row), and what to do about it.
@@ -31,6 +32,7 @@ __all__ = [
     "MissingExtraError",
     "OutputError",
     "ReadError",
+    "RefusedError",
     "SkysiftError",
     "UnknownNameError",
     "UsageError",
@@ -134,6 +136,10 @@ class BundleError(SkysiftError):
 
 class OutputError(SkysiftError):
     """A result cannot be written where it was asked for."""
+
+
+class RefusedError(SkysiftError):
+    """A new model is not written, for it is worse than the old one at what that could do."""
 
 
 class MissingExtraError(SkysiftError):

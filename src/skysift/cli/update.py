@@ -1,0 +1,176 @@
+"""The verb ``update``: a bundle learns new data and forgets none of the old.
+
+Heavy modules are imported inside, so that ``--help`` stays quick.
+"""
+
+import json as json_format
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from skysift.cli.arguments import AsJson, Data, Seed
+from skysift.cli.console import Console
+from skysift.cli.continuation import new_origin, options_of, tell
+from skysift.cli.job import build_options, generator
+from skysift.cli.paths import bundle_path, check_new_bundle, resolve
+from skysift.core.errors import UsageError
+from skysift.core.registry import list_tasks, load_task, manifest
+
+if TYPE_CHECKING:
+    from skysift.core.bundle_schema import DataLicence
+    from skysift.core.config import Config
+    from skysift.core.task import Task
+
+__all__ = ["task_of", "update"]
+
+_MOST_KEPT = 1000
+
+
+def task_of(bundle: str) -> str | None:
+    """Return the task of a bundle that is named by its folder or as ``TASK/NAME``, if it is one."""
+    task, _, name = bundle.partition("/")
+    path = Path(bundle) / "bundle.json"
+    if path.is_file():
+        try:
+            return str(json_format.loads(path.read_bytes())["task"])
+        except (ValueError, KeyError, TypeError, RecursionError, OSError):
+            return None  # the bundle's own reader says what is wrong with it
+    return task if name and task in {item.name for item in list_tasks()} else None
+
+
+def update(
+    bundle: Annotated[
+        str,
+        typer.Argument(metavar="BUNDLE", help="A bundle folder, or TASK/NAME of one that ships."),
+    ],
+    *,
+    data: Data = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder of the new bundle.")],
+    reference: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Labelled data like those that trained the bundle, half to replay and half to "
+            "judge by: a file or a registered name; repeatable. Default: the rows that the bundle "
+            "keeps, or else its registered training data."
+        ),
+    ] = None,
+    margin: Annotated[
+        float, typer.Option(min=0.0, help="Most that the log loss of reference rows may rise.")
+    ] = 0.02,
+    keep: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Rows that the new bundle keeps for its own update [default: 1000 where the "
+            "licences of old and new data allow it, else none].",
+        ),
+    ] = None,
+    seed: Seed = 0,
+    json: AsJson = False,
+    task_options: Mapping[str, Any],
+) -> None:
+    """Teach a bundle new data without letting it forget, and write it as a new bundle.
+
+    Rows of the old data are replayed, and others judge the result: where it is not shown to be as
+    good as its parent on them, no bundle is written.
+
+    Example: skysift update gamma-hadron/fast --data new-run.h5 --out fast-2
+    """
+    from skysift.core.continuation import may_be_kept
+    from skysift.evaluate.updating import sample, with_judgement
+    from skysift.evaluate.updating import update as update_model
+
+    console = Console(as_json=json)
+    name = task_of(bundle)
+    if name is None:
+        raise UsageError(
+            f"'{bundle}' is no bundle.", "Name its folder, or TASK/NAME of one that ships."
+        )
+    if not data:
+        raise UsageError("There are no new data.", "Give --data FILE.")
+    options, read_options = (
+        options_of(task_options),
+        build_options(name, "ReadOptions", task_options),
+    )
+    check_new_bundle(out)
+    task = load_task(name)
+    model = task.load(_folder(bundle, name))
+    paths = resolve(console, data)
+    rng = generator(seed)
+    old, licence = _reference(console, task, model, reference, read_options)
+    rows = task.read(paths, read_options, labelled=True)
+    continuation = task.continuation
+    new = continuation.lessons(rows, model)
+    origin = new_origin(
+        model, continuation.origin_of(rows), verb="update", options=options, seed=seed
+    )
+    with console.progress("update") as progress:
+        child, judgement = update_model(
+            continuation,
+            model,
+            new,
+            old,
+            options,
+            rng=rng,
+            origin=origin,
+            margin=margin,
+            progress=progress,
+        )
+    allowed = may_be_kept(licence) and may_be_kept(origin.licence)
+    most = keep if keep is not None else (_MOST_KEPT if allowed else 0)
+    metric = judgement.metric("reference rows that were not replayed, child minus parent")
+    kept = sample(old, most - most // 2, rng).followed_by(sample(new, most // 2, rng))
+    child = continuation.remembering(
+        child,
+        continuation.remembered(kept) if most else b"",
+        with_judgement(child.lineage, metric),
+    )
+    task.save(child, out)
+    line = f"Reference: {metric} on {metric.n:,} rows, margin {margin:g}: accepted."
+    facts = {"parent": origin.lineage.parent_hash, "reference": metric.to_dict(), "margin": margin}
+    tell(console, out, child.metrics, facts, [line])
+
+
+def _folder(bundle: str, task: str) -> Path:
+    """Return the folder of a bundle that :func:`task_of` knows the task of."""
+    return Path(bundle) if Path(bundle).is_dir() else bundle_path(task, bundle.partition("/")[2])
+
+
+def _reference(
+    console: Console,
+    task: "Task[Any, Any]",
+    model: Any,
+    given: list[str] | None,
+    read_options: "Config",
+) -> tuple[Any, "DataLicence"]:
+    """Return what the new model may not forget, and the licence of it.
+
+    Raises
+    ------
+    UsageError
+        If there is nothing to take it from.
+    """
+    continuation = task.continuation
+    if not given and getattr(model, "replay", None):
+        return continuation.recalled(model.replay, model), model.data_licence
+    names = given or _registered(task.name, model.training.data)
+    rows = task.read(resolve(console, names), read_options, labelled=True)
+    return continuation.lessons(rows, model), continuation.origin_of(rows)[1]
+
+
+def _registered(task: str, trained_on: str) -> list[str]:
+    """Return the registered data that a bundle was trained on."""
+    from skysift.data.registry import dataset
+
+    default = manifest(task).default_data
+    title = dataset(default).title.partition(":")[0] if default else ""
+    if default is None or not title.casefold().startswith(trained_on.casefold()):
+        raise UsageError(
+            f"The bundle keeps no rows of its training data ({trained_on}), and these are not "
+            "registered.",
+            "Give labelled data like them with --reference FILE. An update made with --keep stores "
+            "rows for the next one.",
+        )
+    return [default]

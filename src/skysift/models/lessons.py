@@ -1,0 +1,175 @@
+"""Rows of numbers with their labels: what most models learn from, and what a bundle may keep."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skysift.core.errors import BundleError, InputError
+from skysift.models.persist.arrays import load_arrays, save_arrays
+
+__all__ = ["Mixed", "Rows", "mix"]
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+_MATRIX = 2
+_FEWEST_GROUPS = 5
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a matrix with their labels.
+
+    Parameters
+    ----------
+    features : array, shape (n, n_features)
+        As the model sees them, NaN where unknown.
+    label : array, shape (n,)
+        A class by its number, or a measured quantity from which a class follows.
+    group : array of int, shape (n,)
+        Rows of one group are not independent.
+    """
+
+    features: NDArray[Any]
+    label: NDArray[Any]
+    group: Integers
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def take(self, rows: NDArray[Any]) -> Self:
+        """Return some of the rows, chosen by a mask or by numbers."""
+        return replace(
+            self, features=self.features[rows], label=self.label[rows], group=self.group[rows]
+        )
+
+    def followed_by(self, other: Self) -> Self:
+        """Return these rows, then others; no group of theirs is one of these."""
+        shifted = other.group - other.group.min(initial=0) + self.group.max(initial=-1) + 1
+        return replace(
+            self,
+            features=np.concatenate([self.features, other.features]),
+            label=np.concatenate([self.label, other.label]),
+            group=np.concatenate([self.group, shifted]),
+        )
+
+    def sha256(self) -> str:
+        """Return a SHA-256 over features and labels."""
+        digest = hashlib.sha256()
+        for values in (self.features, self.label):
+            digest.update(np.ascontiguousarray(values, dtype="<f8").tobytes())
+        return digest.hexdigest()
+
+    def to_bytes(self) -> bytes:
+        """Return the rows as a safetensors file; features in single precision."""
+        return save_arrays(
+            {
+                "features": np.asarray(self.features, dtype=np.float32),
+                "label": np.asarray(self.label, dtype=np.float64),
+                "group": np.asarray(self.group, dtype=np.int64),
+            }
+        )
+
+    @classmethod
+    def of_bytes(cls, data: bytes, n_features: int) -> Self:
+        """Return the rows of a file that :meth:`to_bytes` made.
+
+        Raises
+        ------
+        BundleError
+            If it holds something else, or rows of another width.
+        """
+        arrays: Mapping[str, NDArray[Any]] = load_arrays(data)
+        if {"features", "label", "group"} - arrays.keys():
+            raise BundleError("The stored rows are not complete.", "Fetch the bundle again.")
+        features, label, group = (arrays[name] for name in ("features", "label", "group"))
+        fits = (
+            features.ndim == _MATRIX
+            and features.shape[1] == n_features
+            and label.shape == group.shape == (len(features),)
+            and features.dtype.kind == label.dtype.kind == "f"
+            and group.dtype.kind == "i"
+            and np.isfinite(label).all()
+        )
+        if not fits:
+            raise BundleError(
+                f"The stored rows do not fit a model of {n_features} features.",
+                "Fetch the bundle again.",
+            )
+        return cls(features, label, group)
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """New rows, and old ones that are replayed, in the parts that they are used for.
+
+    Parameters
+    ----------
+    rows : Rows
+        The new ones first.
+    weight : array, shape (n,)
+        Of each row; both kinds weigh the same in sum within each part, the mean weight is 1.
+    fit, stop, judge : arrays of int
+        Rows to fit, rows that decide when to stop, and rows (new ones only) that measure the
+        result. No group is in two of them.
+    """
+
+    rows: Rows
+    weight: Floats
+    fit: Integers
+    stop: Integers
+    judge: Integers
+
+
+def mix(new: Rows, replay: Rows | None, *, held_out: float, rng: np.random.Generator) -> Mixed:
+    """Divide new rows into three parts and replayed ones into two, group by group.
+
+    Parameters
+    ----------
+    new : Rows
+        What is to be learned.
+    replay : Rows or None
+        What is not to be forgotten.
+    held_out : float
+        Share of the groups that decides when to stop, and share that measures the result.
+    rng : numpy.random.Generator
+        Draws the parts.
+
+    Raises
+    ------
+    InputError
+        If there are too few groups.
+    """
+    parts = _parts(new.group, (1 - 2 * held_out, held_out, held_out), rng)
+    fit, stop, judge = parts
+    weight = np.ones(len(new))
+    if replay is None or not len(replay):
+        return Mixed(new, weight, fit, stop, judge)
+    old_fit, old_stop = _parts(replay.group, (1 - held_out, held_out), rng)
+    rows = new.followed_by(replay)
+    weight = np.ones(len(rows))
+    pairs = ((fit, old_fit + len(new)), (stop, old_stop + len(new)))
+    for own, old in pairs:
+        half = (len(own) + len(old)) / 2
+        weight[own], weight[old] = half / len(own), half / len(old)
+    return Mixed(rows, weight, np.concatenate(pairs[0]), np.concatenate(pairs[1]), judge)
+
+
+def _parts(group: Integers, shares: tuple[float, ...], rng: np.random.Generator) -> list[Integers]:
+    """Return the rows of each part."""
+    groups = np.unique(group)
+    if len(groups) < _FEWEST_GROUPS:
+        raise InputError(
+            f"There are {len(groups)} independent rows; {_FEWEST_GROUPS} are the least.",
+            "Give more data.",
+        )
+    edges = np.round(np.cumsum(shares)[:-1] * len(groups)).astype(int)
+    edges = np.clip(
+        edges, np.arange(1, len(shares)), len(groups) - np.arange(len(shares) - 1, 0, -1)
+    )
+    dealt = np.split(rng.permutation(groups), edges)
+    return [np.flatnonzero(np.isin(group, part)) for part in dealt]

@@ -1,0 +1,193 @@
+"""Go on from a trained model with other events."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skysift.core.bundle_schema import DataLicence, InputColumn, Lineage, Training
+from skysift.core.continuation import ContinueOptions, Origin
+from skysift.core.errors import ContractError, UsageError
+from skysift.core.task import Progress
+from skysift.data.table import FeatureTable
+from skysift.evaluate.delong import auc_interval
+from skysift.evaluate.probability import log_losses
+from skysift.evaluate.updating import paired_loss, with_judgement
+from skysift.models.distilled_tuning import network_of_graph, tune_network
+from skysift.models.fine_tuning import TuningOptions
+from skysift.models.lessons import Mixed, Rows, mix
+from skysift.models.reference import distributions
+from skysift.tasks.gamma_hadron.fast import expansion_for
+from skysift.tasks.gamma_hadron.features import compute
+from skysift.tasks.gamma_hadron.licence import licence_of
+from skysift.tasks.gamma_hadron.model import GammaHadronModel, OnnxPredictor, describe_inputs
+from skysift.tasks.gamma_hadron.reader import Events
+from skysift.tasks.gamma_hadron.training import operating_points
+
+__all__ = ["go_on", "lessons", "losses", "origin_of", "recalled", "remembered", "remembering"]
+
+_RATE = 5e-4  # a sixteenth of that of the distillation
+_CHUNK = 2048
+_OUTPUTS = ("gammaness", "gammaness_err")
+
+
+def lessons(events: Events, parent: GammaHadronModel) -> Rows:
+    """Return the columns that the parent reads, of distinct events.
+
+    Raises
+    ------
+    UsageError
+        If the parent is of a kind that cannot go on.
+    ContractError
+        If the table lacks a column that the parent reads.
+    """
+    if "teacher" not in parent.parameters:
+        raise UsageError(
+            f"A {parent.family} cannot go on.",
+            "Go on from the bundle 'fast', or train a new one.",
+        )
+    rows = events.distinct()
+    missing = [name for name in parent.needed if name not in rows.table]
+    if missing:
+        raise ContractError(
+            f"The table lacks {', '.join(missing)}, which {parent.name} reads.",
+            "Give a table with these columns, or go on from another bundle.",
+        )
+    return Rows(rows.table.matrix(parent.needed), rows.is_gamma.astype(np.float64), rows.groups)
+
+
+def origin_of(events: Events) -> tuple[str, DataLicence]:
+    """Return the name of the data, and their licence."""
+    return f"{events.name}, {events.split}", licence_of(events.name)
+
+
+def losses(rows: Rows, model: GammaHadronModel) -> NDArray[np.float64]:
+    """Return the log loss of each event, shape (n,)."""
+    gammaness, _ = model.gammaness(_table(rows, model.needed))
+    return np.asarray(log_losses(rows.label > 0, gammaness))
+
+
+def go_on(
+    parent: GammaHadronModel,
+    new: Rows,
+    replay: Rows | None,
+    options: ContinueOptions,
+    rng: np.random.Generator,
+    *,
+    origin: Origin,
+    progress: Progress,
+) -> GammaHadronModel:
+    """Return a model that goes on from its parent; see :class:`Continuation`."""
+    mixed = mix(new, replay, held_out=options.held_out, rng=rng)
+    table = _table(mixed.rows, parent.needed)
+    predictor = _tuned(parent, table, mixed, options, rng=rng, progress=progress)
+    label = mixed.rows.label > 0
+    gammaness, _ = predictor.predict_with_error(compute(table, parent.features))
+    judged = mixed.judge
+    split = f"{origin.data}, held out"
+    auc = auc_interval(label[judged], gammaness[judged]).metric("auc", n=len(judged), split=split)
+    before, _ = parent.predictor.predict_with_error(compute(table.take(judged), parent.features))
+    gained = paired_loss(label[judged], gammaness[judged], before, split=split)
+    weight = mixed.weight[mixed.fit]
+    return replace(
+        parent,
+        name=parent.name,
+        predictor=predictor,
+        prior=float(np.average(label[mixed.fit], weights=weight)),
+        inputs=_wider(parent.inputs, describe_inputs(table, parent.needed)),
+        training=Training(
+            data=origin.data,
+            sha256=new.sha256(),
+            n_rows=len(mixed.fit),
+            split=f"{len(mixed.stop)} rows to stop on, {len(judged)} to measure",
+            seed=origin.seed,
+            command=origin.command,
+        ),
+        data_licence=origin.licence,
+        operating_points=operating_points(label[judged], gammaness[judged], split),
+        metrics=(auc,),
+        parameters={
+            "teacher": parent.parameters["teacher"],
+            **options.model_dump(mode="json", exclude_none=True),
+        },
+        reference=distributions(
+            {**{name: table[name] for name in parent.needed}, "gammaness": gammaness}
+        ),
+        bundle=None,
+        lineage=with_judgement(origin.lineage, gained),
+        replay=None,
+    )
+
+
+def remembered(rows: Rows) -> bytes:
+    """Return events as the content of a file of a bundle."""
+    return rows.to_bytes()
+
+
+def recalled(data: bytes, model: GammaHadronModel) -> Rows:
+    """Return events from the content of a file of a bundle."""
+    return Rows.of_bytes(data, len(model.needed))
+
+
+def remembering(model: GammaHadronModel, replay: bytes, lineage: Lineage) -> GammaHadronModel:
+    """Return a model with rows to keep, and with what was judged."""
+    return replace(model, replay=replay or None, lineage=lineage)
+
+
+def _tuned(
+    parent: GammaHadronModel,
+    table: FeatureTable,
+    mixed: Mixed,
+    options: ContinueOptions,
+    *,
+    rng: np.random.Generator,
+    progress: Progress,
+) -> OnnxPredictor:
+    """Return the network of the parent after some steps more."""
+    network = network_of_graph(_graph(parent), expansion_for(parent.features))
+    seen = replace(mixed, rows=replace(mixed.rows, features=compute(table, parent.features)))
+    tuned, _ = tune_network(
+        network,
+        seen,
+        TuningOptions(options.rate or _RATE, options.rounds, options.patience),
+        rng,
+        frozen=options.body == "frozen",
+        progress=lambda fraction: progress(fraction, "fine-tune"),
+    )
+    return OnnxPredictor(tuned.to_onnx(_OUTPUTS), chunk=_CHUNK)
+
+
+def _graph(parent: GammaHadronModel) -> bytes:
+    """Return the graph of a model.
+
+    Raises
+    ------
+    UsageError
+        If it has none.
+    """
+    if isinstance(parent.predictor, OnnxPredictor):
+        return parent.predictor.data
+    if parent.bundle is None or parent.bundle.manifest.model.format != "onnx":
+        raise UsageError(
+            f"A {parent.family} is stored without weights that can be trained on.",
+            "Go on from a bundle of a network, such as 'fast', or train a new one.",
+        )
+    return parent.bundle.read_bytes(parent.bundle.manifest.model.file)
+
+
+def _table(rows: Rows, columns: Sequence[str]) -> FeatureTable:
+    return FeatureTable.from_columns(dict(zip(columns, rows.features.T, strict=True)))
+
+
+def _wider(old: Sequence[InputColumn], new: Sequence[InputColumn]) -> tuple[InputColumn, ...]:
+    """Return inputs with the range of both trainings; the unit is that of the first."""
+    return tuple(
+        one.model_copy(
+            update={
+                "low": min(value for value in (one.low, other.low) if value is not None),
+                "high": max(value for value in (one.high, other.high) if value is not None),
+            }
+        )
+        for one, other in zip(old, new, strict=True)
+    )
