@@ -6,7 +6,7 @@ import json
 import struct
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -369,9 +369,13 @@ BOMBS: Mapping[str, tuple[tuple[str, ...], str, Maker]] = {
 }  # fmt: skip
 
 
-def make_bombs(folder: Path) -> Iterator[tuple[str, tuple[str, ...], Path]]:
-    """Write the bombs into a folder; yield name, tasks and path of each."""
+def make_bombs(
+    folder: Path, names: Sequence[str] | None = None
+) -> Iterator[tuple[str, tuple[str, ...], Path]]:
+    """Write the bombs, or those of the names, into a folder; yield name, tasks and path of each."""
     for number, (name, (tasks, suffix, make)) in enumerate(BOMBS.items()):
+        if names and name not in names:
+            continue
         path = folder / f"bomb-{number:02}.{suffix}"
         path.write_bytes(make())
         yield name, tasks, path

@@ -123,13 +123,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--task", action="append", help="only these")
+    parser.add_argument("--bomb", action="append", help="only these")
     parser.add_argument("--bound", type=int, default=0, help="address space of a child [MiB]")
     parser.add_argument("--no-commands", action="store_true", help="in process only")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bombs-") as name:
         folder = Path(name)
         of_task: dict[str, list[tuple[str, Path]]] = {}
-        for bomb, tasks, path in make_bombs(folder):
+        for bomb, tasks, path in make_bombs(folder, options.bomb):
             for task in tasks:
                 of_task.setdefault(task, []).append((bomb, path))
         chosen = options.task or list(of_task)

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+from itertools import pairwise
 
 import h5py
 import numpy as np
@@ -78,6 +79,28 @@ def test_sound_dictionaries_are_read_as_they_are(rng):
     assert found.schema.types == table.schema.types
 
 
+VOTABLE = """<?xml version="1.0"?>{doctype}<VOTABLE version="1.1"><RESOURCE>
+<DESCRIPTION>{text}</DESCRIPTION><TABLE><FIELD name="size" datatype="double"/><DATA><TABLEDATA>
+<TR><TD>1.5</TD></TR></TABLEDATA></DATA></TABLE></RESOURCE></VOTABLE>"""
+
+
+def test_a_table_that_declares_entities_is_refused_before_they_are_unpacked(tmp_path):
+    laughs = '<!ENTITY a "ha">' + "".join(
+        f'<!ENTITY {name} "{f"&{before};" * 10}">' for before, name in pairwise("abcdefghij")
+    )
+    path = tmp_path / "events.vot"
+    path.write_text(VOTABLE.format(doctype=f"<!DOCTYPE VOTABLE [{laughs}]>", text="&j;"))
+    with pytest.raises(ReadError, match="entities of its own"):
+        read_table(path)
+
+
+def test_a_table_that_names_the_document_type_of_the_first_votables_is_read(tmp_path):
+    elsewhere = '<!DOCTYPE VOTABLE SYSTEM "http://us-vo.org/xml/VOTable.dtd">'
+    path = tmp_path / "events.vot"
+    path.write_text(VOTABLE.format(doctype=elsewhere, text="events"))
+    assert read_table(path)["size"].tolist() == [1.5]
+
+
 @pytest.mark.parametrize(("rows", "chunk"), [(2**40, 2**20), (2**23, 2**23)])
 def test_hdf5_that_claims_too_much_is_refused(tmp_path, rows, chunk):
     path = tmp_path / "events.h5"
@@ -131,6 +154,19 @@ def test_an_archive_of_empty_files_breaks_off(tmp_path):
     found = list(iter_members(path))
     assert len(found) < 1100
     assert "empty files only" in found[-1].reason
+
+
+def test_a_table_of_two_thousand_million_columns_is_refused_before_it_is_opened(tmp_path):
+    hdu = fits.BinTableHDU.from_columns([fits.Column("E_MIN", "1D", array=[1.0])], name="BANDS")
+    out = io.BytesIO()
+    fits.HDUList([fits.PrimaryHDU(np.zeros((1, 4, 4), "f4")), hdu]).writeto(out)
+    data = bytearray(out.getvalue())
+    at = data.index(b"TFIELDS =")
+    data[at : at + 80] = b"TFIELDS =           2147483647".ljust(80)
+    path = tmp_path / "map.fits"
+    path.write_bytes(data)
+    with pytest.raises(ReadError, match="more columns than a FITS table can have"):
+        read_counts_map(path)
 
 
 @pytest.mark.parametrize("damage", [b"LIVETIME= 'T'", b"BANDSHDU= 'PRIMARY'", b"TFORM1  = '(2,2)'"])

@@ -5,6 +5,7 @@ stand in a million rows.
 """
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -12,44 +13,63 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from skysift.core.errors import ReadError
+from skysift.data.parquet_footer import ColumnChunk, column_chunks
 
 __all__ = ["bounded_parquet", "bounded_record_batches"]
 
 _HARMLESS = 32 * 2**20  # bytes
 _MAX_RATIO = 500
 _MOST_AT_ONCE = 128 * 2**20  # bytes of one column of one batch
-_DICTIONARIES = {"PLAIN_DICTIONARY", "RLE_DICTIONARY"}
 
 
-def bounded_parquet(source: object) -> pq.ParquetFile:
+def bounded_parquet(
+    source: str | Path | pa.NativeFile, *, most_group_bytes: int | None = None
+) -> pq.ParquetFile:
     """Open a file; texts and blobs that stand in dictionaries are left there.
+
+    Of the file that is given back, ask no metadata of row groups: where they are damaged, pyarrow
+    ends the process. See :mod:`skysift.data.parquet_footer`.
 
     Parameters
     ----------
     source : path-like or pyarrow.NativeFile
         The file.
+    most_group_bytes : int, optional
+        Most bytes of a row group before compression.
 
     Raises
     ------
     ReadError
         If a part of it unpacks to far more than it has.
+    pyarrow.ArrowInvalid
+        If it is damaged.
     """
-    with pq.ParquetFile(source) as file:
-        metadata = file.metadata
     named: set[str] = set()
-    for group in range(metadata.num_row_groups):
-        for place in range(metadata.num_columns):
-            column = metadata.row_group(group).column(place)
-            unpacked, packed = column.total_uncompressed_size, column.total_compressed_size
-            if unpacked > max(_HARMLESS, _MAX_RATIO * packed):
-                raise ReadError(
-                    f"The column '{column.path_in_schema}' of the Parquet table unpacks to more "
-                    f"than {_MAX_RATIO} times its size.",
-                    "If you trust it, write it without compression.",
-                )
-            if column.physical_type == "BYTE_ARRAY" and _DICTIONARIES & set(column.encodings):
-                named.add(column.path_in_schema)
-    return pq.ParquetFile(source, read_dictionary=sorted(named))
+    for chunk in _chunks(source):
+        if chunk.unpacked > max(_HARMLESS, _MAX_RATIO * chunk.packed):
+            raise ReadError(
+                f"The column '{chunk.path}' of the Parquet table unpacks to more "
+                f"than {_MAX_RATIO} times its size.",
+                "If you trust it, write it without compression.",
+            )
+        if most_group_bytes is not None and chunk.group_bytes > most_group_bytes:
+            raise ReadError(
+                "A row group of the Parquet table is larger than "
+                f"{most_group_bytes / 2**30:.3g} GiB.",
+                "Write it in smaller row groups.",
+            )
+        if chunk.is_dictionary_of_bytes:
+            named.add(chunk.path)
+    with pq.ParquetFile(source) as plain:
+        known = {plain.schema.column(place).path for place in range(plain.metadata.num_columns)}
+    return pq.ParquetFile(source, read_dictionary=sorted(named & known))
+
+
+def _chunks(source: str | Path | pa.NativeFile) -> list[ColumnChunk]:
+    if isinstance(source, pa.NativeFile):
+        return list(column_chunks(source))
+    with Path(source).open("rb") as file:
+        return list(column_chunks(file))
 
 
 def bounded_record_batches(

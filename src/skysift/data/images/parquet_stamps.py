@@ -5,7 +5,6 @@ from functools import partial
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from skysift.core.errors import ReadError
 from skysift.data.bounded_gzip import GZIP_MAGIC, gunzip
@@ -57,10 +56,9 @@ def read_parquet_stamps(
     number = 0
     try:
         opened = pa.BufferReader(data) if isinstance(data, bytes) else data
-        with bounded_parquet(opened) as file:
+        with bounded_parquet(opened, most_group_bytes=_MOST_ROW_GROUP_BYTES) as file:
             names = file.schema_arrow.names
             column = _stamp_column(names, cutout)
-            _require_small_groups(file)
             wanted = [n for n in names if n == column or not n.startswith("cutout")]
             groups = range(file.num_row_groups)
             for batch in bounded_record_batches(file, _ROWS, wanted, groups):
@@ -83,14 +81,6 @@ def _stamp_column(names: list[str], cutout: Cutout) -> str:
         if name in names:
             return name
     raise StampError("no-image", f"The Parquet table has no column {STAMP_COLUMN} or {cutout}.")
-
-
-def _require_small_groups(file: pq.ParquetFile) -> None:
-    for group in range(file.num_row_groups):
-        if file.metadata.row_group(group).total_byte_size > _MOST_ROW_GROUP_BYTES:
-            raise StampError(
-                "too-many-bytes", "A row group of the Parquet table is larger than 4 GiB."
-            )
 
 
 def _of_row(

@@ -14,11 +14,13 @@ import json
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
+from xml.parsers import expat
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from skysift.core.errors import ReadError
 from skysift.data.io.batches import sliced
 from skysift.data.io.schema import description_of, plain_types, to_arrow, unit_of
 from skysift.data.io.source import Source, chosen_columns
@@ -31,6 +33,8 @@ __all__ = ["PROVENANCE_NAME", "from_astropy", "read_ecsv", "read_votable", "to_a
 
 PROVENANCE_NAME = "skysift"
 """Name of the provenance, as JSON, in the meta of an ECSV and the INFO of a VOTable."""
+
+_XML_STEP = 65_536
 
 
 def read_ecsv(source: Source) -> Iterator[FeatureTable]:
@@ -53,6 +57,7 @@ def read_votable(source: Source) -> Iterator[FeatureTable]:
     ----------
     .. [1] F. Ochsenbein et al., "VOTable Format Definition Version 1.4", IVOA 2019.
     """
+    _refuse_entities(source)
     from astropy.io.votable import parse
 
     with warnings.catch_warnings():
@@ -61,6 +66,34 @@ def read_votable(source: Source) -> Iterator[FeatureTable]:
         table = document.get_first_table().to_table(use_names_over_ids=True)
     notes = [info.value for info in document.infos if info.name == PROVENANCE_NAME]
     yield from _batches(table, notes[0] if notes else None, source)
+
+
+def _refuse_entities(source: Source) -> None:
+    """Refuse a document that declares anything of its own, before anything is unpacked.
+
+    A declaration stands before the first element, so that no more is read. One that only names
+    the document type elsewhere, as of VOTable 1.0, declares nothing: that is never fetched.
+    """
+    begun = False
+
+    def begin(*_: object) -> None:
+        nonlocal begun
+        begun = True
+
+    def declare(_name: str, _system: str | None, _public: str | None, has_inside: int) -> None:
+        if has_inside:
+            raise ReadError(
+                "The VOTable declares a document type with entities of its own.",
+                "No VOTable needs that. If you trust it, remove the lines of <!DOCTYPE ...>.",
+                path=source.path,
+            )
+
+    parser = expat.ParserCreate()
+    parser.StartDoctypeDeclHandler = declare
+    parser.StartElementHandler = begin
+    with source.file.open("rb") as file:
+        while not begun and (piece := file.read(_XML_STEP)):
+            parser.Parse(piece)
 
 
 def _batches(table: Table, provenance: str | None, source: Source) -> Iterator[FeatureTable]:

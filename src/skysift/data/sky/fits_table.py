@@ -27,6 +27,7 @@ __all__ = ["Cards", "FitsHdu", "TableColumn", "walk_hdus"]
 _BLOCK = 2880
 _CARD = 80
 _MAX_BLOCKS = 1000  # of a header: 36,000 cards
+_MOST_FIELDS = 999  # columns of a table, by the standard; astropy sets a place aside for each
 _FORM = re.compile(r"^(\d*)([LXBIJKAEDCMPQ])")
 _BITS = {"L": 8, "B": 8, "A": 8, "I": 16, "J": 32, "K": 64, "E": 32, "D": 64}
 _BITS |= {"C": 64, "M": 128, "P": 64, "Q": 128, "X": 1}
@@ -142,6 +143,13 @@ class FitsHdu:
         if number:
             self.name = self.cards.text("EXTNAME").upper()
             self.is_table = self.cards.text("XTENSION").upper() == "BINTABLE"
+            if self.cards.number("TFIELDS") > _MOST_FIELDS:
+                raise ReadError(
+                    f"The header says TFIELDS = {self.cards.get('TFIELDS')}, more columns than a "
+                    "FITS table can have.",
+                    "The header is damaged; download the file again.",
+                    path=stream.path,
+                )
         else:
             self.name, self.is_table = "PRIMARY", False
 
