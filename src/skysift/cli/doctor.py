@@ -28,6 +28,7 @@ _EXTRAS = {
     "stream": ("confluent_kafka", "fastavro"),
     "serve": ("fastapi", "uvicorn"),
     "dask": ("dask", "distributed"),
+    "hats": ("lsdb",),
 }
 
 

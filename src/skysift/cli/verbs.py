@@ -21,6 +21,18 @@ from skysift.cli.paths import (
     plain_path,
     readable,
 )
+from skysift.cli.scale import (
+    Dask,
+    Memory,
+    Part,
+    Retry,
+    Scale,
+    Together,
+    Workers,
+    names_a_table,
+    predict_partitions,
+    spreading,
+)
 from skysift.core.config import load_config, parse_assignments
 from skysift.core.registry import load_options, load_task
 
@@ -160,41 +172,78 @@ def evaluate(
 
 def predict(
     task: TaskName,
-    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Files to read.")],
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT...",
+            help="Files, folders, quoted globs, @LIST with a file on each line, HATS catalogues.",
+        ),
+    ],
     *,
     out: Annotated[
-        Path, typer.Option("--out", help="File to write: .parquet, .ecsv, .fits, .vot or .csv.")
+        Path,
+        typer.Option(
+            "--out",
+            help="File to write: .parquet, .ecsv, .fits, .vot or .csv; past one process, a folder.",
+        ),
     ],
     bundle: BundleName = None,
     threads: Annotated[int, typer.Option("--threads", min=1, help="Threads of the model.")] = 1,
+    workers: Workers = None,
+    dask: Dask = None,
+    memory: Memory = "auto",
+    part: Part = None,
+    files_per_part: Together = 1,
+    retry: Retry = False,
     json: AsJson = False,
     task_options: Mapping[str, Any],
 ) -> None:
     """Apply a bundle to files and write a table.
 
     Example: skysift predict gamma-hadron events.parquet --out gammaness.ecsv
+
+    Many files: skysift predict gamma-hadron 'night/*.h5' --out gammaness --workers 8
     """
     from skysift.core.provenance import Provenance
     from skysift.data.io import check_writable
+    from skysift.scale.inputs import expand
 
     console = Console(as_json=json)
     loaded = load_task(task)
     read_options = build_options(task, "ReadOptions", task_options)
     options = build_options(task, "PredictOptions", task_options)
-    for path in inputs:
+    paths = expand(inputs)
+    for path in paths:
         readable(path)
-    check_writable(out, inputs=inputs)
+    scale = Scale(workers, dask, memory)
     folder = bundle_path(task, bundle)
+    if part is not None or (scale and not names_a_table(out)):
+        predict_partitions(
+            console,
+            loaded,
+            paths,
+            model=loaded.load(folder, threads=threads),
+            bundle=folder,
+            options=(read_options, options),
+            out=out,
+            scale=scale,
+            part=part,
+            together=files_per_part,
+            retry=retry,
+            threads=threads,
+        )
+        return
+    check_writable(out, inputs=paths)
     model = loaded.load(folder, threads=threads)
     provenance = Provenance.start(
         command=typed_command(),
-        inputs=[plain_path(path) for path in inputs],
+        inputs=[plain_path(path) for path in paths],
         config={**read_options.model_dump(mode="json"), **options.model_dump(mode="json")},
         bundle={"name": model.bundle.name, "hash": model.bundle.hash},
     )
-    with console.progress("predict") as progress:
+    with spreading(scale, console, loaded, "predict"), console.progress("predict") as progress:
         counts = loaded.predict_files(
-            inputs, out, model, read_options, options, provenance=provenance, progress=progress
+            paths, out, model, read_options, options, provenance=provenance, progress=progress
         )
     lines = [f"{out}: " + ", ".join(f"{value:,} {name}" for name, value in counts.items())]
     if loaded.answers_each_row and (counts.get("repaired") or counts.get("rejected")):

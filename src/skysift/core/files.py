@@ -5,13 +5,13 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from skysift.core.errors import OutputError, ReadError
 
-__all__ = ["atomic_path", "sha256_of_file", "staged_folder", "write_atomic"]
+__all__ = ["atomic_path", "files_below", "sha256_of_file", "staged_folder", "write_atomic"]
 
 _ATTEMPTS = 50  # how often another writer of the same folder may come first
 
@@ -33,6 +33,29 @@ def sha256_of_file(path: str | Path) -> str:
             "Check that the path names a file that you may read.",
             path=path,
         ) from error
+
+
+def files_below(paths: Iterable[Path]) -> list[Path]:
+    """Return files, and those of folders and the folders in them, ordered by name within each.
+
+    Hidden files and those that begin with an underscore, which Parquet folders keep their metadata
+    in, are left out. A Zarr store, which is a folder, stays one.
+
+    Raises
+    ------
+    ReadError
+        If a folder holds none.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if not path.is_dir() or path.suffix == ".zarr":
+            found.append(path)
+            continue
+        inside = [entry for entry in path.iterdir() if not entry.name.startswith((".", "_"))]
+        if not inside:
+            raise ReadError("The folder holds no files.", "Check the path.", path=path)
+        found += files_below(sorted(inside))
+    return found
 
 
 @contextmanager

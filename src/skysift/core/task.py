@@ -17,6 +17,7 @@ from skysift.core.config import Config, of_kind
 from skysift.core.conformal import PromisedRows
 from skysift.core.continuation import Continuation
 from skysift.core.errors import ReadError, UsageError
+from skysift.core.files import files_below
 from skysift.core.results import Evaluation
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from skysift.core.provenance import Provenance
     from skysift.core.stream import RecordPredictor
 
-__all__ = ["Coverage", "Jobs", "Prediction", "Progress", "Run", "Task", "silent"]
+__all__ = ["Coverage", "Jobs", "Piece", "Prediction", "Progress", "Run", "Task", "silent"]
 
 DataT = TypeVar("DataT")
 ModelT = TypeVar("ModelT")
@@ -60,6 +61,25 @@ class Run:
     rows: Sequence[Mapping[str, Any]]
     notes: tuple[str, ...] = field(default=())
     page: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What can be predicted by itself: the answers to all pieces, in order, are that to the whole.
+
+    Parameters
+    ----------
+    path : Path
+        What is read.
+    files : tuple of Path
+        Files whose content decides the answer; the path alone if left out.
+    read : mapping
+        Read options that differ for this piece, e.g. the observation of a folder.
+    """
+
+    path: Path
+    files: tuple[Path, ...] = ()
+    read: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Prediction(Protocol[ModelT_contra]):
@@ -227,6 +247,10 @@ class Task(ABC, Generic[DataT, ModelT]):
     answers_each_row: bool = True
     """Whether a prediction has one row for each of the input, or a list of what was found."""
 
+    spreads: frozenset[str] = frozenset()
+    """The jobs whose parts other processes can do, see :mod:`skysift.core.spread`; each task can
+    have its files predicted so, piece by piece."""
+
     read_options: type[Config]
     predict_options: type[Config]
     compare_options: type[Config]
@@ -356,6 +380,21 @@ class Task(ABC, Generic[DataT, ModelT]):
             provenance=provenance,
             progress=progress,
         )
+
+    def pieces(
+        self, paths: Sequence[Path], read_options: Config, options: Config
+    ) -> Sequence[Piece]:
+        """Return what can be predicted piece by piece: here each file, folders opened.
+
+        Raises
+        ------
+        ReadError
+            If a folder holds nothing.
+        UsageError
+            If the options ask for what is only to be had of all files together.
+        """
+        del read_options, options
+        return [Piece(path) for path in files_below(paths)]
 
     def stream(self, model: ModelT, read_options: Config, options: Config) -> RecordPredictor:
         """Return what predicts one file after the other, as the batch command would.

@@ -1,0 +1,359 @@
+"""A run over many files: cut them into partitions, have them predicted, say what came of it."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from skysift import __version__
+from skysift.core.config import Config
+from skysift.core.errors import InputError, OutputError, SkysiftError, UsageError
+from skysift.core.provenance import Provenance
+from skysift.core.task import Piece, Progress, silent
+from skysift.scale.folder import RunFolder
+from skysift.scale.partitions import Job, Outcome, Partition, Refusal, cut
+from skysift.scale.work import answer_partition, key_of_partition, refuse_piece, try_piece
+from skysift.scale.workers import Died, ThisProcess, Workers
+
+__all__ = ["Share", "Summary", "make_job", "predict_partitions"]
+
+_TOLD = 5  # refused files that are named for people
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The part of the partitions that one job of an array works on.
+
+    Parameters
+    ----------
+    place : int
+        Of the job, from 1.
+    total : int
+        Number of jobs.
+    """
+
+    place: int = 1
+    total: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> "Share":
+        """Return the share that ``K/N`` says.
+
+        Raises
+        ------
+        UsageError
+            If it is of another form, or K is not from 1 to N.
+
+        Examples
+        --------
+        >>> Share.parse("3/10")
+        Share(place=3, total=10)
+        """
+        place, slash, total = text.partition("/")
+        if not (slash and place.isdecimal() and total.isdecimal()):
+            raise UsageError(f"'{text}' is no share of the work.", "Write K/N, e.g. --part 3/10.")
+        if not 1 <= int(place) <= int(total):
+            raise UsageError(
+                f"There is no part {place} of {total}.", f"Parts are counted from 1 to {total}."
+            )
+        return cls(int(place), int(total))
+
+    def of(self, partitions: Sequence[Partition]) -> list[Partition]:
+        """Return every so-many-th partition: neighbours in time or on the sky cost alike."""
+        return list(partitions[self.place - 1 :: self.total])
+
+
+@dataclass
+class Summary:
+    """What came of a run.
+
+    Parameters
+    ----------
+    out : Path
+        The folder of the results.
+    partitions : int
+        How many there are, in this share.
+    states : Counter
+        How many were written, kept from before, or left empty.
+    counts : Counter
+        As :meth:`skysift.core.task.Task.predict_files` counts, over all partitions.
+    rows : int
+        Of all parts.
+    refused : list of Refusal
+        Files that could not be used.
+    columns : dict
+        The columns of the parts, and the first part that has them.
+    peak_memory : int
+        Most bytes that a process held.
+    processor_seconds : float
+        Of all partitions that were predicted now.
+    """
+
+    out: Path
+    partitions: int
+    states: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
+    rows: int = 0
+    refused: list[Refusal] = field(default_factory=list)
+    columns: dict[tuple[str, ...], str] = field(default_factory=dict)
+    peak_memory: int = 0
+    processor_seconds: float = 0.0
+
+    def add(self, outcome: Outcome) -> None:
+        """Count a partition."""
+        self.states[outcome.state] += 1
+        self.refused += outcome.refused
+        if not outcome.name:
+            return
+        self.counts.update(outcome.counts)
+        self.rows += outcome.rows
+        self.columns.setdefault(outcome.columns, outcome.name)
+        if outcome.state == "written":
+            self.peak_memory = max(self.peak_memory, outcome.peak_memory)
+            self.processor_seconds += outcome.processor_seconds
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-ready mapping."""
+        return {
+            "out": str(self.out),
+            "partitions": self.partitions,
+            **{state: self.states[state] for state in ("written", "kept", "empty")},
+            "rows": dict(self.counts),
+            "refused": [refusal.model_dump() for refusal in self.refused],
+            "kinds_of_columns": len(self.columns),
+            "peak_memory": self.peak_memory,
+            "processor_seconds": round(self.processor_seconds, 3),
+        }
+
+    def lines(self) -> list[str]:
+        """Return the same for people."""
+        told = [
+            f"{self.states[name]:,} {name}" for name in ("written", "kept") if self.states[name]
+        ]
+        rows = ", ".join(f"{value:,} {name}" for name, value in self.counts.items())
+        lines = [
+            f"{self.out}: {self.partitions:,} partitions ({', '.join(told) or 'none'}); {rows}"
+        ]
+        if len(self.columns) > 1:
+            names = ", ".join(list(self.columns.values())[:5])
+            lines.append(f"The parts differ in their columns, e.g. {names}: read them apart.")
+        lines += [f"In quarantine: {one.path}: {one.reason}" for one in self.refused[:_TOLD]]
+        return lines
+
+    def check(self) -> None:
+        """Say it where files were refused.
+
+        Raises
+        ------
+        InputError
+            If a file is in quarantine.
+        """
+        if self.refused:
+            files = "1 file" if len(self.refused) == 1 else f"{len(self.refused):,} files"
+            raise InputError(
+                f"{files} could not be used; all others are done.",
+                f"The reasons are in {RunFolder(self.out).quarantine}. A file is tried again when "
+                "it, the bundle or an option changes, or with --retry.",
+            )
+
+
+def make_job(
+    task: str,
+    model: Any,
+    folder: Path,
+    read: Config,
+    predict: Config,
+    *,
+    out: Path,
+    command: str,
+    threads: int = 1,
+) -> Job:
+    """Return what all partitions have in common.
+
+    Parameters
+    ----------
+    task : str
+        As on the command line.
+    model : Any
+        Loaded, so that what is wrong with the bundle is known before the work.
+    folder : Path
+        Of its bundle.
+    read, predict : Config
+        Options of the task.
+    out : Path
+        Folder of the results.
+    command : str
+        As it was typed.
+    threads : int
+        Of the model in each process.
+    """
+    options = [_absolute(one.model_dump(mode="json")) for one in (read, predict)]
+    named = sorted({path for _, paths in options for path in paths})
+    return Job(
+        task=task,
+        bundle=folder.resolve(),
+        bundle_name=model.bundle.name,
+        bundle_hash=model.bundle.hash,
+        read=options[0][0],
+        predict=options[1][0],
+        also=Provenance.start(command, inputs=named).inputs,
+        threads=threads,
+        out=out.resolve(),
+        command=command,
+        skysift=__version__,
+    )
+
+
+def _absolute(options: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return options with the names of files made absolute, and these files."""
+    files: list[str] = []
+
+    def told(value: Any) -> Any:
+        if isinstance(value, list):
+            return [told(one) for one in value]
+        if isinstance(value, str) and Path(value).suffix and Path(value).is_file():
+            files.append(str(Path(value).resolve()))
+            return files[-1]
+        return value
+
+    return {name: told(value) for name, value in options.items()}, files
+
+
+def predict_partitions(
+    job: Job,
+    pieces: Sequence[Piece],
+    workers: Workers | None = None,
+    *,
+    together: int = 1,
+    share: Share | None = None,
+    retry: bool = False,
+    progress: Progress = silent,
+) -> Summary:
+    """Predict pieces of the input to a folder with one Parquet file for each partition.
+
+    What is there of the same content, bundle and options is kept; what is there of others is
+    computed anew. Rows are in the order of the pieces, whoever predicted them and in what order.
+
+    Parameters
+    ----------
+    job : Job
+        What all partitions have in common.
+    pieces : sequence of Piece
+        What is predicted; none of them twice.
+    workers : Workers, optional
+        Who predicts; this process if left out.
+    together : int
+        Pieces of a partition: many where they are small, such as alerts.
+    share : Share, optional
+        Which partitions; all if left out.
+    retry : bool
+        Also try what is in quarantine.
+    progress : callable
+        Called with the fraction done and what is being done.
+
+    Raises
+    ------
+    UsageError
+        If a piece is named twice.
+    OutputError
+        If the folder holds something else, or cannot be written.
+    SkysiftError
+        If the run cannot go on. What is done is kept.
+    """
+    pieces = [_resolved(piece) for piece in pieces]
+    _refuse_twice(pieces)
+    partitions = cut(pieces, together)
+    mine = (share or Share()).of(partitions)
+    folder = RunFolder(job.out)
+    folder.open(job.task)
+    if retry:
+        folder.forgive()
+    summary = Summary(job.out, len(mine))
+    run = _PartitionRun(job, folder, workers or ThisProcess(), summary, progress)
+    run.keep(mine, total=len(partitions))
+    run.predict(mine)
+    name = "run.json" if share is None else f"run-{share.place}-of-{share.total}.json"
+    provenance = Provenance.start(job.command, config=job.config({})).finish().to_dict()
+    folder.finish(name, {"summary": summary.to_dict(), "provenance": provenance})
+    return summary
+
+
+class _PartitionRun:
+    """Partitions on their way to files."""
+
+    def __init__(
+        self, job: Job, folder: RunFolder, workers: Workers, summary: Summary, progress: Progress
+    ) -> None:
+        self.job = job
+        self.folder = folder
+        self.workers = workers
+        self.summary = summary
+        self.progress = progress
+
+    def keep(self, mine: Sequence[Partition], *, total: int) -> None:
+        """Bring the folder to what is to be predicted, where an earlier run left something."""
+        if not any(True for _ in self.folder.parts()):
+            return
+        keys = {}
+        look = partial(key_of_partition, self.job)
+        for partition, key in self.workers.unordered(look, mine):
+            if isinstance(key, str) and key:
+                keys[partition.number] = key
+        self.folder.settle(keys, total, {partition.number for partition in mine})
+
+    def predict(self, partitions: Sequence[Partition]) -> None:
+        """Have partitions predicted; those that end their processes are looked at more closely."""
+        deadly: list[tuple[Partition, str]] = []
+        for partition, answer in self._answers(partitions):
+            if isinstance(answer, Died):
+                deadly.append((partition, answer.reason))
+            else:
+                self._take(answer)
+        for partition, reason in deadly:
+            self._blame(partition, reason)
+        for _, answer in self._answers([partition for partition, _ in deadly]):
+            if isinstance(answer, Died):
+                raise SkysiftError(
+                    f"Workers keep dying: {answer.reason}", "Look at the logs of the workers."
+                )
+            self._take(answer)
+
+    def _answers(self, partitions: Sequence[Partition]) -> Any:
+        return self.workers.unordered(partial(answer_partition, self.job), partitions)
+
+    def _blame(self, partition: Partition, reason: str) -> None:
+        """Put in quarantine what ended its processes: the pieces that do so alone, or else all."""
+        pieces = partition.pieces
+        deadly = pieces
+        if len(pieces) > 1:
+            tried = self.workers.unordered(partial(try_piece, self.job), pieces)
+            deadly = tuple(piece for piece, answer in tried if isinstance(answer, Died))
+        for piece in deadly or pieces:
+            refuse_piece(self.job, piece, reason)
+
+    def _take(self, outcome: Outcome) -> None:
+        if outcome.state == "failed":
+            kind = OutputError if outcome.path.startswith(str(self.job.out)) else SkysiftError
+            raise kind(outcome.problem, outcome.remedy, path=outcome.path or None)
+        self.summary.add(outcome)
+        done = sum(self.summary.states.values())
+        self.progress(done / max(self.summary.partitions, 1), f"{self.summary.rows:,} rows")
+
+
+def _resolved(piece: Piece) -> Piece:
+    return Piece(
+        Path(piece.path).absolute(),
+        tuple(path.absolute() for path in piece.files),
+        piece.read,
+    )
+
+
+def _refuse_twice(pieces: Sequence[Piece]) -> None:
+    seen: set[tuple[Path, str]] = set()
+    for piece in pieces:
+        key = (piece.path, repr(sorted(piece.read.items())))
+        if key in seen:
+            raise UsageError(f"{piece.path} is named twice.", "Name each file once.")
+        seen.add(key)

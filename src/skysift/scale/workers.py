@@ -1,0 +1,178 @@
+"""Who works on the parts: this process, or the processes of a Dask cluster.
+
+Dask distributes, watches and restarts; what is added here is what becomes of a part that ends the
+processes it is given to. Dask gives up on such a part after some deaths, and may blame one that
+only waited in the same process. So a part that was given up is tried once more when all others are
+done, alone: one that ends its processes again is to blame.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Generic, Protocol, TypeVar
+
+from skysift.core.errors import SkysiftError
+from skysift.core.extras import import_extra
+
+__all__ = ["DaskWorkers", "Died", "ThisProcess", "Workers"]
+
+PartT = TypeVar("PartT")
+AnswerT = TypeVar("AnswerT")
+
+_AHEAD = 3  # parts for each thread that the scheduler knows of, so that none ever waits for us
+_FEWEST = 16
+_RUN_AGAIN = "Run the same command again: what is done is kept."
+
+
+@dataclass(frozen=True, slots=True)
+class Died:
+    """What is said of a part in place of an answer: it ended the processes that worked on it.
+
+    Parameters
+    ----------
+    reason : str
+        For people.
+    """
+
+    reason: str
+
+
+class Workers(Protocol):
+    """Works on parts in no order."""
+
+    def unordered(
+        self, function: Callable[[PartT], AnswerT], parts: Iterable[PartT], /
+    ) -> Iterator[tuple[PartT, AnswerT | Died]]:
+        """Yield each part with its answer, as they come.
+
+        Raises
+        ------
+        SkysiftError
+            If the workers are gone.
+        """
+
+
+class ThisProcess:
+    """Works on one part after the other, here."""
+
+    def unordered(
+        self, function: Callable[[PartT], AnswerT], parts: Iterable[PartT], /
+    ) -> Iterator[tuple[PartT, AnswerT | Died]]:
+        """Yield each part with its answer, in order."""
+        return ((part, function(part)) for part in parts)
+
+
+class DaskWorkers:
+    """The processes of a Dask cluster.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        The connection to its scheduler.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def unordered(
+        self, function: Callable[[PartT], AnswerT], parts: Iterable[PartT], /
+    ) -> Iterator[tuple[PartT, AnswerT | Died]]:
+        """Yield each part with its answer as it comes; parts that died come last."""
+        suspects = []
+        for part, answer in _Round(self._client, function).over(parts):
+            if isinstance(answer, Died):
+                suspects.append(part)
+            else:
+                yield part, answer
+        for part in suspects:  # one at a time: whoever dies now has no neighbour to blame
+            yield from _Round(self._client, function).over([part])
+
+    def __call__(
+        self, function: Callable[[PartT], AnswerT], parts: Iterable[PartT], /
+    ) -> Iterator[AnswerT]:
+        """Yield the answers in the order of the parts; see :class:`skysift.core.spread.Spread`.
+
+        Raises
+        ------
+        SkysiftError
+            If a part ends the processes that work on it.
+        """
+        early: dict[int, AnswerT] = {}
+        due = 0
+        numbered = _Numbered(function)
+        for (number, _), answer in self.unordered(numbered, enumerate(parts)):
+            if isinstance(answer, Died):
+                raise SkysiftError(
+                    f"Part {number + 1} ended the processes that worked on it: {answer.reason}",
+                    "Give the workers more memory, or look at their logs.",
+                )
+            early[number] = answer
+            while due in early:
+                yield early.pop(due)
+                due += 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Numbered(Generic[PartT, AnswerT]):
+    """A function of parts, for numbered parts."""
+
+    function: Callable[[PartT], AnswerT]
+
+    def __call__(self, numbered: tuple[int, PartT]) -> AnswerT:
+        return self.function(numbered[1])
+
+
+class _Round(Generic[PartT, AnswerT]):
+    """Parts given to the scheduler, a few for each thread at a time."""
+
+    def __init__(self, client: Any, function: Callable[[PartT], AnswerT]) -> None:
+        self._client = client
+        self._function = function
+        self._given: dict[Any, PartT] = {}
+
+    def over(self, parts: Iterable[PartT]) -> Iterator[tuple[PartT, AnswerT | Died]]:
+        """Yield each part with its answer, as they come."""
+        waiting = iter(parts)
+        coming = import_extra("distributed", extra="dask").as_completed()
+        self._give(waiting, coming)
+        try:
+            while self._given:
+                future = next(coming)
+                answer = _answer_of(future)
+                part = self._given.pop(future)
+                self._give(waiting, coming)
+                yield part, answer
+        finally:
+            self._client.cancel(list(self._given))
+
+    def _give(self, waiting: Iterator[PartT], coming: Any) -> None:
+        threads = sum(self._client.nthreads().values())
+        room = max(_FEWEST, _AHEAD * threads) - len(self._given)
+        for part in islice(waiting, max(room, 0)):
+            # Not pure: the scheduler must not take two parts that look alike for one.
+            future = self._client.submit(self._function, part, pure=False)
+            self._given[future] = part
+            coming.add(future)
+
+
+def _answer_of(future: Any) -> Any:
+    """Return what a future holds, or that its processes died.
+
+    Raises
+    ------
+    SkysiftError
+        If the scheduler is gone.
+    Exception
+        What the function raised.
+    """
+    if future.status == "finished":
+        return future.result()
+    if future.status == "error":
+        error = future.exception()
+        if not isinstance(error, import_extra("distributed", extra="dask").KilledWorker):
+            raise error
+        return Died(
+            f"{error.allowed_failures + 1} worker processes ended while they worked on it alone. "
+            "It makes them crash, or takes more memory than a worker has."
+        )
+    raise SkysiftError("The connection to the scheduler of the cluster was lost.", _RUN_AGAIN)
