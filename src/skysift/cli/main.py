@@ -10,6 +10,7 @@ from skysift.cli import build, cutouts, inventory, verbs
 from skysift.cli.alerts import alerts_app
 from skysift.cli.audit_dataset import audit_dataset, names_a_dataset
 from skysift.cli.bind import bind_options
+from skysift.cli.calibrate import calibrate
 from skysift.cli.console import fail
 from skysift.cli.demo import demo
 from skysift.cli.live import live
@@ -63,6 +64,9 @@ _PLAIN: dict[str, Callable[..., None]] = {
     "live": live,
 }
 
+_NAMES_A_BUNDLE = ("calibrate", "update")
+"""Verbs whose argument is a bundle, which knows its task."""
+
 _GOES_ON = ("train", "update")
 """Verbs that can go on from a trained model."""
 
@@ -71,6 +75,7 @@ _OF_A_TASK: dict[str, tuple[Callable[..., None], tuple[str, ...]]] = {
     "audit": (verbs.audit, ("ReadOptions",)),
     "train": (verbs.train, ("ReadOptions", "TrainOptions")),
     "update": (update, ("ReadOptions",)),
+    "calibrate": (calibrate, ("ReadOptions",)),
     "simulate": (verbs.simulate, ("SimulateOptions",)),
     "evaluate": (verbs.evaluate, ("ReadOptions", "EvaluateOptions")),
     "predict": (verbs.predict, ("ReadOptions", "PredictOptions")),
@@ -150,7 +155,11 @@ def _options(verb: str, kinds: Sequence[str], arguments: Sequence[str]) -> list[
     if not arguments or arguments[0] != verb:
         return []
     known = {item.name for item in list_tasks()}
-    words = [task_of(word) or word for word in arguments[1:]] if verb == "update" else arguments[1:]
+    words = (
+        [task_of(word) or word for word in arguments[1:]]
+        if verb in _NAMES_A_BUNDLE
+        else arguments[1:]
+    )
     task = next((word for word in words if word in known), None)
     if task is None:
         return []

@@ -240,5 +240,5 @@ def promise_of(promises: tuple[Promise, ...], name: str, bundle: str) -> Promise
     raise UsageError(
         f"The bundle {bundle} promises no coverage of '{name}'.",
         "Leave out --coverage, or calibrate the bundle on rows that it has not seen: "
-        "skysift calibrate TASK --bundle BUNDLE --data DATA --out NEW.",
+        "skysift calibrate BUNDLE --data DATA --out NEW.",
     )

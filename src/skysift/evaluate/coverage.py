@@ -43,7 +43,7 @@ def measure_coverage(
         that are ``empty@C``, ``single@C`` and single and right, ``useful@C``; of bounds the median
         ``size@C`` in standard deviations.
     """
-    known = rows.take(np.isfinite(rows.scores).all(axis=1))
+    known = rows.take(np.asarray(np.isfinite(rows.scores).all(axis=1)))
     inside, size = covered(known, promise, coverage)
     found = []
     for name, part in parts_of(known):

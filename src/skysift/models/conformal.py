@@ -10,6 +10,7 @@ them, and that of a class whatever the share of the classes is.
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,6 +27,7 @@ __all__ = [
     "class_sets_of",
     "conformal_quantile",
     "covered",
+    "error_rows",
     "group_edges",
     "lac_scores",
     "limits_of",
@@ -156,6 +158,44 @@ def class_rows(
         group=group,
         edges=() if group is None else group_edges(group, groups),
         time=time,
+        split=split,
+    )
+
+
+def error_rows(
+    name: str,
+    kind: Literal["interval", "ellipse"],
+    scores: Floats,
+    *,
+    blocks: NDArray[np.int64],
+    by: str = "",
+    group: Floats | None = None,
+    groups: int = 4,
+    split: str = "",
+) -> PromisedRows:
+    """Return errors in stated standard deviations as the rows that a promise of bounds rests on.
+
+    Parameters
+    ----------
+    name : str
+        Of the promise.
+    kind : {"interval", "ellipse"}
+        Of a number, or of a place.
+    scores : array, shape (n,)
+        ``|truth - estimate| / error``, or the Mahalanobis distance; NaN without an answer.
+    blocks, by, group, groups, split
+        As of :func:`class_rows`.
+    """
+    return PromisedRows(
+        name=name,
+        kind=kind,
+        score="distance from the truth in stated standard deviations",
+        scores=scores[:, None],
+        truth=np.zeros(len(scores), dtype=np.int64),
+        blocks=blocks,
+        by=by,
+        group=group,
+        edges=() if group is None else group_edges(group, groups),
         split=split,
     )
 

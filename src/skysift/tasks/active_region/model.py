@@ -28,6 +28,7 @@ from skysift.tasks.active_region.detection import (
 from skysift.tasks.active_region.disks import DiskMap
 
 __all__ = [
+    "CLASSES",
     "DISK_FEATURES",
     "F1_POINT",
     "POSITIVE",
@@ -41,6 +42,9 @@ __all__ = [
 
 TASK = "active-region"
 POSITIVE = "region"
+CLASSES = ("quiet", POSITIVE)
+"""Of a patch, in the order of the model's outputs."""
+
 F1_POINT, TSS_POINT, BIG_POINT = "detection-f1", "patch-tss", "big-region-tss"
 """Names of the operating points: of scores, of patches, and of disks."""
 
@@ -181,7 +185,7 @@ def save_bundle(model: ActiveRegionModel, folder: Path) -> Bundle:
             InputColumn(name="patch", dtype="float32", description="64 x 64 pixels of it"),
         ),
         features=PATCH_FEATURES,
-        classes=("quiet", POSITIVE),
+        classes=CLASSES,
     )
     text = (task_folder(TASK) / "card.md").read_text(encoding="utf-8")
     card = text.format(

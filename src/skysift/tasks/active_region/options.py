@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from skysift.core.config import Config, known_name
+from skysift.core.conformal import CoverageOption
 
 __all__ = [
     "PATCH_MODELS",
@@ -65,7 +66,7 @@ class TrainOptions(Config):
         return known_name("model", value, _TRAINED)
 
 
-class PredictOptions(Config):
+class PredictOptions(CoverageOption):
     """What a prediction can be asked for."""
 
     positions: str | None = Field(

@@ -17,6 +17,7 @@ from skysift.data.io import check_writable, open_writer, read_table
 from skysift.data.solar.readers import iter_solar_images
 from skysift.data.solar.solar_image import SolarImage
 from skysift.data.table import FeatureTable
+from skysift.tasks.active_region.coverage import PATCHES, PLACES, class_sets
 from skysift.tasks.active_region.detection import Found
 from skysift.tasks.active_region.disks import DiskMap, disk_map, patch_rows
 from skysift.tasks.active_region.model import F1_POINT, ActiveRegionModel
@@ -41,6 +42,8 @@ _DESCRIPTIONS = {
     "box_x": "column of the middle of the box",
     "box_y": "row of the middle of the box",
     "score": "0 to 1; of a network, the probability that a region with sunspots is there",
+    "set": "whether the patch is typical of region, quiet or both, by the coverage",
+    "region_set": "whether a region with sunspots is typical of the place, or nothing, or both",
     "p_big_region": "probability that a region of 200 millionths or more is on the disk",
     "probability": "that a region with sunspots lies in the middle of the patch",
     "flags": "what the reader and the contract found; why a file gave nothing",
@@ -79,6 +82,7 @@ def predict_files(
             out,
             model,
             positions=Path(options.positions),
+            coverage=options.coverage,
             provenance=provenance,
             progress=progress,
         )
@@ -130,11 +134,14 @@ def _answer(
 ) -> tuple[FeatureTable, str]:
     """Return the rows of an image, and why it cannot be used, empty if it can."""
     if isinstance(item, Rejected):
-        table, reason = _nothing(_name(item), item.code), item.reason
+        table, reason = _nothing(_name(item), item.code, coverage=options.coverage), item.reason
     else:
         one = disk_map(item)
         if one.strength is None:
-            table, reason = _without_disk(one), "No solar limb was found in the image."
+            table, reason = (
+                _without_disk(one, options.coverage),
+                "No solar limb was found in the image.",
+            )
         else:
             table, reason = regions_of(one, model, options), ""
     named = np.full(len(table), _hash(model))
@@ -156,24 +163,46 @@ def regions_of(one: DiskMap, model: ActiveRegionModel, options: PredictOptions) 
     if least is None:
         least = model.threshold(F1_POINT) if by_network else 0.0
     chosen = found.take(found.score >= least)
+    sets = _sets(chosen, model, options.coverage if by_network else None)
     flags = ",".join(one.flags())
     if not len(chosen):
         text = f"{flags},{_NO_REGION}" if flags else _NO_REGION
-        return _nothing(one.file, text, big)
-    return _table([one.file] * len(chosen), chosen, big, [flags] * len(chosen))
+        return _nothing(one.file, text, big, options.coverage)
+    table = _table([one.file] * len(chosen), chosen, big, [flags] * len(chosen))
+    return _with_sets(table, sets, options.coverage)
+
+
+def _sets(
+    found: Found, model: ActiveRegionModel, coverage: float | None
+) -> NDArray[np.str_] | None:
+    if coverage is None:
+        return None
+    return class_sets(model, PLACES, found.score, found.lon, coverage)
+
+
+def _with_sets(
+    table: FeatureTable, sets: NDArray[np.str_] | None, coverage: float | None
+) -> FeatureTable:
+    """Return a table with a column of sets if a coverage is asked for."""
+    if coverage is None:
+        return table
+    told = np.full(len(table), "", dtype=np.str_) if sets is None else sets
+    return table.with_columns({PLACES: told}, descriptions=_DESCRIPTIONS)
 
 
 def _name(item: SolarImage | Rejected) -> str:
     return item.source.rpartition("/")[2]
 
 
-def _without_disk(one: DiskMap) -> FeatureTable:
-    return _nothing(one.file, ",".join(one.flags()))
+def _without_disk(one: DiskMap, coverage: float | None) -> FeatureTable:
+    return _nothing(one.file, ",".join(one.flags()), coverage=coverage)
 
 
-def _nothing(file: str, flags: str, big: float = float("nan")) -> FeatureTable:
+def _nothing(
+    file: str, flags: str, big: float = float("nan"), coverage: float | None = None
+) -> FeatureTable:
     unknown = Found(*(np.full(1, np.nan) for _ in _NUMBERS))
-    return _table([file], unknown, big, [flags])
+    return _with_sets(_table([file], unknown, big, [flags]), None, coverage)
 
 
 def _table(files: list[str], found: Found, big: float, flags: list[str]) -> FeatureTable:
@@ -190,6 +219,7 @@ def _predict_patches(
     model: ActiveRegionModel,
     *,
     positions: Path,
+    coverage: float | None,
     provenance: Provenance,
     progress: Progress,
 ) -> Mapping[str, int]:
@@ -198,6 +228,7 @@ def _predict_patches(
     names = wanted["file"].astype(str)
     x, y = (np.asarray(wanted[axis], dtype=np.float64) for axis in ("x", "y"))
     probability = np.full(len(names), np.nan)
+    lon = np.full(len(names), np.nan)
     flags = np.full(len(names), _NO_IMAGE, dtype=object)
     for number, item in enumerate(iter_solar_images(files)):
         progress(number / len(files), f"{number} images")
@@ -207,10 +238,14 @@ def _predict_patches(
         if isinstance(item, Rejected):
             flags[rows] = item.code
             continue
-        probability[rows], flags[rows] = _judge(item, x[rows], y[rows], model)
+        probability[rows], lon[rows], flags[rows] = _judge(item, x[rows], y[rows], model)
+    sets = {}
+    if coverage is not None:
+        sets[PATCHES] = class_sets(model, PATCHES, probability, lon, coverage)
     kept = wanted.with_columns(
         {
             "probability": probability,
+            **sets,
             "flags": flags.astype(np.str_),
             "bundle": np.full(len(names), _hash(model)),
         },
@@ -239,8 +274,8 @@ def _positions(path: Path) -> FeatureTable:
 
 def _judge(
     image: SolarImage, x: NDArray[np.float64], y: NDArray[np.float64], model: ActiveRegionModel
-) -> tuple[NDArray[np.float64], NDArray[np.object_]]:
-    """Return probability and flags of patches of one image."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.object_]]:
+    """Return probability, longitude and flags of patches of one image."""
     one = disk_map(image)
     text = ",".join(one.patch_flags())
     at_x, at_y = (np.asarray(axis) for axis in one.placement.from_file(x, y))
@@ -252,7 +287,8 @@ def _judge(
     if inside.any() and one.has_network:
         features, _ = patch_rows(image, x[inside], y[inside])
         probability[inside] = model.patch_probability(features)
-    return probability, flags
+    lon, _ = one.on_sun(at_x, at_y)
+    return probability, lon, flags
 
 
 def _hash(model: ActiveRegionModel) -> str:

@@ -16,7 +16,7 @@ from skysift.core.bundle_schema import DataLicence
 from skysift.core.config import Config, of_kind
 from skysift.core.errors import UsageError
 from skysift.core.stream import RecordPredictor
-from skysift.core.task import Jobs, Prediction, Progress, Task, silent
+from skysift.core.task import Coverage, Jobs, Prediction, Progress, Task, silent
 from skysift.data.table import FeatureTable
 from skysift.tasks.active_region import prediction
 from skysift.tasks.active_region.made_up import MADE_UP, MadeUpDisks, made_up_disks, write_disks
@@ -52,6 +52,13 @@ class ActiveRegion(Task[SolarDisks, ActiveRegionModel]):
         from skysift.tasks.active_region import jobs
 
         return jobs
+
+    @property
+    def coverage(self) -> Coverage[SolarDisks, ActiveRegionModel]:
+        """The module that tells what promises rest on."""
+        from skysift.tasks.active_region import coverage
+
+        return coverage
 
     def synth(self, n: int, rng: np.random.Generator) -> SolarDisks:
         """Make labelled disks of a made-up corona."""

@@ -12,9 +12,11 @@ from skysift.data.chronological import time_blocks
 from skysift.evaluate.detection import Detections, best_f1_threshold, detection_skill
 from skysift.evaluate.forecast import best_threshold, contingency, forecast_skill
 from skysift.evaluate.intervals import Interval
+from skysift.models.conformal import calibrate
 from skysift.models.plain_export import plain_classifier
 from skysift.models.solar.strength import quiet_profile
 from skysift.tasks.active_region.classifiers import FAMILIES
+from skysift.tasks.active_region.coverage import scored_patches, scored_places
 from skysift.tasks.active_region.learning import (
     LIMIT,
     Judged,
@@ -94,6 +96,20 @@ def train(
     judged = Measured(
         disks, regions.detections, patches, big, f"{disks.name}, {options.folds} runs, out of fold"
     )
+    training = Training(
+        data=disks.name,
+        sha256=_hash(disks),
+        n_rows=len(disks),
+        split=f"{times.min()} to {times.max()}",
+        seed=seed,
+        command=command,
+    )
+    split = f"{disks.name}, {options.folds} runs, out of fold"
+    scored = (
+        scored_patches(disks, patches.probability, split),
+        scored_places(disks, regions.detections, split),
+    )
+    on_record = training.model_copy(update={"split": split})
     return ActiveRegionModel(
         name="active-region",
         family=FAMILIES[options.model],
@@ -105,14 +121,8 @@ def train(
         settings=tuned_settings(ratios, disks.spots(), profile, limit=LIMIT),
         big_share=float(disks.has_big.mean()),
         prior=float(disks.patches.is_region.mean()),
-        training=Training(
-            data=disks.name,
-            sha256=_hash(disks),
-            n_rows=len(disks),
-            split=f"{times.min()} to {times.max()}",
-            seed=seed,
-            command=command,
-        ),
+        training=training,
+        promises=tuple(calibrate(one, on_record) for one in scored),
         data_licence=licence,
         operating_points=judged.operating_points(),
         metrics=judged.metrics(rng),

@@ -107,7 +107,9 @@ def save_bundle(model: FlareModel, folder: Path) -> Bundle:
     )
     body = (task_folder(TASK) / "card.md").read_text(encoding="utf-8")
     text = body.format(data=model.training.data, prior=f"{model.prior:.1%}")
-    return write_bundle(folder, spec, {_FILE: save_arrays(arrays), **model.kept}, render_card(spec, text))
+    return write_bundle(
+        folder, spec, {_FILE: save_arrays(arrays), **model.kept}, render_card(spec, text)
+    )
 
 
 def load_bundle(folder: Path) -> FlareModel:

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from skysift.core.config import Config, known_name
+from skysift.core.conformal import CoverageOption
 
 __all__ = [
     "COMPARED",
@@ -65,7 +66,7 @@ class TrainOptions(Config):
     disks_until: date | None = Field(None, description="Day before which its rows end.")
 
 
-class PredictOptions(Config):
+class PredictOptions(CoverageOption):
     """What a prediction can be asked for."""
 
     regions: str = Field(

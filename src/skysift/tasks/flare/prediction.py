@@ -19,6 +19,7 @@ from skysift.data.solar.readers import iter_solar_images
 from skysift.data.solar.solar_image import ImageKind, SolarImage
 from skysift.data.table import FeatureTable
 from skysift.evaluate.forecast import full_disk_probability
+from skysift.tasks.flare.coverage import class_sets
 from skysift.tasks.flare.magnetograms import features_of
 from skysift.tasks.flare.model import FlareModel
 from skysift.tasks.flare.options import PredictOptions, ReadOptions
@@ -73,6 +74,8 @@ _DESCRIPTIONS = {
     "p_m24": "probability of a flare of class M or stronger within 24 h",
     "p_c24_image_only": "the same by the image alone, C",
     "p_m24_image_only": "the same by the image alone, M",
+    "set_c24": "whether it is typical of flare, quiet or both, class C, by the coverage",
+    "set_m24": "the same, class M",
     "p_c24_disk": "1 - prod(1 - p_c24) over the regions of the image",
     "p_m24_disk": "the same of p_m24; of a magnetogram of the disk, p_m24",
     "model": "which part answered: image+history, image, sharp-keywords, sharp-field, disk",
@@ -81,7 +84,13 @@ _DESCRIPTIONS = {
 }
 
 
-def answers(regions: Regions, model: FlareModel, *, also: Sequence[str] = ()) -> FeatureTable:
+def answers(
+    regions: Regions,
+    model: FlareModel,
+    *,
+    also: Sequence[str] = (),
+    coverage: float | None = None,
+) -> FeatureTable:
     """Return one row for each region: where it is, probabilities, which part answered, flags.
 
     Parameters
@@ -92,6 +101,8 @@ def answers(regions: Regions, model: FlareModel, *, also: Sequence[str] = ()) ->
         What predicts.
     also : sequence of str
         Further flags of all rows.
+    coverage : float, optional
+        For which sets are returned, too.
     """
     found = model.probabilities(regions)
     usable, known = regions.usable, regions.has_history
@@ -107,6 +118,7 @@ def answers(regions: Regions, model: FlareModel, *, also: Sequence[str] = ()) ->
             "noaa": regions.noaa,
             **{name: number(regions.table, name) for name in _NUMBERS},
             **found,
+            **({} if coverage is None else class_sets(model, regions, found, coverage)),
             **{f"{name}_disk": _of_disks(regions, found[name]) for name in ("p_c24", "p_m24")},
             "model": by,
             "flags": np.array(flags, dtype=np.str_),
@@ -147,7 +159,7 @@ def predict_files(
     """
     check_writable(out, inputs=paths)
     counts = {"accepted": 0, "repaired": 0, "rejected": 0}
-    with open_writer(out, provenance=_provenance(provenance, model)) as writer:
+    with open_writer(out, provenance=_provenance(provenance, model, options)) as writer:
         for fraction, answer in _answers_of(paths, model, read_options, options):
             writer.write(_named(answer, model))
             rejected = int((answer["model"].astype(np.str_) == "").sum())
@@ -181,11 +193,14 @@ def _answers_of(
             known |= find_images(files, Path(reading.images or path.parent))
         named |= {Path(name).name for name in files}
         for regions in iter_regions(table, known, path.stem):
-            yield place / jobs, _beside(answers(regions, model), kept, regions.table)
+            yield (
+                place / jobs,
+                _beside(answers(regions, model, coverage=options.coverage), kept, regions.table),
+            )
     rest = [path for name, path in images.items() if name not in named]
     for number_, path in enumerate(rest):
         for item in iter_solar_images([path]):
-            rows, _ = _of_image(item, model, source)
+            rows, _ = _of_image(item, model, source, coverage=options.coverage)
             yield (jobs - 1 + number_ / len(rest)) / jobs, _beside(rows, kept)
 
 
@@ -208,7 +223,9 @@ def record_predictor(
     def predict(path: Path) -> Iterator[pa.Table]:
         refused, usable = "It holds no image.", False
         for item in iter_solar_images([path]):
-            rows, reason = _of_image(item, model, source, with_others=True)
+            rows, reason = _of_image(
+                item, model, source, with_others=True, coverage=options.coverage
+            )
             refused, usable = reason or refused, usable or not reason
             yield _named(rows, model).arrow
         if not usable:
@@ -255,6 +272,7 @@ def _of_image(
     source: RegionSource | None,
     *,
     with_others: bool = False,
+    coverage: float | None = None,
 ) -> tuple[FeatureTable, str]:
     """Return the rows of an image, and why it cannot be used, empty if it can.
 
@@ -275,7 +293,8 @@ def _of_image(
         if len(table):
             regions = regions_of(item, table, item.source)
             reason = "" if regions.usable.any() else f"{REASONS[str(regions.codes[0])]}."
-            return _beside(answers(regions, model, also=also), kept, table), reason
+            said = answers(regions, model, also=also, coverage=coverage)
+            return _beside(said, kept, table), reason
         flags = ",".join(["no-region", *also])
         return _row(Path(item.source).name, {**_EMPTY, **_facts(item), "flags": flags}), ""
     row, reason = _without_regions(item, model)
@@ -340,10 +359,13 @@ def _time_text(time: NDArray[np.datetime64]) -> NDArray[np.str_]:
     return np.where(np.isnat(time), "", time.astype(np.str_))
 
 
-def _provenance(provenance: Provenance, model: FlareModel) -> dict[str, Any]:
+def _provenance(
+    provenance: Provenance, model: FlareModel, options: PredictOptions
+) -> dict[str, Any]:
     return {
         **provenance.finish().to_dict(),
         "positive_class": "flare",
         "operating_points": [point.model_dump() for point in model.operating_points],
+        "coverage": options.coverage,
         "climatology": {level: head.both.climatology for level, head in model.regions.items()},
     }

@@ -13,7 +13,7 @@ import numpy as np
 
 from skysift.core.config import Config, of_kind
 from skysift.core.stream import RecordPredictor
-from skysift.core.task import Jobs, Prediction, Progress, Task, silent
+from skysift.core.task import Coverage, Jobs, Prediction, Progress, Task, silent
 from skysift.data.table import FeatureTable
 from skysift.tasks.flare import prediction
 from skysift.tasks.flare.model import TASK, FlareModel, load_bundle, save_bundle
@@ -47,6 +47,13 @@ class Flare(Task[Regions, FlareModel]):
         from skysift.tasks.flare import jobs
 
         return jobs
+
+    @property
+    def coverage(self) -> Coverage[Regions, FlareModel]:
+        """The module that tells what promises rest on."""
+        from skysift.tasks.flare import coverage
+
+        return coverage
 
     def synth(self, n: int, rng: np.random.Generator) -> Regions:
         """Make labelled regions on made-up suns."""

@@ -13,7 +13,9 @@ from skysift.core.results import Metric
 from skysift.core.task import Progress
 from skysift.evaluate.forecast import contingency, forecast_skill
 from skysift.evaluate.intervals import wilson_interval
+from skysift.models.conformal import calibrate
 from skysift.models.reference import distributions
+from skysift.tasks.flare.coverage import scored_regions
 from skysift.tasks.flare.heads import Head
 from skysift.tasks.flare.image_features import FEATURES
 from skysift.tasks.flare.learning import Learned, learn_region_head
@@ -100,18 +102,24 @@ def train(
     if options.disks:
         magnetograms |= learn_disks(Path(options.disks), options, rng)
     split = f"{rows.name}, out of fold by time and region"
+    training = Training(
+        data=rows.name,
+        sha256=_hash(everything),
+        n_rows=len(everything),
+        split=f"{rows.time.min()} to {rows.time.max()}",
+        seed=seed,
+        command=command,
+    )
+    on_record = training.model_copy(update={"split": split, "n_rows": len(rows)})
     reference = distributions(dict(zip(FEATURES, rows.image_features.T, strict=True)))
     return FlareModel(
         name="flare",
         family=FAMILY,
         prior=float(rows.flared("C").mean()),
-        training=Training(
-            data=rows.name,
-            sha256=_hash(everything),
-            n_rows=len(everything),
-            split=f"{rows.time.min()} to {rows.time.max()}",
-            seed=seed,
-            command=command,
+        training=training,
+        promises=tuple(
+            calibrate(scored_regions(rows, level, one.both, split), on_record)
+            for level, one in learned.items()
         ),
         data_licence=licence,
         operating_points=tuple(_operating_points(rows, learned, split)),

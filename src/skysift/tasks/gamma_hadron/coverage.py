@@ -1,4 +1,4 @@
-"""On which scores the promises of gamma-hadron rest."""
+"""Sets of classes that hold the true one with a stated probability, and what that rests on."""
 
 from collections.abc import Sequence
 
@@ -8,13 +8,19 @@ from numpy.typing import NDArray
 from skysift.core.conformal import PromisedRows
 from skysift.core.errors import UsageError
 from skysift.core.task import Progress
-from skysift.models.conformal import class_rows
-from skysift.tasks.gamma_hadron.class_sets import BY, PROMISE, probabilities
+from skysift.data.table import FeatureTable
+from skysift.models.conformal import class_rows, class_sets_of
 from skysift.tasks.gamma_hadron.features import inputs_of
 from skysift.tasks.gamma_hadron.model import CLASSES, GammaHadronModel, table_hash
 from skysift.tasks.gamma_hadron.reader import Events
 
-__all__ = ["promised", "scored_events"]
+__all__ = ["class_sets", "promised", "scored_events"]
+
+PROMISE = "set"
+BY = "log_size"
+"""What groups are made by: the logarithm of SIZE."""
+
+Floats = NDArray[np.float64]
 
 
 def promised(
@@ -52,7 +58,7 @@ def scored_events(rows: Events, gammaness: NDArray[np.float64]) -> PromisedRows:
     """
     return class_rows(
         PROMISE,
-        probabilities(gammaness),
+        _probabilities(gammaness),
         rows.is_gamma.astype(np.int64),
         CLASSES,
         blocks=rows.groups,
@@ -60,3 +66,33 @@ def scored_events(rows: Events, gammaness: NDArray[np.float64]) -> PromisedRows:
         group=np.asarray(rows.table[BY], dtype=np.float64),
         split=f"{rows.name}, {rows.split}",
     )
+
+
+def class_sets(
+    model: GammaHadronModel, gammaness: Floats, table: FeatureTable, coverage: float
+) -> NDArray[np.str_]:
+    """Return the classes that events are typical of, comma-separated, shape (n,).
+
+    Parameters
+    ----------
+    model : GammaHadronModel
+        With a calibration.
+    gammaness : array, shape (n,)
+        At the training prior; NaN rows have an empty set.
+    table : FeatureTable
+        The events; without a SIZE, all have the limits of all.
+    coverage : float
+        Probability with which a set holds the true class.
+
+    Raises
+    ------
+    UsageError
+        If the bundle has no calibration.
+    """
+    group = table[BY] if BY in table.columns else None
+    return class_sets_of(model.promise(PROMISE), _probabilities(gammaness), coverage, group)
+
+
+def _probabilities(gammaness: Floats) -> Floats:
+    """Return the probability of each class, shape (n, 2), in the order of the model's classes."""
+    return np.column_stack([1.0 - gammaness, gammaness])

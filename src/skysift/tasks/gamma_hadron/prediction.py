@@ -14,8 +14,8 @@ from skysift.core.task import Progress
 from skysift.data.contract import Checked
 from skysift.data.io import check_writable, open_writer
 from skysift.data.table import FeatureTable
-from skysift.tasks.gamma_hadron.class_sets import class_sets
 from skysift.tasks.gamma_hadron.contract import Conventions, check
+from skysift.tasks.gamma_hadron.coverage import class_sets
 from skysift.tasks.gamma_hadron.model import GammaHadronModel
 from skysift.tasks.gamma_hadron.options import PredictOptions, ReadOptions
 from skysift.tasks.gamma_hadron.reader import batches

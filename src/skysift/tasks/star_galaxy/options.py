@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from skysift.core.config import Config, known_name
+from skysift.core.conformal import CoverageOption
 
 __all__ = [
     "COMPARED_ONLY",
@@ -78,7 +79,7 @@ class TrainOptions(Config):
         return known_name("model", value, _STORED)
 
 
-class PredictOptions(Config):
+class PredictOptions(CoverageOption):
     """What a prediction can be asked for."""
 
     prior: float | None = Field(

@@ -19,6 +19,7 @@ from skysift.data.images.readers import ReadImages, iter_images, read_each
 from skysift.data.io import check_writable, open_writer
 from skysift.data.table import FeatureTable
 from skysift.evaluate.purity import prior_shift_with_error
+from skysift.tasks.star_galaxy.coverage import class_sets
 from skysift.tasks.star_galaxy.model import Measured, StarGalaxyModel
 from skysift.tasks.star_galaxy.options import PredictOptions, ReadOptions
 from skysift.tasks.star_galaxy.reader import Catalogue, as_models_know, cutout_of
@@ -33,6 +34,7 @@ _DESCRIPTIONS = {
     "p_galaxy": "probability of being a galaxy, at the prior of the provenance",
     "p_galaxy_err": "standard deviation over the members of the model, or of its posterior",
     "ambiguous": "whether the class is left open",
+    "set": "classes that the object is typical of, by the coverage of the provenance",
     "flags": "what the input contract found, empty if nothing",
     "bundle": "hash of the model",
 }
@@ -68,6 +70,9 @@ def predict_images(
     images = as_models_know(images)
     probability, error = model.probability(images, measured=measured)
     ambiguous = model.ambiguous(probability)
+    sets = {}
+    if options.coverage is not None:  # of the training prior: a class is covered under any
+        sets["set"] = class_sets(model, probability, images, options.coverage)
     if options.prior is not None:
         probability, error = prior_shift_with_error(
             probability, error, prior=model.prior, new_prior=options.prior
@@ -82,6 +87,7 @@ def predict_images(
             "p_galaxy": probability,
             "p_galaxy_err": error,
             "ambiguous": ambiguous | doubtful,
+            **sets,
             "flags": np.array(images.flag_texts(), dtype=np.str_),
         },
         units=_UNITS,
@@ -309,5 +315,6 @@ def _provenance(
         "positive_class": "galaxy",
         "prior": model.prior if options.prior is None else options.prior,
         "ambiguous_above": model.doubt,
+        "coverage": options.coverage,
         "operating_points": [point.model_dump() for point in model.operating_points],
     }

@@ -14,7 +14,7 @@ import numpy as np
 from skysift.core.config import Config, of_kind
 from skysift.core.registry import task_folder
 from skysift.core.stream import RecordPredictor
-from skysift.core.task import Jobs, Prediction, Progress, Task, silent
+from skysift.core.task import Coverage, Jobs, Prediction, Progress, Task, silent
 from skysift.data.images.image_set import ImageSet
 from skysift.data.io import open_writer
 from skysift.data.table import FeatureTable
@@ -55,6 +55,13 @@ class StarGalaxy(Task[Cutouts, StarGalaxyModel]):
         from skysift.tasks.star_galaxy import jobs
 
         return jobs
+
+    @property
+    def coverage(self) -> Coverage[Cutouts, StarGalaxyModel]:
+        """The module that tells what promises rest on."""
+        from skysift.tasks.star_galaxy import coverage
+
+        return coverage
 
     def synth(self, n: int, rng: np.random.Generator) -> Cutouts:
         """Make labelled cutouts of Moffat stars and Sersic galaxies."""

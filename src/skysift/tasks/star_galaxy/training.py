@@ -11,10 +11,12 @@ from skysift.core.task import Progress, silent
 from skysift.evaluate.delong import auc_interval
 from skysift.evaluate.intervals import wilson_interval
 from skysift.evaluate.probability import log_losses
+from skysift.models.conformal import calibrate
 from skysift.models.cross_fitting import require_enough
 from skysift.models.reference import distributions
 from skysift.tasks.star_galaxy.catalogue import CATALOGUE, ModelSpec
 from skysift.tasks.star_galaxy.choice import ChosenBlend
+from skysift.tasks.star_galaxy.coverage import scored_cutouts
 from skysift.tasks.star_galaxy.fitting import fit_predictor
 from skysift.tasks.star_galaxy.model import StarGalaxyModel
 from skysift.tasks.star_galaxy.options import TrainOptions
@@ -89,6 +91,15 @@ def train(
     )
     split = f"{rows.name}, {rows.split}, out of fold"
     seen = predictor.out_of_fold
+    training = Training(
+        data=rows.name,
+        sha256=rows.images.sha256(),
+        n_rows=len(rows),
+        split=rows.split,
+        seed=seed,
+        command=command,
+    )
+    scored = scored_cutouts(rows, seen, "out of fold")
     return StarGalaxyModel(
         name=options.model,
         family=_family(spec, predictor),
@@ -96,14 +107,8 @@ def train(
         predictor=predictor,
         prior=float(rows.is_galaxy.mean()),
         doubt=choose_doubt(rows.is_galaxy, seen),
-        training=Training(
-            data=rows.name,
-            sha256=rows.images.sha256(),
-            n_rows=len(rows),
-            split=rows.split,
-            seed=seed,
-            command=command,
-        ),
+        training=training,
+        promises=(calibrate(scored, training.model_copy(update={"split": split})),),
         data_licence=licence,
         operating_points=operating_points(rows.is_galaxy, seen, split),
         metrics=_metrics(rows.is_galaxy, seen, split),

@@ -141,7 +141,9 @@ def save_bundle(model: StreakModel, folder: Path) -> Bundle:
     card = text.format(
         family=model.family, data=model.training.data, shares=shares, seeing=f"{model.seeing:g}"
     )
-    return write_bundle(folder, spec, {_FILE: save_arrays(arrays), **model.kept}, render_card(spec, card))
+    return write_bundle(
+        folder, spec, {_FILE: save_arrays(arrays), **model.kept}, render_card(spec, card)
+    )
 
 
 def load_bundle(folder: Path) -> StreakModel:

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from skysift.core.config import Config, known_name
+from skysift.core.conformal import CoverageOption
 
 __all__ = [
     "COMPARED",
@@ -53,7 +54,7 @@ class TrainOptions(Config):
         return known_name("model", value, MODELS)
 
 
-class PredictOptions(Config):
+class PredictOptions(CoverageOption):
     """What a prediction can be asked for."""
 
     batch: int = Field(256, ge=1, description="Stamps in memory at a time.")

@@ -21,6 +21,7 @@ from skysift.data.io import check_writable, open_writer
 from skysift.data.table import FeatureTable
 from skysift.models.images.streaks.sky import trail_on_sky
 from skysift.models.images.streaks.trail import Trail
+from skysift.tasks.streak.bounds import bounds
 from skysift.tasks.streak.model import StreakModel
 from skysift.tasks.streak.options import PredictOptions, ReadOptions
 from skysift.tasks.streak.stamps import CLASSES, cutout_of, measure, scale_of
@@ -38,6 +39,8 @@ _UNITS = {
     "dec": "deg",
     "length": "arcsec",
     "length_err": "arcsec",
+    "length_low": "arcsec",
+    "length_high": "arcsec",
     "angle": "deg",
     "angle_pixel": "deg",
     "angle_err": "deg",
@@ -48,6 +51,9 @@ _DESCRIPTIONS = {
     **{f"p_{name}": f"probability: {name}" for name in CLASSES},
     "length": "length of the trail, without the seeing",
     "length_err": "its standard deviation",
+    "length_low": "lower bound of the length of an asteroid, by the coverage of the provenance",
+    "length_high": "its upper bound",
+    "set": "classes that the stamp is typical of, by the coverage of the provenance",
     "angle": "position angle on the sky, from north through east, modulo 180; NaN without WCS",
     "angle_pixel": "direction in the stamp, from +x towards +y, modulo 180",
     "angle_err": "standard deviation of either angle",
@@ -156,10 +162,10 @@ def predict_files(
     check_writable(out, inputs=paths)
     counts = {"accepted": 0, "repaired": 0, "rejected": 0}
     done = 0
-    with open_writer(out, provenance=_provenance(provenance, model)) as writer:
+    with open_writer(out, provenance=_provenance(provenance, model, options)) as writer:
         for number, path in enumerate(paths):
             for batch in iter_images([path], cutout=cutout_of(read_options), batch=options.batch):
-                answer = _answered(batch, model, read_options)
+                answer = _answered(batch, model, read_options, options)
                 writer.write(answer)
                 for verdict, rows in batch.checked.counts.items():
                     counts[verdict] += rows
@@ -184,26 +190,34 @@ def record_predictor(
                 usable = True
             else:
                 reason = str(batch.rejected["reason"][0])
-            yield _answered(batch, model, read_options).arrow
+            yield _answered(batch, model, read_options, options).arrow
         if not usable:
             raise ReadError(reason, "Give stamps or alerts.", path=path)
 
     return predict
 
 
-def _answered(batch: ReadImages, model: StreakModel, read_options: ReadOptions) -> FeatureTable:
+def _answered(
+    batch: ReadImages, model: StreakModel, read_options: ReadOptions, options: PredictOptions
+) -> FeatureTable:
     """Return one row for each that was read, usable or not, in the order of reading."""
     measured = measure(batch.images, read_options.seeing)
     said = answers(batch.images, measured, model.probability(measured))
+    if options.coverage is not None:
+        promised = bounds(model, said, options.coverage)
+        said = said.with_columns(promised, units=_UNITS, descriptions=_DESCRIPTIONS)
     answer = batch.with_refused(said, {"id": "identifier", "flags": "code"})
     named = [model.bundle.hash if model.bundle else ""] * len(answer)
     return answer.with_columns({"bundle": named}, descriptions=_DESCRIPTIONS)
 
 
-def _provenance(provenance: Provenance, model: StreakModel) -> dict[str, Any]:
+def _provenance(
+    provenance: Provenance, model: StreakModel, options: PredictOptions
+) -> dict[str, Any]:
     return {
         **provenance.finish().to_dict(),
         "positive_class": "asteroid",
+        "coverage": options.coverage,
         "shares": dict(zip(CLASSES, model.shares, strict=True)),
         "operating_points": [point.model_dump() for point in model.operating_points],
     }

@@ -14,7 +14,7 @@ import numpy as np
 from skysift.core.bundle_schema import DataLicence
 from skysift.core.config import Config, of_kind
 from skysift.core.stream import RecordPredictor
-from skysift.core.task import Jobs, Prediction, Progress, Run, Task, silent
+from skysift.core.task import Coverage, Jobs, Prediction, Progress, Run, Task, silent
 from skysift.data.table import FeatureTable
 from skysift.tasks.streak import prediction
 from skysift.tasks.streak.made_up import MADE_UP, made_up_stamps, write_stamps
@@ -50,6 +50,13 @@ class Streak(Task[Stamps, StreakModel]):
         from skysift.tasks.streak import jobs
 
         return jobs
+
+    @property
+    def coverage(self) -> Coverage[Stamps, StreakModel]:
+        """The module that tells what promises rest on."""
+        from skysift.tasks.streak import coverage
+
+        return coverage
 
     def synth(self, n: int, rng: np.random.Generator) -> Stamps:
         """Make labelled stamps on skies of noise."""

@@ -19,8 +19,10 @@ from skysift.core.results import Metric
 from skysift.core.task import Progress
 from skysift.evaluate.intervals import wilson_interval
 from skysift.evaluate.operating import points_to_store
+from skysift.models.conformal import calibrate
 from skysift.models.images.streaks.classifier import boosted_streaks
 from skysift.models.plain_export import plain_classifier
+from skysift.tasks.streak.coverage import scored_lengths, scored_stamps
 from skysift.tasks.streak.model import POSITIVE, StreakModel, raw_probability, tempered
 from skysift.tasks.streak.options import TrainOptions
 from skysift.tasks.streak.stamps import CLASSES, Rows, Stamps
@@ -148,6 +150,16 @@ def train(
     progress(0.9, f"train {options.model}")
     split = f"{stamps.name}, {stamps.split}, out of fold by object"
     shares = tuple(float((stamps.label == name).mean()) for name in CLASSES)
+    training = Training(
+        data=stamps.name,
+        sha256=stamps.images.sha256(stamps.label),
+        n_rows=len(stamps),
+        split=stamps.split,
+        seed=seed,
+        command=command,
+    )
+    scored = (scored_stamps(stamps, seen, "out of fold by object"), scored_lengths(stamps))
+    on_record = training.model_copy(update={"split": split})
     return StreakModel(
         name=options.model,
         family=FAMILIES[options.model],
@@ -156,14 +168,8 @@ def train(
         shares=shares,
         seeing=stamps.seeing,
         prior=shares[CLASSES.index(POSITIVE)],
-        training=Training(
-            data=stamps.name,
-            sha256=stamps.images.sha256(stamps.label),
-            n_rows=len(stamps),
-            split=stamps.split,
-            seed=seed,
-            command=command,
-        ),
+        training=training,
+        promises=tuple(calibrate(one, on_record) for one in scored),
         data_licence=licence,
         operating_points=points_to_store(
             stamps.label == POSITIVE, seen[:, CLASSES.index(POSITIVE)], ACCEPTANCES, split=split
