@@ -32,7 +32,7 @@ from skysift.data.solar.catalogs.srs import read_regions
 from skysift.report.run_folder import read_run
 from skysift.serve.config import WatchConfig
 
-__all__ = ["KINDS", "Kind", "make_seeds"]
+__all__ = ["KINDS", "Kind", "make_seeds", "ztf_alerts"]
 
 Read = Callable[[Path], Any]
 SIDE = 64
@@ -290,8 +290,7 @@ def _alerts(folder: Path) -> None:
             item = tarfile.TarInfo(f"star_{number}.fits")
             item.size = len(stamp)
             archive.addfile(item, io.BytesIO(stamp))
-    alerts = [_ztf(number, stamp) for number, stamp in enumerate(stamps)]
-    schema = fastavro.parse_schema(_ZTF)
+    schema, alerts = ztf_alerts()
     for codec in ("null", "deflate"):
         _container(folder / f"avro-{codec}.avro", schema, alerts, codec)
     _container(folder / "avro-streak.avro", schema, alerts[:1], "null")
@@ -299,6 +298,12 @@ def _alerts(folder: Path) -> None:
     _container(folder / "avro-rubin.avro", fastavro.parse_schema(_RUBIN), rubin, "deflate")
     task = load_task("streak")
     task.write_synth(task.synth(3, np.random.default_rng(2)), folder / "stamps-parquet.parquet")
+
+
+def ztf_alerts() -> tuple[Any, list[dict[str, Any]]]:
+    """Return a schema as of ZTF and small alerts of it."""
+    alerts = [_ztf(number, stamp) for number, stamp in enumerate(_stamps())]
+    return fastavro.parse_schema(_ZTF), alerts
 
 
 def _container(path: Path, schema: Any, records: list[dict[str, Any]], codec: str) -> None:
