@@ -5,19 +5,20 @@ is its own; here they are only counted, taken apart and put together.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeVar
 
 from pydantic import Field
 
 from skysift.core.bundle_schema import DataLicence, Lineage
+from skysift.core.classifier import Classifier
 from skysift.core.config import Config
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Continuation", "ContinueOptions", "Lessons", "Origin", "may_be_kept"]
+__all__ = ["Continuation", "ContinueOptions", "Lessons", "Origin", "child_of", "may_be_kept"]
 
 DataT_contra = TypeVar("DataT_contra", contravariant=True)
 ModelT = TypeVar("ModelT")
@@ -153,6 +154,16 @@ class Continuation(Protocol[DataT_contra, ModelT]):
 
     def remembering(self, model: ModelT, replay: bytes, lineage: Lineage, /) -> ModelT:
         """Return a model with rows to keep, and with what was judged."""
+
+
+ClassifierT = TypeVar("ClassifierT", bound=Classifier)
+
+
+def child_of(parent: ClassifierT, origin: Origin, **changes: Any) -> ClassifierT:
+    """Return a model with what has changed, and without what held for its parent alone."""
+    fresh: dict[str, Any] = {"bundle": None, "promises": (), "replay": None}
+    licence = {"data_licence": origin.licence, "lineage": origin.lineage}
+    return replace(parent, **{**fresh, **licence, **changes})
 
 
 def may_be_kept(licence: DataLicence) -> bool:

@@ -32,7 +32,7 @@ class BetaCalibration:
     c: float = 0.0
 
     @classmethod
-    def fit(cls, score: ArrayLike, y: ArrayLike) -> Self:
+    def fit(cls, score: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None) -> Self:
         """Fit by maximum likelihood.
 
         Parameters
@@ -41,17 +41,21 @@ class BetaCalibration:
             Scores in 0..1 of rows that the model has not been trained on.
         y : array-like of bool, shape (n,)
             True for signal.
+        sample_weight : array-like, shape (n,), optional
+            Weight of each row.
         """
         from scipy.optimize import minimize  # noqa: PLC0415  # slow, and not needed to apply it
 
         p = _inside(score)
         sign = np.where(np.asarray(y, dtype=bool), 1.0, -1.0)
         basis = np.stack([np.log(p), -np.log1p(-p), np.ones_like(p)])
+        share = np.ones(len(p)) if sample_weight is None else np.asarray(sample_weight)
+        share = share / share.sum()
 
         def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
             margin = sign * (parameters @ basis)
-            slope = -sign * expit(-margin)
-            return float(np.logaddexp(0.0, -margin).mean()), basis @ slope / len(p)
+            slope = -share * sign * expit(-margin)
+            return float(share @ np.logaddexp(0.0, -margin)), basis @ slope
 
         bounds = [(0.0, None), (0.0, None), (None, None)]
         found = minimize(loss, np.array([1.0, 1.0, 0.0]), jac=True, bounds=bounds)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skysift.core.errors import MissingExtraError
+from skysift.core.errors import BundleError, MissingExtraError
 
 __all__ = ["GraphBuilder"]
 
@@ -15,10 +15,27 @@ _OPSET_TREES = 3
 _LARGE = 4096
 
 
-class GraphBuilder:
-    """Collects nodes and constants; a call adds a node and returns the name of its output."""
+_BEFORE = "p_"
 
-    def __init__(self) -> None:
+
+class GraphBuilder:
+    """Collects nodes and constants; a call adds a node and returns the name of its output.
+
+    Parameters
+    ----------
+    onto : bytes, optional
+        A model that the graph goes on from: its values, and what were its outputs, may be used
+        under their names with ``p_`` before them, its input under its own.
+
+    Raises
+    ------
+    MissingExtraError
+        If onnx is not installed.
+    BundleError
+        If that model is of another set of operators.
+    """
+
+    def __init__(self, onto: bytes | None = None) -> None:
         try:
             import onnx  # noqa: PLC0415  # an extra: only export needs it
         except ModuleNotFoundError as error:
@@ -27,6 +44,21 @@ class GraphBuilder:
         self._nodes: list[Any] = []
         self._constants: list[Any] = []
         self._outputs: list[tuple[str, Sequence[int | str]]] = []
+        if onto is not None:
+            self._begin_with(onto)
+
+    def _begin_with(self, data: bytes) -> None:
+        onnx = self._onnx
+        model = onnx.load_model_from_string(data)
+        opsets = {item.domain: item.version for item in model.opset_import}
+        if opsets.get("") != _OPSET or opsets.get("ai.onnx.ml", _OPSET_TREES) != _OPSET_TREES:
+            raise BundleError(
+                "The graph is of another set of operators than is written now.",
+                "Train the bundle again.",
+            )
+        graph = onnx.compose.add_prefix(model, _BEFORE, rename_inputs=False).graph
+        self._nodes += graph.node
+        self._constants += graph.initializer
 
     def __call__(self, operator: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
         """Add a node and return its output."""

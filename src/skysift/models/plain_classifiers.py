@@ -105,13 +105,32 @@ class BoostedTrees(PlainClassifier):
             raise unusable("its trees do not fit its classes")
 
     def _of(self, rows: Floats) -> Floats:
+        return _probabilities(self._odds(rows))
+
+    def _odds(self, rows: Floats) -> Floats:
         values = self._trees.value[self._trees.leaves(rows, self._levels), 0]
-        odds = values.reshape(len(rows), -1, len(self._baseline)).sum(axis=1) + self._baseline
-        return _probabilities(odds)
+        of_rounds = values.reshape(len(rows), -1, len(self._baseline))
+        return np.asarray(of_rounds.sum(axis=1) + self._baseline)
 
     def arrays(self) -> Arrays:
         """Return what :func:`plain_from_state` takes."""
         return {**self._trees.arrays(), "baseline": self._baseline}
+
+    def log_odds(self, X: ArrayLike) -> Floats:  # noqa: N803  # scikit-learn's name
+        """Return what the trees add up to, shape (n, 1) or (n, n_classes)."""
+        rows = np.asarray(X, dtype=np.float64)
+        parts = [self._odds(rows[at : at + _ROWS]) for at in range(0, len(rows), _ROWS)]
+        return np.concatenate([np.empty((0, len(self._baseline))), *parts])
+
+    def changed(self, factor: float, shift: Floats, more: Trees | None = None) -> "BoostedTrees":
+        """Return trees whose log-odds are ``factor * log_odds + shift``, and more trees behind."""
+        trees = self._trees.times(factor)
+        return BoostedTrees(
+            self.classes_,
+            self.n_features_in_,
+            trees if more is None else trees.followed_by(more),
+            factor * self._baseline + shift,
+        )
 
 
 class Forest(PlainClassifier):

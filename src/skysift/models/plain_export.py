@@ -15,6 +15,7 @@ from sklearn.ensemble import (
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeRegressor
 
 from skysift.core.errors import BundleError
 from skysift.models.plain_classifiers import (
@@ -27,7 +28,7 @@ from skysift.models.plain_classifiers import (
 )
 from skysift.models.plain_trees import Trees
 
-__all__ = ["plain_classifier"]
+__all__ = ["plain_classifier", "plain_regressions"]
 
 
 def plain_classifier(estimator: Any) -> PlainClassifier:
@@ -66,6 +67,18 @@ def plain_classifier(estimator: Any) -> PlainClassifier:
     raise _no_arrays(f"A {type(estimator).__name__}")
 
 
+def plain_regressions(trees: Sequence[DecisionTreeRegressor], factor: float) -> Trees:
+    """Return fitted regression trees as plain arrays, their values multiplied by a factor."""
+    return _joined([_columns_of(one, factor * one.tree_.value[:, 0, :]) for one in trees])
+
+
+def _columns_of(fitted: Any, value: NDArray[np.float64]) -> tuple[NDArray[Any], ...]:
+    tree = fitted.tree_
+    missing_left = tree.__getstate__()["nodes"]["missing_go_to_left"]
+    return (tree.feature, tree.threshold, tree.children_left, tree.children_right,
+            missing_left, value, tree.children_left < 0)  # fmt: skip
+
+
 def _boosted(model: HistGradientBoostingClassifier) -> BoostedTrees:
     tables = [tree.nodes for trees in model._predictors for tree in trees]  # noqa: SLF001  # fitted trees are not public
     if any(table["is_categorical"].any() for table in tables):
@@ -82,14 +95,7 @@ def _boosted(model: HistGradientBoostingClassifier) -> BoostedTrees:
 
 
 def _forest(model: RandomForestClassifier | ExtraTreesClassifier) -> Forest:
-    columns = []
-    for fitted in model.estimators_:
-        tree = fitted.tree_
-        nodes = tree.__getstate__()["nodes"]
-        columns.append(
-            (tree.feature, tree.threshold, tree.children_left, tree.children_right,
-             nodes["missing_go_to_left"], tree.value[:, 0, :], tree.children_left < 0)
-        )  # fmt: skip
+    columns = [_columns_of(fitted, fitted.tree_.value[:, 0, :]) for fitted in model.estimators_]
     return Forest(model.classes_, model.n_features_in_, _joined(columns))
 
 

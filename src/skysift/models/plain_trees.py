@@ -1,7 +1,7 @@
 """Binary trees as plain arrays, and the checks of arrays that come from a file."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -108,6 +108,24 @@ class Trees:
             )
             node = np.where(is_left, self.left[node], self.right[node]).astype(np.int64)
         return node
+
+    def followed_by(self, other: "Trees") -> "Trees":
+        """Return these trees, then others."""
+        n = len(self.feature)
+        moved = {"roots": n, "left": n, "right": n}
+        pairs = {name: (getattr(self, name), getattr(other, name)) for name in _TREE_ARRAYS}
+        return Trees(
+            **{
+                name: np.concatenate([first, second + np.int32(moved.get(name, 0))])
+                if name in moved
+                else np.concatenate([first, second])
+                for name, (first, second) in pairs.items()
+            }
+        )
+
+    def times(self, factor: float) -> "Trees":
+        """Return trees whose leaves say so much more."""
+        return replace(self, value=self.value * factor)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return all by name."""

@@ -5,17 +5,21 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logit
 
 from skysift.core.bundle_schema import DataLicence, InputColumn, Lineage, Training
-from skysift.core.continuation import ContinueOptions, Origin
+from skysift.core.continuation import ContinueOptions, Origin, child_of
 from skysift.core.errors import ContractError, UsageError
 from skysift.core.task import Progress
 from skysift.data.table import FeatureTable
 from skysift.evaluate.delong import auc_interval
 from skysift.evaluate.probability import log_losses
 from skysift.evaluate.updating import paired_loss, with_judgement
+from skysift.models.calibration import BetaCalibration
+from skysift.models.continued_boosting import boost_on
 from skysift.models.distilled_tuning import network_of_graph, tune_network
 from skysift.models.fine_tuning import TuningOptions
+from skysift.models.graph_heads import boosted_graph, recalibrated_graph
 from skysift.models.lessons import Mixed, Rows, mix
 from skysift.models.reference import distributions
 from skysift.tasks.gamma_hadron.fast import expansion_for
@@ -28,6 +32,8 @@ from skysift.tasks.gamma_hadron.training import operating_points
 __all__ = ["go_on", "lessons", "losses", "origin_of", "recalled", "remembered", "remembering"]
 
 _RATE = 5e-4  # a sixteenth of that of the distillation
+_BOOSTING_RATE = 0.05
+_FLOOR = 1e-7
 _CHUNK = 2048
 _OUTPUTS = ("gammaness", "gammaness_err")
 
@@ -42,11 +48,7 @@ def lessons(events: Events, parent: GammaHadronModel) -> Rows:
     ContractError
         If the table lacks a column that the parent reads.
     """
-    if "teacher" not in parent.parameters:
-        raise UsageError(
-            f"A {parent.family} cannot go on.",
-            "Go on from the bundle 'fast', or train a new one.",
-        )
+    _graph(parent)
     rows = events.distinct()
     missing = [name for name in parent.needed if name not in rows.table]
     if missing:
@@ -81,7 +83,7 @@ def go_on(
     """Return a model that goes on from its parent; see :class:`Continuation`."""
     mixed = mix(new, replay, held_out=options.held_out, rng=rng)
     table = _table(mixed.rows, parent.needed)
-    predictor = _tuned(parent, table, mixed, options, rng=rng, progress=progress)
+    predictor, method = _continued(parent, table, mixed, options, rng=rng, progress=progress)
     label = mixed.rows.label > 0
     gammaness, _ = predictor.predict_with_error(compute(table, parent.features))
     judged = mixed.judge
@@ -89,12 +91,11 @@ def go_on(
     auc = auc_interval(label[judged], gammaness[judged]).metric("auc", n=len(judged), split=split)
     before, _ = parent.predictor.predict_with_error(compute(table.take(judged), parent.features))
     gained = paired_loss(label[judged], gammaness[judged], before, split=split)
-    weight = mixed.weight[mixed.fit]
-    return replace(
+    return child_of(
         parent,
-        name=parent.name,
+        origin,
         predictor=predictor,
-        prior=float(np.average(label[mixed.fit], weights=weight)),
+        prior=float(np.average(label[mixed.fit], weights=mixed.weight[mixed.fit])),
         inputs=_wider(parent.inputs, describe_inputs(table, parent.needed)),
         training=Training(
             data=origin.data,
@@ -104,19 +105,16 @@ def go_on(
             seed=origin.seed,
             command=origin.command,
         ),
-        data_licence=origin.licence,
         operating_points=operating_points(label[judged], gammaness[judged], split),
         metrics=(auc,),
         parameters={
-            "teacher": parent.parameters["teacher"],
+            **{name: parent.parameters[name] for name in ("teacher",) if name in parent.parameters},
             **options.model_dump(mode="json", exclude_none=True),
         },
         reference=distributions(
             {**{name: table[name] for name in parent.needed}, "gammaness": gammaness}
         ),
-        bundle=None,
-        lineage=with_judgement(origin.lineage, gained),
-        replay=None,
+        lineage=with_judgement(origin.lineage, gained).model_copy(update={"method": method}),
     )
 
 
@@ -135,7 +133,7 @@ def remembering(model: GammaHadronModel, replay: bytes, lineage: Lineage) -> Gam
     return replace(model, replay=replay or None, lineage=lineage)
 
 
-def _tuned(
+def _continued(
     parent: GammaHadronModel,
     table: FeatureTable,
     mixed: Mixed,
@@ -143,19 +141,37 @@ def _tuned(
     *,
     rng: np.random.Generator,
     progress: Progress,
-) -> OnnxPredictor:
-    """Return the network of the parent after some steps more."""
-    network = network_of_graph(_graph(parent), expansion_for(parent.features))
+) -> tuple[OnnxPredictor, str]:
+    """Return the trained part of the child, and how it was made."""
+    graph, n = _graph(parent), len(parent.features)
     seen = replace(mixed, rows=replace(mixed.rows, features=compute(table, parent.features)))
-    tuned, _ = tune_network(
-        network,
-        seen,
-        TuningOptions(options.rate or _RATE, options.rounds, options.patience),
-        rng,
-        frozen=options.body == "frozen",
-        progress=lambda fraction: progress(fraction, "fine-tune"),
+    frozen, is_network = options.body == "frozen", "teacher" in parent.parameters
+    tuning = TuningOptions(
+        options.rate or (_RATE if is_network else _BOOSTING_RATE), options.rounds, options.patience
     )
-    return OnnxPredictor(tuned.to_onnx(_OUTPUTS), chunk=_CHUNK)
+
+    def tell(fraction: float) -> None:
+        progress(fraction, "go on")
+
+    if is_network:
+        network = network_of_graph(graph, expansion_for(parent.features))
+        tuned, history = tune_network(network, seen, tuning, rng, frozen=frozen, progress=tell)
+        what = "its last layer" if frozen else "all weights"
+        graph, method = tuned.to_onnx(_OUTPUTS), f"fine-tuning of {what}, round {history.best}"
+        return OnnxPredictor(graph, chunk=_CHUNK), method
+    before, _ = OnnxPredictor(graph, chunk=_CHUNK).predict_with_error(seen.rows.features)
+    label = mixed.rows.label > 0
+    if frozen:
+        rows = np.concatenate([mixed.fit, mixed.stop])  # three numbers need no early stop
+        beta = BetaCalibration.fit(before[rows], label[rows], sample_weight=mixed.weight[rows])
+        graph, method = recalibrated_graph(graph, _OUTPUTS, beta, n), "a new calibration"
+    else:
+        odds = logit(np.clip(before.astype(np.float64), _FLOOR, 1 - _FLOOR))[:, None]
+        boosted = boost_on(odds, seen, tuning, rng, progress=tell)
+        method = f"{boosted.best} trees on its log-odds"
+        if boosted.trees is not None:
+            graph = boosted_graph(graph, _OUTPUTS, boosted.trees, n)
+    return OnnxPredictor(graph, chunk=_CHUNK), method
 
 
 def _graph(parent: GammaHadronModel) -> bytes:
