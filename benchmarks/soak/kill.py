@@ -152,6 +152,11 @@ class Watched:
         answered, self.answered = self.answered, 0
         return answered
 
+    def wait_for_start(self) -> None:
+        """Wait until it runs, and so heeds signals: one before that would simply end it."""
+        while self.process.poll() is None and not self.events["started"]:
+            time.sleep(0.005)
+
     def kill(self, *, service: bool) -> bool:
         """Kill the service, or its worker if it has one; tell whether something was killed."""
         if service or self.worker is None:
@@ -193,7 +198,7 @@ def soak(folder: Path, records: int, kills: int, seed: int, pace: float) -> dict
             events += watched.events
             watched = Watched(folder)
     producer.join()
-    watched.wait_for(0)  # before it heeds signals, one would simply end it
+    watched.wait_for_start()
     watched.process.send_signal(signal.SIGTERM)
     code = watched.process.wait()
     watched.reader.join()
