@@ -15,6 +15,18 @@ TASKS = ROOT / "src" / "skysift" / "tasks"
 CARD = re.compile(r"\]\((?:\.\./)+src/skysift/tasks/(\w+)/bundles/([\w-]+)/card\.md\)")
 OUTSIDE = re.compile(r"\]\((?:\.\./)+(CONTRIBUTING|CHANGELOG)\.md(#[\w-]+)?\)")
 
+CARDS = """# Model cards
+
+What each bundle that ships is for, what it was trained on, and what it cannot do. The same text
+lies in the bundle as `card.md`.
+
+```{{toctree}}
+:maxdepth: 1
+
+{}
+```
+"""
+
 
 def card_page(task: str, bundle: str) -> str:
     """Return the page of the card of a bundle, from the root of the site."""
@@ -31,13 +43,7 @@ def write_cards(folder: Path) -> None:
         text = card.read_text(encoding="utf-8")
         changed(folder / f"{name}.md", text)
         names.append(name)
-    changed(
-        folder / "index.md",
-        "# Model cards\n\nWhat each bundle that ships is for, what it was trained on, and what it "
-        "cannot do.\nThe same text lies in the bundle as `card.md`.\n\n```{toctree}\n:maxdepth: 1\n\n"
-        + "\n".join(names)
-        + "\n```\n",
-    )
+    changed(folder / "index.md", CARDS.format("\n".join(names)))
 
 
 def changed(path: Path, text: str) -> None:
@@ -54,7 +60,9 @@ def make_pages(_app: Sphinx) -> None:
 def site_links(_app: Sphinx, _page: str, source: list[str]) -> None:
     """Turn links that leave the folder of the pages into those of the site."""
     text = CARD.sub(lambda found: f"]({card_page(found[1], found[2])})", source[0])
-    source[0] = OUTSIDE.sub(lambda found: f"](/reference/{found[1].lower()}.md{found[2] or ''})", text)
+    source[0] = OUTSIDE.sub(
+        lambda found: f"](/reference/{found[1].lower()}.md{found[2] or ''})", text
+    )
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
