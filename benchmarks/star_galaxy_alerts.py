@@ -30,12 +30,13 @@ from skysift.data.images.alerts import Cutout
 from skysift.data.images.image_set import ImageSet
 from skysift.data.images.members import Member, iter_members
 from skysift.data.images.readers import ReadImages, read_members
+from skysift.scale.cluster import open_client
+from skysift.scale.workers import DaskWorkers
 from skysift.tasks.star_galaxy.model import load_bundle
 from skysift.tasks.star_galaxy.options import PredictOptions
-from skysift.tasks.star_galaxy.prediction import predict_images, predict_read
+from skysift.tasks.star_galaxy.prediction import BatchAnswers, predict_images
 from skysift.tasks.star_galaxy.reader import as_models_know
 from skysift.tasks.star_galaxy.representations import REPRESENTATIONS
-from skysift.tasks.star_galaxy.workers import answers
 
 DISTINCT = 128
 STAMPS = 1024
@@ -153,7 +154,7 @@ def _stages(
 def with_workers(members: Sequence[Member], cutout: Cutout, cores: int) -> float:
     """Return stamps per second between the first answer and the last, all cores busy."""
     model = load_bundle(bundle_folder("star-galaxy"))
-    options = PredictOptions(workers=cores)
+    answers = BatchAnswers(model, PredictOptions())
 
     def batches() -> Iterator[ReadImages]:
         for number in range(cores * BATCHES_PER_WORKER):
@@ -161,8 +162,9 @@ def with_workers(members: Sequence[Member], cutout: Cutout, cores: int) -> float
             yield read_members(members[start : start + BATCH], cutout=cutout)
 
     done = []
-    for table, _ in answers(predict_read, batches(), model, options):
-        done.append((time.perf_counter(), len(table)))
+    with open_client(workers=cores) as client:
+        for table, _ in DaskWorkers(client)(answers, batches()):
+            done.append((time.perf_counter(), len(table)))
     # The first answers waited for processes to start; what was read meanwhile came at once.
     counted = done[4 * cores :]
     rows = sum(n for _, n in counted[1:])

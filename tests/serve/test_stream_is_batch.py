@@ -229,7 +229,6 @@ def test_regions_of_daily_summaries(mirror, tmp_path):
     [
         ("gamma-sky", {"clean": "map.fits"}, "not written of a stream"),
         ("gamma-sky", {"regions": "c.reg"}, "not written of a stream"),
-        ("star-galaxy", {"workers": 2}, "one worker"),
         ("active-region", {"positions": "patches.csv"}, "still to come"),
     ],
 )

@@ -6,6 +6,7 @@ only waited in the same process. So a part that was given up is tried once more 
 done, alone: one that ends its processes again is to blame.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -97,29 +98,30 @@ class DaskWorkers:
         SkysiftError
             If a part ends the processes that work on it.
         """
-        early: dict[int, AnswerT] = {}
-        due = 0
-        numbered = _Numbered(function)
-        for (number, _), answer in self.unordered(numbered, enumerate(parts)):
-            if isinstance(answer, Died):
-                raise SkysiftError(
-                    f"Part {number + 1} ended the processes that worked on it: {answer.reason}",
-                    "Give the workers more memory, or look at their logs.",
-                )
-            early[number] = answer
-            while due in early:
-                yield early.pop(due)
-                due += 1
-
-
-@dataclass(frozen=True, slots=True)
-class _Numbered(Generic[PartT, AnswerT]):
-    """A function of parts, for numbered parts."""
-
-    function: Callable[[PartT], AnswerT]
-
-    def __call__(self, numbered: tuple[int, PartT]) -> AnswerT:
-        return self.function(numbered[1])
+        given: deque[tuple[PartT, Any]] = deque()
+        waiting = iter(parts)
+        try:
+            while True:
+                room = _room(self._client) - len(given)
+                given += [
+                    (part, self._client.submit(function, part, pure=False))
+                    for part in islice(waiting, max(room, 0))
+                ]
+                if not given:
+                    return
+                part, future = given[0]
+                answer = _answer_of(future)
+                if isinstance(answer, Died):
+                    answer = _answer_of(self._client.submit(function, part, pure=False))
+                if isinstance(answer, Died):
+                    raise SkysiftError(
+                        f"A part of the work cannot be done: {answer.reason}",
+                        "Give the workers more memory, or look at their logs.",
+                    )
+                given.popleft()
+                yield answer
+        finally:
+            self._client.cancel([future for _, future in given])
 
 
 class _Round(Generic[PartT, AnswerT]):
@@ -146,8 +148,7 @@ class _Round(Generic[PartT, AnswerT]):
             self._client.cancel(list(self._given))
 
     def _give(self, waiting: Iterator[PartT], coming: Any) -> None:
-        threads = sum(self._client.nthreads().values())
-        room = max(_FEWEST, _AHEAD * threads) - len(self._given)
+        room = _room(self._client) - len(self._given)
         for part in islice(waiting, max(room, 0)):
             # Not pure: the scheduler must not take two parts that look alike for one.
             future = self._client.submit(self._function, part, pure=False)
@@ -155,8 +156,14 @@ class _Round(Generic[PartT, AnswerT]):
             coming.add(future)
 
 
+def _room(client: Any) -> int:
+    """Return how many parts the scheduler shall know of: workers come and go."""
+    threads: int = sum(client.nthreads().values())
+    return max(_FEWEST, _AHEAD * threads)
+
+
 def _answer_of(future: Any) -> Any:
-    """Return what a future holds, or that its processes died.
+    """Return what a future holds, once it does, or that its processes died.
 
     Raises
     ------
@@ -165,6 +172,7 @@ def _answer_of(future: Any) -> Any:
     Exception
         What the function raised.
     """
+    import_extra("distributed", extra="dask").wait(future)
     if future.status == "finished":
         return future.result()
     if future.status == "error":

@@ -90,6 +90,11 @@ class ObservationIndex:
         """Return the tables of instrument response of an observation, RAD_MAX included."""
         return tuple(part for part in self._parts(obs_id) if part.hdu_type not in _PARTS)
 
+    def files(self, obs_id: int) -> tuple[Path, ...]:
+        """Return the files that parts of an observation are in, each once, of those that exist."""
+        found = dict.fromkeys(part.path for part in self._parts(obs_id))
+        return tuple(path for path in found if path.is_file())
+
     def read(
         self, obs_id: int, *, ignore_gti: bool = False, max_bytes: int = MAX_BYTES
     ) -> EventFile:

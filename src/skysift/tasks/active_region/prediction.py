@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from skysift.core.errors import ContractError, InputError, ReadError, UsageError
 from skysift.core.provenance import Provenance
-from skysift.core.stream import RecordPredictor
-from skysift.core.task import Progress
+from skysift.core.stream import MeasuringPredictor, Note, RecordPredictor
+from skysift.core.task import Piece, Progress
 from skysift.data.images.stamp import Rejected
 from skysift.data.io import check_writable, open_writer, read_table
 from skysift.data.solar.readers import iter_solar_images
@@ -24,7 +24,7 @@ from skysift.tasks.active_region.model import F1_POINT, ActiveRegionModel
 from skysift.tasks.active_region.options import PredictOptions, ReadOptions
 from skysift.tasks.active_region.reader import image_files
 
-__all__ = ["predict_files", "record_predictor", "regions_of"]
+__all__ = ["pieces", "predict_files", "record_predictor", "regions_of"]
 
 _NUMBERS = ("x", "y", "lon", "lat", "width", "height", "box_x", "box_y", "score")
 _UNITS = {
@@ -102,6 +102,22 @@ def record_predictor(
     model: ActiveRegionModel, reading: ReadOptions, options: PredictOptions
 ) -> RecordPredictor:
     """Return what searches one file of solar images after the other.
+
+def pieces(paths: Sequence[Path], options: PredictOptions) -> list[Piece]:
+    """Return the images, each of which can be searched by itself.
+
+    Raises
+    ------
+    UsageError
+        If patches are given: those of an image that is missing are to be told of once.
+    """
+    if options.positions is not None:
+        raise UsageError(
+            "The patches of a table are judged in one process.",
+            "Leave out --workers, --dask and --part.",
+        )
+    return [Piece(path) for path in image_files(paths)]
+
 
     A file that gives no image with a disk is refused with the reason.
 

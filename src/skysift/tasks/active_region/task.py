@@ -16,7 +16,7 @@ from skysift.core.bundle_schema import DataLicence
 from skysift.core.config import Config, of_kind
 from skysift.core.errors import UsageError
 from skysift.core.stream import RecordPredictor
-from skysift.core.task import Coverage, Jobs, Prediction, Progress, Task, silent
+from skysift.core.task import Coverage, Jobs, Piece, Prediction, Progress, Task, silent
 from skysift.data.table import FeatureTable
 from skysift.tasks.active_region import prediction
 from skysift.tasks.active_region.made_up import MADE_UP, MadeUpDisks, made_up_disks, write_disks
@@ -113,6 +113,13 @@ class ActiveRegion(Task[SolarDisks, ActiveRegionModel]):
         """Load a bundle."""
         del threads  # reading takes longer than the network
         return load_bundle(folder)
+
+    def pieces(
+        self, paths: Sequence[Path], read_options: Config, options: Config
+    ) -> Sequence[Piece]:
+        """Return what can be predicted by itself."""
+        del read_options  # says where labels are
+        return prediction.pieces(paths, of_kind(PredictOptions, options))
 
     def stream(
         self, model: ActiveRegionModel, read_options: Config, options: Config

@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from skysift.core.errors import ReadError, SkysiftError
+from skysift.core.errors import ReadError, SkysiftError, UsageError
 from skysift.core.provenance import Provenance
-from skysift.core.stream import RecordPredictor
-from skysift.core.task import Progress
+from skysift.core.stream import MeasuringPredictor, Note, RecordPredictor
+from skysift.core.task import Piece, Progress
 from skysift.data.flags import flag_names
 from skysift.data.images.stamp import Rejected
 from skysift.data.io import check_writable, open_writer
@@ -42,7 +42,7 @@ from skysift.tasks.flare.sources import (
     source_of,
 )
 
-__all__ = ["answers", "predict_files", "record_predictor"]
+__all__ = ["answers", "pieces", "predict_files", "record_predictor"]
 
 _ONE_TABLE = 2  # jobs: the table, and the images that it does not name
 _UNITS = {"x": "pix", "y": "pix", "lon": "deg", "lat": "deg"}
@@ -170,6 +170,32 @@ def predict_files(
 
 
 def _answers_of(
+def pieces(paths: Sequence[Path], reading: ReadOptions, options: PredictOptions) -> list[Piece]:
+    """Return images, or tables of regions, each of which can be predicted by itself.
+
+    Raises
+    ------
+    UsageError
+        If there are tables and images: a table may name any of them.
+    """
+    tables = [path for path in paths if path.suffix.lower() in TABLES]
+    images = list(_expanded([path for path in paths if path not in tables]).values())
+    if tables and (images or options.regions):
+        raise UsageError(
+            "Tables of regions and images are predicted together in one process.",
+            "Give tables alone, with the images beside them, or images with --regions TABLE.",
+        )
+    return [Piece(path, (path, *_images_of(path, reading))) for path in tables] or [
+        Piece(path) for path in images
+    ]
+
+
+def _images_of(table: Path, reading: ReadOptions) -> list[Path]:
+    """Return the images that a table of regions names, of those that are there."""
+    named = text(read_region_table(table), "file")
+    return sorted(set(find_images(named, Path(reading.images or table.parent)).values()))
+
+
     paths: Sequence[Path], model: FlareModel, reading: ReadOptions, options: PredictOptions
 ) -> Iterator[tuple[float, FeatureTable]]:
     """Yield the fraction done and rows: of tables first, then of images that no table names."""

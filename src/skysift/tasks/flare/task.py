@@ -13,7 +13,7 @@ import numpy as np
 
 from skysift.core.config import Config, of_kind
 from skysift.core.stream import RecordPredictor
-from skysift.core.task import Coverage, Jobs, Prediction, Progress, Task, silent
+from skysift.core.task import Coverage, Jobs, Piece, Prediction, Progress, Task, silent
 from skysift.data.table import FeatureTable
 from skysift.tasks.flare import prediction
 from skysift.tasks.flare.model import TASK, FlareModel, load_bundle, save_bundle
@@ -109,6 +109,14 @@ class Flare(Task[Regions, FlareModel]):
         """Load a bundle."""
         del threads  # a few products of matrices take no time beside reading an image
         return load_bundle(folder)
+
+    def pieces(
+        self, paths: Sequence[Path], read_options: Config, options: Config
+    ) -> Sequence[Piece]:
+        """Return what can be predicted by itself."""
+        return prediction.pieces(
+            paths, of_kind(ReadOptions, read_options), of_kind(PredictOptions, options)
+        )
 
     def stream(self, model: FlareModel, read_options: Config, options: Config) -> RecordPredictor:
         """Return what forecasts the flares of one image after the other."""

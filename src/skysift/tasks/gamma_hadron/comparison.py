@@ -3,12 +3,14 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skysift.core.bundle_schema import DataLicence
 from skysift.core.registry import bundle_folder
+from skysift.core.spread import spread_map
 from skysift.core.task import Progress
 from skysift.data.splits import hold_out, stratified_group_folds
 from skysift.evaluate.delong import auc_interval
@@ -123,12 +125,10 @@ def compare_models(
         title = f"skysift {bundle.name}"
         gammaness, error = bundle.gammaness(test.table)
         scored = scored.add(Contestant.of(bundle, title, "shipped bundle"), gammaness, error)
-    school = _School(training, seed=seed, command=command, licence=licence)
-    entries = _entries(options)
-    for number, entry in enumerate(entries):
-        progress(number / len(entries), f"train {entry.title}")
-        scored = school.examine(scored, entry, test)
-    return scored
+    lessons = [
+        _Lesson(training, test, entries, seed, command, licence) for entries in _together(options)
+    ]
+    return _examined(scored, lessons, progress)
 
 
 def cross_validate(
@@ -149,17 +149,23 @@ def cross_validate(
     fold = stratified_group_folds(
         rows.is_gamma, rows.groups, n_splits=FOLDS, rng=np.random.default_rng(seed)
     )
+    lessons = []
     parts = []
     for number in range(FOLDS):
         left_out = rows.take(fold == number, f"fold {number}")
         rest = rows.take(fold != number, f"all folds but {number}")
-        part = Scored.start(left_out)
-        school = _School(rest, seed=seed, command=command, licence=licence)
-        entries = _entries(options)
-        for place, entry in enumerate(entries):
-            progress((number + place / len(entries)) / FOLDS, f"fold {number}: {entry.title}")
-            part = school.examine(part, entry, left_out)
-        parts.append(part)
+        parts.append(Scored.start(left_out))
+        lessons += [
+            _Lesson(rest, left_out, entries, seed, command, licence)
+            for entries in _together(options)
+        ]
+    each = len(lessons) // FOLDS
+    answers = spread_map(_learn, lessons)
+    for number, answered in enumerate(answers):
+        fold_of = number // each
+        progress(number / len(lessons), f"fold {fold_of}: {answered[-1][0].title}")
+        for contestant, gammaness, error in answered:
+            parts[fold_of] = parts[fold_of].add(contestant, gammaness, error)
     return Scored.joined(parts, split=f"five-fold cross-validation, {rows.split}")
 
 
@@ -188,16 +194,16 @@ def learning_curve(
     sizes = [*(size for size in _CURVE_SIZES if size < len(rest)), len(rest)]
     entries = [entry for entry in _entries(options) if entry.options is not None]
     models: dict[str, dict[str, list[float]]] = {}
-    for number, size in enumerate(sizes):
-        part = rest.take(np.sort(order[:size]), f"{size:,} events")
-        school = _School(part, seed=seed, command=command, licence=licence)
-        scored = Scored.start(left_out)
-        for place, entry in enumerate(entries):
-            done = (number + place / len(entries)) / len(sizes)
-            progress(done, f"{size:,} events: {entry.title}")
-            scored = school.examine(scored, entry, left_out)
-        for name, contestant in scored.contestants.items():
-            found = auc_interval(scored.is_gamma, scored.gammaness[name])
+    parts = [rest.take(np.sort(order[:size]), f"{size:,} events") for size in sizes]
+    lessons = [
+        _Lesson(part, left_out, tuple(group), seed, command, licence)
+        for part in parts
+        for group in _grouped(entries)
+    ]
+    for number, answered in enumerate(spread_map(_learn, lessons)):
+        progress(number / len(lessons), f"learning curve: {answered[-1][0].title}")
+        for contestant, gammaness, _ in answered:
+            found = auc_interval(left_out.is_gamma, gammaness)
             points = models.setdefault(contestant.title, {"auc": [], "low": [], "high": []})
             points["auc"].append(found.value)
             points["low"].append(found.low)
@@ -205,24 +211,69 @@ def learning_curve(
     return {"n": sizes, "models": models}
 
 
+_Answer: TypeAlias = tuple[Contestant, NDArray[np.float64], NDArray[np.float64] | None]
+"""A model, and its gammaness and error of the test events, shape (n,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Lesson:
+    """What is to be learned from which events, for another process to do."""
+
+    training: Events
+    test: Events
+    entries: tuple[_Entry, ...]
+    seed: int
+    command: str
+    licence: DataLicence
+
+
+def _together(options: CompareOptions) -> list[tuple[_Entry, ...]]:
+    return _grouped(_entries(options))
+
+
+def _grouped(entries: Sequence[_Entry]) -> list[tuple[_Entry, ...]]:
+    """Return the models one by one, but the fast one with the blend that it learns from."""
+    pair = tuple(entry for entry in entries if entry.name in {_TEACHER, FAST})
+    groups: list[tuple[_Entry, ...]] = []
+    for entry in entries:
+        if entry not in pair:
+            groups.append((entry,))
+        elif entry is pair[0]:
+            groups.append(pair)
+    return groups
+
+
+def _learn(lesson: _Lesson) -> list[_Answer]:
+    """Train models one after the other and return what they say of the test events."""
+    school = _School(lesson)
+    return [school.examine(entry) for entry in lesson.entries]
+
+
+def _examined(scored: Scored, lessons: Sequence[_Lesson], progress: Progress) -> Scored:
+    for number, answered in enumerate(spread_map(_learn, lessons)):
+        for contestant, gammaness, error in answered:
+            progress((number + 1) / len(lessons), f"trained {contestant.title}")
+            scored = scored.add(contestant, gammaness, error)
+    return scored
+
+
 class _School:
     """Trains models on the same events; the fast one learns from the blend among them."""
 
-    def __init__(self, training: Events, *, seed: int, command: str, licence: DataLicence) -> None:
-        self.training = training
-        self.seed = seed
-        self.command = command
-        self.licence = licence
+    def __init__(self, lesson: _Lesson) -> None:
+        self.lesson = lesson
+        self.training = lesson.training
         self._teacher: GammaHadronModel | None = None
 
-    def examine(self, scored: Scored, entry: _Entry, test: Events) -> Scored:
-        """Train a model and add what it says of the test events."""
+    def examine(self, entry: _Entry) -> _Answer:
+        """Train a model and return what it says of the test events."""
+        test, seed = self.lesson.test, self.lesson.seed
         if entry.options is None:
-            return _add_notebook(scored, entry, self.training, test)
+            return _notebook(entry, self.training, test)
         start = time.perf_counter()
         if entry.name == FAST:
             teacher = self._teacher or self._train(entry.options)
-            network, names = copy_of(teacher, self.training, np.random.default_rng(self.seed))
+            network, names = copy_of(teacher, self.training, np.random.default_rng(seed))
             answer, its_error = network.predict_with_error(compute(test.table, names))
             copied = Contestant(
                 FAST,
@@ -232,26 +283,26 @@ class _School:
                 len(names),
                 time.perf_counter() - start,
             )
-            return scored.add(copied, answer.astype(np.float64), its_error.astype(np.float64))
+            return copied, answer.astype(np.float64), its_error.astype(np.float64)
         model = self._train(entry.options)
         if entry.name == _TEACHER:
             self._teacher = model
         gammaness, error = model.gammaness(test.table)
         contestant = Contestant.of(model, entry.title, _HERE, time.perf_counter() - start)
-        return scored.add(contestant, gammaness, error)
+        return contestant, gammaness, error
 
     def _train(self, options: TrainOptions) -> GammaHadronModel:
         return train(
             self.training,
             options,
-            np.random.default_rng(self.seed),
-            seed=self.seed,
-            command=self.command,
-            licence=self.licence,
+            np.random.default_rng(self.lesson.seed),
+            seed=self.lesson.seed,
+            command=self.lesson.command,
+            licence=self.lesson.licence,
         )
 
 
-def _add_notebook(scored: Scored, entry: _Entry, training: Events, test: Events) -> Scored:
+def _notebook(entry: _Entry, training: Events, test: Events) -> _Answer:
     """Train as the notebook did: its six columns, its parameters, no scaling, no calibration."""
     assert entry.notebook is not None
     start = time.perf_counter()
@@ -269,7 +320,7 @@ def _add_notebook(scored: Scored, entry: _Entry, training: Events, test: Events)
         features=len(NOTEBOOK_FEATURES),
         seconds=time.perf_counter() - start,
     )
-    return scored.add(contestant, np.asarray(gammaness, dtype=np.float64))
+    return contestant, np.asarray(gammaness, dtype=np.float64), None
 
 
 def _fitting_bundles(test: Events, options: CompareOptions) -> Sequence[GammaHadronModel]:

@@ -39,6 +39,7 @@ class GammaHadron(Task[Events, GammaHadronModel]):
     """Gamma rays from hadrons by the image parameters of a Cherenkov telescope."""
 
     name = TASK
+    spreads = frozenset({"compare"})
     read_options = ReadOptions
     predict_options = PredictOptions
     compare_options = CompareOptions

@@ -79,6 +79,7 @@ class _Source:
     path: Path
     folder: Path | None = None
     obs_id: int | None = None
+    files: tuple[Path, ...] = ()
 
 
 def files_of(paths: Sequence[Path], options: ReadOptions) -> list[_Source]:
@@ -105,7 +106,7 @@ def files_of(paths: Sequence[Path], options: ReadOptions) -> list[_Source]:
                         f"Choose some of {', '.join(map(str, index.obs_ids))}.",
                         path=path,
                     )
-                found.append(_Source(location.path, path, obs_id))
+                found.append(_Source(location.path, path, obs_id, index.files(obs_id)))
             continue
         files = sorted(item for item in path.iterdir() if item.name.endswith(_FITS))
         found += [_Source(item) for item in files if item.name.startswith("events")] or [
@@ -151,6 +152,18 @@ def iter_observations(paths: Sequence[Path], options: ReadOptions) -> Iterator[O
             (*read.findings, *notes),
             _truth(source.path, number),
         )
+
+
+def of_photons(events: EventList, reading: ReadOptions) -> dict[str, NDArray[np.float64]]:
+    """Return rate [1/s] and log10 of the energies [TeV] of the photons that are searched.
+
+    What is measured of simulated fields and of a stream, to compare them: shape (1,), or (0,)
+    without good time, and shape (n,).
+    """
+    energy = events.energy[(events.energy >= reading.emin) & (events.energy < reading.emax)]
+    livetime = events.livetime
+    rate = [len(energy) / livetime] if livetime > 0 else []
+    return {"rate": np.array(rate), "log10_energy": np.log10(energy, dtype=np.float64)}
 
 
 def read_observations(paths: Sequence[Path], options: ReadOptions) -> Observations:

@@ -7,8 +7,8 @@ import pyarrow as pa
 
 from skysift.core.errors import UsageError
 from skysift.core.provenance import Provenance
-from skysift.core.stream import RecordPredictor
-from skysift.core.task import Progress
+from skysift.core.stream import MeasuringPredictor, Note, RecordPredictor
+from skysift.core.task import Piece, Progress
 from skysift.data.io import check_target, check_writable
 from skysift.tasks.gamma_sky.candidates import CandidateTable, FalseAlarmSetting
 from skysift.tasks.gamma_sky.model import GammaSkyModel
@@ -16,7 +16,7 @@ from skysift.tasks.gamma_sky.observations import files_of, iter_observations
 from skysift.tasks.gamma_sky.options import FITTED, PUBLISHED, PredictOptions, ReadOptions
 from skysift.tasks.gamma_sky.pipeline import search_observation
 
-__all__ = ["predict_files", "record_predictor"]
+__all__ = ["pieces", "predict_files", "record_predictor"]
 
 
 def predict_files(
@@ -86,6 +86,31 @@ def record_predictor(
     model: GammaSkyModel, reading: ReadOptions, options: PredictOptions
 ) -> RecordPredictor:
     """Return what searches one photon list after the other, or sliding windows of all of them.
+
+def pieces(paths: Sequence[Path], reading: ReadOptions, options: PredictOptions) -> list[Piece]:
+    """Return the photon lists, each of which can be searched by itself.
+
+    Raises
+    ------
+    ReadError
+        If there is none, or an index cannot be read.
+    UsageError
+        If the options ask for sliding windows, which are of all files together, or for further
+        files, which would have one name.
+    """
+    if options.windows or options.clean is not None or options.regions is not None:
+        raise UsageError(
+            "Sliding windows, cleaned maps and regions are made in one process.",
+            "Leave out --windows, --clean and --regions, or --workers, --dask and --part.",
+        )
+    found = []
+    for source in files_of(paths, reading):
+        if source.folder is None or source.obs_id is None:
+            found.append(Piece(source.path))
+            continue
+        found.append(Piece(source.folder, source.files, {"obs_id": [source.obs_id]}))
+    return found
+
 
     Raises
     ------

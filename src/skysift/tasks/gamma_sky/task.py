@@ -9,7 +9,7 @@ import numpy as np
 
 from skysift.core.config import Config, of_kind
 from skysift.core.stream import RecordPredictor
-from skysift.core.task import Jobs, Prediction, Progress, Run, Task, silent
+from skysift.core.task import Coverage, Jobs, Piece, Prediction, Progress, Run, Task, silent
 from skysift.data.sky.gadf_write import write_events
 from skysift.data.table import FeatureTable
 from skysift.tasks.gamma_sky import prediction
@@ -35,6 +35,7 @@ class GammaSky(Task[Observations, GammaSkyModel]):
 
     name = TASK
     answers_each_row = False
+    spreads = frozenset({"evaluate", "simulate"})
     read_options = ReadOptions
     predict_options = PredictOptions
     compare_options = CompareOptions
@@ -116,6 +117,14 @@ class GammaSky(Task[Observations, GammaSkyModel]):
         return prediction.record_predictor(
             model, of_kind(ReadOptions, read_options), of_kind(PredictOptions, options)
         )
+    def pieces(
+        self, paths: Sequence[Path], read_options: Config, options: Config
+    ) -> Sequence[Piece]:
+        """Return the photon lists of files and folders, those of an index with their responses."""
+        return prediction.pieces(
+            paths, of_kind(ReadOptions, read_options), of_kind(PredictOptions, options)
+        )
+
 
     def simulate(
         self,

@@ -1,12 +1,13 @@
 """Score several models on the same objects by cross-validation, each on folds it has not seen."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from skysift.core.spread import spread_map
 from skysift.core.task import Progress
 from skysift.data.splits import stratified_group_folds
 from skysift.tasks.star_galaxy.catalogue import CATALOGUE, ModelSpec
@@ -36,6 +37,27 @@ class _Folds:
     @property
     def n(self) -> int:
         return int(self.number.max()) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Lesson:
+    """One model and what it sees of all objects, for another process to cross-validate."""
+
+    name: str
+    matrix: Floats
+    is_galaxy: NDArray[np.bool_]
+    folds: _Folds
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What it says of each object, shape (n,)."""
+
+    contestant: Contestant
+    probability: Floats
+    error: Floats
+    ambiguous: NDArray[np.bool_]
 
 
 def cross_validate(
@@ -75,20 +97,13 @@ def cross_validate(
     split = f"{n_folds}-fold cross-validation by {options.by}, {rows.split}"
     scored = Scored.start(rows.take(np.arange(len(rows)), split), groups)
     matrices = _matrices(rows, [CATALOGUE[name] for name in names], progress)
-    for place, name in enumerate(names):
-        spec = CATALOGUE[name]
-        start = time.perf_counter()
-
-        def tell(fraction: float, place: int = place, title: str = spec.title) -> None:
-            progress(0.1 + 0.9 * (place + fraction) / len(names), title)
-
-        chosen, probability, error, ambiguous = _out_of_fold(
-            spec, matrices[spec.representation], rows.is_galaxy, folds, seed=seed, tell=tell
-        )
-        seen = REPRESENTATIONS[spec.representation].title
-        seconds = time.perf_counter() - start
-        contestant = Contestant(name, spec.title, "cross-validation", seen, seconds, chosen)
-        scored = scored.add(contestant, probability, error, ambiguous)
+    lessons = [
+        _Lesson(name, matrices[CATALOGUE[name].representation], rows.is_galaxy, folds, seed)
+        for name in names
+    ]
+    for place, answer in enumerate(spread_map(_out_of_fold, lessons)):
+        progress(0.1 + 0.9 * (place + 1) / len(names), answer.contestant.title)
+        scored = scored.add(answer.contestant, answer.probability, answer.error, answer.ambiguous)
     return scored
 
 
@@ -111,37 +126,32 @@ def _matrices(rows: Cutouts, specs: Sequence[ModelSpec], progress: Progress) -> 
     return found
 
 
-def _out_of_fold(
-    spec: ModelSpec,
-    matrix: Floats,
-    is_galaxy: NDArray[np.bool_],
-    folds: _Folds,
-    *,
-    seed: int,
-    tell: Callable[[float], None],
-) -> tuple[tuple[str, ...], Floats, Floats, NDArray[np.bool_]]:
-    """Return what each fold chose; and of each row probability, error and ambiguity.
-
-    All by the model of the other folds.
-    """
-    n, chosen = len(is_galaxy), []
+def _out_of_fold(lesson: _Lesson) -> _Answer:
+    """Return what a model says of each row: by the model of the other folds."""
+    start = time.perf_counter()
+    spec, folds = CATALOGUE[lesson.name], lesson.folds
+    n, chosen = len(lesson.is_galaxy), []
     probability, error, ambiguous = np.empty(n), np.empty(n), np.zeros(n, dtype=bool)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(lesson.seed)
     for fold in range(folds.n):
         out, rest = folds.number == fold, folds.number != fold
-        tell(fold / folds.n)
         predictor = fit_predictor(
             spec.build(),
-            matrix[rest],
-            is_galaxy[rest],
+            lesson.matrix[rest],
+            lesson.is_galaxy[rest],
             folds.groups[rest],
             rng,
             has_posterior=spec.has_posterior,
             folds=folds.members,
         )
-        probability[out], error[out] = predictor.predict_with_error(matrix[out])
+        probability[out], error[out] = predictor.predict_with_error(lesson.matrix[out])
         if isinstance(predictor, ChosenBlend):
             chosen.append(predictor.chosen)
-        doubt = choose_doubt(is_galaxy[rest], predictor.out_of_fold)
+        doubt = choose_doubt(lesson.is_galaxy[rest], predictor.out_of_fold)
         ambiguous[out] = np.minimum(probability[out], 1 - probability[out]) > doubt
-    return tuple(chosen), probability, error, ambiguous
+    seen = REPRESENTATIONS[spec.representation].title
+    seconds = time.perf_counter() - start
+    contestant = Contestant(
+        lesson.name, spec.title, "cross-validation", seen, seconds, tuple(chosen)
+    )
+    return _Answer(contestant, probability, error, ambiguous)

@@ -90,12 +90,6 @@ class PredictOptions(CoverageOption):
         "from the share in the training data to this one.",
     )
     batch: int = Field(1024, ge=1, description="Cutouts in memory at a time.")
-    workers: int = Field(
-        1,
-        ge=1,
-        le=256,
-        description="Processes that predict; each takes some seconds to start, and a batch.",
-    )
 
 
 class CompareOptions(Config):

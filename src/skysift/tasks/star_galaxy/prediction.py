@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from skysift.core.errors import InputError, ReadError, UsageError
 from skysift.core.provenance import Provenance
+from skysift.core.spread import spread_map
 from skysift.core.task import Progress
 from skysift.data.images.flags import StampFlag
 from skysift.data.images.image_set import ImageSet
@@ -20,12 +22,11 @@ from skysift.data.io import check_writable, open_writer
 from skysift.data.table import FeatureTable
 from skysift.evaluate.purity import prior_shift_with_error
 from skysift.tasks.star_galaxy.coverage import class_sets
-from skysift.tasks.star_galaxy.model import Measured, StarGalaxyModel
+from skysift.tasks.star_galaxy.model import Measured, StarGalaxyModel, load_bundle
 from skysift.tasks.star_galaxy.options import PredictOptions, ReadOptions
 from skysift.tasks.star_galaxy.reader import Catalogue, as_models_know, cutout_of
-from skysift.tasks.star_galaxy.workers import answers
 
-__all__ = ["CutoutPredictor", "predict_files", "predict_images", "predict_read"]
+__all__ = ["BatchAnswers", "CutoutPredictor", "predict_files", "predict_images", "predict_read"]
 
 _DESCRIPTIONS = {
     "file": "name of the cutout, or of the alert",
@@ -107,6 +108,8 @@ def predict_files(
 ) -> Mapping[str, int]:
     """Predict batch by batch; the output appears whole, or not at all.
 
+    Batches are parts of the work: workers of :mod:`skysift.core.spread` predict them.
+
     A catalogue's columns come before those of the prediction. What gave no cutout has a row of its
     own, without a probability and with the reason in its flags.
 
@@ -121,7 +124,7 @@ def predict_files(
     done, begun = 0, _Begun(paths)
     batches = iter_images(begun, cutout=cutout_of(read_options), batch=options.batch)
     with open_writer(out, provenance=_provenance(provenance, model, options)) as writer:
-        for found, verdicts in answers(predict_read, batches, model, options):
+        for found, verdicts in spread_map(BatchAnswers(model, options), batches):
             answer = _completed(found, model, catalogue)
             writer.write(answer)
             for verdict, rows in verdicts.items():
@@ -129,6 +132,47 @@ def predict_files(
             done += len(answer)
             progress(begun.share, f"{done:,} cutouts")
     return counts
+
+
+class BatchAnswers:
+    """Predicts batches; another process gets it as the name of its bundle, and loads that once.
+
+    Parameters
+    ----------
+    model : StarGalaxyModel
+        What predicts.
+    options : PredictOptions
+        The prior of the sample.
+    """
+
+    def __init__(self, model: StarGalaxyModel, options: PredictOptions) -> None:
+        self._model = model
+        self._options = options
+
+    def __call__(self, batch: ReadImages) -> tuple[FeatureTable, Mapping[str, int]]:
+        """Return the rows of a batch, usable or not, and how many there are of each verdict."""
+        return predict_read(batch, self._model, self._options), batch.checked.counts
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Say how another process makes the same.
+
+        Raises
+        ------
+        UsageError
+            If the model is not from a bundle.
+        """
+        if self._model.bundle is None:
+            raise UsageError("Workers need a model that is stored.", "Save it, and load it.")
+        return _batch_answers, (self._model.bundle.folder, self._options)
+
+
+def _batch_answers(folder: Path, options: PredictOptions) -> BatchAnswers:
+    return BatchAnswers(_loaded(folder), options)
+
+
+@lru_cache(maxsize=1)
+def _loaded(folder: Path) -> StarGalaxyModel:
+    return load_bundle(folder)
 
 
 class CutoutPredictor:
@@ -145,18 +189,11 @@ class CutoutPredictor:
         The catalogue, and which cutout of an alert.
     options : PredictOptions
         The prior of the sample.
-
-    Raises
-    ------
-    UsageError
-        If several workers are asked for.
     """
 
     def __init__(
         self, model: StarGalaxyModel, read_options: ReadOptions, options: PredictOptions
     ) -> None:
-        if options.workers != 1:
-            raise UsageError("A stream has one worker.", "Leave out --workers.")
         self._model = model
         self._options = options
         self._cutout = cutout_of(read_options)

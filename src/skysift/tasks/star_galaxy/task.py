@@ -40,6 +40,7 @@ class StarGalaxy(Task[Cutouts, StarGalaxyModel]):
     """Stars from galaxies by cutouts of survey images."""
 
     name = TASK
+    spreads = frozenset({"compare", "predict"})
     read_options = ReadOptions
     predict_options = PredictOptions
     compare_options = CompareOptions

@@ -1,12 +1,14 @@
 """Several models on the same stamps, each scored on objects that it has not seen."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skysift.core.results import Metric
+from skysift.core.spread import spread_map
 from skysift.core.task import Progress
 from skysift.data.table import FeatureTable
 from skysift.evaluate.intervals import mcnemar
@@ -47,14 +49,16 @@ def cross_validate(
     """
     progress(0.0, "fit a trail to each stamp")
     rows = stamps.rows
-    found = {}
-    for number, name in enumerate(options.models):
-        progress(0.6 + 0.3 * number / len(options.models), f"cross-validate {name}")
-        if name == _CUTS:
-            found[name] = (by_cuts(stamps.measured)[:, None] == np.array(CLASSES)).astype(float)
-        else:
-            found[name] = _of_model(rows, name, options.folds, seed)
-    return found
+    learned = [name for name in options.models if name != _CUTS]
+    lessons = [_Lesson(rows, name, options.folds, seed) for name in learned]
+    said = dict[str, NDArray[np.float64]]()
+    for number, answer in enumerate(spread_map(_of_model, lessons)):
+        progress(0.6 + 0.3 * (number + 1) / len(learned), f"cross-validated {learned[number]}")
+        said[learned[number]] = answer
+    if _CUTS in options.models:
+        by_class = by_cuts(stamps.measured)[:, None] == np.array(CLASSES)
+        said[_CUTS] = by_class.astype(np.float64)
+    return {name: said[name] for name in options.models}
 
 
 def standings(scores: FeatureTable, models: Sequence[str]) -> list[dict[str, Any]]:
@@ -105,9 +109,21 @@ def metric_of(entry: dict[str, Any] | None) -> Metric | None:
     return None if entry is None else Metric(**entry)
 
 
-def _of_model(rows: Rows, name: str, folds: int, seed: int) -> NDArray[np.float64]:
+@dataclass(frozen=True, slots=True)
+class _Lesson:
+    """One model and all stamps, for another process to cross-validate."""
+
+    rows: Rows
+    name: str
+    folds: int
+    seed: int
+
+
+def _of_model(lesson: _Lesson) -> NDArray[np.float64]:
+    """Return the probabilities of all stamps, shape (n, 5), by the models of the other folds."""
+    rows, name, seed = lesson.rows, lesson.name, lesson.seed
     seen = np.zeros((len(rows.label), len(CLASSES)))
-    for some, others in folds_of(rows, folds, seed):
+    for some, others in folds_of(rows, lesson.folds, seed):
         part = rows.take(some)
         temperature = temperature_of(out_of_fold(part, name, _INNER_FOLDS, seed), part.label)
         model = build(name, seed).fit(part.features, part.label)

@@ -36,6 +36,7 @@ class Streak(Task[Stamps, StreakModel]):
 
     name = TASK
     read_options = ReadOptions
+    spreads = frozenset({"compare"})
     predict_options = PredictOptions
     compare_options = CompareOptions
 
