@@ -23,7 +23,9 @@ __all__ = ["Continuation", "ContinueOptions", "Lessons", "Origin", "child_of", "
 DataT_contra = TypeVar("DataT_contra", contravariant=True)
 ModelT = TypeVar("ModelT")
 
-_MAY_BE_KEPT = ("bsd", "cc-by", "cc0", "mit", "none needed", "public domain")
+_FREE = ("bsd", "cc-by", "cc0", "mit", "none-needed")
+_FREE_TO_USE = ("free-to-use", "free-use", "public-domain")
+_BOUND = ("-nc", "-nd", "terms")
 
 
 class ContinueOptions(Config):
@@ -169,11 +171,17 @@ def child_of(parent: ClassifierT, origin: Origin, **changes: Any) -> ClassifierT
 def may_be_kept(licence: DataLicence) -> bool:
     """Tell whether rows of data may travel inside a bundle.
 
+    Those that forbid commercial use or changes bind whoever gets the bundle, so they may not.
+
     Examples
     --------
     >>> may_be_kept(DataLicence(licence="CC-BY-4.0", citation="Bock 2004"))
     True
+    >>> may_be_kept(DataLicence(licence="CC BY-NC-SA 4.0", citation="Acharyya et al. 2023"))
+    False
     >>> may_be_kept(DataLicence(licence="not stated", citation="not stated"))
     False
     """
-    return licence.licence.lower().startswith(_MAY_BE_KEPT)
+    said = licence.licence.lower().replace(" ", "-")
+    is_free = said.startswith(_FREE) or any(words in said for words in _FREE_TO_USE)
+    return is_free and not any(words in said for words in _BOUND)

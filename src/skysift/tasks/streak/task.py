@@ -13,6 +13,7 @@ import numpy as np
 
 from skysift.core.bundle_schema import DataLicence
 from skysift.core.config import Config, of_kind
+from skysift.core.continuation import Continuation
 from skysift.core.stream import RecordPredictor
 from skysift.core.task import Coverage, Jobs, Prediction, Progress, Run, Task, silent
 from skysift.data.table import FeatureTable
@@ -28,7 +29,7 @@ from skysift.tasks.streak.options import (
 )
 from skysift.tasks.streak.stamps import Stamps, read_stamps
 
-__all__ = ["Streak"]
+__all__ = ["Streak", "licence_of"]
 
 
 class Streak(Task[Stamps, StreakModel]):
@@ -36,7 +37,6 @@ class Streak(Task[Stamps, StreakModel]):
 
     name = TASK
     read_options = ReadOptions
-    spreads = frozenset({"compare"})
     predict_options = PredictOptions
     compare_options = CompareOptions
 
@@ -58,6 +58,13 @@ class Streak(Task[Stamps, StreakModel]):
         from skysift.tasks.streak import coverage
 
         return coverage
+
+    @property
+    def continuation(self) -> Continuation[Stamps, StreakModel]:
+        """The module that goes on from a trained model."""
+        from skysift.tasks.streak import continuation
+
+        return continuation
 
     def synth(self, n: int, rng: np.random.Generator) -> Stamps:
         """Make labelled stamps on skies of noise."""
@@ -91,7 +98,7 @@ class Streak(Task[Stamps, StreakModel]):
             rng,
             seed=seed,
             command=command,
-            licence=_licence(data),
+            licence=licence_of(data),
             progress=progress,
         )
 
@@ -132,7 +139,8 @@ class Streak(Task[Stamps, StreakModel]):
         )
 
 
-def _licence(stamps: Stamps) -> DataLicence:
+def licence_of(stamps: Stamps) -> DataLicence:
+    """Return the licence of stamps: known of those that were made up."""
     if stamps.name == MADE_UP:
         return DataLicence(licence="none needed: made up", citation="skysift")
     return DataLicence(licence="not stated", citation="not stated")
