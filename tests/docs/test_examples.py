@@ -23,7 +23,7 @@ from skysift.core.registry import list_tasks
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = sorted(
     page
-    for folder in ("tutorials", "howto")
+    for folder in ("tutorials", "howto", "explanation")
     for page in (DOCS / folder).glob("*.md")
     if page.stem != "index"
 )
