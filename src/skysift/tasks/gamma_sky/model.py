@@ -13,6 +13,7 @@ from skysift.core.bundle_schema import (
     OperatingPoint,
     Training,
 )
+from skysift.core.conformal import CONFORMAL_FILE, Promise, promises_of, promises_to_bytes
 from skysift.core.errors import BundleError
 from skysift.core.provenance import package_versions
 from skysift.core.registry import bundle_folder, task_folder
@@ -53,6 +54,8 @@ class GammaSkyModel:
         What was measured on simulations.
     bundle : Bundle or None
         Where it was loaded from.
+    promises : tuple of Promise
+        What regions and bounds of stated coverage rest on.
     """
 
     name: str
@@ -61,6 +64,7 @@ class GammaSkyModel:
     operating_points: tuple[OperatingPoint, ...] = ()
     metrics: tuple[Metric, ...] = ()
     bundle: Bundle | None = field(default=None, compare=False)
+    promises: tuple[Promise, ...] = field(default=(), repr=False)
 
     @property
     def networks(self) -> Path | None:
@@ -103,7 +107,8 @@ def save_bundle(model: GammaSkyModel, folder: Path) -> Bundle:
     )
     body = task_folder(TASK) / "card.md"
     card = render_card(spec, body.read_text(encoding="utf-8"))
-    return write_bundle(folder, spec, {_FILE: data}, card)
+    promised = {CONFORMAL_FILE: promises_to_bytes(model.promises)} if model.promises else {}
+    return write_bundle(folder, spec, {_FILE: data, **promised}, card)
 
 
 def is_published(bundle: Bundle) -> bool:
@@ -140,4 +145,5 @@ def load_bundle(folder: Path) -> GammaSkyModel:
         manifest.operating_points,
         manifest.metrics,
         bundle,
+        promises=promises_of(bundle),
     )

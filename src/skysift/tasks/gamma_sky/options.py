@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from skysift.core.config import Config, known_name
+from skysift.core.conformal import CoverageOption
 from skysift.tasks.gamma_sky.simulation.options import SimulateOptions
 
 __all__ = [
@@ -126,9 +127,14 @@ class TrainOptions(Config):
         400, ge=20, description="Simulated fields with a source that measure what is found."
     )
     exposure: Seconds = Field(100.0, gt=0, description="Of a simulated field.")
+    region_maps: int = Field(
+        1600,
+        ge=0,
+        description="Simulated fields with a source that regions of stated coverage rest on.",
+    )
 
 
-class PredictOptions(Config):
+class PredictOptions(CoverageOption):
     """What a search is asked for."""
 
     method: str = Field("likelihood-ratio", description=f"One of: {', '.join(METHODS)}.")
@@ -206,6 +212,8 @@ class PredictOptions(Config):
             raise ValueError(
                 f"sliding windows are searched with {' or '.join(STREAMED)}, not with {self.method}"
             )
+        if self.windows and self.coverage is not None:
+            raise ValueError("windows of a stream state no coverage: leave out windows or coverage")
         return self
 
 
