@@ -146,6 +146,9 @@ def evaluate(
     bundle: BundleName = None,
     out: Folder = None,
     seed: Seed = 0,
+    workers: Workers = None,
+    dask: Dask = None,
+    memory: Memory = "auto",
     json: AsJson = False,
     task_options: Mapping[str, Any],
 ) -> None:
@@ -157,7 +160,8 @@ def evaluate(
     job = Job(console, task, data, out)
     options = job.options("ReadOptions" if job.paths else "EvaluateOptions", task_options)
     model = job.task.load(bundle_path(task, bundle))
-    with console.progress("evaluate") as progress:
+    scale = Scale(workers, dask, memory)
+    with spreading(scale, console, job.task, "evaluate"), console.progress("evaluate") as progress:
         run = job.task.evaluate_files(
             job.paths,
             options,
@@ -257,6 +261,9 @@ def simulate(
     out: Annotated[Path, typer.Option("--out", help="Folder to make.")],
     seed: Seed = 0,
     json: AsJson = False,
+    workers: Workers = None,
+    dask: Dask = None,
+    memory: Memory = "auto",
     task_options: Mapping[str, Any],
 ) -> None:
     """Simulate what an observer would have, with the truth beside it.
@@ -267,7 +274,8 @@ def simulate(
     loaded = load_task(task)
     options = build_options(task, "SimulateOptions", task_options)
     check_new_folder(out)
-    with console.progress("simulate") as progress:
+    scale = Scale(workers, dask, memory)
+    with spreading(scale, console, loaded, "simulate"), console.progress("simulate") as progress:
         run = loaded.simulate(out, options, seed=seed, command=typed_command(), progress=progress)
     finish(console, run)
 
@@ -279,6 +287,9 @@ def compare(
     out: Folder = None,
     seed: Seed = 0,
     json: AsJson = False,
+    workers: Workers = None,
+    dask: Dask = None,
+    memory: Memory = "auto",
     task_options: Mapping[str, Any],
 ) -> None:
     """Train and score several models on the same rows, side by side, with paired tests.
@@ -290,7 +301,8 @@ def compare(
     job = Job(console, task, data, folder)
     read_options = job.options("ReadOptions", task_options)
     options = job.options("CompareOptions", task_options)
-    with console.progress("compare") as progress:
+    scale = Scale(workers, dask, memory)
+    with spreading(scale, console, job.task, "compare"), console.progress("compare") as progress:
         run = job.task.compare(
             job.paths,
             read_options,

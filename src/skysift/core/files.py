@@ -108,9 +108,15 @@ def write_atomic(path: str | Path, data: bytes | str) -> None:
 
 @contextmanager
 def staged_folder(
-    folder: str | Path, *, overwrite: bool = False, marker: str | None = None
+    folder: str | Path,
+    *,
+    overwrite: bool = False,
+    marker: str | None = None,
+    key: str | None = None,
 ) -> Iterator[Path]:
-    """Give an empty folder beside `folder` that takes its place when the block succeeds.
+    """Give a folder beside `folder` that takes its place when the block succeeds.
+
+    It is empty, unless the work of an earlier block goes on in it, see `key`.
 
     Parameters
     ----------
@@ -122,6 +128,9 @@ def staged_folder(
     marker : str, optional
         Only a folder that holds a file of this name is ever replaced, so that a mistyped path
         does not cost somebody their data.
+    key : str, optional
+        Of what is to be done. A block that fails, or whose process is killed, leaves its work for
+        the next one of the same key; without a key, nothing is left.
 
     Raises
     ------
@@ -130,20 +139,23 @@ def staged_folder(
     """
     target = Path(folder)
     _refuse_existing(target, overwrite=overwrite, marker=marker)
-    temporary = _beside(target)
+    temporary = _beside(target) if key is None else target.with_name(f".{target.name}.{key}.tmp")
+    done = False
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary.mkdir()
+        temporary.mkdir(exist_ok=key is not None)
         yield temporary
         for entry in temporary.iterdir():
             _flush(entry)
         _flush(temporary)
         _move_in(temporary, target, overwrite=overwrite, marker=marker)
         _flush(target.parent)
+        done = True
     except OSError as error:
         raise _not_writable(target, error) from error
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        if done or key is None:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _move_in(temporary: Path, target: Path, *, overwrite: bool, marker: str | None) -> None:

@@ -6,12 +6,17 @@ scikit-learn users do with ``joblib.parallel_config``. Left alone, the parts are
 one, with the same answers.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-__all__ = ["Spread", "in_order", "spread_map", "spread_with"]
+from skysift.core.files import write_atomic
+
+__all__ = ["Spread", "in_order", "spread_kept", "spread_map", "spread_with"]
 
 PartT = TypeVar("PartT")
 AnswerT = TypeVar("AnswerT")
@@ -58,6 +63,45 @@ def spread_map(function: Callable[[PartT], AnswerT], parts: Iterable[PartT]) -> 
     [1, 2]
     """
     return _CURRENT.get()(function, parts)
+
+
+def spread_kept(
+    function: Callable[[PartT], Any], parts: Mapping[str, PartT], folder: Path | None
+) -> Iterator[Any]:
+    """Do as :func:`spread_map`, and keep each answer in a file until the work is done.
+
+    Work that is begun again after its process was killed finds them there.
+
+    Parameters
+    ----------
+    function : callable
+        Its answers are what JSON can tell.
+    parts : mapping
+        By a name that is another wherever the answer might be another.
+    folder : Path or None
+        Where answers are kept, and left; None to keep none.
+
+    Examples
+    --------
+    >>> list(spread_kept(abs, {"one": -1, "two": 2}, None))
+    [1, 2]
+    """
+    if folder is None:
+        return spread_map(function, parts.values())
+    return spread_map(partial(_kept, function, folder), parts.items())
+
+
+def _kept(function: Callable[[PartT], Any], folder: Path, named: tuple[str, PartT]) -> Any:
+    name, part = named
+    path = folder / f"{name}.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        pass  # not done yet
+    answer = function(part)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, json.dumps(answer))
+    return answer
 
 
 @contextmanager

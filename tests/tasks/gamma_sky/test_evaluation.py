@@ -275,7 +275,7 @@ def test_counts_are_measured_at_every_zenith_angle(setup, rng):
 def test_false_alarms_are_counted_at_the_stated_level(setup, rng):
     wolf = Contestant("wolf", Stub(candidate_at(0, 0), candidate_at(1, 0, false_alarms=0.2)))
     quiet = Contestant("quiet", Stub())
-    result = count_false_alarms(setup, [wolf, quiet], 5, rng, scales=(1.0,))
+    result = count_false_alarms(setup, lambda _: [wolf, quiet], 5, rng, scales=(1.0,))
     rates = {(row["method"], row["stated"]): row for row in result.facts["rates"]}
     assert rates["wolf", 0.003]["candidates"] == 0
     assert rates["wolf", 0.01]["candidates"] == 5

@@ -1,7 +1,11 @@
 """All studies in one run, stored in a folder with their report."""
 
+import hashlib
+import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +45,7 @@ from skysift.tasks.gamma_sky.pages import evaluate_page, result_rows
 __all__ = ["Sizes", "evaluate_sky", "render_sky", "truth_setup"]
 
 _TASK, _KIND = "gamma-sky", "evaluate"
+_KEPT = "parts"  # of a run that goes on: answers of blocks
 _EXPOSURE = 100.0  # s
 _ZENITH = 20.0
 _DEPARTURE = 0.15  # of the truth from the formulas that a search without a response takes
@@ -163,7 +168,9 @@ def evaluate_sky(
     inputs = [path for path in (options.irf,) if path is not None]
     provenance = Provenance.start(command, inputs=inputs, config=options.model_dump(mode="json"))
     setup = truth_setup(options.irf)
-    studies = _Studies(setup, options, trials, rng, other, extra)
+    keep = folder.absolute() / _KEPT
+    digest = _digest(provenance, trials)
+    studies = _Studies(setup, options, trials, rng, other, extra, digest, keep)
     facts: dict[str, Any] = {
         "truth": setup.response.name if setup.response else "",
         "from_file": options.irf is not None,
@@ -187,7 +194,19 @@ def evaluate_sky(
         done += weight
     record = RunRecord.finished(folder, _TASK, _KIND, facts, provenance)
     write_run(record, tables)
+    shutil.rmtree(keep, ignore_errors=True)
     return render_sky(folder)
+
+
+def _digest(provenance: Provenance, trials: TrialsTable) -> str:
+    """Return what is another where the truth or the thresholds are others."""
+    said = {
+        "skysift": provenance.skysift,
+        "inputs": [record.sha256 for record in provenance.inputs],
+        "level": trials.level.tolist(),
+        "factor": trials.factor.tolist(),
+    }
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
 
 
 def render_sky(folder: Path) -> Run:
@@ -208,6 +227,8 @@ class _Studies:
     rng: np.random.Generator
     other: InstrumentResponse | None
     extra: tuple[Contestant, ...]
+    digest: str
+    keep: Path
 
     def plan(self) -> list[tuple[float, Callable[[Progress], StudyResult]]]:
         """Return the studies in order, each with its share of the time."""
@@ -285,8 +306,15 @@ class _Studies:
         )
 
     def _alarms(self, progress: Progress) -> StudyResult:
+        settings = SearchSettings(false_alarms=0.5)
         return count_false_alarms(
-            self.setup, self._main(0.5), self._sizes.alarms, self.rng, progress
+            self.setup,
+            partial(main_contestants, trials=self.trials, settings=settings),
+            self._sizes.alarms,
+            self.rng,
+            progress,
+            name=f"false-alarms-{self.digest}",
+            keep=self.keep,
         )
 
     def _robustness(self, progress: Progress) -> StudyResult:

@@ -1,5 +1,10 @@
 """Simulate many fields to files: ``skysift simulate gamma-sky``."""
 
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +12,7 @@ import numpy as np
 
 from skysift.core.files import staged_folder, write_atomic
 from skysift.core.provenance import Provenance
+from skysift.core.spread import spread_kept
 from skysift.core.task import Progress, Run, silent
 from skysift.data.io.writers import open_writer
 from skysift.data.irf.analytic import ARRAYS, AnalyticResponse
@@ -30,6 +36,9 @@ __all__ = ["field_distribution", "simulate_files"]
 RECORD = "simulation.json"
 """The file that marks a folder of simulations: its provenance."""
 _FIELDS_PER_INSTRUMENT = 50
+_FIELDS_OF_BLOCK = 5  # a divisor of the above; a block is simulated by one process
+_OF_FIELDS, _OF_INSTRUMENTS = 0, 1  # kinds of random numbers
+_KEPT = "parts"  # answers of blocks, until all are there
 
 
 def field_distribution(options: SimulateOptions) -> FieldDistribution:
@@ -64,7 +73,9 @@ def simulate_files(
     The folder holds ``events-00000.fits.gz`` or ``map-00000.fits.gz`` for each field, on request
     ``truth-00000.fits`` with its expectation, ``fields.ecsv`` with a row for each field,
     ``sources.ecsv`` with a row for each source, and ``simulation.json`` with the provenance. It
-    appears as a whole when all is done.
+    appears as a whole when all is done; what a run that was interrupted has done is taken up by the
+    next one of the same options. Blocks of fields are parts of the work, see
+    :mod:`skysift.core.spread`.
 
     Parameters
     ----------
@@ -90,43 +101,89 @@ def simulate_files(
     inputs = [options.irf] if options.irf else []
     config = options.model_dump(mode="json")
     provenance = Provenance.start(command or None, inputs=inputs, config=config, seed=seed)
-    rng = np.random.default_rng(seed)
-    base = GadfResponse.read(options.irf) if options.irf else AnalyticResponse(array=options.array)
-    distribution = field_distribution(options)
+    key = _key(provenance)
     fields: list[dict[str, Any]] = []
     sources: list[dict[str, Any]] = []
-    with staged_folder(out, overwrite=overwrite, marker=RECORD) as folder:
-        instrument = _instrument(base, options, rng)
-        for number in range(options.fields):
-            progress(number / options.fields, f"field {number + 1} of {options.fields}")
-            if number and number % _FIELDS_PER_INSTRUMENT == 0 and options.vary_response:
-                instrument = _instrument(base, options, rng)
-            field = draw_field(rng, distribution)
-            truth, counts = _simulate(
-                field, instrument, rng, options=options, folder=folder, number=number
-            )
-            rows = truth.rows()
-            sources += [{"field": number, **row} for row in rows]
-            fields.append(_field_row(number, truth, counts))
+    with staged_folder(out, overwrite=overwrite, marker=RECORD, key=key) as folder:
+        place = folder.absolute()  # processes elsewhere work in other folders
+        blocks = {
+            f"block-{start:08}": _Block(place, _with_absolute(options), seed, start)
+            for start in range(0, options.fields, _FIELDS_OF_BLOCK)
+        }
+        kept = folder / _KEPT
+        for number, (rows, inside) in enumerate(spread_kept(_simulate_block, blocks, kept)):
+            fields += rows
+            sources += inside
+            progress(len(fields) / options.fields, f"block {number + 1} of {len(blocks)}")
         record = provenance.finish()
         _write(folder / "fields.ecsv", fields, record)
         if sources:
             _write(folder / "sources.ecsv", sources, record)
         write_atomic(folder / RECORD, record.to_json())
+        shutil.rmtree(kept)
     progress(1.0, "done")
     return Run(
         f"{options.fields} fields, {len(sources)} sources in {out}",
         fields,
-        (f"The instrument response is '{base.name}'.",),
+        (f"The instrument response is '{_base(options).name}'.",),
     )
 
 
-def _instrument(
-    base: InstrumentResponse, options: SimulateOptions, rng: np.random.Generator
-) -> Instrument:
-    """Return the instrument, or another one like it."""
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Consecutive fields that one process simulates."""
+
+    folder: Path
+    options: SimulateOptions
+    seed: int
+    start: int
+
+
+def _simulate_block(block: _Block) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Simulate fields and write them; return the rows of the fields and of their sources."""
+    options, fields, sources = block.options, [], []
+    instrument = _instrument(options, block.seed, block.start // _FIELDS_PER_INSTRUMENT)
+    stop = min(block.start + _FIELDS_OF_BLOCK, options.fields)
+    for number in range(block.start, stop):
+        # Of its own, so that a field is the same in whatever process and after whatever others.
+        rng = np.random.default_rng([block.seed, _OF_FIELDS, number])
+        field = draw_field(rng, field_distribution(options))
+        truth, counts = _simulate(
+            field, instrument, rng, options=options, folder=block.folder, number=number
+        )
+        sources += [{"field": number, **row} for row in truth.rows()]
+        fields.append(_field_row(number, truth, counts))
+    return fields, sources
+
+
+def _key(provenance: Provenance) -> str:
+    """Return what is another where the files would be others."""
+    said = [
+        provenance.skysift,
+        [record.sha256 for record in provenance.inputs],
+        provenance.config,
+        provenance.seeds,
+    ]
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _with_absolute(options: SimulateOptions) -> SimulateOptions:
+    if options.irf is None:
+        return options
+    return options.model_copy(update={"irf": str(Path(options.irf).absolute())})
+
+
+def _base(options: SimulateOptions) -> InstrumentResponse:
+    return GadfResponse.read(options.irf) if options.irf else AnalyticResponse(array=options.array)
+
+
+@lru_cache(maxsize=1)
+def _instrument(options: SimulateOptions, seed: int, number: int) -> Instrument:
+    """Return the instrument, or another one like it for each number."""
+    base = _base(options)
     edges = energy_bands(options.emin, options.emax, options.bands)
     if options.vary_response and isinstance(base, AnalyticResponse):
+        rng = np.random.default_rng([seed, _OF_INSTRUMENTS, number])
         base = AnalyticResponse(parameters=ARRAYS[options.array].varied(rng))
     return Instrument(base, edges, follow_conditions=options.follow_zenith)
 
