@@ -34,7 +34,7 @@ def _list(folder: Sink, *, most: Most = 100, json: AsJson = False) -> None:
         alerts = [_described(ledger, alert) for alert in ledger.every(most)]
     console = Console(as_json=json)
     shown = ("alert", "state", "revision", "seen", "ra", "dec", "far", "source")
-    console.table([{name: _short(alert[name]) for name in shown} for alert in alerts])
+    console.table([{name: alert[name] for name in shown} for alert in alerts])
     console.result(
         {"alerts": alerts}, [] if alerts else [f"{folder}: no alert; see 'skysift alerts why'."]
     )
@@ -174,10 +174,6 @@ def _described(ledger: "AlertLedger", alert: "KnownAlert") -> dict[str, Any]:
         "bundle": row.bundle,
         "reason": ledger.reason_of_alert(alert.id),
     }
-
-
-def _short(value: object) -> object:
-    return f"{value:.3g}" if isinstance(value, float) and 0 < abs(value) < 1e-3 else value  # noqa: PLR2004  # what a table would show as 0
 
 
 def _when(moment: float | None) -> str | None:

@@ -13,6 +13,7 @@ from skysift.core.task import Progress
 __all__ = ["Console", "fail"]
 
 _NO_WIDTH = 100_000
+_SMALL = 1e-3  # what is below would be told by its zeros
 
 
 class Console:
@@ -144,7 +145,7 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, float):
-        return f"{value:.4f}"
+        return f"{value:.1e}" if 0 < abs(value) < _SMALL else f"{value:.4f}"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     return str(value)

@@ -34,7 +34,7 @@ from skysift.cli.scale import (
     spreading,
 )
 from skysift.core.config import load_config, parse_assignments
-from skysift.core.registry import load_options, load_task
+from skysift.core.registry import load_options, load_task, manifest
 
 __all__ = [
     "audit",
@@ -208,6 +208,7 @@ def predict(
 
     Many files: skysift predict gamma-hadron 'night/*.h5' --out gammaness --workers 8
     """
+    from skysift.cli.preview import preview_of
     from skysift.core.provenance import Provenance
     from skysift.data.io import check_writable
     from skysift.scale.inputs import expand
@@ -249,10 +250,10 @@ def predict(
         counts = loaded.predict_files(
             paths, out, model, read_options, options, provenance=provenance, progress=progress
         )
-    lines = [f"{out}: " + ", ".join(f"{value:,} {name}" for name, value in counts.items())]
-    if loaded.answers_each_row and (counts.get("repaired") or counts.get("rejected")):
-        lines.append("The column 'flags' says what was repaired, and why a row was rejected.")
-    console.result({"out": str(out), "rows": dict(counts)}, lines)
+    seen = preview_of(out, manifest(task).shown)
+    console.line(f"{out}: " + ", ".join(f"{value:,} {name}" for name, value in counts.items()))
+    console.table(seen.rows)
+    console.result({"out": str(out), "rows": dict(counts), "flags": seen.flags}, seen.lines())
 
 
 def simulate(
@@ -260,10 +261,10 @@ def simulate(
     *,
     out: Annotated[Path, typer.Option("--out", help="Folder to make.")],
     seed: Seed = 0,
-    json: AsJson = False,
     workers: Workers = None,
     dask: Dask = None,
     memory: Memory = "auto",
+    json: AsJson = False,
     task_options: Mapping[str, Any],
 ) -> None:
     """Simulate what an observer would have, with the truth beside it.
@@ -286,10 +287,10 @@ def compare(
     data: Data = None,
     out: Folder = None,
     seed: Seed = 0,
-    json: AsJson = False,
     workers: Workers = None,
     dask: Dask = None,
     memory: Memory = "auto",
+    json: AsJson = False,
     task_options: Mapping[str, Any],
 ) -> None:
     """Train and score several models on the same rows, side by side, with paired tests.

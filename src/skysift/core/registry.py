@@ -46,6 +46,8 @@ class TaskManifest(Config):
     """What a job works on that is given no data; None where it can do without."""
     modules: dict[str, str] = Field(default_factory=dict)
     """Optional modules that the code imports, each with the extra that brings it."""
+    shown: tuple[str, ...] = ()
+    """Columns of answers that people look at first."""
     examples: tuple[str, ...] = ()
 
 

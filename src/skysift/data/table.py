@@ -8,7 +8,7 @@ import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
 from skysift.core.errors import ContractError
-from skysift.core.suggest import did_you_mean
+from skysift.core.suggest import did_you_mean, listed
 
 __all__ = ["FeatureTable", "described_field"]
 
@@ -137,7 +137,7 @@ class FeatureTable:
         if name not in self.arrow.column_names:
             raise ContractError(
                 f"The table has no column '{name}'.",
-                f"{did_you_mean(name, self.columns)}It has: {', '.join(self.columns)}.",
+                f"{did_you_mean(name, self.columns)}It has: {listed(self.columns)}.",
                 path=self.meta.get("path"),
             )
         return name

@@ -71,6 +71,18 @@ def test_keywords_of_an_active_region_forecast_more_than_those_of_a_quiet_one(tm
     assert said["noaa"].tolist() == [11429, 11429]
 
 
+def test_a_map_that_was_renamed_still_has_its_keywords(tmp_path):
+    named = sharp(tmp_path, ACTIVE)
+    renamed = tmp_path / "my_region.fits"
+    with fits.open(named) as file:
+        del file[0].header["BUNIT"]
+        file.writeto(renamed)
+    said = predict([named, renamed], tmp_path / "out.csv")
+    assert said["model"].tolist() == ["sharp-keywords"] * 2
+    assert said["p_m24"][0] == said["p_m24"][1]
+    assert said["flags"].tolist() == ["", "unknown-kind"]
+
+
 def test_a_map_without_keywords_is_measured(tmp_path):
     path = sharp(tmp_path, {})
     kind, features = features_of(read_solar_image(path))

@@ -12,7 +12,7 @@ from pathlib import Path
 import h5py
 
 from skysift.core.errors import ReadError, SkysiftError
-from skysift.core.suggest import did_you_mean
+from skysift.core.suggest import did_you_mean, listed
 
 __all__ = [
     "MAX_DECOMPRESSED",
@@ -201,7 +201,7 @@ def chosen_columns(available: Sequence[str], source: Source) -> list[str]:
         if name not in available:
             raise ReadError(
                 f"The table has no column '{name}'.",
-                f"{did_you_mean(name, available)}It has: {', '.join(available)}.",
+                f"{did_you_mean(name, available)}It has: {listed(available)}.",
                 path=source.path,
             )
     return list(wanted)

@@ -76,6 +76,18 @@ def keyword_features(values: Mapping[str, object], names: tuple[str, ...]) -> Fl
     return found
 
 
+def tells_the_field(image: SolarImage) -> bool:
+    """Return whether an image is a magnetogram, or a SHARP map with all keywords.
+
+    Headers of SHARP maps do not say what the pixels are, only the names of their files do; one that
+    was renamed still has its keywords.
+    """
+    is_map = image.kind is ImageKind.UNKNOWN and isinstance(image.frame, CeaGrid)
+    return image.kind is ImageKind.MAGNETOGRAM or (
+        is_map and bool(np.isfinite(keyword_features(image.header, KEYWORDS)).all())
+    )
+
+
 def features_of(image: SolarImage) -> tuple[str, Floats]:
     """Return what kind of magnetogram an image is, and its features.
 
@@ -87,7 +99,7 @@ def features_of(image: SolarImage) -> tuple[str, Floats]:
     ContractError
         If the image is no magnetogram, or neither a map nor a disk.
     """
-    if image.kind is not ImageKind.MAGNETOGRAM:
+    if not tells_the_field(image):
         raise ContractError(
             f"The image is {image.kind.value}; without a table of regions, magnetograms are read.",
             "Give --regions with the positions of its regions.",

@@ -20,7 +20,8 @@ from skysift.data.solar.solar_image import ImageKind, SolarImage
 from skysift.data.table import FeatureTable
 from skysift.evaluate.forecast import full_disk_probability
 from skysift.tasks.flare.coverage import class_sets
-from skysift.tasks.flare.magnetograms import features_of
+from skysift.tasks.flare.image_features import FEATURES
+from skysift.tasks.flare.magnetograms import features_of, tells_the_field
 from skysift.tasks.flare.model import FlareModel
 from skysift.tasks.flare.options import PredictOptions, ReadOptions
 from skysift.tasks.flare.regions import (
@@ -169,7 +170,6 @@ def predict_files(
     return counts
 
 
-def _answers_of(
 def pieces(paths: Sequence[Path], reading: ReadOptions, options: PredictOptions) -> list[Piece]:
     """Return images, or tables of regions, each of which can be predicted by itself.
 
@@ -196,6 +196,7 @@ def _images_of(table: Path, reading: ReadOptions) -> list[Path]:
     return sorted(set(find_images(named, Path(reading.images or table.parent)).values()))
 
 
+def _answers_of(
     paths: Sequence[Path], model: FlareModel, reading: ReadOptions, options: PredictOptions
 ) -> Iterator[tuple[float, FeatureTable]]:
     """Yield the fraction done and rows: of tables first, then of images that no table names."""
@@ -246,18 +247,18 @@ def record_predictor(
     del read_options  # says where the images of a table are
     source = source_of(Path(options.regions), options.regions_hours) if options.regions else None
 
-    def predict(path: Path) -> Iterator[pa.Table]:
+    def predict(path: Path, note: Note) -> Iterator[pa.Table]:
         refused, usable = "It holds no image.", False
         for item in iter_solar_images([path]):
             rows, reason = _of_image(
-                item, model, source, with_others=True, coverage=options.coverage
+                item, model, source, with_others=True, coverage=options.coverage, note=note
             )
             refused, usable = reason or refused, usable or not reason
             yield _named(rows, model).arrow
         if not usable:
             raise ReadError(refused, path=path)
 
-    return predict
+    return MeasuringPredictor(predict)
 
 
 def _named(answer: FeatureTable, model: FlareModel) -> FeatureTable:
@@ -299,10 +300,12 @@ def _of_image(
     *,
     with_others: bool = False,
     coverage: float | None = None,
+    note: Note | None = None,
 ) -> tuple[FeatureTable, str]:
     """Return the rows of an image, and why it cannot be used, empty if it can.
 
     With others, the columns of the table that names images and an answer does not have are kept.
+    What is seen of regions is noted.
     """
     kept = pa.schema([])
     if with_others and isinstance(source, NamedRegions):
@@ -320,6 +323,9 @@ def _of_image(
             regions = regions_of(item, table, item.source)
             reason = "" if regions.usable.any() else f"{REASONS[str(regions.codes[0])]}."
             said = answers(regions, model, also=also, coverage=coverage)
+            if note is not None:
+                seen = regions.image_features[regions.usable]
+                note(dict(zip(FEATURES, seen.T, strict=True)))
             return _beside(said, kept, table), reason
         flags = ",".join(["no-region", *also])
         return _row(Path(item.source).name, {**_EMPTY, **_facts(item), "flags": flags}), ""
@@ -333,7 +339,7 @@ def _without_regions(item: SolarImage | Rejected, model: FlareModel) -> tuple[Fe
     if isinstance(item, Rejected):
         return _row(name, {**_EMPTY, "flags": item.code}), item.reason
     row = {**_EMPTY, **_facts(item)}
-    if item.kind is not ImageKind.MAGNETOGRAM:
+    if not tells_the_field(item):
         reason = "Which regions are on the image is not told; give --regions."
         return _row(name, {**row, "flags": "no-regions"}), reason
     try:

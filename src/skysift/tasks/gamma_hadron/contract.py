@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysift.core.errors import ContractError
+from skysift.core.suggest import did_you_mean, listed
 from skysift.data.contract import Checked, Finding, Verdict
 from skysift.data.table import FeatureTable
 
@@ -108,6 +109,14 @@ def check(
     ContractError
         If a needed column is missing, or most rows lie outside the training range.
     """
+    missing = [name for name in needed if name not in table]
+    if missing:
+        raise ContractError(
+            f"The model needs {listed(missing)}, which the table does not have.",
+            f"{did_you_mean(missing[0], table.columns)}If the parameters are another telescope's, "
+            "train a model for them; if only the names are, give a column map (--columns).",
+            path=table.meta.get("path"),
+        )
     conventions = conventions or conventions_of(table)
     usable = np.ones(len(table), dtype=bool)
     findings: list[Finding] = []

@@ -144,7 +144,7 @@ def _predict(
 
 def _apply(checked: Checked, model: GammaHadronModel) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return gammaness and error, shape (n,) each, NaN where the row was rejected."""
-    if checked.usable.all():
+    if len(checked.table) and checked.usable.all():
         return model.gammaness(checked.table)
     full = [np.full(len(checked.table), np.nan) for _ in range(2)]
     if checked.usable.any():
