@@ -29,6 +29,7 @@ __all__ = [
     "learn_region_head",
     "require_events",
     "targets",
+    "targets_of",
 ]
 
 PURGE = np.timedelta64(72, "h")
@@ -65,10 +66,13 @@ def targets(regions: Regions, level: str) -> list[Mask]:
     hours, within 72 hours about the image, and of other strengths are noisy signs of the same, so
     that the mean of regressions on all of them ranks regions better than one on the 24 hours.
     """
-    day, two = regions.flux("24h"), regions.flux("48h")
+    return targets_of(*(regions.flux(window) for window in ("24h", "48h", "prev24h")), level)
+
+
+def targets_of(day: Floats, two: Floats, before: Floats, level: str) -> list[Mask]:
+    """Return the same from the strongest flux in 24 and 48 hours, and in the 24 before, (n,)."""
     two = np.where(np.isfinite(two), two, day)
-    before = np.nan_to_num(regions.flux("prev24h"))
-    around = np.fmax(two, before)
+    around = np.fmax(two, np.nan_to_num(before))
     c, m = LEVELS["C"] * _ALMOST, LEVELS["M"] * _ALMOST
     common = [day >= c, two >= c, around >= c, around >= 5 * c]
     if level == "C":

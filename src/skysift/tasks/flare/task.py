@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from skysift.core.config import Config, of_kind
+from skysift.core.continuation import Continuation
 from skysift.core.stream import RecordPredictor
 from skysift.core.task import Coverage, Jobs, Piece, Prediction, Progress, Task, silent
 from skysift.data.table import FeatureTable
@@ -54,6 +55,13 @@ class Flare(Task[Regions, FlareModel]):
         from skysift.tasks.flare import coverage
 
         return coverage
+
+    @property
+    def continuation(self) -> Continuation[Regions, FlareModel]:
+        """The module that goes on from a trained model."""
+        from skysift.tasks.flare import continuation
+
+        return continuation
 
     def synth(self, n: int, rng: np.random.Generator) -> Regions:
         """Make labelled regions on made-up suns."""
