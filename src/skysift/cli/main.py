@@ -18,6 +18,7 @@ from skysift.cli.quarantine import quarantine_app
 from skysift.cli.retract import retract
 from skysift.cli.serve import serve
 from skysift.cli.status import status
+from skysift.cli.stress import stress
 from skysift.cli.update import task_of, update
 from skysift.cli.watch import watch
 from skysift.core.config import Config
@@ -64,7 +65,7 @@ _PLAIN: dict[str, Callable[..., None]] = {
     "live": live,
 }
 
-_NAMES_A_BUNDLE = ("calibrate", "update")
+_NAMES_A_BUNDLE = ("calibrate", "stress", "update")
 """Verbs whose argument is a bundle, which knows its task."""
 
 _GOES_ON = ("train", "update")
@@ -76,6 +77,7 @@ _OF_A_TASK: dict[str, tuple[Callable[..., None], tuple[str, ...]]] = {
     "train": (verbs.train, ("ReadOptions", "TrainOptions")),
     "update": (update, ("ReadOptions",)),
     "calibrate": (calibrate, ("ReadOptions",)),
+    "stress": (stress, ("ReadOptions",)),
     "simulate": (verbs.simulate, ("SimulateOptions",)),
     "evaluate": (verbs.evaluate, ("ReadOptions", "EvaluateOptions")),
     "predict": (verbs.predict, ("ReadOptions", "PredictOptions")),

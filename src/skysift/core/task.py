@@ -19,6 +19,7 @@ from skysift.core.continuation import Continuation
 from skysift.core.errors import ReadError, UsageError
 from skysift.core.files import files_below
 from skysift.core.results import Evaluation
+from skysift.core.stress import StressTest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -280,6 +281,19 @@ class Task(ABC, Generic[DataT, ModelT]):
         """
         raise UsageError(
             f"The task {self.name} promises no coverage.", "See 'skysift tasks' for those that do."
+        )
+
+    @property
+    def stress(self) -> StressTest[DataT, ModelT]:
+        """The module that stresses models, imported when it is asked for.
+
+        Raises
+        ------
+        UsageError
+            If the task has no such test.
+        """
+        raise UsageError(
+            f"The task {self.name} has no stress test.", "See 'skysift tasks' for those that have."
         )
 
     @property

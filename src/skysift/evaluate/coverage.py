@@ -1,17 +1,19 @@
 """Is a promise kept: the share of rows whose truth is covered, of all, by class and by group."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skysift.core.conformal import Promise, PromisedRows
 from skysift.core.results import Metric
+from skysift.core.stress import Measure
 from skysift.evaluate.intervals import wilson_interval
 from skysift.evaluate.resampling import bootstrap_rows
+from skysift.evaluate.stress import mean
 from skysift.models.conformal import covered
 
-__all__ = ["group_name", "measure_coverage", "parts_of"]
+__all__ = ["coverage_measures", "group_name", "measure_coverage", "parts_of"]
 
 _DRAWS = 1000
 _SETS = {"empty": 0.0, "single": 1.0}
@@ -57,6 +59,33 @@ def measure_coverage(
         found.append(_share(f"{name}@{coverage:g}", size == number, everywhere, known, rng))
     useful = (size == 1.0) & inside
     return (*found, _share(f"useful@{coverage:g}", useful, everywhere, known, rng))
+
+
+def coverage_measures(
+    promises: tuple[Promise, ...],
+    tested: Sequence[PromisedRows],
+    coverage: float = 0.9,
+) -> dict[str, Measure]:
+    """Return the coverage of each promise that is kept on rows, as measures of a stress test.
+
+    Parameters
+    ----------
+    promises : tuple of Promise
+        Of a bundle; those that no rows test are left out.
+    tested : sequence of PromisedRows
+        All of the same rows.
+    coverage : float
+        What is promised.
+    """
+    kept = {promise.name: promise for promise in promises}
+    found = {}
+    for rows in tested:
+        if rows.name in kept:
+            inside, _ = covered(rows, kept[rows.name], coverage)
+            answered = np.isfinite(rows.scores).all(axis=1)
+            title = f"covered by '{rows.name}' at {coverage:g}"
+            found[f"coverage_{rows.name}"] = Measure(title, mean(inside, answered), coverage)
+    return found
 
 
 def parts_of(rows: PromisedRows) -> Iterator[tuple[str, Bools]]:

@@ -16,6 +16,7 @@ from skysift.core.bundle_schema import DataLicence
 from skysift.core.config import Config, of_kind
 from skysift.core.errors import UsageError
 from skysift.core.stream import RecordPredictor
+from skysift.core.stress import StressTest
 from skysift.core.task import Coverage, Jobs, Piece, Prediction, Progress, Task, silent
 from skysift.data.table import FeatureTable
 from skysift.tasks.active_region import prediction
@@ -59,6 +60,13 @@ class ActiveRegion(Task[SolarDisks, ActiveRegionModel]):
         from skysift.tasks.active_region import coverage
 
         return coverage
+
+    @property
+    def stress(self) -> StressTest[SolarDisks, ActiveRegionModel]:
+        """The module that stresses models."""
+        from skysift.tasks.active_region import stress
+
+        return stress
 
     def synth(self, n: int, rng: np.random.Generator) -> SolarDisks:
         """Make labelled disks of a made-up corona."""

@@ -14,6 +14,7 @@ import numpy as np
 from skysift.core.config import Config, of_kind
 from skysift.core.continuation import Continuation
 from skysift.core.stream import RecordPredictor
+from skysift.core.stress import StressTest
 from skysift.core.task import Coverage, Jobs, Piece, Prediction, Progress, Task, silent
 from skysift.data.table import FeatureTable
 from skysift.tasks.flare import prediction
@@ -62,6 +63,13 @@ class Flare(Task[Regions, FlareModel]):
         from skysift.tasks.flare import continuation
 
         return continuation
+
+    @property
+    def stress(self) -> StressTest[Regions, FlareModel]:
+        """The module that stresses models."""
+        from skysift.tasks.flare import stress
+
+        return stress
 
     def synth(self, n: int, rng: np.random.Generator) -> Regions:
         """Make labelled regions on made-up suns."""

@@ -16,6 +16,7 @@ from skysift.core.config import Config, of_kind
 from skysift.core.continuation import Continuation
 from skysift.core.registry import task_folder
 from skysift.core.stream import RecordPredictor
+from skysift.core.stress import StressTest
 from skysift.core.task import Coverage, Jobs, Prediction, Progress, Task, silent
 from skysift.data.contract import Checked
 from skysift.data.io import open_writer
@@ -69,6 +70,13 @@ class GammaHadron(Task[Events, GammaHadronModel]):
         from skysift.tasks.gamma_hadron import coverage
 
         return coverage
+
+    @property
+    def stress(self) -> StressTest[Events, GammaHadronModel]:
+        """The module that stresses models."""
+        from skysift.tasks.gamma_hadron import stress
+
+        return stress
 
     def synth(self, n: int, rng: np.random.Generator) -> Events:
         """Make a small labelled sample of image parameters."""

@@ -12,7 +12,7 @@ from skysift.core.task import Progress, silent
 from skysift.data.irf.analytic import AnalyticResponse
 from skysift.data.irf.response import InstrumentResponse
 from skysift.data.irf.spectra import crab_power_law
-from skysift.data.sky.event_list import EventList, Pointing
+from skysift.data.sky.event_list import Pointing
 from skysift.data.sky.tangent import TangentGrid, separation
 from skysift.evaluate.localisation import mahalanobis_squared
 from skysift.models.conformal import error_rows
@@ -26,7 +26,16 @@ from skysift.tasks.gamma_sky.pipeline import search_events, search_observation
 from skysift.tasks.gamma_sky.simulation.field import Field, Source
 from skysift.tasks.gamma_sky.simulation.photons import simulate_events
 
-__all__ = ["FIELDS", "ZENITHS", "Located", "located_sources", "promised", "scored_sources"]
+__all__ = [
+    "FIELDS",
+    "ZENITHS",
+    "Located",
+    "located",
+    "located_sources",
+    "promised",
+    "random_source",
+    "scored_sources",
+]
 
 FIELDS = 1600
 """Simulated fields that a calibration draws."""
@@ -58,6 +67,8 @@ class Located:
         Whether the search was told the response.
     found : Candidate
         What the search says.
+    separation : float [deg]
+        Of the true place.
     distance : float
         Of the true place, in standard deviations of the ellipse (Mahalanobis).
     expected : float
@@ -69,6 +80,7 @@ class Located:
     flux: float
     told: bool
     found: Candidate
+    separation: float
     distance: float
     expected: float = float("nan")
 
@@ -159,30 +171,95 @@ def located_sources(
     progress : callable
         Called with the fraction done and what is being done.
     """
-    options = reading or ReadOptions()
     truths = responses or [(zenith, AnalyticResponse(zenith)) for zenith in ZENITHS]
     sources = []
     for number in range(n):
         progress(number / n, "fields with a source")
         zenith, response = truths[number % len(truths)]
-        told = bool(number // len(truths) % 2)
-        flux = float(np.exp(rng.uniform(*np.log(_FLUXES))))
-        pointing, source = _drawn(rng, zenith, flux)
+        told = response if number // len(truths) % 2 else None
+        pointing, source = random_source(rng, zenith, _FLUXES)
         field = Field(pointing, _EXPOSURE, (source,))
-        events = simulate_events(field, response, rng, energy_range=(options.emin, options.emax))
-        searched = search_events(events, response if told else None, options, _SEARCH, trials)
-        near = _nearest(searched.result.candidates, searched.counts.grid, source.ra, source.dec)
+        _, near = located(
+            number,
+            field,
+            source,
+            rng,
+            truth=response,
+            told=told,
+            trials=trials,
+            reading=reading,
+        )
         if near is not None:
-            best, distance = near
-            expected = _expected(response, options, field, source)
-            sources.append(Located(number, zenith, flux, told, best, distance, expected))
+            sources.append(near)
     return sources
 
 
-def _drawn(rng: np.random.Generator, zenith: float, flux: float) -> tuple[Pointing, Source]:
+def located(
+    number: int,
+    field: Field,
+    source: Source | None,
+    rng: np.random.Generator,
+    *,
+    truth: InstrumentResponse,
+    told: InstrumentResponse | None,
+    trials: TrialsTable,
+    reading: ReadOptions | None = None,
+    options: PredictOptions = _SEARCH,
+) -> tuple[int, Located | None]:
+    """Simulate a field, search it, and return how many candidates there are, and the source's.
+
+    Parameters
+    ----------
+    number : int
+        Of the field.
+    field : Field
+        With the source, if there is one.
+    source : Source or None
+        Whose candidate is looked for.
+    rng : numpy.random.Generator
+        Draws the photons.
+    truth, told : InstrumentResponse
+        What is simulated, and what the search knows; None to do without.
+    trials : TrialsTable
+        Of the search.
+    reading : ReadOptions, optional
+        Energies and bands.
+    options : PredictOptions
+        Of the search.
+    """
+    energies = reading or ReadOptions()
+    events = simulate_events(field, truth, rng, energy_range=(energies.emin, energies.emax))
+    searched = search_events(events, told, energies, options, trials)
+    candidates = searched.result.candidates
+    if source is None:
+        return len(candidates), None
+    near = _nearest(candidates, searched.counts.grid, source.ra, source.dec)
+    if near is None:
+        return len(candidates), None
+    best, away, distance = near
+    expected = _expected(truth, energies, field, source)
+    zenith = field.pointing.zenith
+    found = Located(number, zenith, source.flux, told is not None, best, away, distance, expected)
+    return len(candidates), found
+
+
+def random_source(
+    rng: np.random.Generator, zenith: float, fluxes: tuple[float, float]
+) -> tuple[Pointing, Source]:
+    """Return a pointing anywhere on the sky, and a source within 2 deg of it.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    zenith : float [deg]
+        Of the pointing.
+    fluxes : tuple of float [Crab]
+        Bounds of the flux, which is even in the logarithm.
+    """
     ra, dec = rng.uniform(0.0, 360.0), np.degrees(np.arcsin(rng.uniform(-1.0, 1.0)))
     pointing = Pointing(float(ra), float(dec), zenith)
     offset, angle = rng.uniform(*_OFFSETS), rng.uniform(0.0, 2.0 * np.pi)
+    flux = float(np.exp(rng.uniform(*np.log(fluxes))))
     plane = TangentGrid(pointing.ra, pointing.dec)
     place = plane.from_plane(offset * np.sin(angle), offset * np.cos(angle))
     return pointing, Source(float(place[0]), float(place[1]), flux, spectrum=crab_power_law())
@@ -202,15 +279,15 @@ def _expected(
 
 def _nearest(
     found: Sequence[Candidate], grid: TangentGrid, ra: float, dec: float
-) -> tuple[Candidate, float] | None:
-    """Return the candidate next to a place, and how far that is, in standard deviations."""
+) -> tuple[Candidate, float, float] | None:
+    """Return the candidate next to a place, and how far that is: in deg, in standard deviations."""
     away = [float(separation(*grid.from_plane(one.xi, one.eta), ra, dec)) for one in found]
     if not away or min(away) > _NEAR:
         return None
     best = found[int(np.argmin(away))]
     xi, eta = grid.to_plane(ra, dec)
     off = [(best.xi - float(xi), best.eta - float(eta))]
-    return best, float(np.sqrt(mahalanobis_squared(off, best.covariance)[0]))
+    return best, min(away), float(np.sqrt(mahalanobis_squared(off, best.covariance)[0]))
 
 
 def _located_observations(
@@ -225,8 +302,5 @@ def _located_observations(
                 near = _nearest(searched.result.candidates, searched.counts.grid, ra, dec)
                 if near is not None:
                     told = item.response is not None
-                    yield Located(number, _zenith(item.events), np.nan, told, *near)
-
-
-def _zenith(events: EventList) -> float:
-    return float(events.pointing.zenith)
+                    zenith = float(item.events.pointing.zenith)
+                    yield Located(number, zenith, np.nan, told, *near)

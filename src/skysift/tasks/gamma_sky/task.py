@@ -9,6 +9,7 @@ import numpy as np
 
 from skysift.core.config import Config, of_kind
 from skysift.core.stream import RecordPredictor
+from skysift.core.stress import StressTest
 from skysift.core.task import Coverage, Jobs, Piece, Prediction, Progress, Run, Task, silent
 from skysift.data.sky.gadf_write import write_events
 from skysift.data.table import FeatureTable
@@ -52,6 +53,20 @@ class GammaSky(Task[Observations, GammaSkyModel]):
         from skysift.tasks.gamma_sky import jobs
 
         return jobs
+
+    @property
+    def coverage(self) -> Coverage[Observations, GammaSkyModel]:
+        """The module that tells what promises rest on."""
+        from skysift.tasks.gamma_sky import coverage
+
+        return coverage
+
+    @property
+    def stress(self) -> StressTest[Observations, GammaSkyModel]:
+        """The module that stresses models."""
+        from skysift.tasks.gamma_sky import stress
+
+        return stress
 
     def synth(self, n: int, rng: np.random.Generator) -> Observations:
         """Simulate photon lists of short observations, each with a bright source."""
@@ -117,6 +132,7 @@ class GammaSky(Task[Observations, GammaSkyModel]):
         return prediction.record_predictor(
             model, of_kind(ReadOptions, read_options), of_kind(PredictOptions, options)
         )
+
     def pieces(
         self, paths: Sequence[Path], read_options: Config, options: Config
     ) -> Sequence[Piece]:
@@ -124,7 +140,6 @@ class GammaSky(Task[Observations, GammaSkyModel]):
         return prediction.pieces(
             paths, of_kind(ReadOptions, read_options), of_kind(PredictOptions, options)
         )
-
 
     def simulate(
         self,

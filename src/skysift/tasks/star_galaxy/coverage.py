@@ -17,7 +17,7 @@ from skysift.tasks.star_galaxy.model import StarGalaxyModel
 from skysift.tasks.star_galaxy.reader import CLASSES, Cutouts
 from skysift.tasks.star_galaxy.representations import REPRESENTATIONS
 
-__all__ = ["class_sets", "out_of_fold", "promised", "scored_cutouts"]
+__all__ = ["class_sets", "folds_of", "out_of_fold", "promised", "scored_cutouts"]
 
 PROMISE = "set"
 _BY = "magnitude"
@@ -73,7 +73,11 @@ def scored_cutouts(rows: Cutouts, probability: Floats, how: str = "") -> Promise
     )
 
 
-def out_of_fold(rows: Cutouts, model: StarGalaxyModel) -> Floats:
+def out_of_fold(
+    rows: Cutouts,
+    model: StarGalaxyModel,
+    left_out: Sequence[NDArray[np.int64]] | None = None,
+) -> Floats:
     """Return the probability of a galaxy of the training cutouts, by members that had not seen it.
 
     The folds are drawn again from the seed on record; that they are the same is proven by the log
@@ -85,6 +89,8 @@ def out_of_fold(rows: Cutouts, model: StarGalaxyModel) -> Floats:
         Those that trained the model, distinct.
     model : StarGalaxyModel
         Of cross-fitted members.
+    left_out : sequence of array of int, optional
+        As of :func:`folds_of`, for other images of the same objects, of which nothing is stated.
 
     Returns
     -------
@@ -100,10 +106,14 @@ def out_of_fold(rows: Cutouts, model: StarGalaxyModel) -> Floats:
     if isinstance(fitted, CrossFitted):
         features = REPRESENTATIONS[model.representation].matrix(rows.images)
         raw = np.empty(len(rows))
-        for member, left_out in zip(fitted.members, _folds(rows, model), strict=True):
-            raw[left_out] = member.predict_proba(features[left_out])[:, 1]
+        folds = folds_of(rows, model) if left_out is None else left_out
+        for member, unseen in zip(fitted.members, folds, strict=True):
+            raw[unseen] = member.predict_proba(features[unseen])[:, 1]
         found = fitted.calibration(raw)
-        if abs(float(log_losses(rows.is_galaxy, found).mean()) - stated) < _SAME:
+        if (
+            left_out is not None
+            or abs(float(log_losses(rows.is_galaxy, found).mean()) - stated) < _SAME
+        ):
             return found
     raise UsageError(
         "These cutouts trained the bundle, and which of them a member had not seen cannot be told.",
@@ -111,9 +121,17 @@ def out_of_fold(rows: Cutouts, model: StarGalaxyModel) -> Floats:
     )
 
 
-def _folds(rows: Cutouts, model: StarGalaxyModel) -> Sequence[NDArray[np.int64]]:
-    """Return the rows that each member had not seen, as the training drew them."""
-    from sklearn.model_selection import StratifiedGroupKFold  # noqa: PLC0415 - to predict goes without
+def folds_of(rows: Cutouts, model: StarGalaxyModel) -> Sequence[NDArray[np.int64]]:
+    """Return the rows that each member had not seen, as the training drew them.
+
+    Parameters
+    ----------
+    rows : Cutouts
+        Those that trained the model, distinct.
+    model : StarGalaxyModel
+        Of cross-fitted members.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold  # noqa: PLC0415 - slow
 
     drawn = int(np.random.default_rng(model.training.seed).integers(2**31))
     members = len(model.predictor.members) if isinstance(model.predictor, CrossFitted) else 0

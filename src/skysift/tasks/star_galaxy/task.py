@@ -14,6 +14,7 @@ import numpy as np
 from skysift.core.config import Config, of_kind
 from skysift.core.registry import task_folder
 from skysift.core.stream import RecordPredictor
+from skysift.core.stress import StressTest
 from skysift.core.task import Coverage, Jobs, Prediction, Progress, Task, silent
 from skysift.data.images.image_set import ImageSet
 from skysift.data.io import open_writer
@@ -63,6 +64,13 @@ class StarGalaxy(Task[Cutouts, StarGalaxyModel]):
         from skysift.tasks.star_galaxy import coverage
 
         return coverage
+
+    @property
+    def stress(self) -> StressTest[Cutouts, StarGalaxyModel]:
+        """The module that stresses models."""
+        from skysift.tasks.star_galaxy import stress
+
+        return stress
 
     def synth(self, n: int, rng: np.random.Generator) -> Cutouts:
         """Make labelled cutouts of Moffat stars and Sersic galaxies."""

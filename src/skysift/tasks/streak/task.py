@@ -15,6 +15,7 @@ from skysift.core.bundle_schema import DataLicence
 from skysift.core.config import Config, of_kind
 from skysift.core.continuation import Continuation
 from skysift.core.stream import RecordPredictor
+from skysift.core.stress import StressTest
 from skysift.core.task import Coverage, Jobs, Prediction, Progress, Run, Task, silent
 from skysift.data.table import FeatureTable
 from skysift.tasks.streak import prediction
@@ -65,6 +66,13 @@ class Streak(Task[Stamps, StreakModel]):
         from skysift.tasks.streak import continuation
 
         return continuation
+
+    @property
+    def stress(self) -> StressTest[Stamps, StreakModel]:
+        """The module that stresses models."""
+        from skysift.tasks.streak import stress
+
+        return stress
 
     def synth(self, n: int, rng: np.random.Generator) -> Stamps:
         """Make labelled stamps on skies of noise."""

@@ -1,0 +1,79 @@
+"""The verb ``stress``: how the metrics of a bundle move under the shifts that happen.
+
+Heavy modules are imported inside, so that ``--help`` stays quick.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from skysift.cli.arguments import AsJson, Data, Seed
+from skysift.cli.bundle_argument import BundleArgument, named_bundle
+from skysift.cli.console import Console
+from skysift.cli.job import build_options, finish, generator, typed_command
+from skysift.cli.paths import check_writable_folder, resolve
+from skysift.core.registry import load_task, manifest
+from skysift.core.task import Run
+
+__all__ = ["stress"]
+
+
+def stress(
+    bundle: BundleArgument,
+    *,
+    data: Data = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the page and its numbers.")],
+    most: Annotated[
+        int, typer.Option("--most", min=20, help="Most rows that are put under each shift.")
+    ] = 2000,
+    seed: Seed = 0,
+    json: AsJson = False,
+    task_options: Mapping[str, Any],
+) -> None:
+    """Show how each metric of a bundle moves when the instrument, the sky or the sample shifts.
+
+    Example: skysift stress gamma-hadron/default --data magic --rows test --out runs/stress
+    """
+    from skysift.core.provenance import Provenance
+    from skysift.evaluate.stress import stress as stressed
+    from skysift.report.run_folder import RunRecord, check_run_folder, write_run
+    from skysift.report.stress import stress_page
+
+    console = Console(as_json=json)
+    name, folder = named_bundle(bundle)
+    options = build_options(name, "ReadOptions", task_options)
+    check_writable_folder(out)
+    check_run_folder(out)
+    task = load_task(name)
+    model = task.load(folder)
+    default = manifest(name).default_data
+    paths = resolve(console, data or ([default] if default else []))
+    provenance = Provenance.start(
+        typed_command(), inputs=paths, config=options.model_dump(mode="json")
+    )
+    test = task.stress
+    with console.progress("stress") as progress:
+        given = task.read(paths, options, labelled=True) if paths else None
+        prepared = test.prepared(given, model, generator(seed), most)
+        base, found = stressed(test, prepared, model, seed=seed, progress=progress)
+    facts = {
+        "model": model.name,
+        "bundle": model.bundle.hash,
+        "data": f"{getattr(given, 'name', 'simulated')}, {len(base.blocks):,} rows",
+        "shifts": [
+            {key: getattr(one, key) for key in ("name", "title", "quantity", "sizes", "none")}
+            | {"reason": one.reason}
+            for one in test.shifts(prepared)
+        ],
+        "measures": {
+            key: {"title": one.title, "wanted": one.wanted} for key, one in base.measures.items()
+        },
+        "rows": [one.to_dict() for one in found],
+    }
+    record = RunRecord.finished(out, name, "stress", facts, provenance)
+    write_run(record, {})
+    page = stress_page(record).write(out / "report.html")
+    certain = [one.to_dict() for one in found if one.is_certain]
+    finish(console, Run(f"{model.name} under stress: changes for sure", certain, (), page))

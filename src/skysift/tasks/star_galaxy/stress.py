@@ -1,0 +1,166 @@
+"""The shifts that survey cutouts undergo, and what is measured under them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skysift.core.errors import UsageError
+from skysift.core.stress import Answered, Measure, Shift
+from skysift.data.images.image_set import ImageSet
+from skysift.evaluate.coverage import coverage_measures
+from skysift.evaluate.probability import log_losses
+from skysift.evaluate.stress import auc, mean
+from skysift.preprocess.images.degrade import blurred, lifted, noisier
+from skysift.tasks.star_galaxy.coverage import folds_of, out_of_fold, scored_cutouts
+from skysift.tasks.star_galaxy.model import StarGalaxyModel
+from skysift.tasks.star_galaxy.reader import Cutouts, as_models_know
+
+__all__ = ["Held", "answered", "prepared", "shifts", "weighed"]
+
+_EVEN = 0.5
+_NONE = 1.0
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Held:
+    """Cutouts, and which of them each member of the model had not seen.
+
+    Parameters
+    ----------
+    cutouts : Cutouts
+    left_out : tuple of array of int, or None
+        Rows by member; None if no member has seen any.
+    """
+
+    cutouts: Cutouts
+    left_out: tuple[NDArray[np.int64], ...] | None
+
+
+def prepared(
+    data: Cutouts | None, model: StarGalaxyModel, rng: np.random.Generator, most: int
+) -> Held:
+    """Return cutouts that the model, or the member that is asked, has not seen.
+
+    Raises
+    ------
+    UsageError
+        If there are no cutouts, or they trained the model and its folds cannot be told.
+    """
+    if data is None:
+        raise UsageError("There are no cutouts.", "Give labelled ones with --data.")
+    rows = data.distinct()
+    left_out = None
+    if rows.images.sha256() == model.training.sha256:
+        out_of_fold(rows, model)  # refuses folds that cannot be told
+        left_out = tuple(folds_of(rows, model))
+    if left_out is not None or len(rows) <= most:
+        return Held(rows, left_out)
+    chosen = np.sort(rng.choice(len(rows), most, replace=False))
+    return Held(rows.take(chosen, f"{rows.split}, {most:,} of {len(rows):,}"), None)
+
+
+def shifts(data: Held) -> Sequence[Shift]:
+    """Return the shifts of cutouts."""
+    share = round(float(data.cutouts.is_galaxy.mean()), 3)
+    return (
+        Shift(
+            "seeing",
+            "Seeing",
+            "new over old seeing",
+            (1.0, 1.1, 1.25, 1.5, 2.0),
+            _NONE,
+            "The images of the training data were chosen for a seeing of 1.85 arcsec or better; "
+            "ZTF delivers 2.0 arcsec in the median and 1.7 to 2.5 in half of the nights (Bellm et "
+            "al. 2019, PASP 131, 018002). The cutouts say their new seeing, as images do.",
+            lambda held, size, rng: _with(held, blurred(held.cutouts.images, size, rng)),
+        ),
+        Shift(
+            "told-seeing",
+            "Seeing that is told wrongly",
+            "told over true seeing",
+            (0.85, 0.9, 0.95, 1.0, 1.05, 1.1, 1.15),
+            _NONE,
+            "One number stands for an image whose point-spread function varies over the field and "
+            "with colour by some five to ten per cent (Masci et al. 2019, PASP 131, 018003).",
+            lambda held, size, _rng: _with(held, _told(held.cutouts.images, size)),
+        ),
+        Shift(
+            "sky",
+            "Brightness of the sky",
+            "new over old sky",
+            (1.0, 2.0, 4.0, 8.0),
+            _NONE,
+            "Moonlight brightens the sky by up to three magnitudes in V, less in i (Krisciunas & "
+            "Schaefer 1991, PASP 103, 1033): a factor of two to eight. Noise grows as its root.",
+            lambda held, size, rng: _with(held, noisier(held.cutouts.images, size, rng)),
+        ),
+        Shift(
+            "level",
+            "Level of the sky",
+            "error of the level [noise of a pixel]",
+            (-1.0, -0.5, 0.0, 0.5, 1.0),
+            0.0,
+            "Scattered light and neighbours leave a fraction of a pixel's noise in a subtracted "
+            "sky. Features are measured above the sky of the cutout itself: nothing should move.",
+            lambda held, size, _rng: _with(held, lifted(held.cutouts.images, size)),
+        ),
+        Shift(
+            "prior",
+            "Share of galaxies",
+            "share of galaxies in the sample",
+            (0.1, 0.25, share, 0.75, 0.9),
+            share,
+            "Half of the training data are galaxies; near the Galactic plane a tenth is, and at "
+            "i = 20 and high latitude most are (e.g. Tachibana & Miller 2018, PASP 130, 128001). "
+            "The objects stay, their weights change; p_galaxy is not corrected.",
+            lambda held, _size, _rng: held,
+            weighed,
+        ),
+    )
+
+
+def weighed(held: Held, share: float) -> Floats:
+    """Return weights, shape (n,), under which galaxies have a share of the objects."""
+    galaxy = held.cutouts.is_galaxy
+    own = float(galaxy.mean())
+    if share == round(own, 3):
+        return np.ones(len(galaxy))
+    return np.where(galaxy, share / own, (1.0 - share) / (1.0 - own))
+
+
+def answered(data: Held, model: StarGalaxyModel) -> Answered:
+    """Let a model answer, and say what is measured."""
+    rows = data.cutouts
+    if data.left_out is None:
+        probability, _ = model.probability(rows.images)
+    else:
+        probability = out_of_fold(rows, model, data.left_out)
+    galaxy = rows.is_galaxy
+    ambiguous = model.ambiguous(probability)
+    measures = {
+        "accuracy": Measure("accuracy", mean((probability > _EVEN) == galaxy)),
+        "auc": Measure("AUC", auc(galaxy, probability)),
+        "log_loss": Measure("log loss", mean(log_losses(galaxy, probability))),
+        "ambiguous": Measure("share that is left open", mean(ambiguous)),
+        "bias": Measure("mean p_galaxy less share of galaxies", mean(probability - galaxy), 0.0),
+    }
+    measures |= coverage_measures(model.promises, (scored_cutouts(rows, probability),))
+    return Answered(measures, rows.groups)
+
+
+def _with(held: Held, images: ImageSet) -> Held:
+    """Return the same objects on other images; the same, where the images are."""
+    if images is held.cutouts.images:
+        return held
+    return replace(held, cutouts=replace(held.cutouts, images=as_models_know(images)))
+
+
+def _told(images: ImageSet, factor: float) -> ImageSet:
+    if factor == _NONE:
+        return images
+    seeing = images.facts["seeing"] * factor
+    return replace(images, facts=images.facts.with_columns({"seeing": seeing}))
