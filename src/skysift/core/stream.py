@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
     from skysift.core.errors import InputError
 
-__all__ = ["BatchPredictor", "DescribingPredictor", "RecordPredictor", "RememberingPredictor"]
+__all__ = [
+    "BatchPredictor",
+    "DescribingPredictor",
+    "MeasuringPredictor",
+    "Note",
+    "Noted",
+    "RecordPredictor",
+    "RememberingPredictor",
+]
+
+
+class Note(Protocol):
+    """Is told what was measured on the way to an answer."""
+
+    def __call__(self, measured: Mapping[str, ArrayLike], /) -> None:
+        """Take values, shape (n,) for each quantity."""
 
 
 class RecordPredictor(Protocol):
@@ -74,3 +89,53 @@ class DescribingPredictor(RecordPredictor, Protocol):
 
     def described(self) -> Mapping[str, ArrayLike]:
         """Return what was measured since the last call, shape (n,) for each quantity."""
+
+
+class Noted:
+    """What was measured since it was last asked for.
+
+    Examples
+    --------
+    >>> noted = Noted()
+    >>> noted.add({"width": [1.0, 2.0]})
+    >>> noted.add({"width": [3.0]})
+    >>> noted.take()["width"].tolist(), noted.take()
+    ([1.0, 2.0, 3.0], {})
+    """
+
+    def __init__(self) -> None:
+        self._parts: dict[str, list[ArrayLike]] = {}
+
+    def add(self, measured: Mapping[str, ArrayLike]) -> None:
+        """Keep some more values, shape (n,) for each quantity."""
+        for name, values in measured.items():
+            self._parts.setdefault(name, []).append(values)
+
+    def take(self) -> dict[str, NDArray[Any]]:
+        """Return the values of each quantity, and forget them."""
+        import numpy as np  # noqa: PLC0415  # of the manifests that this is read with, none needs it
+
+        parts, self._parts = self._parts, {}
+        return {name: np.concatenate([np.asarray(p) for p in some]) for name, some in parts.items()}
+
+
+class MeasuringPredictor:
+    """A :class:`DescribingPredictor` made of a function that says what it measures.
+
+    Parameters
+    ----------
+    predict : callable
+        Given a file and a :class:`Note`, yields the answer as :class:`RecordPredictor` does.
+    """
+
+    def __init__(self, predict: Callable[[Path, Note], Iterator[pa.Table]]) -> None:
+        self._predict = predict
+        self._noted = Noted()
+
+    def __call__(self, path: Path, /) -> Iterator[pa.Table]:
+        """Yield the answer to a file."""
+        return self._predict(path, self._noted.add)
+
+    def described(self) -> Mapping[str, ArrayLike]:
+        """Return what was measured since the last call."""
+        return self._noted.take()

@@ -1,5 +1,6 @@
 """A calibrated search as a bundle, and back."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,6 +9,7 @@ from skysift.core.bundle import Bundle, render_card, write_bundle
 from skysift.core.bundle_schema import (
     BundleSpec,
     DataLicence,
+    Distribution,
     InputColumn,
     ModelEntry,
     OperatingPoint,
@@ -52,6 +54,8 @@ class GammaSkyModel:
         The threshold, and what is found above it.
     metrics : tuple of Metric
         What was measured on simulations.
+    reference : mapping of str to Distribution
+        Quantiles of the energies of simulated photons.
     bundle : Bundle or None
         Where it was loaded from.
     promises : tuple of Promise
@@ -63,6 +67,7 @@ class GammaSkyModel:
     training: Training
     operating_points: tuple[OperatingPoint, ...] = ()
     metrics: tuple[Metric, ...] = ()
+    reference: Mapping[str, Distribution] = field(default_factory=dict)
     bundle: Bundle | None = field(default=None, compare=False)
     promises: tuple[Promise, ...] = field(default=(), repr=False)
 
@@ -100,6 +105,7 @@ def save_bundle(model: GammaSkyModel, folder: Path) -> Bundle:
         operating_points=model.operating_points,
         metrics=model.metrics,
         training=model.training,
+        reference=dict(model.reference),
         packages=package_versions(),
         data_licence=DataLicence(
             licence="BSD-3-Clause", citation="simulated by skysift from analytic formulas"
@@ -129,7 +135,7 @@ def load_bundle(folder: Path) -> GammaSkyModel:
     if is_published(bundle):
         calibrated = load_bundle(bundle_folder(TASK))
         return GammaSkyModel(
-            manifest.name, calibrated.trials, manifest.training, (), manifest.metrics, bundle
+            manifest.name, calibrated.trials, manifest.training, (), manifest.metrics, {}, bundle
         )
     if manifest.model.file != _FILE:
         raise BundleError(
@@ -144,6 +150,7 @@ def load_bundle(folder: Path) -> GammaSkyModel:
         manifest.training,
         manifest.operating_points,
         manifest.metrics,
+        manifest.reference,
         bundle,
         promises=promises_of(bundle),
     )

@@ -10,9 +10,10 @@ from skysift.core.provenance import Provenance
 from skysift.core.stream import MeasuringPredictor, Note, RecordPredictor
 from skysift.core.task import Piece, Progress
 from skysift.data.io import check_target, check_writable
+from skysift.tasks.gamma_sky.bounds import with_bounds
 from skysift.tasks.gamma_sky.candidates import CandidateTable, FalseAlarmSetting
 from skysift.tasks.gamma_sky.model import GammaSkyModel
-from skysift.tasks.gamma_sky.observations import files_of, iter_observations
+from skysift.tasks.gamma_sky.observations import files_of, iter_observations, of_photons
 from skysift.tasks.gamma_sky.options import FITTED, PUBLISHED, PredictOptions, ReadOptions
 from skysift.tasks.gamma_sky.pipeline import search_observation
 
@@ -73,19 +74,18 @@ def predict_files(
                 target = _numbered(Path(options.clean), counts["windows"])
                 searched.cleaned().write(target, provenance.finish().to_dict())
             counts["windows"] += 1
-    table = CandidateTable.concatenate(tables)
+    table = _bounded(CandidateTable.concatenate(tables), model, options)
     counts["candidates"] = len(table)
-    record = {**provenance.finish().to_dict(), "input_contract": findings}
+    record = {
+        **provenance.finish().to_dict(),
+        "coverage": options.coverage,
+        "input_contract": findings,
+    }
     table.write(out, record)
     if options.regions is not None:
         table.write(options.regions)
     return counts
 
-
-def record_predictor(
-    model: GammaSkyModel, reading: ReadOptions, options: PredictOptions
-) -> RecordPredictor:
-    """Return what searches one photon list after the other, or sliding windows of all of them.
 
 def pieces(paths: Sequence[Path], reading: ReadOptions, options: PredictOptions) -> list[Piece]:
     """Return the photon lists, each of which can be searched by itself.
@@ -112,6 +112,11 @@ def pieces(paths: Sequence[Path], reading: ReadOptions, options: PredictOptions)
     return found
 
 
+def record_predictor(
+    model: GammaSkyModel, reading: ReadOptions, options: PredictOptions
+) -> RecordPredictor:
+    """Return what searches one photon list after the other, or sliding windows of all of them.
+
     Raises
     ------
     UsageError
@@ -128,14 +133,25 @@ def pieces(paths: Sequence[Path], reading: ReadOptions, options: PredictOptions)
 
         return LivePredictor(model.trials, reading, options)
 
-    def predict(path: Path) -> Iterator[pa.Table]:
+    def predict(path: Path, note: Note) -> Iterator[pa.Table]:
         for item in iter_observations([path], reading):
+            note(of_photons(item.events, reading))
             for searched in search_observation(
                 item, reading, options, model.trials, networks=model.networks
             ):
-                yield searched.table.table.arrow
+                yield _bounded(searched.table, model, options).table.arrow
 
-    return predict
+    return MeasuringPredictor(predict)
+
+
+def _bounded(
+    table: CandidateTable, model: GammaSkyModel, options: PredictOptions
+) -> CandidateTable:
+    """Return candidates with regions and bounds, if a coverage is asked for."""
+    if options.coverage is None:
+        return table
+    bounded = with_bounds(table.table, model.promises, options.coverage, model.name)
+    return CandidateTable(bounded, table.setting)
 
 
 def _require_use_of_networks(model: GammaSkyModel, options: PredictOptions) -> None:

@@ -5,17 +5,29 @@ import json
 
 import numpy as np
 
-from skysift.core.bundle_schema import OperatingPoint, Training
+from skysift.core.bundle_schema import Distribution, OperatingPoint, Training
+from skysift.core.conformal import Promise
 from skysift.core.results import Metric
 from skysift.core.task import Progress
+from skysift.data.irf.analytic import AnalyticResponse
+from skysift.data.sky.event_list import Pointing
+from skysift.models.conformal import calibrate as conformal
+from skysift.models.reference import distributions
+from skysift.models.sky.trials import TrialsTable
 from skysift.preprocess.folding import energy_bands
 from skysift.tasks.gamma_sky.calibration import Calibration, calibrate
+from skysift.tasks.gamma_sky.coverage import located_sources, scored_sources
 from skysift.tasks.gamma_sky.model import GammaSkyModel
+from skysift.tasks.gamma_sky.observations import of_photons
 from skysift.tasks.gamma_sky.options import ReadOptions, TrainOptions
+from skysift.tasks.gamma_sky.simulation.field import Field
+from skysift.tasks.gamma_sky.simulation.photons import simulate_events
 
-__all__ = ["train"]
+__all__ = ["reference_of", "train"]
 
 _THRESHOLD = 0.01  # false alarms per field
+_ZENITH = 20.0  # deg, as of the fields that the search is calibrated on
+_EXPOSURE = 1800.0  # s
 _SPLIT = "simulated fields, analytic response"
 
 
@@ -66,8 +78,41 @@ def train(
         command=command,
     )
     return GammaSkyModel(
-        "default", found.trials, training, (_operating_point(found),), _metrics(found)
+        "default",
+        found.trials,
+        training,
+        (_operating_point(found),),
+        _metrics(found),
+        reference_of(reading, rng),
+        promises=_promises(found.trials, reading, options.region_maps, rng, training),
     )
+
+
+def _promises(
+    trials: TrialsTable,
+    reading: ReadOptions,
+    fields: int,
+    rng: np.random.Generator,
+    training: Training,
+) -> tuple[Promise, ...]:
+    """Return what regions and counts of simulated sources allow to promise, nothing without any."""
+    sources = located_sources(trials, fields, rng, reading=reading)
+    if not sources:
+        return ()
+    on_record = training.model_copy(update={"n_rows": len(sources)})
+    return tuple(conformal(rows, on_record) for rows in scored_sources(sources, training.split))
+
+
+def reference_of(reading: ReadOptions, rng: np.random.Generator) -> dict[str, Distribution]:
+    """Return how the energies of the photons of a field without sources are distributed.
+
+    Their rate is that of one zenith and one threshold; no stream has to have it.
+    """
+    field = Field(Pointing(0.0, 0.0, _ZENITH), _EXPOSURE)
+    events = simulate_events(
+        field, AnalyticResponse(), rng, energy_range=(reading.emin, reading.emax)
+    )
+    return distributions({"log10_energy": of_photons(events, reading)["log10_energy"]})
 
 
 def _operating_point(found: Calibration) -> OperatingPoint:

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from skysift.core.stream import Noted
 from skysift.models.sky.trials import TrialsTable
-from skysift.tasks.gamma_sky.live.records import RecordReader, SkyRecord
+from skysift.tasks.gamma_sky.live.records import RecordReader
 from skysift.tasks.gamma_sky.live.stream import WindowStream
+from skysift.tasks.gamma_sky.observations import of_photons
 from skysift.tasks.gamma_sky.options import PredictOptions, ReadOptions
 
 __all__ = ["LivePredictor"]
@@ -31,7 +33,8 @@ class LivePredictor:
     def __init__(self, trials: TrialsTable, reading: ReadOptions, options: PredictOptions) -> None:
         self._reader = RecordReader(reading)
         self._stream = WindowStream(reading, options, trials)
-        self._taken: list[SkyRecord] = []
+        self._reading = reading
+        self._noted = Noted()
 
     def __call__(self, path: Path, /) -> Iterator[pa.Table]:
         """Yield the windows, candidates and bins that a file completes or changes.
@@ -43,20 +46,14 @@ class LivePredictor:
         """
         for record in list(self._reader.read(path)):
             yield from self._stream.take(record).tables()
-            self._taken.append(record)
+            self._noted.add(of_photons(record.events, self._reading))
 
-    def described(self) -> dict[str, NDArray[np.float64]]:
-        """Return the rate of photons of each record [1/s], and log10 of each energy [TeV].
+    def described(self) -> dict[str, NDArray[Any]]:
+        """Return rate and energies of the records since the last call.
 
-        Of the records since the last call.
+        As of :func:`~skysift.tasks.gamma_sky.observations.of_photons`.
         """
-        taken, self._taken = self._taken, []
-        spans = [(len(record.events), record.events.livetime) for record in taken]
-        energies = [np.log10(record.events.energy) for record in taken]
-        return {
-            "rate": np.array([photons / span for photons, span in spans if span > 0]),
-            "log10_energy": np.concatenate([np.empty(0), *energies]),
-        }
+        return self._noted.take()
 
     def recall(self, path: Path, /) -> bool:
         """Take up a file that was answered before a restart; tell whether older ones matter."""
