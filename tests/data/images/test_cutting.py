@@ -79,6 +79,14 @@ def test_edges_are_padded_and_flagged_and_objects_outside_left_out(science_image
     assert np.isfinite(cutouts.pixels[0, :, 3:]).all()
 
 
+def test_numbers_of_a_catalogue_stay_whole(tmp_path, science_image) -> None:
+    path = science_image("TPV")
+    ra, dec = read_science_image(path).wcs.all_pix2world([[100.0, 100.0]], 0)[0]
+    (tmp_path / "c.csv").write_text(f"id,ra,dec\n4711,{ra},{dec}\n")
+    make_cutouts(tmp_path / "c.csv", [path], 12.0, tmp_path / "out.parquet")
+    assert read_images([tmp_path / "out.parquet"]).images.identifiers.tolist() == ["4711"]
+
+
 def test_saturation_holes_and_infobits_are_flagged(science_image) -> None:
     image = read_science_image(science_image("SIP"))
     image.pixels[:] = 200.0

@@ -130,6 +130,13 @@ def test_folders_batches_and_findings(tmp_path, make_stamp) -> None:
         read_images([tmp_path / "absent.fits"])
 
 
+def test_a_whole_image_is_not_taken_for_a_cutout_without_a_word(tmp_path, make_stamp) -> None:
+    for side in (300, 301):
+        (tmp_path / f"{side}.fits").write_bytes(make_stamp((side, side)))
+    read = read_images([tmp_path])
+    assert read.images.has(StampFlag.WIDE).tolist() == [False, True]
+
+
 @given(
     side=st.integers(1, 30),
     shapes=st.lists(st.tuples(st.integers(5, 25), st.integers(5, 25)), min_size=1, max_size=4),

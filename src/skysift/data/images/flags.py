@@ -26,6 +26,7 @@ class StampFlag(IntFlag):
     BAD_CARD = 1 << 13
     SEEING_ESTIMATED = 1 << 14
     RESAMPLED = 1 << 15
+    WIDE = 1 << 16
 
 
 FLAG_MESSAGES = MappingProxyType(
@@ -45,6 +46,10 @@ FLAG_MESSAGES = MappingProxyType(
         StampFlag.WRONG_WCS: "the celestial coordinates of the header cannot be right",
         StampFlag.BAD_CARD: "a header card that is used cannot be understood",
         StampFlag.SEEING_ESTIMATED: "the seeing is not stated but estimated from what is seen",
+        StampFlag.WIDE: (
+            "the image is wider than a cutout, and only what is in its middle is judged; "
+            "'skysift cutouts' cuts its objects out"
+        ),
         StampFlag.RESAMPLED: "the cutout was resampled, for its seeing is worse than models know",
     }
 )

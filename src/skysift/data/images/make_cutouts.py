@@ -205,7 +205,7 @@ def positions_of(
         all_of_them = neighbours if isinstance(neighbours, FeatureTable) else read_table(neighbours)
         others = _sky(all_of_them, None, None)
     positions = Positions(
-        np.array([str(value) for value in names], dtype=np.str_),
+        _names(names),
         right_ascension,
         declination,
         np.zeros(len(table), dtype=bool),
@@ -214,6 +214,13 @@ def positions_of(
         blended = is_blended(positions.ra, positions.dec, blend_radius, neighbours=others)
         return replace(positions, blended=blended)
     return positions
+
+
+def _names(values: NDArray[Any]) -> NDArray[np.str_]:
+    """Return identifiers as text; whole numbers that a file gives as real ones are whole."""
+    if values.dtype.kind == "f" and np.all(np.mod(values, 1) == 0):
+        values = values.astype(np.int64)
+    return np.array([str(value) for value in values], dtype=np.str_)
 
 
 def _sky(

@@ -18,6 +18,7 @@ __all__ = ["SATURATED_ABOVE", "Rejected", "Stamp", "StampError", "assemble", "re
 SATURATED_ABOVE = 0.9
 """Part of the saturation level from which a pixel counts as saturated."""
 
+_WIDEST = 300  # pixels of a cutout; beyond, somebody gave an image and wants its objects
 _UNUSABLE_INFOBITS = 2**25  # from here on the archive itself leaves images out
 
 
@@ -165,6 +166,7 @@ def common_flags(
         StampFlag.INFOBITS: infobits > 0,
         StampFlag.BAD_IMAGE: (infobits >= _UNUSABLE_INFOBITS) | (facts["status"] == 0),
         StampFlag.NOT_SQUARE: sizes[:, 0] != sizes[:, 1],
+        StampFlag.WIDE: sizes.max(axis=1) > _WIDEST,
         StampFlag.NO_SEEING: ~(facts["seeing"] > 0),
         StampFlag.NO_APERTURE_CORRECTION: ~np.isfinite(corrections).all(axis=1),
         StampFlag.NO_ZERO_POINT: ~np.isfinite(facts["zero_point"]),
