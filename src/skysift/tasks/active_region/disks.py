@@ -1,5 +1,6 @@
 """A disk as this task keeps it: a map of its activity, patches on demand, and where it lies."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -10,10 +11,23 @@ from skysift.data.flags import flag_names
 from skysift.data.solar.solar_image import Disk, ImageKind, Observer, Placement, SolarImage
 from skysift.models.solar.patch_features import disk_median, patch_features, patches_of
 from skysift.models.solar.published import DISK_SIZE, to_square
-from skysift.models.solar.strength import DISK_GRID, brightness_ratio, flux_ratio, spot_darkness
+from skysift.models.solar.strength import (
+    DISK_GRID,
+    brightness_ratio,
+    distance_map,
+    flux_ratio,
+    spot_darkness,
+)
 from skysift.preprocess.solar.heliographic import heliographic
 
-__all__ = ["FLUX_SMOOTHING", "SPOT_SMOOTHING", "DiskMap", "disk_map", "patch_rows"]
+__all__ = [
+    "FLUX_SMOOTHING",
+    "SPOT_SMOOTHING",
+    "DiskMap",
+    "brightness_quantiles",
+    "disk_map",
+    "patch_rows",
+]
 
 FLUX_SMOOTHING = 4.0
 """Of the flux of magnetograms, so that both polarities are one region [grid pixel]."""
@@ -23,6 +37,7 @@ SPOT_SMOOTHING = 1.5
 
 _TRAINED_WAVELENGTH = 211.0
 _TRAINED_SCALE = (4.3, 5.3)  # arcsec per pixel
+_BRIGHTNESS = (0.1, 0.9, 0.99, 0.999)  # quantiles over a disk
 
 Floats = NDArray[np.float64]
 
@@ -147,6 +162,19 @@ def disk_map(image: SolarImage, *, with_square: bool = False) -> DiskMap:
     )
     name = image.source.rpartition("/")[2]
     return DiskMap(name, image.source, kept, image.shape, strength, square)
+
+
+def brightness_quantiles(disks: Sequence[DiskMap]) -> dict[str, Floats]:
+    """Return how bright the parts of each disk in EUV are, shape (n,) for each of four quantiles.
+
+    Brightness is over the median of the disk, as the network sees it: what is measured of
+    training disks and of those of a stream, to compare them.
+    """
+    on_disk = distance_map(DISK_GRID) < 1
+    bright = [one.activity[on_disk] for one in disks if one.has_network]
+    found = [np.quantile(some, _BRIGHTNESS) for some in bright]
+    columns = np.reshape(np.array(found, dtype=np.float64), (-1, len(_BRIGHTNESS))).T
+    return {f"brightness_{q:g}": c for q, c in zip(_BRIGHTNESS, columns, strict=True)}
 
 
 def patch_rows(image: SolarImage, x: ArrayLike, y: ArrayLike) -> tuple[Floats, NDArray[np.float32]]:

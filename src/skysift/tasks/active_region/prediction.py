@@ -19,7 +19,12 @@ from skysift.data.solar.solar_image import SolarImage
 from skysift.data.table import FeatureTable
 from skysift.tasks.active_region.coverage import PATCHES, PLACES, class_sets
 from skysift.tasks.active_region.detection import Found
-from skysift.tasks.active_region.disks import DiskMap, disk_map, patch_rows
+from skysift.tasks.active_region.disks import (
+    DiskMap,
+    brightness_quantiles,
+    disk_map,
+    patch_rows,
+)
 from skysift.tasks.active_region.model import F1_POINT, ActiveRegionModel
 from skysift.tasks.active_region.options import PredictOptions, ReadOptions
 from skysift.tasks.active_region.reader import image_files
@@ -98,11 +103,6 @@ def predict_files(
     return counts
 
 
-def record_predictor(
-    model: ActiveRegionModel, reading: ReadOptions, options: PredictOptions
-) -> RecordPredictor:
-    """Return what searches one file of solar images after the other.
-
 def pieces(paths: Sequence[Path], options: PredictOptions) -> list[Piece]:
     """Return the images, each of which can be searched by itself.
 
@@ -119,6 +119,11 @@ def pieces(paths: Sequence[Path], options: PredictOptions) -> list[Piece]:
     return [Piece(path) for path in image_files(paths)]
 
 
+def record_predictor(
+    model: ActiveRegionModel, reading: ReadOptions, options: PredictOptions
+) -> RecordPredictor:
+    """Return what searches one file of solar images after the other.
+
     A file that gives no image with a disk is refused with the reason.
 
     Raises
@@ -133,20 +138,23 @@ def pieces(paths: Sequence[Path], options: PredictOptions) -> list[Piece]:
             "Leave out --positions; judge patches with skysift predict active-region.",
         )
 
-    def predict(path: Path) -> Iterator[pa.Table]:
+    def predict(path: Path, note: Note) -> Iterator[pa.Table]:
         refused, usable = "It holds no image.", False
         for item in iter_solar_images([path]):
-            table, reason = _answer(item, model, options)
+            table, reason = _answer(item, model, options, note)
             refused, usable = reason or refused, usable or not reason
             yield table.arrow
         if not usable:
             raise ReadError(refused, "Give a full disk of the Sun.", path=path)
 
-    return predict
+    return MeasuringPredictor(predict)
 
 
 def _answer(
-    item: SolarImage | Rejected, model: ActiveRegionModel, options: PredictOptions
+    item: SolarImage | Rejected,
+    model: ActiveRegionModel,
+    options: PredictOptions,
+    note: Note | None = None,
 ) -> tuple[FeatureTable, str]:
     """Return the rows of an image, and why it cannot be used, empty if it can."""
     if isinstance(item, Rejected):
@@ -160,6 +168,8 @@ def _answer(
             )
         else:
             table, reason = regions_of(one, model, options), ""
+            if note is not None:
+                note(brightness_quantiles([one]))
     named = np.full(len(table), _hash(model))
     return table.with_columns({"bundle": named}, descriptions=_DESCRIPTIONS), reason
 

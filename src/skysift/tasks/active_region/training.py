@@ -14,9 +14,11 @@ from skysift.evaluate.forecast import best_threshold, contingency, forecast_skil
 from skysift.evaluate.intervals import Interval
 from skysift.models.conformal import calibrate
 from skysift.models.plain_export import plain_classifier
+from skysift.models.reference import distributions
 from skysift.models.solar.strength import quiet_profile
 from skysift.tasks.active_region.classifiers import FAMILIES
 from skysift.tasks.active_region.coverage import scored_patches, scored_places
+from skysift.tasks.active_region.disks import brightness_quantiles
 from skysift.tasks.active_region.learning import (
     LIMIT,
     Judged,
@@ -126,6 +128,7 @@ def train(
         data_licence=licence,
         operating_points=judged.operating_points(),
         metrics=judged.metrics(rng),
+        reference=distributions(brightness_quantiles(disks.maps)),
         parameters=options.model_dump(mode="json"),
     )
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from skysift.core.errors import ReadError
 from skysift.core.provenance import Provenance
-from skysift.core.stream import RecordPredictor
+from skysift.core.stream import MeasuringPredictor, Note, RecordPredictor
 from skysift.core.task import Progress
 from skysift.data.images.facts import PIXEL_MATRIX
 from skysift.data.images.flags import StampFlag
@@ -24,7 +24,7 @@ from skysift.models.images.streaks.trail import Trail
 from skysift.tasks.streak.bounds import bounds
 from skysift.tasks.streak.model import StreakModel
 from skysift.tasks.streak.options import PredictOptions, ReadOptions
-from skysift.tasks.streak.stamps import CLASSES, cutout_of, measure, scale_of
+from skysift.tasks.streak.stamps import CLASSES, SEEN, cutout_of, measure, scale_of
 
 __all__ = ["answers", "predict_files", "record_predictor"]
 
@@ -183,25 +183,31 @@ def record_predictor(
     rows without a class, as in a batch.
     """
 
-    def predict(path: Path) -> Iterator[pa.Table]:
+    def predict(path: Path, note: Note) -> Iterator[pa.Table]:
         reason, usable = "It holds no stamp.", False
         for batch in iter_images([path], cutout=cutout_of(read_options), batch=options.batch):
             if batch.checked.usable.any():
                 usable = True
             else:
                 reason = str(batch.rejected["reason"][0])
-            yield _answered(batch, model, read_options, options).arrow
+            yield _answered(batch, model, read_options, options, note).arrow
         if not usable:
             raise ReadError(reason, "Give stamps or alerts.", path=path)
 
-    return predict
+    return MeasuringPredictor(predict)
 
 
 def _answered(
-    batch: ReadImages, model: StreakModel, read_options: ReadOptions, options: PredictOptions
+    batch: ReadImages,
+    model: StreakModel,
+    read_options: ReadOptions,
+    options: PredictOptions,
+    note: Note | None = None,
 ) -> FeatureTable:
     """Return one row for each that was read, usable or not, in the order of reading."""
     measured = measure(batch.images, read_options.seeing)
+    if note is not None:
+        note({name: measured[name] for name in SEEN})
     said = answers(batch.images, measured, model.probability(measured))
     if options.coverage is not None:
         promised = bounds(model, said, options.coverage)

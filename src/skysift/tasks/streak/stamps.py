@@ -24,6 +24,7 @@ from skysift.tasks.streak.options import ReadOptions
 __all__ = [
     "CLASSES",
     "FEATURES",
+    "SEEN",
     "TRUTH",
     "Rows",
     "Stamps",
@@ -38,6 +39,9 @@ CLASSES = ("star", "galaxy", "asteroid", "satellite", "artefact")
 
 FEATURES = (*STREAK_FEATURES, "seeing_told")
 """What a model sees of a stamp; the last is 1 where the stamp told its seeing, else 0."""
+
+SEEN = tuple(name for name in FEATURES if name not in {"length", "trail_significance"})
+"""What is compared with the training data; the two others are columns of the answers by name."""
 
 TRUTH = {"true_length": "arcsec", "true_angle": "deg", "true_snr": ""}
 """Columns of what was simulated, with their units; the angle is in pixels, from +x towards +y."""

@@ -13,7 +13,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import QuantileTransformer
 
-from skysift.core.bundle_schema import DataLicence, Training
+from skysift.core.bundle_schema import DataLicence, Distribution, Training
 from skysift.core.errors import InputError
 from skysift.core.results import Metric
 from skysift.core.task import Progress
@@ -22,12 +22,21 @@ from skysift.evaluate.operating import points_to_store
 from skysift.models.conformal import calibrate
 from skysift.models.images.streaks.classifier import boosted_streaks
 from skysift.models.plain_export import plain_classifier
+from skysift.models.reference import distributions
 from skysift.tasks.streak.coverage import scored_lengths, scored_stamps
 from skysift.tasks.streak.model import POSITIVE, StreakModel, raw_probability, tempered
 from skysift.tasks.streak.options import TrainOptions
-from skysift.tasks.streak.stamps import CLASSES, Rows, Stamps
+from skysift.tasks.streak.stamps import CLASSES, FEATURES, SEEN, Rows, Stamps
 
-__all__ = ["FAMILIES", "build", "folds_of", "out_of_fold", "temperature_of", "train"]
+__all__ = [
+    "FAMILIES",
+    "build",
+    "folds_of",
+    "out_of_fold",
+    "seen_of",
+    "temperature_of",
+    "train",
+]
 
 ACCEPTANCES = (0.01, 0.03)
 """Shares of all that is no asteroid, for the operating points."""
@@ -176,7 +185,19 @@ def train(
         ),
         metrics=_metrics(stamps, seen, split),
         parameters={"folds": options.folds},
+        reference={**seen_of(rows), **_said(seen)},
     )
+
+
+def seen_of(rows: Rows) -> dict[str, Distribution]:
+    """Return how what a model sees of its training stamps is distributed."""
+    columns = dict(zip(FEATURES, rows.features.T, strict=True))
+    return distributions({name: columns[name] for name in SEEN})
+
+
+def _said(probability: Floats) -> dict[str, Distribution]:
+    """Return how probabilities of stamps that were not trained on are distributed."""
+    return distributions({f"p_{name}": p for name, p in zip(CLASSES, probability.T, strict=True)})
 
 
 def _metrics(stamps: Stamps, seen: Floats, split: str) -> tuple[Metric, ...]:
