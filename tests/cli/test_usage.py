@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from skysift import __version__
+from skysift.cli import main
 from skysift.core import registry
 
 VERBS = (
@@ -41,6 +42,18 @@ def test_the_help_of_a_verb_lists_the_options_of_the_task(skysift, verb):
     assert "--columns" in of_task
     assert ("--model " in of_task) == (verb == "train")
     assert ("--prior" in of_task) == (verb == "predict")
+
+
+def test_every_verb_has_its_place_in_the_list(skysift):
+    listed = skysift("--help").out.partition("Commands:")[2].split("\n  ")[1:]
+    names = [line.split()[0] for line in listed if not line.startswith(" ")]
+    assert tuple(names) == main._ORDER
+
+
+def test_a_task_without_a_verb_is_answered_with_one(skysift):
+    shown = skysift("gamma-sky", "my photons.fits")
+    assert shown.code == 2
+    assert "For example: skysift predict gamma-sky 'my photons.fits'" in shown.err
 
 
 def test_no_arguments_show_the_help(skysift):

@@ -1,9 +1,12 @@
 """The program ``skysift``: find the verb, bind the options of the task, run, exit with a code."""
 
+import shlex
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from skysift import __version__
 from skysift.cli import build, cutouts, inventory, verbs
@@ -23,7 +26,7 @@ from skysift.cli.update import task_of, update
 from skysift.cli.watch import watch
 from skysift.core.config import Config
 from skysift.core.continuation import ContinueOptions
-from skysift.core.errors import SkysiftError
+from skysift.core.errors import SkysiftError, UsageError
 from skysift.core.extras import missing_extra
 from skysift.core.registry import find_options, list_tasks
 
@@ -86,9 +89,25 @@ _OF_A_TASK: dict[str, tuple[Callable[..., None], tuple[str, ...]]] = {
 }
 
 
+_ORDER = (
+    "tasks", "demo", "live", "predict", "evaluate", "compare", "train", "update", "calibrate",
+    "stress", "explore", "audit", "simulate", "fetch", "data", "catalog", "cutouts", "build",
+    "watch", "serve", "status", "alerts", "retract", "quarantine", "report", "doctor",
+)  # fmt: skip
+"""How the verbs are listed: what one begins with first, what a running service needs last."""
+
+
+class _Verbs(TyperGroup):
+    """The verbs in their order."""
+
+    def list_commands(self, _context: Any) -> list[str]:
+        return sorted(self.commands, key=_ORDER.index)
+
+
 def build_app(arguments: Sequence[str] = ()) -> typer.Typer:
     """Return the program, with the options of the task that the arguments name."""
     app = typer.Typer(
+        cls=_Verbs,
         help=_HELP,
         no_args_is_help=True,
         add_completion=True,
@@ -117,6 +136,7 @@ def main() -> None:
     arguments = sys.argv[1:]
     as_json = "--json" in arguments
     try:
+        _check_verb(arguments)
         build_app(arguments)(arguments, standalone_mode=True, prog_name="skysift")
     except SkysiftError as error:
         sys.exit(fail(error, as_json=as_json))
@@ -131,6 +151,16 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+
+
+def _check_verb(arguments: Sequence[str]) -> None:
+    """Raise UsageError if the name of a task stands where a verb should."""
+    if arguments and arguments[0] in {item.name for item in list_tasks()}:
+        task = arguments[0]
+        raise UsageError(
+            f"'{task}' is a task; a verb goes before it.",
+            f"For example: skysift predict {shlex.join([task, *arguments[1:]])}",
+        )
 
 
 def _print_version(asked: bool) -> None:  # noqa: FBT001 typer calls it so
