@@ -1,4 +1,4 @@
-"""Drift of every task: the shipped bundle says how its training data lay, and records tell the like."""
+"""Drift of every task: the bundle says how its training data lay, and records tell the like."""
 
 import numpy as np
 import pytest
