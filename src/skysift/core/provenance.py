@@ -8,6 +8,7 @@ import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Self
@@ -65,6 +66,17 @@ class InputRecord(Config):
     bytes: int
     sha256: str | None = None
     note: str = ""
+
+    @classmethod
+    def of(cls, path: str | Path, *, hash_limit: int | None = None) -> Self:
+        """Look at a file or folder and hash it, unless it has more bytes than a limit.
+
+        Raises
+        ------
+        ReadError
+            If it cannot be read.
+        """
+        return cls.model_validate(_record(path, hash_limit))
 
 
 class BundleRecord(Config):
@@ -161,7 +173,7 @@ class Provenance(Config):
                 "skysift": _version("skysift"),
                 "command": words if isinstance(words, str) else shlex.join(words),
                 "started": datetime.now(UTC),
-                "inputs": [_record(path, hash_limit) for path in inputs],
+                "inputs": [InputRecord.of(path, hash_limit=hash_limit) for path in inputs],
                 "config": dict(config or {}),
                 "bundle": bundle,
                 "seeds": {"seed": seed} if isinstance(seed, int) else dict(seed or {}),
@@ -211,6 +223,7 @@ def package_versions(modules: Iterable[str] | None = None) -> dict[str, str]:
     return dict(sorted(versions.items()))
 
 
+@cache  # the answer is in a file, and stays the same while a process lives
 def _version(distribution: str) -> str:
     try:
         return version(distribution)
@@ -218,7 +231,7 @@ def _version(distribution: str) -> str:
         return ""
 
 
-def _record(path: str | Path, limit: int | None) -> InputRecord:
+def _record(path: str | Path, limit: int | None) -> dict[str, Any]:
     given, place = str(path), Path(path)
     try:
         files = _files_of(place) if place.is_dir() else [place]
@@ -227,13 +240,13 @@ def _record(path: str | Path, limit: int | None) -> InputRecord:
         raise ReadError(
             f"The input cannot be read: {error.strerror}.", "Check the path.", path=given
         ) from error
+    record: dict[str, Any] = {"path": given, "bytes": size}
     if limit is not None and size > limit:
-        return InputRecord(path=given, bytes=size, note=f"not hashed: larger than {limit} bytes")
+        return {**record, "note": f"not hashed: larger than {limit} bytes"}
     if not place.is_dir():
-        return InputRecord(path=given, bytes=size, sha256=sha256_of_file(place))
+        return {**record, "sha256": sha256_of_file(place)}
     lines = [f"{sha256_of_file(file)}  {file.relative_to(place).as_posix()}\n" for file in files]
-    digest = hashlib.sha256("".join(lines).encode()).hexdigest()
-    return InputRecord(path=given, bytes=size, sha256=digest)
+    return {**record, "sha256": hashlib.sha256("".join(lines).encode()).hexdigest()}
 
 
 def _files_of(folder: Path) -> list[Path]:

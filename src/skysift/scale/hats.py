@@ -5,6 +5,7 @@ one file: Parquet files of about equal size, one for each of the HEALPix pixels 
 into. See https://www.ivoa.net/documents/Notes/HATS/ and https://lsdb.io.
 """
 
+import warnings
 from pathlib import Path
 
 from skysift.core.errors import ReadError
@@ -36,7 +37,9 @@ def partition_files(path: Path) -> list[Path]:
     lsdb = import_extra("lsdb", extra="hats")
     paths = import_extra("hats.io.paths", extra="hats")
     try:
-        catalogue = lsdb.open_catalog(str(path))
+        with warnings.catch_warnings():  # of its own dependencies
+            warnings.simplefilter("ignore")
+            catalogue = lsdb.open_catalog(str(path))
         structure = catalogue.hc_structure
         suffix = structure.catalog_info.npix_suffix
         found = [

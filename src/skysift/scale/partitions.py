@@ -121,8 +121,8 @@ class Outcome(Config):
         That it took.
     peak_memory : int
         Most bytes that the process held until then.
-    problem, remedy, path : str
-        Why it failed.
+    kind, problem, remedy, path : str
+        Why it failed: the error and its fields.
     """
 
     number: int
@@ -135,6 +135,7 @@ class Outcome(Config):
     seconds: float = 0.0
     processor_seconds: float = 0.0
     peak_memory: int = 0
+    kind: str = ""
     problem: str = ""
     remedy: str = ""
     path: str = ""

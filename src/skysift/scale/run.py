@@ -9,8 +9,15 @@ from typing import Any
 
 from skysift import __version__
 from skysift.core.config import Config
-from skysift.core.errors import InputError, OutputError, SkysiftError, UsageError
-from skysift.core.provenance import Provenance
+from skysift.core.errors import (
+    BundleError,
+    ConfigError,
+    InputError,
+    OutputError,
+    SkysiftError,
+    UsageError,
+)
+from skysift.core.provenance import InputRecord, Provenance
 from skysift.core.task import Piece, Progress, silent
 from skysift.scale.folder import RunFolder
 from skysift.scale.partitions import Job, Outcome, Partition, Refusal, cut
@@ -19,6 +26,8 @@ from skysift.scale.workers import Died, ThisProcess, Workers
 
 __all__ = ["Share", "Summary", "make_job", "predict_partitions"]
 
+_KINDS = {kind.__name__: kind for kind in (BundleError, ConfigError, OutputError, UsageError)}
+"""Errors of the run itself that are what they were after they crossed from a worker."""
 _TOLD = 5  # refused files that are named for people
 
 
@@ -198,7 +207,7 @@ def make_job(
         bundle_hash=model.bundle.hash,
         read=options[0][0],
         predict=options[1][0],
-        also=Provenance.start(command, inputs=named).inputs,
+        also=tuple(InputRecord.of(path) for path in named),
         threads=threads,
         out=out.resolve(),
         command=command,
@@ -335,7 +344,7 @@ class _PartitionRun:
 
     def _take(self, outcome: Outcome) -> None:
         if outcome.state == "failed":
-            kind = OutputError if outcome.path.startswith(str(self.job.out)) else SkysiftError
+            kind = _KINDS.get(outcome.kind, SkysiftError)
             raise kind(outcome.problem, outcome.remedy, path=outcome.path or None)
         self.summary.add(outcome)
         done = sum(self.summary.states.values())

@@ -248,13 +248,11 @@ def _records(piece: Piece) -> list[InputRecord]:
     ReadError
         If one cannot be read.
     """
-    files = piece.files or (piece.path,)
-    plain = [path if path.exists() else Path(str(path).partition("#")[0]) for path in files]
-    records = Provenance.start("", inputs=plain).inputs
-    return [
-        record.model_copy(update={"path": str(path)})
-        for record, path in zip(records, files, strict=True)
-    ]
+    found = []
+    for path in piece.files or (piece.path,):
+        plain = path if path.exists() else Path(str(path).partition("#")[0])
+        found.append(InputRecord.of(plain).model_copy(update={"path": str(path)}))
+    return found
 
 
 def peak_memory() -> int:
@@ -279,6 +277,7 @@ def _failed(partition: Partition, error: SkysiftError) -> Outcome:
     return Outcome(
         number=partition.number,
         state="failed",
+        kind=type(error).__name__,
         problem=error.problem,
         remedy=error.remedy,
         path="" if error.path is None else str(error.path),
