@@ -23,9 +23,11 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
+    "measured",
     "repository_pages",
 ]
-exclude_patterns = ["examples", "_ext", "gallery", "**/sg_execution_times.rst"]
+templates_path = ["_templates"]
+exclude_patterns = ["examples", "_ext", "_templates", "gallery", "**/sg_execution_times.rst"]
 highlight_language = "none"
 nitpicky = False  # annotations name types of a dozen packages, and no inventory is at hand offline
 

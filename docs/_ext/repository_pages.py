@@ -7,14 +7,23 @@ Links of the pages are written so that they hold when a page is read as a file; 
 import re
 from pathlib import Path
 
+import typer
 from sphinx.application import Sphinx
+from typer.testing import CliRunner
+
+from skysift.cli.main import build_app
+from skysift.core.registry import list_tasks
 
 DOCS = Path(__file__).parents[1]
 ROOT = DOCS.parent
 TASKS = ROOT / "src" / "skysift" / "tasks"
 CARD = re.compile(r"\]\((?:\.\./)+src/skysift/tasks/(\w+)/bundles/([\w-]+)/card\.md\)")
 OUTSIDE = re.compile(r"\]\((?:\.\./)+(CONTRIBUTING|CHANGELOG)\.md(#[\w-]+)?\)")
+OF_A_TASK = ("predict", "evaluate", "train", "compare", "explore", "audit", "simulate", "watch")
+COMMANDS = """# The command line
 
+What `skysift VERB TASK --help` prints, of this revision.
+"""
 CARDS = """# Model cards
 
 What each bundle that ships is for, what it was trained on, and what it cannot do. The same text
@@ -46,6 +55,26 @@ def write_cards(folder: Path) -> None:
     changed(folder / "index.md", CARDS.format("\n".join(names)))
 
 
+def help_of(*words: str) -> str:
+    """Return what the program says of a verb."""
+    arguments = [*words, "--help"]
+    shown = CliRunner().invoke(build_app(arguments), arguments, prog_name="skysift")
+    return f"```text\n{shown.output.strip()}\n```\n"
+
+
+def write_help(page: Path) -> None:
+    """Write what ``skysift --help`` says, verb by verb and task by task."""
+    parts = [COMMANDS, help_of()]
+    tasks = [task.name for task in list_tasks()]
+    for verb in sorted(typer.main.get_command(build_app()).commands):
+        parts.append(f"## skysift {verb}\n")
+        if verb in OF_A_TASK:
+            parts += [f"### {verb} {task}\n\n{help_of(verb, task)}" for task in tasks]
+        else:
+            parts.append(help_of(verb))
+    changed(page, "\n".join(parts))
+
+
 def changed(path: Path, text: str) -> None:
     """Write a file if it would change, so that Sphinx does not read it again for nothing."""
     if not path.exists() or path.read_text(encoding="utf-8") != text:
@@ -55,6 +84,7 @@ def changed(path: Path, text: str) -> None:
 def make_pages(_app: Sphinx) -> None:
     """Write the pages that are made of other files."""
     write_cards(DOCS / "reference" / "cards")
+    write_help(DOCS / "reference" / "command-line.md")
 
 
 def site_links(_app: Sphinx, _page: str, source: list[str]) -> None:
@@ -65,8 +95,14 @@ def site_links(_app: Sphinx, _page: str, source: list[str]) -> None:
     )
 
 
+def borrowed(_app: Sphinx, _what: str, name: str, *_: object) -> bool | None:
+    """Leave out what scikit-learn adds to each estimator: its pages are not here to link to."""
+    return True if name.startswith("set_") and name.endswith("_request") else None
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Tell Sphinx when."""
     app.connect("builder-inited", make_pages)
     app.connect("source-read", site_links)
+    app.connect("autodoc-skip-member", borrowed)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

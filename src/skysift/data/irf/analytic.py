@@ -5,16 +5,7 @@ that rises steeply to a threshold and slowly above it, a point-spread function t
 energy up to a floor, a background that falls as a power law, and an acceptance that drops at an
 edge of the field of view that wider showers, of higher energy, pass. The numbers of `north` lie
 within some 20 % of the published performance of the northern array of the CTA Observatory at a
-zenith angle of 20 deg [1]_; none of its tables is in here.
-
-References
-----------
-.. [1] CTA Observatory and CTA Consortium 2021, prod5 v0.1, doi:10.5281/zenodo.5499840
-.. [2] Bernloehr et al. 2013, Astropart. Phys. 43, 171, doi:10.1016/j.astropartphys.2012.10.002
-.. [3] Hassan et al. 2017, Astropart. Phys. 93, 76, doi:10.1016/j.astropartphys.2017.05.001
-.. [4] Maier et al. 2017, PoS(ICRC2017) 846, doi:10.22323/1.301.0846
-.. [5] Aharonian et al. 2006, A&A 457, 899, doi:10.1051/0004-6361:20065351
-.. [6] Aleksic et al. 2016, Astropart. Phys. 72, 76, doi:10.1016/j.astropartphys.2015.02.005
+zenith angle of 20 deg, by the references of `ResponseParameters`; none of its tables is in here.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -105,6 +96,15 @@ class ResponseParameters:
         The scatter of the point-spread function grows so.
     field_edge : float [deg]
         Nothing is seen beyond.
+
+    References
+    ----------
+    .. [1] CTA Observatory and CTA Consortium 2021, prod5 v0.1, doi:10.5281/zenodo.5499840
+    .. [2] Bernloehr et al. 2013, Astropart. Phys. 43, 171, doi:10.1016/j.astropartphys.2012.10.002
+    .. [3] Hassan et al. 2017, Astropart. Phys. 93, 76, doi:10.1016/j.astropartphys.2017.05.001
+    .. [4] Maier et al. 2017, PoS(ICRC2017) 846, doi:10.22323/1.301.0846
+    .. [5] Aharonian et al. 2006, A&A 457, 899, doi:10.1051/0004-6361:20065351
+    .. [6] Aleksic et al. 2016, Astropart. Phys. 72, 76, doi:10.1016/j.astropartphys.2015.02.005
     """
 
     area: float = 4.3e5
