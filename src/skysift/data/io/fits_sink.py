@@ -34,11 +34,6 @@ class _Column:
     zero: int = 0
     null: int | None = None
 
-    @property
-    def cell_shape(self) -> tuple[int, ...]:
-        """Shape of one cell; for a text `repeat` is its width."""
-        return () if self.letter == "A" else (self.repeat,)
-
     def raw(self, column: pa.ChunkedArray) -> NDArray[Any]:
         """Return the bytes of the column as they lie in the file, in native byte order."""
         array = column.combine_chunks()

@@ -189,11 +189,6 @@ class GadfResponse(InstrumentResponse):
         )
 
     @property
-    def has_background(self) -> bool:
-        """Whether the file has a background model."""
-        return self._background is not None
-
-    @property
     def has_psf(self) -> bool:
         """Whether the file has a point-spread function."""
         return self._spread is not None
