@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
-__all__ = ["BetaCalibration"]
+__all__ = ["BetaCalibration", "stretch"]
 
 _FLOOR = 1e-7
 
@@ -61,10 +61,51 @@ class BetaCalibration:
         found = minimize(loss, np.array([1.0, 1.0, 0.0]), jac=True, bounds=bounds)
         return cls(*(float(value) for value in found.x))
 
+    def stretched(self, slope: float, offset: float) -> "BetaCalibration":
+        """Return the map whose log-odds are ``slope * logit p' + offset``."""
+        return type(self)(slope * self.a, slope * self.b, slope * self.c + offset)
+
     def __call__(self, score: ArrayLike) -> NDArray[np.float64]:
         """Return calibrated probabilities, in the shape of `score`."""
         p = _inside(score)
         return np.asarray(expit(self.a * np.log(p) - self.b * np.log1p(-p) + self.c))
+
+
+def stretch(
+    log_odds: ArrayLike, y: ArrayLike, weight: ArrayLike | None = None
+) -> tuple[float, float]:
+    """Return slope and offset of log-odds that fit rows best, drawn to 1 and 0 where rows are few.
+
+    Platt's (1999) scaling with a normal prior of unit width on what it changes, so that a dozen
+    rows do not undo a calibration that rested on a thousand.
+
+    Parameters
+    ----------
+    log_odds : array-like, shape (n,)
+        Calibrated once, on other data.
+    y : array-like of bool, shape (n,)
+        True for signal.
+    weight : array-like, shape (n,), optional
+        Weight of each row; 1 if left out.
+
+    Examples
+    --------
+    >>> stretch(np.zeros(0), np.zeros(0, dtype=bool))
+    (1.0, 0.0)
+    """
+    from scipy.optimize import minimize  # noqa: PLC0415  # slow, and not needed to apply it
+
+    odds = np.asarray(log_odds, dtype=np.float64)
+    sign = np.where(np.asarray(y, dtype=bool), 1.0, -1.0)
+    counts = np.ones(len(odds)) if weight is None else np.asarray(weight, dtype=np.float64)
+
+    def loss(parameters: NDArray[np.float64]) -> float:
+        slope, offset = parameters
+        fit = counts @ np.logaddexp(0.0, -sign * (slope * odds + offset))
+        return float(fit + ((slope - 1.0) ** 2 + offset**2) / 2)
+
+    found = minimize(loss, np.array([1.0, 0.0])).x
+    return float(found[0]), float(found[1])
 
 
 def _inside(score: ArrayLike) -> NDArray[np.float64]:

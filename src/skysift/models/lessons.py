@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from skysift.core.errors import BundleError, InputError
 from skysift.models.persist.arrays import load_arrays, save_arrays
 
-__all__ = ["Mixed", "Rows", "mix"]
+__all__ = ["Mixed", "Rows", "has_both", "mix"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -123,6 +123,11 @@ class Mixed:
     fit: Integers
     stop: Integers
     judge: Integers
+
+
+def has_both(label: NDArray[np.bool_]) -> bool:
+    """Tell whether a curve can be drawn of rows: there are two of each class at least."""
+    return bool(min(label.sum(), (~label).sum()) >= 2)  # noqa: PLR2004  # one row has no spread
 
 
 def mix(new: Rows, replay: Rows | None, *, held_out: float, rng: np.random.Generator) -> Mixed:

@@ -23,6 +23,8 @@ __all__ = [
     "Standardisation",
     "export_networks",
     "initial_weights",
+    "log_odds",
+    "mean_log_odds",
     "square_views",
     "train_network",
 ]
@@ -253,7 +255,7 @@ def train_network(
             view = views[torch.from_numpy(rng.integers(_VIEWS, size=size))]
             pixels = rows[chosen, : shape.n_pixels].gather(1, view)
             numbers = rows[chosen, shape.n_pixels :]
-            odds = _log_odds(torch, shape, live, (pixels, numbers), (training.dropout, drops))
+            odds = log_odds(torch, shape, live, (pixels, numbers), (training.dropout, drops))
             optimiser.zero_grad(set_to_none=True)
             entropy(odds, targets[chosen]).backward()
             optimiser.step()
@@ -261,7 +263,7 @@ def train_network(
         if epoch % _EPOCHS_PER_LOOK and epoch < training.epochs:
             continue
         with torch.inference_mode():
-            odds = _mean_log_odds(torch, shape, live, rows[held], views)
+            odds = mean_log_odds(torch, shape, live, rows[held], views)
             losses.append(float(entropy(odds, truth[held])))
         if losses[-1] == min(losses):
             best = {name: value.detach().numpy().copy() for name, value in live.items()}
@@ -355,7 +357,7 @@ def _optimiser(torch: Any, live: Mapping[str, Any], training: CnnTraining) -> An
     return torch.optim.AdamW(groups, lr=training.learning_rate, fused=True)
 
 
-def _log_odds(
+def log_odds(
     torch: Any,
     shape: CnnShape,
     weights: Mapping[str, Any],
@@ -376,11 +378,12 @@ def _log_odds(
     return (value @ weights["out"] + weights["out_bias"])[:, 0]
 
 
-def _mean_log_odds(
+def mean_log_odds(
     torch: Any, shape: CnnShape, weights: Mapping[str, Any], rows: Any, views: Any
 ) -> Any:
+    """Return log-odds, shape (n,), the mean over the views of each row."""
     pixels, numbers = rows[:, : shape.n_pixels], rows[:, shape.n_pixels :]
-    each = [_log_odds(torch, shape, weights, (pixels[:, view], numbers)) for view in views]
+    each = [log_odds(torch, shape, weights, (pixels[:, view], numbers)) for view in views]
     return torch.stack(each).mean(0)
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.special import expit
 
 from skysift.core.bundle_schema import DataLicence, Lineage, OperatingPoint, Training
@@ -24,6 +23,7 @@ from skysift.evaluate.forecast import best_threshold, contingency, forecast_skil
 from skysift.evaluate.intervals import mean_interval, wilson_interval
 from skysift.evaluate.probability import log_losses
 from skysift.evaluate.updating import with_judgement
+from skysift.models.calibration import stretch
 from skysift.models.fine_tuning import TuningOptions, fine_tune
 from skysift.models.flare_history import history_features, history_names
 from skysift.models.lessons import Mixed, Rows, mix
@@ -40,9 +40,6 @@ __all__ = ["go_on", "lessons", "losses", "origin_of", "recalled", "remembered", 
 
 _RATE = 5e-3
 _ALMOST = 1.0 - 1e-9
-_PULL = 1.0
-"""Rows that a change of slope or offset by one is worth: few flares move a calibration little."""
-
 _FEWEST_EVENTS = 2
 _DRAWS = 300
 _PAST = len(history_names())
@@ -177,7 +174,7 @@ class _Seen:
 
     def activity(self, level: str) -> Floats:
         """Return the share of the signs of activity that each row shows, in place of a label."""
-        return np.asarray(np.mean(targets_of(*self.fluxes.T, level), axis=0))
+        return np.asarray(np.mean(targets_of(list(self.fluxes.T), level), axis=0))
 
 
 def _answers(head: RegionHead, seen: _Seen, level: str) -> tuple[Floats, Floats]:
@@ -230,7 +227,7 @@ class _Tuner:
                 f"Give more rows: {_FEWEST_EVENTS} of each kind are the least.",
             )
         odds = moved.log_odds(features[rows])
-        slope, offset = _stretch(odds, event, weight)
+        slope, offset = stretch(odds, event, weight)
         share = float(np.average(event, weights=weight))
         return replace(
             moved,
@@ -270,19 +267,6 @@ class _Tuner:
         return replace(
             parent, coefficients=line[None], intercepts=tuned.weights["offset"].astype(np.float64)
         )
-
-
-def _stretch(odds: Floats, event: Mask, weight: Floats) -> tuple[float, float]:
-    """Return slope and offset of log-odds that fit rows best, near 1 and 0 where they are few."""
-    sign = np.where(event, 1.0, -1.0)
-
-    def loss(parameters: Floats) -> float:
-        slope, offset = parameters
-        fit = weight @ np.logaddexp(0.0, -sign * (slope * odds + offset))
-        return float(fit + _PULL * ((slope - 1.0) ** 2 + offset**2) / 2)
-
-    found = minimize(loss, np.array([1.0, 0.0])).x
-    return float(found[0]), float(found[1])
 
 
 def _parts(

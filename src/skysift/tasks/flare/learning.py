@@ -66,11 +66,12 @@ def targets(regions: Regions, level: str) -> list[Mask]:
     hours, within 72 hours about the image, and of other strengths are noisy signs of the same, so
     that the mean of regressions on all of them ranks regions better than one on the 24 hours.
     """
-    return targets_of(*(regions.flux(window) for window in ("24h", "48h", "prev24h")), level)
+    return targets_of([regions.flux(window) for window in ("24h", "48h", "prev24h")], level)
 
 
-def targets_of(day: Floats, two: Floats, before: Floats, level: str) -> list[Mask]:
-    """Return the same from the strongest flux in 24 and 48 hours, and in the 24 before, (n,)."""
+def targets_of(fluxes: Sequence[Floats], level: str) -> list[Mask]:
+    """Return the same from the strongest flux in 24 and 48 hours, and in the 24 before."""
+    day, two, before = fluxes
     two = np.where(np.isfinite(two), two, day)
     around = np.fmax(two, np.nan_to_num(before))
     c, m = LEVELS["C"] * _ALMOST, LEVELS["M"] * _ALMOST

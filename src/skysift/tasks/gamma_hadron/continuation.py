@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from scipy.special import logit
 from skysift.core.bundle_schema import DataLicence, InputColumn, Lineage, Training
 from skysift.core.continuation import ContinueOptions, Origin, child_of
 from skysift.core.errors import ContractError, UsageError
+from skysift.core.results import Metric
 from skysift.core.task import Progress
 from skysift.data.table import FeatureTable
 from skysift.evaluate.delong import auc_interval
@@ -20,7 +22,7 @@ from skysift.models.continued_boosting import boost_on
 from skysift.models.distilled_tuning import network_of_graph, tune_network
 from skysift.models.fine_tuning import TuningOptions
 from skysift.models.graph_heads import boosted_graph, recalibrated_graph
-from skysift.models.lessons import Mixed, Rows, mix
+from skysift.models.lessons import Mixed, Rows, has_both, mix
 from skysift.models.reference import distributions
 from skysift.tasks.gamma_hadron.fast import expansion_for
 from skysift.tasks.gamma_hadron.features import compute
@@ -88,7 +90,7 @@ def go_on(
     gammaness, _ = predictor.predict_with_error(compute(table, parent.features))
     judged = mixed.judge
     split = f"{origin.data}, held out"
-    auc = auc_interval(label[judged], gammaness[judged]).metric("auc", n=len(judged), split=split)
+    told = has_both(label[judged])
     before, _ = parent.predictor.predict_with_error(compute(table.take(judged), parent.features))
     gained = paired_loss(label[judged], gammaness[judged], before, split=split)
     return child_of(
@@ -105,8 +107,8 @@ def go_on(
             seed=origin.seed,
             command=origin.command,
         ),
-        operating_points=operating_points(label[judged], gammaness[judged], split),
-        metrics=(auc,),
+        operating_points=operating_points(label[judged], gammaness[judged], split) if told else (),
+        metrics=(_auc(label[judged], gammaness[judged], split),) if told else (),
         parameters={
             **{name: parent.parameters[name] for name in ("teacher",) if name in parent.parameters},
             **options.model_dump(mode="json", exclude_none=True),
@@ -190,6 +192,10 @@ def _graph(parent: GammaHadronModel) -> bytes:
             "Go on from a bundle of a network, such as 'fast', or train a new one.",
         )
     return parent.bundle.read_bytes(parent.bundle.manifest.model.file)
+
+
+def _auc(is_gamma: NDArray[np.bool_], gammaness: NDArray[Any], split: str) -> Metric:
+    return auc_interval(is_gamma, gammaness).metric("auc", n=len(is_gamma), split=split)
 
 
 def _table(rows: Rows, columns: Sequence[str]) -> FeatureTable:

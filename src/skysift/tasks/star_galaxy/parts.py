@@ -87,11 +87,14 @@ class ProcessPart:
 
     def predict_proba(self, columns: NDArray[Any]) -> Floats:
         """Return the probabilities of the two classes, shape (n, 2), for a matrix of columns."""
+        rows = np.ascontiguousarray(self.scaled(columns), dtype=self.process.points.dtype)
+        return self.calibration(self.process.posterior(rows).mean.astype(np.float64))
+
+    def scaled(self, columns: NDArray[Any]) -> Floats:
+        """Return columns as the process sees them, shape (n, n_columns)."""
         median, center, scale, mean, deviation = self.scaling
         known = np.where(np.isnan(columns), median, columns)
-        scaled = (np.arcsinh((known - center) / scale) - mean) / deviation
-        rows = np.ascontiguousarray(scaled, dtype=self.process.points.dtype)
-        return self.calibration(self.process.posterior(rows).mean.astype(np.float64))
+        return np.asarray((np.arcsinh((known - center) / scale) - mean) / deviation)
 
     def to_state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return plain values, fit for JSON, and arrays."""

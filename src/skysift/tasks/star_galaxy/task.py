@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from skysift.core.config import Config, of_kind
+from skysift.core.continuation import Continuation
 from skysift.core.registry import task_folder
 from skysift.core.stream import RecordPredictor
 from skysift.core.stress import StressTest
@@ -71,6 +72,13 @@ class StarGalaxy(Task[Cutouts, StarGalaxyModel]):
         from skysift.tasks.star_galaxy import stress
 
         return stress
+
+    @property
+    def continuation(self) -> Continuation[Cutouts, StarGalaxyModel]:
+        """The module that goes on from a trained model."""
+        from skysift.tasks.star_galaxy import continuation
+
+        return continuation
 
     def synth(self, n: int, rng: np.random.Generator) -> Cutouts:
         """Make labelled cutouts of Moffat stars and Sersic galaxies."""
