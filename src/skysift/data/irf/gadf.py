@@ -188,11 +188,6 @@ class GadfResponse(InstrumentResponse):
             point_like=tables["aeff"].point_like,
         )
 
-    @property
-    def has_psf(self) -> bool:
-        """Whether the file has a point-spread function."""
-        return self._spread is not None
-
     def effective_area(self, energy: ArrayLike, offset: ArrayLike) -> FloatArray:
         """Return the effective area [m2] at true energy [TeV] and offset [deg], broadcast."""
         return self._area.at(energy, offset)
