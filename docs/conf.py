@@ -48,6 +48,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "gallery",
     "gallery_dirs": "reference/gallery",
     "filename_pattern": r"/plot_",
+    "within_subsection_order": "FileNameSortKey",
     "image_scrapers": ("matplotlib",),
     "min_reported_time": 1_000_000,
     "remove_config_comments": True,

@@ -114,7 +114,7 @@ def notebook() -> str:
     rows = []
     for name, written in shown.items():
         row = row_of(found["rows"], model=name)
-        rows.append([written, row["auc"], f"{row['efficiency@0.01']:.3f}"])
+        rows.append([written, named(row, "auc"), f"{row['efficiency@0.01']:.3f}"])
     head = ("as in the notebook", "AUC", "gammas kept at 1 % of the hadrons")
     return f"{table(head, rows)}\n\n{command(found['command'], found['split'])}"
 
