@@ -87,4 +87,4 @@ def night(tmp_path) -> Night:
 
 @pytest.fixture
 def long_night(tmp_path) -> Night:
-    return Night(tmp_path / "night", files=2, rows=1200)
+    return Night(tmp_path / "night", files=2, rows=900)

@@ -8,6 +8,7 @@ done, alone: one that ends its processes again is to blame.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Generic, Protocol, TypeVar
@@ -172,15 +173,24 @@ def _answer_of(future: Any) -> Any:
     Exception
         What the function raised.
     """
-    import_extra("distributed", extra="dask").wait(future)
-    if future.status == "finished":
-        return future.result()
-    if future.status == "error":
-        error = future.exception()
-        if not isinstance(error, import_extra("distributed", extra="dask").KilledWorker):
-            raise error
-        return Died(
-            f"{error.allowed_failures + 1} worker processes ended while they worked on it alone. "
-            "It makes them crash, or takes more memory than a worker has."
-        )
-    raise SkysiftError("The connection to the scheduler of the cluster was lost.", _RUN_AGAIN)
+    distributed = import_extra("distributed", extra="dask")
+    try:
+        while future.status in {"pending", "lost"}:  # lost with its process: it is computed anew
+            distributed.wait(future)
+        if future.status == "finished":
+            return future.result()
+    except CancelledError as error:  # so are all futures, when the scheduler goes
+        raise _lost() from error
+    if future.status != "error":
+        raise _lost()
+    raised = future.exception()
+    if not isinstance(raised, distributed.KilledWorker):
+        raise raised
+    return Died(
+        f"{raised.allowed_failures + 1} worker processes ended while they worked on it alone. "
+        "It makes them crash, or takes more memory than a worker has."
+    )
+
+
+def _lost() -> SkysiftError:
+    return SkysiftError("The connection to the scheduler of the cluster was lost.", _RUN_AGAIN)

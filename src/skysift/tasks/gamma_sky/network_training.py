@@ -1,7 +1,8 @@
 """Train the sky network on simulated fields, calibrate its false alarms, store it as a bundle.
 
 ``python -m skysift.tasks.gamma_sky.network_training FOLDER --seed 3 --steps 5000`` makes the bundle
-that ships.
+that ships. ``torchrun --nproc-per-node 4 -m skysift.tasks.gamma_sky.network_training FOLDER`` does
+it in four processes, each with its GPU where there are some.
 """
 
 import argparse
@@ -42,6 +43,7 @@ from skysift.models.sky.network.training import (
 )
 from skysift.models.sky.search import SearchSettings
 from skysift.models.sky.trials import TrialsTable
+from skysift.models.torch_ranks import ALONE, Ranks, join_ranks
 from skysift.preprocess.folding import energy_bands
 from skysift.tasks.gamma_sky.calibration import measure_trials
 from skysift.tasks.gamma_sky.methods import NETWORK_POWERS, FieldSetup
@@ -130,6 +132,7 @@ def train_network(
     *,
     start: Mapping[str, NDArray[np.float32]] | None = None,
     progress: Progress = silent,
+    ranks: Ranks = ALONE,
 ) -> TrainedNetwork:
     """Train the network on fields drawn on the fly.
 
@@ -143,11 +146,14 @@ def train_network(
         Weights to go on from.
     progress : callable
         Called with the fraction done and what is being done.
+    ranks : Ranks, optional
+        The processes that train together; each draws fields of its own. The first calibrates.
 
     Raises
     ------
     UsageError
-        If the loss is not finite, or the weights to go on from do not fit.
+        If the loss is not finite, the weights to go on from do not fit, or a batch cannot be
+        shared.
     MissingExtraError
         If torch is not installed.
     """
@@ -156,6 +162,7 @@ def train_network(
     drawn, fields, empty = rng.spawn(3)
     pool = FieldPool(options.pool, settings, drawn)
     validation = _validation(options, drawn)
+    mine = ranks.generator(fields)
     recent: list[float] = []
 
     def tell(step: int, loss: float) -> None:
@@ -166,14 +173,17 @@ def train_network(
     weights, history = train_weights(
         settings,
         initial_weights(settings, drawn) if start is None else start,
-        lambda n: pool.batch(n, fields),
+        lambda n: pool.batch(n, mine),
         validation,
         options=training,
         progress=tell,
+        ranks=ranks,
     )
     progress(1.0, "calibrate on empty fields")
     network = SkyNetwork(export_network(settings, weights), settings)
-    trials = calibrate_network(network, options.empty_maps, empty)
+    trials = _UNCALIBRATED
+    if ranks.is_first:
+        trials = calibrate_network(network, options.empty_maps, empty)
     digest = hashlib.sha256(b"".join(batch["counts"].tobytes() for batch in validation))
     return TrainedNetwork(options, weights, history, trials, digest.hexdigest())
 
@@ -380,11 +390,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
             sys.stderr.flush()
             last = stage
 
-    trained = train_network(options, np.random.default_rng(given.seed), progress=show)
+    with join_ranks() as ranks:
+        rng = np.random.default_rng(given.seed)
+        heard = show if ranks.is_first else silent
+        trained = train_network(options, rng, progress=heard, ranks=ranks)
+    if not ranks.is_first:
+        return
     for row in zip(trained.history.steps, trained.history.validation_loss, strict=True):
         sys.stderr.write(f"step {row[0]}: validation loss {row[1]:.4f}\n")
+    program = "python" if ranks.total == 1 else f"torchrun --nproc-per-node {ranks.total}"
     command = (
-        f"python -m {__spec__.name} {given.folder.name} --seed {given.seed} "
+        f"{program} -m {__spec__.name} {given.folder.name} --seed {given.seed} "
         f"--steps {given.steps} --instruments {given.instruments} "
         f"--empty-maps {given.empty_maps}"
     )

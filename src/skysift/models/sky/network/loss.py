@@ -21,7 +21,10 @@ from skysift.models.sky.baseline.torch_network import import_torch
 from skysift.models.sky.network.architecture import SkyNetworkSettings
 from skysift.models.sky.network.torch_operations import forward
 
-__all__ = ["LossWeights", "network_loss"]
+__all__ = ["PARTS", "LossWeights", "network_loss"]
+
+PARTS = ("background", "source", "centre", "place")
+"""Of the loss."""
 
 _TINY = 1e-9
 _LOG_VARIANCE = (-9.0, 3.0)
@@ -77,7 +80,7 @@ def network_loss(
     place = (there * (apart * torch.exp(-variance) / 2 + variance)).sum((1, 2))
     w = LossWeights
     total = w.background * background + w.source * source + w.centre * centre + w.place * place
-    parts = {"background": background, "source": source, "centre": centre, "place": place}
+    parts = dict(zip(PARTS, (background, source, centre, place), strict=True))
     return total.mean(), {name: float(value.detach().mean()) for name, value in parts.items()}
 
 

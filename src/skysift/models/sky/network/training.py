@@ -12,7 +12,8 @@ from skysift.core.config import Config
 from skysift.core.errors import UsageError
 from skysift.models.sky.baseline.torch_network import import_torch
 from skysift.models.sky.network.architecture import SkyNetworkSettings, check_weights
-from skysift.models.sky.network.loss import network_loss
+from skysift.models.sky.network.loss import PARTS, network_loss
+from skysift.models.torch_ranks import ALONE, Ranks
 
 __all__ = ["NetworkHistory", "NetworkTrainingOptions", "train_weights"]
 
@@ -77,6 +78,7 @@ def train_weights(
     *,
     options: NetworkTrainingOptions,
     progress: Callable[[int, float], None] | None = None,
+    ranks: Ranks = ALONE,
 ) -> tuple[dict[str, NDArray[np.float32]], NetworkHistory]:
     """Train, and return the weights that were best on the validation maps.
 
@@ -94,11 +96,14 @@ def train_weights(
         Steps and rates.
     progress : callable, optional
         Is told the step and its loss.
+    ranks : Ranks, optional
+        The processes that train together: each calls this with the same weights and options, and a
+        `draw` of its own, which is asked for its share of a batch. All return the same.
 
     Raises
     ------
     UsageError
-        If the loss is not finite, or there are no validation maps.
+        If the loss is not finite, there are no validation maps, or a batch cannot be shared.
     MissingExtraError
         If torch is not installed.
     """
@@ -106,7 +111,10 @@ def train_weights(
     check_weights(settings, weights)
     if not validation:
         raise UsageError("There are no maps to validate on.", "Give some.")
-    live = {n: torch.nn.Parameter(torch.from_numpy(a.copy())) for n, a in weights.items()}
+    live = {
+        name: torch.nn.Parameter(torch.from_numpy(array.copy()).to(ranks.device))
+        for name, array in weights.items()
+    }
     kernels = [value for name, value in live.items() if name.endswith(".weight")]
     biases = [value for name, value in live.items() if name.endswith(".bias")]
     optimiser = torch.optim.AdamW(
@@ -119,20 +127,23 @@ def train_weights(
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, options))
     looks = _Looks(options.patience)
     total, since = 0.0, 0
+    loss_of = ranks.joined(_loss_module(torch, settings, live))
+    n = ranks.share(options.batch_size)
     for step in range(1, options.steps + 1):
-        value, _ = network_loss(settings, live, _tensors(torch, draw(options.batch_size)))
-        if not math.isfinite(float(value.detach())):
+        value = loss_of(_tensors(torch, draw(n), ranks.device))
+        loss = ranks.mean(float(value.detach()))
+        if not math.isfinite(loss):
             raise UsageError("The loss is not finite.", "Lower the learning rate.")
         optimiser.zero_grad(set_to_none=True)
         value.backward()
         torch.nn.utils.clip_grad_norm_(list(live.values()), 1.0)
         optimiser.step()
         schedule.step()
-        total, since = total + float(value.detach()), since + 1
+        total, since = total + loss, since + 1
         if progress is not None:
-            progress(step, float(value.detach()))
+            progress(step, loss)
         if step % options.validate_every == 0 or step == options.steps:
-            looks.add(step, total / since, *_validate(settings, live, validation), live)
+            looks.add(step, total / since, *_validate(settings, live, validation, ranks), live)
             total, since = 0.0, 0
             if looks.should_stop:
                 break
@@ -149,7 +160,9 @@ class _Looks:
 
     def add(self, step: int, loss: float, value: float, parts: dict[str, float], live: Any) -> None:
         if not self._rows or value < min(row[2] for row in self._rows):
-            self.best = {name: tensor.detach().numpy().copy() for name, tensor in live.items()}
+            self.best = {
+                name: tensor.detach().cpu().numpy().copy() for name, tensor in live.items()
+            }
         self._rows.append((step, loss, value, parts))
 
     @property
@@ -171,21 +184,44 @@ def _rate(step: int, options: NetworkTrainingOptions) -> float:
     return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(along, 1.0)))
 
 
+def _loss_module(torch: Any, settings: SkyNetworkSettings, live: Mapping[str, Any]) -> Any:
+    """Return the loss as a module that owns the weights, as several processes need it."""
+
+    class Loss(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.weights = torch.nn.ParameterList(live.values())  # names may hold dots
+
+        def forward(self, batch: Mapping[str, Any]) -> Any:
+            named = dict(zip(live, self.weights, strict=True))
+            return network_loss(settings, named, batch)[0]
+
+    return Loss()
+
+
 def _validate(
-    settings: SkyNetworkSettings, live: Mapping[str, Any], batches: Sequence[Batch]
+    settings: SkyNetworkSettings,
+    live: Mapping[str, Any],
+    batches: Sequence[Batch],
+    ranks: Ranks,
 ) -> tuple[float, dict[str, float]]:
+    """Return the loss on the validation maps and its parts, as the first process finds them."""
     torch = import_torch()
-    total, sums = 0.0, dict[str, float]()
+    total, sums = 0.0, dict.fromkeys(PARTS, 0.0)
     n = sum(len(batch["counts"]) for batch in batches)
     with torch.inference_mode():
-        for batch in batches:
-            value, parts = network_loss(settings, live, _tensors(torch, batch))
+        for batch in batches if ranks.is_first else ():
+            value, parts = network_loss(settings, live, _tensors(torch, batch, ranks.device))
             share = len(batch["counts"]) / n
             total += share * float(value)
             for name, part in parts.items():
-                sums[name] = sums.get(name, 0.0) + share * part
-    return total, sums
+                sums[name] += share * part
+    total, *found = ranks.of_first([total, *sums.values()])
+    return total, dict(zip(sums, found, strict=True))
 
 
-def _tensors(torch: Any, batch: Batch) -> dict[str, Any]:
-    return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in batch.items()}
+def _tensors(torch: Any, batch: Batch, device: str) -> dict[str, Any]:
+    return {
+        name: torch.from_numpy(np.ascontiguousarray(array)).to(device)
+        for name, array in batch.items()
+    }
