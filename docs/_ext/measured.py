@@ -9,6 +9,7 @@ writes them.
 """
 
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,10 @@ if TYPE_CHECKING:  # a test reads this where Sphinx is not
 DOCS = Path(__file__).parents[1]
 TASKS = DOCS.parent / "src" / "skysift" / "tasks"
 Row = Sequence[str]
+MARK = re.compile(
+    r"^<!-- measured: (?P<name>.+?) -->\n(?:.*?^(?P<end><!-- end of (?P=name) -->)$)?",
+    re.DOTALL | re.MULTILINE,
+)
 
 
 # --- where numbers come from ---------------------------------------------------------------------
@@ -337,15 +342,14 @@ def filled(text: str) -> str:
     LookupError
         If a table is not known, or a mark lacks its end.
     """
-    parts = text.split("<!-- measured: ")
-    done = [parts[0]]
-    for part in parts[1:]:
-        name, _, rest = part.partition(" -->")
-        _, end, after = rest.partition(f"<!-- end of {name} -->")
-        if name not in TABLES or not end:
+
+    def fill(found: re.Match[str]) -> str:
+        name = found["name"]
+        if name not in TABLES or not found["end"]:
             raise LookupError(f"no table {name!r}, or no end of it")
-        done.append(f"{name} -->\n\n{TABLES[name]()}\n\n{end}{after}")
-    return "<!-- measured: ".join(done)
+        return f"<!-- measured: {name} -->\n\n{TABLES[name]()}\n\n{found['end']}"
+
+    return MARK.sub(fill, text)
 
 
 def fill_source(_app: "Sphinx", _page: str, source: list[str]) -> None:

@@ -73,7 +73,7 @@ def test_tables_of_measured_numbers_are_those_that_are_stored():
     spec = importlib.util.spec_from_file_location("measured_tables", source)
     measured = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(measured)
-    filled = [page for page in PAGES if "<!-- measured: " in page.read_text(encoding="utf-8")]
+    filled = [page for page in PAGES if "\n<!-- measured: " in page.read_text(encoding="utf-8")]
     assert filled
     for page in filled:
         text = page.read_text(encoding="utf-8")
