@@ -136,7 +136,7 @@ def soak(folder: Path, minutes: float, rate: float, every: float, seed: int) -> 
         waiting = len(workers) == 1 and service.poll() is None
         producer.stopping.set()
         producer.join()
-        settled(found)
+        settled(found, producer.sent)
     finally:
         service.send_signal(signal.SIGTERM)
         service.wait()
@@ -184,13 +184,13 @@ def sampled(found: Path, span: float, every: float) -> tuple[np.ndarray, np.ndar
     return table[:, 0], table[:, 1:], workers
 
 
-def settled(found: Path) -> None:
-    """Wait until nothing is pending."""
+def settled(found: Path, sent: int) -> None:
+    """Wait until all that was sent has come to an end."""
     patience = time.monotonic() + 60
     while time.monotonic() < patience:
         time.sleep(1)
         with ledger_of(found) as ledger:
-            if ledger.backlog() == 0:
+            if ledger.backlog() == 0 and sum(ledger.counts().values()) == sent:
                 return
 
 

@@ -291,7 +291,8 @@ def test_a_shifted_stream_is_alarmed_told_and_shown_and_a_like_one_is_not(toy, t
     report = drift_report(toy.found)
     assert report.alarmed
     (alarm,) = [fields for level, event, fields in heard if event == "drift"]
-    assert (alarm["quantity"], alarm["window"]) == ("value", "rows")
+    assert alarm["window"] == "rows"
+    assert [one["quantity"] for one in alarm["quantities"]] == ["value"]
     assert next(level for level, event, _ in heard if event == "drift") == logging.WARNING
     (row,) = [row for row in report.rows if row["window"] == "rows"]
     assert row["psi"] > 0.3
@@ -349,7 +350,11 @@ def test_a_budget_of_false_alarms_is_kept_by_the_follower(tmp_path):
     alarms = []
     days = 10
     with (
-        heard_by(lambda _level, event, fields: alarms.append(fields) if event == "drift" else None),
+        heard_by(
+            lambda _level, event, fields: (
+                alarms.extend(fields["quantities"]) if event == "drift" else None
+            )
+        ),
         follower.watching(tmp_path),
     ):
         for number in range(1, days * 8 + 1):

@@ -1,6 +1,7 @@
 """The worker's answers to the records of one order, and its reasons for those that have none."""
 
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import TypeAlias
@@ -17,6 +18,8 @@ from skysift.serve.slices import SliceGoneError, Slices
 from skysift.serve.staging import StagedBatch
 
 __all__ = ["Answering"]
+
+_TOLD = 20  # faults that nobody foresaw, of which a worker says all
 
 Say: TypeAlias = Callable[[Reply], None]
 
@@ -41,6 +44,7 @@ class Answering:
         self._say = say
         self._memory = predict if isinstance(predict, RememberingPredictor) else None
         self._slices = Slices(settings)
+        self._unforeseen = 0
         self._tally = Tally(settings.edges, predict)
         self._together = (
             predict if isinstance(predict, BatchPredictor) and self._memory is None else None
@@ -171,9 +175,20 @@ class Answering:
             reason = f"To read it takes more memory than a record may have, {mib:,} MiB."
             return Reply(kind="refused", id=item.id, reason=reason)
         except Exception as error:  # noqa: BLE001  # of a file nobody vouches for: never the end of the service
-            reason = f"It cannot be read; unforeseen {type(error).__name__}: {error}"
-            return Reply(kind="refused", id=item.id, reason=reason)
+            if self._unforeseen < _TOLD:
+                self._unforeseen += 1
+                traceback.print_exception(error)  # into the worker's log
+            return Reply(kind="refused", id=item.id, reason=_unforeseen(error))
         return Reply(kind="answered", id=item.id, rows=rows)
+
+
+def _unforeseen(error: Exception) -> str:
+    """Say in plain words that a fault was met that no reader knows of."""
+    text = str(error).strip().partition("\n")[0].rstrip(".")
+    return (
+        f"It cannot be read, for a reason that nobody foresaw{f': {text}' if text else ''}. "
+        "Please report it with the file; worker.log beside the spool has more."
+    )
 
 
 def _given(answer: pa.Table | Exception) -> Iterator[pa.Table]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, JsonValue, TypeAdapter
+from pydantic import ConfigDict, Field, JsonValue, TypeAdapter
 
 from skysift.core.config import Config
 from skysift.serve.records import Record
@@ -39,6 +39,8 @@ class WorkerSettings(Config):
     edges : dict of str to tuple of float
         Bins in which quantities of the answers are counted, by name; empty if they are not.
     """
+
+    model_config = ConfigDict(ser_json_inf_nan="constants")  # an option may be infinite
 
     task: str
     bundle: Path

@@ -22,7 +22,7 @@ def test_rate_and_energies_of_each_record_are_told_once(tmp_path):
     trials = load_bundle(bundle_folder("gamma-sky")).trials
     predict = LivePredictor(trials, reading, options)
     assert isinstance(predict, DescribingPredictor)
-    assert predict.described()["rate"].shape == (0,)
+    assert predict.described() == {}
     for number, chunk in enumerate(chunks):
         write_events(chunk, tmp_path / f"{number}.fits")
         list(predict(tmp_path / f"{number}.fits"))
@@ -34,4 +34,4 @@ def test_rate_and_energies_of_each_record_are_told_once(tmp_path):
     assert described["rate"] == pytest.approx(rates, rel=0.05)  # photons out of range are left out
     assert len(described["log10_energy"]) == pytest.approx(sum(map(len, chunks)), rel=0.05)
     assert np.isfinite(described["log10_energy"]).all()
-    assert predict.described()["log10_energy"].shape == (0,)
+    assert predict.described() == {}

@@ -220,14 +220,25 @@ class DriftFollower:
             if alarming(one, level, self._options.least, before=name in before)
         }
         ledger.note_look(window.name, now, _noted(window, reference, found, level))
-        for name in sorted(now_alarmed - before):
-            facts = _rounded(found[name])
-            ledger.begin_alarm(window.name, name, now, {**facts, "level": level})
-            log(logging.WARNING, "drift", quantity=name, window=window.name, **facts)
-        for name in sorted(before - now_alarmed):
+        for name in now_alarmed - before:
+            ledger.begin_alarm(window.name, name, now, {**_rounded(found[name]), "level": level})
+        for name in before - now_alarmed:
             ledger.end_alarm(window.name, name, now)
-            facts = _rounded(found[name]) if name in found else {}
-            log(logging.INFO, "drift-over", quantity=name, window=window.name, **facts)
+        _tell(logging.WARNING, "drift", window, now_alarmed - before, found)
+        _tell(logging.INFO, "drift-over", window, before - now_alarmed, found)
+
+
+def _tell(
+    level: int, event: str, window: Window, names: set[str], found: Mapping[str, Comparison]
+) -> None:
+    """Log what is to be said of a window in one line, the least probable first."""
+    if not names:
+        return
+    told = sorted(names, key=lambda name: (found[name].p if name in found else 1.0, name))
+    facts = [
+        {"quantity": name, **(_rounded(found[name]) if name in found else {})} for name in told
+    ]
+    log(level, event, window=window.name, quantities=facts)
 
 
 def _about(reference: Reference | None, *, watched: bool) -> str:

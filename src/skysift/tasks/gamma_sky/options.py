@@ -152,6 +152,12 @@ class PredictOptions(CoverageOption):
     lateness: Seconds = Field(
         60.0, ge=0, description="Of a stream: how far a file may be behind the latest."
     )
+    ahead: Seconds = Field(
+        60.0,
+        ge=0,
+        description="Of a stream that is watched: how far a file may end in the future. One with a "
+        "wrong date would make all others late. inf for data that are simulated so.",
+    )
     light_curve: Seconds = Field(
         10.0, ge=0, description="Of a stream: bins of the light curves of sources; 0 for none."
     )

@@ -113,6 +113,16 @@ class FieldMemory:
         self._follow(fresh, good)
         return Change(float(low), float(high))
 
+    def spans(self, after: float) -> list[tuple[float, float]]:
+        """Return from when to when [s] there was good time, of what ends after a time, in order."""
+        good = self._good[self._good[:, 1] > after]
+        if len(good) == 0:
+            return []
+        start, stop = good[:, 0], np.maximum.accumulate(good[:, 1])
+        gaps = np.flatnonzero(start[1:] > stop[:-1])
+        starts, stops = start[[0, *(gaps + 1)]], stop[[*gaps, -1]]
+        return list(zip(starts.tolist(), stops.tolist(), strict=True))
+
     def good_time(self, begin: float, end: float) -> float:
         """Return how much of a time [s] was good."""
         return self._interval(begin, end)[0].duration

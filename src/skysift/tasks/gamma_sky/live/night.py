@@ -24,8 +24,8 @@ from skysift.tasks.gamma_sky.simulation.photons import simulate_events
 
 __all__ = ["START", "Flare", "Night", "NightChunk", "night_chunks", "night_events", "write_night"]
 
-START = 838_944_000.0
-"""Beginning [s] after the GADF reference if none is given: August 2027, a border of all windows."""
+START = 788_918_400.0
+"""Beginning [s] after the GADF reference if none is given: 2026-01-01, a border of all windows."""
 
 _POINTING = Pointing(83.6, 22.0, 20.0)
 _UNREADABLE = 0.6  # of a file: where the one that cannot be read is cut off

@@ -1,20 +1,26 @@
 """Sliding windows for the service: one file after the other, with a memory."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from astropy.time import Time
 from numpy.typing import NDArray
 
+from skysift.core.errors import InputError
 from skysift.core.stream import Noted
+from skysift.data.sky.event_list import GADF_REFERENCE_MJD
 from skysift.models.sky.trials import TrialsTable
-from skysift.tasks.gamma_sky.live.records import RecordReader
+from skysift.tasks.gamma_sky.live.records import RecordReader, SkyRecord
 from skysift.tasks.gamma_sky.live.stream import WindowStream
 from skysift.tasks.gamma_sky.observations import of_photons
 from skysift.tasks.gamma_sky.options import PredictOptions, ReadOptions
 
 __all__ = ["LivePredictor"]
+
+_DAY = 86400.0  # s
 
 
 class LivePredictor:
@@ -28,12 +34,23 @@ class LivePredictor:
         Energies and pixels.
     options : PredictOptions
         With windows.
+    clock : callable
+        Returns Unix time [s].
     """
 
-    def __init__(self, trials: TrialsTable, reading: ReadOptions, options: PredictOptions) -> None:
+    def __init__(
+        self,
+        trials: TrialsTable,
+        reading: ReadOptions,
+        options: PredictOptions,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._reader = RecordReader(reading)
         self._stream = WindowStream(reading, options, trials)
         self._reading = reading
+        self._ahead = options.ahead
+        self._clock = clock
         self._noted = Noted()
 
     def __call__(self, path: Path, /) -> Iterator[pa.Table]:
@@ -42,9 +59,13 @@ class LivePredictor:
         Raises
         ------
         InputError
-            If the file cannot be used or is too late; nothing is remembered of it then.
+            If the file cannot be used, is too late or of the future; nothing is remembered of it
+            then.
         """
-        for record in list(self._reader.read(path)):
+        records = list(self._reader.read(path))
+        for record in records:
+            self._refuse_future(record)
+        for record in records:
             yield from self._stream.take(record).tables()
             self._noted.add(of_photons(record.events, self._reading))
 
@@ -59,3 +80,14 @@ class LivePredictor:
         """Take up a file that was answered before a restart; tell whether older ones matter."""
         older = [self._stream.recall(record) for record in self._reader.read(path)]
         return all(older)
+
+    def _refuse_future(self, record: SkyRecord) -> None:
+        now = (Time(self._clock(), format="unix").tt.mjd - GADF_REFERENCE_MJD) * _DAY
+        ahead = record.stop - now
+        if ahead > self._ahead:
+            raise InputError(
+                f"The photons end {ahead:,.0f} s in the future; with them, all that is of today "
+                "would be late.",
+                "Correct the clock or the dates, or replay the file when its time has come; for "
+                "simulated data set predict.ahead=inf.",
+            )

@@ -200,7 +200,10 @@ class WindowStream:
             for length in self._lengths:
                 until = min(reached - length.delay, one.memory.stop + length.step)
                 since = before + _ROUNDING - length.delay
-                due |= {(end, length, place) for end in length.ends(since, until)}
+                for start, stop in one.memory.spans(since - length.step):
+                    # The days in which nothing was seen have no windows.
+                    low, high = max(since, start), min(until, stop + length.step)
+                    due |= {(end, length, place) for end in length.ends(low, high)}
                 if one is changed and change is not None:
                     until = min(until, change.high + length.length)
                     due |= {(end, length, place) for end in length.ends(change.low, until)}
@@ -256,8 +259,17 @@ class WindowStream:
         """Return the windows after a time in order, and the ends of bins (length 0) among them."""
         ends = [key for key in self._answers if key[0] > begin]
         if self._bin.length:
-            ends += [(end, 0.0, "") for end in self._bin.ends(low, self._reached + _ROUNDING)]
+            ends += [(end, 0.0, "") for end in self._bin_ends(low)]
         return sorted(ends)
+
+    def _bin_ends(self, low: float) -> set[float]:
+        """Return the ends of bins after a time, but for those with nothing in them or beside."""
+        length, reached, found = self._bin.length, self._reached + _ROUNDING, set[float]()
+        for one in self._fields:
+            for start, stop in one.memory.spans(low - 2 * length):
+                high = min(reached, stop + length)
+                found.update(self._bin.ends(max(low, start - 2 * length), high))
+        return found
 
     def _drop_bins(self, changed: "_Field", change: Change) -> None:
         """Forget what was measured in bins that are others now."""
