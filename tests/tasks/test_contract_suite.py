@@ -68,12 +68,17 @@ class Passed:
             command="skysift train",
         )
 
-    def predict_files(self, paths, model):
+    def predict_files(self, paths, model, read_options=None):
         out = self.folder / "out.parquet"
         options = load_options(self.task.name, "PredictOptions")()
         provenance = Provenance.start("skysift predict", inputs=paths)
         counts = self.task.predict_files(
-            paths, out, model, self.read_options, options, provenance=provenance
+            paths,
+            out,
+            model,
+            read_options or self.read_options,
+            options,
+            provenance=provenance,
         )
         return read_table(out), counts
 
@@ -168,6 +173,22 @@ def test_the_answers_to_two_files_are_those_to_each_in_their_order(passed):
     for name in both.columns:
         joined = np.concatenate([part[name] for part in parts])
         np.testing.assert_array_equal(both[name], joined, err_msg=name)
+
+
+def test_the_pieces_of_an_input_give_what_the_whole_does(passed):
+    """So other processes may predict them, see skysift.scale."""
+    whole, _ = passed.predict_files([passed.fresh_path], passed.model)
+    kind = type(passed.read_options)
+    options = load_options(passed.task.name, "PredictOptions")()
+    pieces = passed.task.pieces([passed.fresh_path], passed.read_options, options)
+    found = []
+    for piece in pieces:
+        read = build_config(kind, {**passed.read_options.model_dump(), **piece.read})
+        found.append(passed.predict_files([piece.path], passed.model, read)[0])
+    assert found
+    for name in whole.columns:
+        joined = np.concatenate([part[name] for part in found])
+        np.testing.assert_array_equal(whole[name], joined, err_msg=name)
 
 
 def test_files_and_memory_give_the_same_answers(passed):
