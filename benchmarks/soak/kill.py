@@ -40,7 +40,7 @@ REPLACED = 200
 WHILE_ANSWERING = 0.8  # share of kills that wait until their share of records is answered
 LONGEST = 0.8  # s from a start, or a kill, to the next kill
 SECONDS_PER_RECORD = 0.001
-PATIENCE = 5.0  # s
+PATIENCE = 30.0  # s; a service takes long to start beside other work
 
 
 def answer(path: Path) -> Iterator[pa.Table]:
