@@ -65,10 +65,10 @@ class Rows:
         return digest.hexdigest()
 
     def to_bytes(self) -> bytes:
-        """Return the rows as a safetensors file; features in single precision."""
+        """Return the rows as a safetensors file, exactly: what is tied to a knot stays so."""
         return save_arrays(
             {
-                "features": np.asarray(self.features, dtype=np.float32),
+                "features": np.asarray(self.features, dtype=np.float64),
                 "label": np.asarray(self.label, dtype=np.float64),
                 "group": np.asarray(self.group, dtype=np.int64),
             }

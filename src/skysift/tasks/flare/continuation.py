@@ -93,13 +93,7 @@ def go_on(
     origin: Origin,
     progress: Progress,
 ) -> FlareModel:
-    """Return a model that goes on from its parent; see :class:`Continuation`.
-
-    Raises
-    ------
-    InputError
-        If the rows that decide when to stop hold too few flares.
-    """
+    """Return a model that goes on from its parent; see :class:`Continuation`."""
     mixed = mix(new, replay, held_out=options.held_out, rng=rng)
     seen = _Seen(mixed.rows)
     regions = {}
@@ -221,11 +215,7 @@ class _Tuner:
         rows = rows[(usable & self.seen.has_spots)[rows]]
         event, weight = self.seen.event(self.level)[rows], mixed.weight[rows]
         if min(event.sum(), (~event).sum()) < _FEWEST_EVENTS:
-            raise InputError(
-                f"Of the {len(rows)} rows that calibrate, {int(event.sum())} have a flare of class "
-                f"{self.level} or stronger.",
-                f"Give more rows: {_FEWEST_EVENTS} of each kind are the least.",
-            )
+            return moved  # too few to stretch it by, or to choose a threshold
         odds = moved.log_odds(features[rows])
         slope, offset = stretch(odds, event, weight)
         share = float(np.average(event, weights=weight))

@@ -1,7 +1,8 @@
 """Go on from a trained model with other cutouts.
 
-In a free body, networks are fine-tuned and new objects join the neighbours of Gaussian processes;
-forests and support vectors stay what they are. In either, the log-odds are stretched anew.
+In a free body, networks are fine-tuned, and new objects join the neighbours of Gaussian processes
+where held-out objects gain by it; forests and support vectors stay what they are. In either, the
+log-odds are stretched anew.
 """
 
 from dataclasses import replace
@@ -150,7 +151,7 @@ def _continued(
         for number, member in enumerate(members):
             progress(number / len(members), f"member {number}")
             members[number] = _learned(member, mixed, options, rng)
-        if all(new is old for new, old in zip(members, fitted.members, strict=True)):
+        if not any(isinstance(member, Blend) for member in members):
             raise UsageError(
                 f"Nothing of a {parent.family} can move.", "Calibrate it: --body frozen."
             )
@@ -159,7 +160,11 @@ def _continued(
     said, _ = moved.predict_with_error(np.asarray(mixed.rows.features[rows], dtype=np.float64))
     odds = logit(np.clip(said, _FLOOR, 1 - _FLOOR))
     slope, offset = stretch(odds, mixed.rows.label[rows] > 0, mixed.weight[rows])
-    method = "a new calibration" if frozen else "fine-tuned networks, new neighbours, calibration"
+    method = (
+        "a new calibration"
+        if frozen
+        else "fine-tuned networks, new neighbours where they help, a new calibration"
+    )
     calibration = fitted.calibration.stretched(slope, offset)
     return replace(moved, calibration=calibration, out_of_fold=np.empty(0)), method
 
@@ -167,7 +172,7 @@ def _continued(
 def _learned(
     member: BinaryModel, mixed: Mixed, options: ContinueOptions, rng: np.random.Generator
 ) -> BinaryModel:
-    """Return a member of whose parts some have learned; itself if none can."""
+    """Return a member of whose parts some have learned; what is no blend stays what it is."""
     if not isinstance(member, Blend):
         return member
     parts = list(member.parts)
@@ -180,9 +185,11 @@ def _learned(
             )
             parts[number] = GraphPart(tune_networks(part.data, seen, tuning, rng, output=OUTPUT))
         elif isinstance(part, ProcessPart):
-            parts[number] = _joined(part, columns[mixed.fit], mixed.rows.label[mixed.fit] > 0)
-    moved = any(new is not old for new, old in zip(parts, member.parts, strict=True))
-    return replace(member, parts=parts) if moved else member
+            fit, stop = mixed.fit, mixed.stop
+            joined = _joined(part, columns[fit], mixed.rows.label[fit] > 0)
+            if _loss(joined, columns[stop], mixed) < _loss(part, columns[stop], mixed):
+                parts[number] = joined
+    return replace(member, parts=parts)
 
 
 def _joined(part: ProcessPart, columns: NDArray[Any], is_galaxy: NDArray[np.bool_]) -> ProcessPart:
@@ -202,6 +209,13 @@ def _joined(part: ProcessPart, columns: NDArray[Any], is_galaxy: NDArray[np.bool
         plain, {**arrays, **more}, search="exact", engine=part.process.engine, threads=1
     )
     return replace(part, process=process)
+
+
+def _loss(part: BinaryModel, columns: NDArray[Any], mixed: Mixed) -> float:
+    """Return the mean log loss of the rows that decide when to stop."""
+    said = part.predict_proba(columns)[:, 1]
+    losses = log_losses(mixed.rows.label[mixed.stop] > 0, said)
+    return float(np.average(losses, weights=mixed.weight[mixed.stop]))
 
 
 def _metrics(is_galaxy: NDArray[np.bool_], said: Floats, split: str) -> list[Metric]:

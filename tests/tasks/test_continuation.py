@@ -1,0 +1,129 @@
+"""What every shipped model that goes on must be able to do; a task joins by one line."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from skysift.core.bundle_schema import DataLicence, Lineage
+from skysift.core.continuation import ContinueOptions, Origin, may_be_kept
+from skysift.core.errors import UsageError
+from skysift.core.registry import bundle_folder, list_tasks, load_task
+from skysift.core.task import silent
+
+SHIPPED = {
+    ("gamma-hadron", "fast"): 400,
+    ("gamma-hadron", "default"): 80,
+    ("star-galaxy", "default"): 40,
+    ("streak", "default"): 48,
+    ("flare", "default"): 60,
+}
+"""Bundles that go on, and rows that are enough."""
+
+
+class Family:
+    """A shipped model, its rows, and its children."""
+
+    def __init__(self, name, bundle, n):
+        self.task = load_task(name)
+        self.continuation = self.task.continuation
+        self.parent = self.task.load(bundle_folder(name, bundle))
+        data = self.task.synth(n, np.random.default_rng(1))
+        self.lessons = self.continuation.lessons(data, self.parent)
+        told, licence = self.continuation.origin_of(data)
+        lineage = Lineage(
+            parent=self.parent.name, parent_hash=self.parent.bundle.hash, verb="train", method=""
+        )
+        self.origin = Origin(lineage, told, licence, 1, "skysift train")
+
+    def child(self, body, replay=None):
+        options = ContinueOptions(body=body, rounds=1)
+        return self.continuation.go_on(
+            self.parent,
+            self.lessons,
+            replay,
+            options,
+            np.random.default_rng(1),
+            origin=self.origin,
+            progress=silent,
+        )
+
+
+@pytest.fixture(scope="module", params=list(SHIPPED), ids="/".join)
+def family(request):
+    return Family(*request.param, SHIPPED[request.param])
+
+
+@pytest.mark.parametrize("body", ["frozen", "free"])
+def test_a_child_is_stored_and_says_the_same(family, body, tmp_path):
+    child = family.child(body)
+    losses = family.continuation.losses(family.lessons, child)
+    assert losses.shape == (len(family.lessons),)
+    assert np.isfinite(losses).all()
+    assert (losses != family.continuation.losses(family.lessons, family.parent)).any()
+    stored = family.task.load(family.task.save(child, tmp_path / "child"))
+    np.testing.assert_allclose(
+        family.continuation.losses(family.lessons, stored), losses, rtol=1e-4, atol=1e-5
+    )
+    lineage = stored.bundle.manifest.lineage
+    assert lineage.parent_hash == family.parent.bundle.hash
+    assert lineage.method
+    assert [metric.name for metric in lineage.judged] == ["new log_loss"]
+    assert family.parent.bundle.hash in stored.bundle.card
+    assert not getattr(stored, "promises", ())  # what was promised of the parent
+
+
+def test_same_seed_same_child(family):
+    if family.parent.name != "fast":
+        pytest.skip("the draws are the same code in every task")
+    one, again = (
+        family.continuation.losses(family.lessons, family.child("free")) for _ in range(2)
+    )
+    np.testing.assert_array_equal(one, again)
+
+
+def test_rows_are_remembered_in_the_bundle(family, tmp_path):
+    data = family.continuation.remembered(family.lessons)
+    child = family.child("frozen", replay=family.continuation.recalled(data, family.parent))
+    child = family.continuation.remembering(child, data, child.lineage)
+    stored = family.task.load(family.task.save(child, tmp_path / "child"))
+    again = family.continuation.recalled(stored.replay, stored)
+    np.testing.assert_allclose(
+        family.continuation.losses(again, child),
+        family.continuation.losses(family.lessons, child),
+        rtol=1e-3,
+        atol=1e-4,
+    )
+
+
+def test_a_task_without_continuation_says_what_to_do():
+    known = {name for name, _ in SHIPPED}
+    for item in list_tasks():
+        if item.name not in known:
+            with pytest.raises(UsageError, match="skysift train"):
+                _ = load_task(item.name).continuation
+
+
+@pytest.mark.parametrize(
+    ("licence", "kept"),
+    [
+        ("MIT", True),
+        ("CC-BY-4.0", True),
+        ("images: courtesy of NASA/SDO, free to use", True),
+        ("CC BY-NC-SA 4.0", False),
+        ("CC BY 4.0, plus the H.E.S.S. terms", False),
+        ("CC BY-ND", False),
+        ("not stated", False),
+    ],
+)
+def test_only_free_data_travel_in_a_bundle(licence, kept):
+    assert may_be_kept(DataLicence(licence=licence, citation="us")) is kept
+
+
+def test_a_hash_without_a_lineage_stays_what_it_was():
+    """Bundles that were stored before there was a lineage keep their hash."""
+    bundle = load_task("gamma-hadron").load(bundle_folder("gamma-hadron", "fast")).bundle
+    assert bundle.manifest.lineage is None
+    lineage = Lineage(parent="one", parent_hash="0" * 64, verb="train", method="m")
+    child = replace(bundle, manifest=bundle.manifest.model_copy(update={"lineage": lineage}))
+    assert child.hash != bundle.hash
