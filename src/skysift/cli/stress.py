@@ -5,7 +5,7 @@ Heavy modules are imported inside, so that ``--help`` stays quick.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,10 +14,17 @@ from skysift.cli.bundle_argument import BundleArgument, named_bundle
 from skysift.cli.console import Console
 from skysift.cli.job import build_options, finish, generator, typed_command
 from skysift.cli.paths import check_writable_folder, resolve
+from skysift.core.errors import ReadError
 from skysift.core.registry import load_task, manifest
 from skysift.core.task import Run
 
-__all__ = ["stress"]
+if TYPE_CHECKING:
+    from skysift.report.run_folder import RunRecord
+
+__all__ = ["STRESS", "drawn", "stress"]
+
+STRESS = "stress"
+"""What a run of this verb says that it is."""
 
 
 def stress(
@@ -39,7 +46,6 @@ def stress(
     from skysift.core.provenance import Provenance
     from skysift.evaluate.stress import stress as stressed
     from skysift.report.run_folder import RunRecord, check_run_folder, write_run
-    from skysift.report.stress import stress_page
 
     console = Console(as_json=json)
     name, folder = named_bundle(bundle)
@@ -72,8 +78,29 @@ def stress(
         },
         "rows": [one.to_dict() for one in found],
     }
-    record = RunRecord.finished(out, name, "stress", facts, provenance)
+    record = RunRecord.finished(out, name, STRESS, facts, provenance)
     write_run(record, {})
-    page = stress_page(record).write(out / "report.html")
-    certain = [one.to_dict() for one in found if one.is_certain]
-    finish(console, Run(f"{model.name} under stress: changes for sure", certain, (), page))
+    finish(console, drawn(record))
+
+
+def drawn(record: "RunRecord") -> Run:
+    """Write the page of a stress test from what it stored, and return what is to be printed.
+
+    Raises
+    ------
+    ReadError
+        If what it stored has been damaged.
+    """
+    from skysift.report.stress import stress_page
+
+    try:
+        page = stress_page(record).write(record.folder / "report.html")
+        certain = [row for row in record.facts["rows"] if row["is_certain"]]
+        title = f"{record.facts['model']} under stress: changes for sure"
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ReadError(
+            f"The report cannot be drawn of what the run holds ({error!r}).",
+            "Run the command again.",
+            path=record.folder,
+        ) from error
+    return Run(title, certain, (), page)

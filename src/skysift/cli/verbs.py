@@ -33,6 +33,7 @@ from skysift.cli.scale import (
     predict_partitions,
     spreading,
 )
+from skysift.cli.stress import STRESS, drawn
 from skysift.core.config import load_config, parse_assignments
 from skysift.core.registry import load_options, load_task, manifest
 
@@ -324,5 +325,7 @@ def report(
     """Draw the report of an earlier run again from its stored results; nothing is trained."""
     from skysift.report.run_folder import read_run
 
-    run = load_task(read_run(folder).task).render(folder)
+    record = read_run(folder)
+    is_stress = record.kind == STRESS  # which is the same page for every task
+    run = drawn(record) if is_stress else load_task(record.task).render(folder)
     finish(Console(as_json=json), run)

@@ -47,7 +47,7 @@ class Stressed:
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-ready mapping."""
-        return asdict(self)
+        return {**asdict(self), "is_certain": self.is_certain}
 
     @property
     def is_certain(self) -> bool:

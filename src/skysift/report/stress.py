@@ -18,6 +18,7 @@ __all__ = ["plot_stress", "stress_page"]
 
 _COLUMNS = 3
 _MANY = 6
+_TINY = 1e-9  # less is rounding
 _NUMBER = ".3f"
 
 Row = Mapping[str, Any]
@@ -102,8 +103,8 @@ def _add_shift(section: Section, shift: Row, facts: Mapping[str, Any]) -> None:
     names = ", ".join(measure["title"] for measure in measures.values())
     section.figure(
         plot_stress(rows, measures, shift),
-        caption=f"Each metric against {shift['quantity']}, with its 95 % interval; dotted: no "
-        "shift; dashed: what is wanted.",
+        caption=f"Each metric against {shift['quantity']}, with its 95 % interval. Upright "
+        "line: no shift; level line: what is wanted.",
         alt=f"{names}, against {shift['quantity']}",
         wide=True,
     )
@@ -159,8 +160,10 @@ def _largest(rows: Sequence[Row], shift: str, metric: str) -> Row | None:
 
 
 def _told(row: Row) -> str:
+    if abs(row["change"]) < _TINY:
+        return "none"
     text = f"{row['change']:+{_NUMBER}} at {row['size']:g}"
-    return text if row["change_low"] > 0 or row["change_high"] < 0 else f"({text})"
+    return text if row["is_certain"] else f"({text})"
 
 
 def _worst(facts: Mapping[str, Any]) -> str:
@@ -169,7 +172,7 @@ def _worst(facts: Mapping[str, Any]) -> str:
     found = []
     for shift in facts["shifts"]:
         row = _largest(facts["rows"], shift["name"], name)
-        if row is not None and (row["change_low"] > 0 or row["change_high"] < 0):
+        if row is not None and row["is_certain"]:
             found.append((abs(row["change"]), shift, row))
     if not found:
         return f"No shift that was tried moves the {measure['title']} for sure."

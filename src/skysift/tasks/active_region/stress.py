@@ -56,9 +56,9 @@ def shifts(data: SolarDisks) -> Sequence[Shift]:
             "brightness of the picture [grey levels of 255]",
             (-20.0, -10.0, -5.0, 0.0, 5.0, 10.0),
             0.0,
-            "The 211 A channel of AIA lost some tens of per cent of its throughput from 2010 on "
-            "(Boerner et al. 2014, Sol. Phys. 289, 2377). If a picture shows 2.5 decades by "
-            "logarithm, 10 grey levels are a quarter of the light.",
+            "The channels of AIA lose throughput with the years (Boerner et al. 2014, Sol. Phys. "
+            "289, 2377). If a picture shows 2.5 decades by logarithm, 10 grey levels are a quarter "
+            "of the light.",
             lambda disks, size, _rng: brightened(disks, size),
         ),
         Shift(

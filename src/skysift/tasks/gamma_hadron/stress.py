@@ -59,8 +59,8 @@ def shifts(data: Events) -> Sequence[Shift]:
             (0.7, 0.8, 0.85, 0.9, 1.0, 1.1, 1.15, 1.2, 1.3),
             _NONE,
             "The absolute light scale of MAGIC is known to 15 % (Aleksic et al. 2016, Astropart. "
-            "Phys. 72, 76, section 5.1); mirrors lose some per cent in a year. SIZE alone moves: "
-            "what fewer photons do to the shape is in the next shift.",
+            "Phys. 72, 76); mirrors and atmosphere change it by some per cent in between. SIZE "
+            "alone moves: what fewer photons do to the shape is in the next shift.",
             lambda events, size, _rng: dimmed(events, size),
         ),
         Shift(
@@ -69,9 +69,10 @@ def shifts(data: Events) -> Sequence[Shift]:
             "relative noise of length and width",
             (0.0, 0.02, 0.05, 0.1, 0.2),
             0.0,
-            "Moonlight up to eight times the dark sky noise smears image parameters by up to some "
-            "ten per cent, most near threshold (Ahnen et al. 2017, Astropart. Phys. 94, 29, "
-            "section 4). Length and width get a relative error, and alpha 60 deg times it.",
+            "Moonlight brightens the night sky up to eightfold in normal operation (Ahnen et al. "
+            "2017, Astropart. Phys. 94, 29), which smears image parameters, most near threshold. "
+            "Length and width get a relative error, and alpha 60 deg times it; how much belongs "
+            "to which sky depends on the image cleaning.",
             smeared,
         ),
         Shift(

@@ -113,7 +113,7 @@ def shifts(_data: Skies) -> Sequence[Shift]:
             (0.5, 0.8, 1.0, 1.2, 1.5, 2.0),
             _NONE,
             "Background models of an array miss single runs by some tens of per cent, with "
-            "atmosphere, zenith and trigger (Mohrmann et al. 2019, A&A 632, A72, figure 5).",
+            "atmosphere, zenith and trigger (Mohrmann et al. 2019, A&A 632, A72).",
             lambda skies, size, _rng: (
                 skies if size == _NONE else replace(skies, background_scale=size)
             ),
@@ -125,7 +125,7 @@ def shifts(_data: Skies) -> Sequence[Shift]:
             (0.0, 0.05, 0.1, 0.2),
             0.0,
             "The zenith angle changes by some degrees across a field, and with it the background "
-            "by up to ten per cent per degree (Berge, Funk & Hinton 2007, A&A 466, 1219).",
+            "by some per cent per degree (Berge, Funk & Hinton 2007, A&A 466, 1219).",
             lambda skies, size, _rng: (
                 skies if size == 0.0 else replace(skies, gradient=(size, 0.0))
             ),
@@ -136,8 +136,8 @@ def shifts(_data: Skies) -> Sequence[Shift]:
             "true over supposed width",
             (0.8, 0.9, 1.0, 1.1, 1.25, 1.5),
             _NONE,
-            "Pointing, optics and reconstruction leave widths that differ from simulation by five "
-            "to ten per cent (Aharonian et al. 2006, A&A 457, 899); 1.5 is an extended source.",
+            "Pointing, optics and reconstruction leave widths that differ from simulation by some "
+            "per cent (Aharonian et al. 2006, A&A 457, 899); 1.5 is rather an extended source.",
             lambda skies, size, _rng: (
                 skies if size == _NONE else replace(skies, truth=Blurred(skies.told, size))
             ),

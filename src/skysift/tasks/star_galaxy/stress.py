@@ -74,8 +74,8 @@ def shifts(data: Held) -> Sequence[Shift]:
             (1.0, 1.1, 1.25, 1.5, 2.0),
             _NONE,
             "The images of the training data were chosen for a seeing of 1.85 arcsec or better; "
-            "ZTF delivers 2.0 arcsec in the median and 1.7 to 2.5 in half of the nights (Bellm et "
-            "al. 2019, PASP 131, 018002). The cutouts say their new seeing, as images do.",
+            "ZTF delivers 2.0 arcsec in the median (Bellm et al. 2019, PASP 131, 018002). The "
+            "cutouts say their new seeing, as images do.",
             lambda held, size, rng: _with(held, blurred(held.cutouts.images, size, rng)),
         ),
         Shift(
@@ -85,7 +85,7 @@ def shifts(data: Held) -> Sequence[Shift]:
             (0.85, 0.9, 0.95, 1.0, 1.05, 1.1, 1.15),
             _NONE,
             "One number stands for an image whose point-spread function varies over the field and "
-            "with colour by some five to ten per cent (Masci et al. 2019, PASP 131, 018003).",
+            "with colour (Masci et al. 2019, PASP 131, 018003); its error is rarely stated.",
             lambda held, size, _rng: _with(held, _told(held.cutouts.images, size)),
         ),
         Shift(
@@ -94,8 +94,8 @@ def shifts(data: Held) -> Sequence[Shift]:
             "new over old sky",
             (1.0, 2.0, 4.0, 8.0),
             _NONE,
-            "Moonlight brightens the sky by up to three magnitudes in V, less in i (Krisciunas & "
-            "Schaefer 1991, PASP 103, 1033): a factor of two to eight. Noise grows as its root.",
+            "Moonlight brightens the sky by up to some magnitudes in V, less in i (Krisciunas & "
+            "Schaefer 1991, PASP 103, 1033). Noise grows as the root.",
             lambda held, size, rng: _with(held, noisier(held.cutouts.images, size, rng)),
         ),
         Shift(
@@ -114,9 +114,9 @@ def shifts(data: Held) -> Sequence[Shift]:
             "share of galaxies in the sample",
             (0.1, 0.25, share, 0.75, 0.9),
             share,
-            "Half of the training data are galaxies; near the Galactic plane a tenth is, and at "
-            "i = 20 and high latitude most are (e.g. Tachibana & Miller 2018, PASP 130, 128001). "
-            "The objects stay, their weights change; p_galaxy is not corrected.",
+            "Half of the training data are galaxies; near the Galactic plane few objects are, and "
+            "faint ones at high latitude mostly are. The objects stay, their weights change; "
+            "p_galaxy is not corrected, as without --prior.",
             lambda held, _size, _rng: held,
             weighed,
         ),

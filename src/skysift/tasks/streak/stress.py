@@ -59,8 +59,8 @@ def shifts(data: Stamps) -> Sequence[Shift]:
             "new over old seeing",
             (1.0, 1.25, 1.5, 2.0),
             _NONE,
-            "ZTF delivers 2.0 arcsec in the median and 1.7 to 2.5 in half of the nights (Bellm et "
-            "al. 2019, PASP 131, 018002). The stamps say their new seeing where they said the old.",
+            "ZTF delivers 2.0 arcsec in the median (Bellm et al. 2019, PASP 131, 018002). The "
+            "stamps say their new seeing where they said the old.",
             lambda stamps, size, rng: _with(stamps, blurred(stamps.images, size, rng)),
         ),
         Shift(
@@ -69,7 +69,7 @@ def shifts(data: Stamps) -> Sequence[Shift]:
             "new over old sky",
             (1.0, 2.0, 4.0),
             _NONE,
-            "Moonlight brightens the sky by up to three magnitudes in V (Krisciunas & Schaefer "
+            "Moonlight brightens the sky by up to some magnitudes in V (Krisciunas & Schaefer "
             "1991, PASP 103, 1033). Noise grows as the root.",
             lambda stamps, size, rng: _with(stamps, noisier(stamps.images, size, rng)),
         ),
@@ -89,8 +89,8 @@ def shifts(data: Stamps) -> Sequence[Shift]:
             "share of asteroids and satellites",
             (0.01, 0.1, share, 0.7),
             share,
-            "Training has two in five that move; of the alerts of a night it is some per cent, "
-            "and more in twilight (Duev et al. 2019, MNRAS 486, 4158). Weights change, no stamp.",
+            "Training has two in five that move; of the alerts of a night far fewer do (Duev et "
+            "al. 2019, MNRAS 486, 4158). Weights change, no stamp.",
             lambda stamps, _size, _rng: stamps,
             weighed,
         ),

@@ -1,0 +1,296 @@
+"""Whether the sets and bounds of the shipped bundles hold the truth as often as they state.
+
+    python benchmarks/coverage.py --data ../shared/data --streaks streaks/test.parquet \
+        --out benchmarks/coverage.json --plot docs/images/coverage.png
+
+Rows are those that no bundle was trained on (see docs/conformal.md). Half of the independent blocks
+calibrate, the other half check, and that a hundred times anew, so that neither half is chosen; a
+forecast is calibrated on the past and checked on the future, once. The streaks are those of
+tools/release_streak.py.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from skysift import __version__
+from skysift.core.bundle_schema import Training
+from skysift.core.config import build_config
+from skysift.core.conformal import PromisedRows
+from skysift.core.registry import bundle_folder, load_options, load_task
+from skysift.core.results import Metric
+from skysift.core.task import silent
+from skysift.data.irf.gadf import GadfResponse
+from skysift.data.sky.tangent import separation
+from skysift.data.table import FeatureTable
+from skysift.evaluate.coverage import measure_coverage, parts_of
+from skysift.evaluate.intervals import wilson_interval
+from skysift.models.conformal import calibrate, conformal_quantile, covered, split_rows
+from skysift.tasks.gamma_sky.bounds import with_bounds
+from skysift.tasks.gamma_sky.coverage import ZENITHS, Located, located_sources, scored_sources
+from skysift.tasks.gamma_sky.observations import iter_observations
+from skysift.tasks.gamma_sky.options import PredictOptions, ReadOptions
+from skysift.tasks.gamma_sky.pipeline import search_observation
+
+LEVELS = (0.5, 0.68, 0.8, 0.9, 0.95, 0.99)
+MAIN = 0.9
+SPLITS = 100
+FIELDS, OF_ARRAYS = 800, 240
+CRAB = (83.6333, 22.0145)
+CRAB_RUNS = (23523, 23526, 23559, 23592)
+ON_RECORD = Training(data="-", sha256="0" * 64, n_rows=0, split="-", seed=0, command="-")
+
+
+def held_out(data: Path, streaks: Path) -> Iterator[tuple[str, PromisedRows]]:
+    """Yield what each bundle promises, with the scores of rows that it has not seen."""
+    solar = data / "solar"
+    regions = {"regions": str(solar / "aia211_regions.csv")}
+    quiet = {"quiet": str(solar / "aia211_quiet_patches.csv")}
+    later = {"since": "2014-07-01"}
+    images = {"images": str(solar / "aia211_fulldisk")}
+    wanted = [
+        ("gamma-hadron", "default", [data / "magic/magic04.data"], {"rows": "test"}),
+        ("gamma-hadron", "fast", [data / "magic/magic04.data"], {"rows": "test"}),
+        ("gamma-hadron", "source-independent", [data / "magic/magic04.data"], {"rows": "test"}),
+        ("star-galaxy", "default", [data / "ztf/cutouts.tar.gz", data / "ztf/labels.csv"], {}),
+        ("streak", "default", [streaks], {}),
+        ("flare", "default", [solar / "aia211_regions.csv"], later | images),
+        ("active-region", "default", [solar / "aia211_fulldisk"], later | regions | quiet),
+    ]
+    for name, bundle, paths, options in wanted:
+        task = load_task(name)
+        model = task.load(bundle_folder(name, bundle))
+        reading = build_config(load_options(name, "ReadOptions"), options)
+        rows = task.read(paths, reading, labelled=True)
+        rng = np.random.default_rng(0)
+        for tested in task.coverage.promised(rows, model, rng, progress=silent):
+            yield f"{name}/{bundle}: {tested.name}", tested
+
+
+def by_level(rows: PromisedRows) -> list[dict[str, object]]:
+    """Return the share that is covered at each level, over splits, and how these differ."""
+    found = []
+    splits = 1 if rows.time is not None else SPLITS
+    rng = np.random.default_rng(1)
+    parts = [split_rows(rows, 0.5, rng) for _ in range(splits)]
+    promises = [calibrate(first, ON_RECORD) for first, _ in parts]
+    for level in LEVELS:
+        shares, sizes = [], []
+        for promise, (_, second) in zip(promises, parts, strict=True):
+            known = second.take(np.isfinite(second.scores).all(axis=1))
+            inside, size = covered(known, promise, level)
+            shares.append(float(np.mean(inside)))
+            sizes.append([float(np.mean(size == number)) for number in (0, 1)])
+        empty, single = np.mean(sizes, axis=0)
+        row = {"coverage": level, "covered": _round(np.mean(shares)), "splits": splits}
+        row |= {"spread": _round(np.std(shares)) if splits > 1 else None}
+        found.append(
+            row | ({"empty": _round(empty), "single": _round(single)} if rows.classes else {})
+        )
+    return found
+
+
+def by_group(rows: PromisedRows) -> list[dict[str, object]]:
+    """Return the share that is covered at 0.9 of each class and group, with and without groups."""
+    rng = np.random.default_rng(2)
+    splits = 1 if rows.time is not None else SPLITS
+    parts = [split_rows(rows, 0.5, rng) for _ in range(splits)]
+    shares: dict[str, list[tuple[float, float, int]]] = {}
+    for first, second in parts:
+        promise = calibrate(first, ON_RECORD)
+        known = second.take(np.isfinite(second.scores).all(axis=1))
+        own = known.scores[np.arange(len(known)), known.truth]
+        seen = first.take(np.isfinite(first.scores).all(axis=1))
+        limit = conformal_quantile(seen.scores[np.arange(len(seen)), seen.truth], MAIN)
+        inside, _ = covered(known, promise, MAIN)
+        for name, part in parts_of(known):
+            if part.any():
+                row = (
+                    float(inside[part].mean()),
+                    float((own[part] <= limit).mean()),
+                    int(part.sum()),
+                )
+                shares.setdefault(name or "all", []).append(row)
+    found = []
+    for name, several in shares.items():
+        mean, plain, n = np.mean(several, axis=0)
+        low, high = _limits(rows, mean, n, splits)
+        row = {"part": name, "covered": _round(mean), "low": _round(low), "high": _round(high)}
+        found.append(row | {"one_limit_for_all": _round(plain), "n": round(float(n))})
+    return found
+
+
+def _limits(rows: PromisedRows, share: float, n: float, splits: int) -> tuple[float, float]:
+    """Return the 95 % interval of one share: of as many independent rows as both halves have.
+
+    The splits share their rows, so that many of them are no surer than all rows once.
+    """
+    alone = len(np.unique(rows.blocks)) / len(rows)
+    n_all = n * (2 if splits > 1 else 1) * min(alone, 1.0)
+    interval = wilson_interval(share * n_all, n_all)
+    return interval.low, interval.high
+
+
+def fields() -> list[Located]:
+    """Return sources of new simulated fields, as those that calibrated the shipped bundle."""
+    model = load_task("gamma-sky").load(bundle_folder("gamma-sky"))
+    return located_sources(model.trials, FIELDS, np.random.default_rng(3))
+
+
+def zeniths(data: Path, sources: list[Located]) -> list[dict[str, object]]:
+    """Return the coverage of the shipped gamma-sky bundle by zenith angle, and of other arrays."""
+    model = load_task("gamma-sky").load(bundle_folder("gamma-sky"))
+    found = []
+    rng = np.random.default_rng(4)
+    cases = {f"zenith {z:g} deg": [s for s in sources if s.zenith == z] for z in ZENITHS}
+    cases |= {
+        "told the response": [s for s in sources if s.told],
+        "without a response": [s for s in sources if not s.told],
+    }
+    for name in ("North", "South"):
+        (path,) = (data / "gamma/cta-caldb").glob(f"Prod5-{name}-20deg*")
+        truth = [(20.0, GadfResponse.read(path))]
+        of_array = located_sources(model.trials, OF_ARRAYS, rng, responses=truth)
+        cases[f"CTAO {name}, 20 deg"] = of_array
+    for case, some in cases.items():
+        for rows in scored_sources(some, case):
+            promise = next(one for one in model.promises if one.name == rows.name)
+            first = measure_coverage(rows, promise, MAIN, rng)[0]
+            found.append({"case": case, "what": rows.name, **_told(first)})
+    return found
+
+
+def crab(data: Path) -> dict[str, object]:
+    """Return how often the region of the shipped bundle holds the Crab nebula, in H.E.S.S. data."""
+    model = load_task("gamma-sky").load(bundle_folder("gamma-sky"))
+    folder = data / "gamma/hess-dl3-dr1"
+    reading = ReadOptions(obs_id=CRAB_RUNS, emin=0.4, emax=20.0)
+    held: dict[str, list[bool]] = {}
+    for systematic in (0.0, 0.0056):  # deg: 20 arcsec, as H.E.S.S. states
+        options = PredictOptions(window=100.0, photometry=False, pointing_error=systematic)
+        inside: list[bool] = []
+        for item in iter_observations([folder], reading):
+            for searched in search_observation(item, reading, options, model.trials):
+                table = with_bounds(searched.table.table, model.promises, MAIN, model.name)
+                inside += [_holds(table, row) for row in range(len(table)) if _near(table, row)]
+        held[f"pointing error {systematic:g} deg"] = inside
+    return {
+        name: {**_told_share(sum(some), len(some)), "runs": list(CRAB_RUNS), "window": 100}
+        for name, some in held.items()
+    }
+
+
+def _near(table: FeatureTable, row: int) -> bool:
+    return float(separation(table["ra"][row], table["dec"][row], *CRAB)) < 0.3
+
+
+def _holds(table: FeatureTable, row: int) -> bool:
+    ra, dec = table["ra"][row], table["dec"][row]
+    east = (CRAB[0] - ra) * np.cos(np.radians(CRAB[1]))
+    north = CRAB[1] - dec
+    angle = np.radians(table["err_angle"][row])  # from north through east
+    along = north * np.cos(angle) + east * np.sin(angle)
+    across = east * np.cos(angle) - north * np.sin(angle)
+    major, minor = table["region_major"][row], table["region_minor"][row]
+    return bool((along / major) ** 2 + (across / minor) ** 2 <= 1.0)
+
+
+def _told(metric: Metric) -> dict[str, object]:
+    return {
+        "covered": _round(metric.value), "low": _round(metric.low), "high": _round(metric.high),
+        "n": metric.n,
+    }  # fmt: skip
+
+
+def _told_share(inside: int, n: int) -> dict[str, object]:
+    share = wilson_interval(inside, n)
+    return {
+        "covered": _round(share.value),
+        "low": _round(share.low),
+        "high": _round(share.high),
+        "n": n,
+    }
+
+
+def _round(value: float) -> float:
+    return round(float(value), 4)
+
+
+def plot(found: dict[str, object], path: Path) -> None:
+    """Draw what is covered by what is stated, and each group at 0.9."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
+
+    from skysift.report.plots.style import new_grid, strokes, style  # noqa: PLC0415
+
+    promises = found["promises"]
+    figure, (left, right) = new_grid(2, 2, width=11.0, height=5.0)
+    drawn = strokes(promises)
+    with style():
+        for axes in (left, right):
+            axes.set_axis_on()
+            axes.grid(visible=True)
+        left.plot([0.45, 1], [0.45, 1], color="0.5", linewidth=1)
+        for name, one in promises.items():
+            x, y = ([row[key] for row in one["levels"]] for key in ("coverage", "covered"))
+            left.plot(x, y, color=drawn[name].color, marker=drawn[name].marker, markersize=4,
+                      linestyle=drawn[name].linestyle, label=name)  # fmt: skip
+        left.set_xlabel("stated coverage")
+        left.set_ylabel("covered, of rows that gave no score")
+        left.legend(fontsize=7)
+        right.axvline(MAIN, color="0.5", linewidth=1)
+        place, ticks = 0.0, []
+        for name, one in promises.items():
+            for row in one["groups"]:
+                right.plot([row["low"], row["high"]], [place] * 2, color=drawn[name].color)
+                right.plot(row["covered"], place, "o", color=drawn[name].color, markersize=4)
+                right.plot(row["one_limit_for_all"], place, "x", color="0.45", markersize=4)
+                ticks.append((place, f"{name.partition('/')[0]} {one['name']}: {row['part']}"))
+                place -= 1.0
+            place -= 1.0
+        right.set_yticks([at for at, _ in ticks], [text for _, text in ticks], fontsize=4.5)
+        right.set_xlabel("covered at 0.9, by class and group; x: one limit for all")
+        figure.set_size_inches(11.0, max(5.0, 0.11 * len(ticks)))
+        FigureCanvasAgg(figure)
+        figure.savefig(path, dpi=120)
+
+
+def main() -> None:
+    """Measure, write and draw."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--streaks", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--plot", type=Path)
+    parser.add_argument("--draw-only", action="store_true")
+    given = parser.parse_args()
+    if not given.draw_only:
+        sources = fields()
+        simulated = scored_sources(sources, "simulated fields, analytic response")
+        tested = [
+            *held_out(given.data, given.streaks),
+            *((f"gamma-sky/default: {rows.name}", rows) for rows in simulated),
+        ]
+        promises = {
+            name: {
+                "name": rows.name, "split": rows.split, "rows": len(rows), "by": rows.by,
+                "blocks": len(np.unique(rows.blocks)),
+                "levels": by_level(rows), "groups": by_group(rows),
+            }
+            for name, rows in tested
+        }  # fmt: skip
+        found = {
+            "skysift": __version__,
+            "promises": promises,
+            "gamma_sky": zeniths(given.data, sources),
+        }
+        found["crab"] = crab(given.data)
+        given.out.write_text(json.dumps(found, indent=1) + "\n")
+    if given.plot:
+        plot(json.loads(given.out.read_text()), given.plot)
+
+
+if __name__ == "__main__":
+    main()
