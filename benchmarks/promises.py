@@ -1,7 +1,7 @@
 """Whether the sets and bounds of the shipped bundles hold the truth as often as they state.
 
-    python benchmarks/coverage.py --data ../shared/data --streaks streaks/test.parquet \
-        --out benchmarks/coverage.json --plot docs/images/coverage.png
+    python benchmarks/promises.py --data ../shared/data --streaks streaks/test.parquet \
+        --out benchmarks/promises.json --plot docs/images/coverage.png
 
 Rows are those that no bundle was trained on (see docs/conformal.md). Half of the independent blocks
 calibrate, the other half check, and that a hundred times anew, so that neither half is chosen; a
