@@ -112,6 +112,22 @@ def test_an_archive_of_zeros_is_stopped(tmp_path) -> None:
     assert "times its size" in batch.rejected["reason"][0]
 
 
+def test_a_file_is_not_cut_by_the_borders_of_batches(tmp_path, make_stamp) -> None:
+    """Cutouts of one image are judged together: what is beside them must not matter."""
+    for name, count in (("a", 2), ("b", 3), ("c", 9), ("d", 1)):
+        with tarfile.open(tmp_path / f"{name}.tar", "w") as archive:
+            for number in range(count):
+                data = make_stamp()
+                info = tarfile.TarInfo(f"{name}{number}.fits")
+                info.size = len(data)
+                archive.addfile(info, io.BytesIO(data))
+    paths = sorted(tmp_path.iterdir())
+    together = [batch.images.identifiers.tolist() for batch in iter_images(paths, batch=4)]
+    assert [len(names) for names in together] == [2, 3, 4, 4, 2]
+    alone = [batch.images.identifiers.tolist() for batch in iter_images(paths[2:3], batch=4)]
+    assert [[n for n in names if n[0] == "c"] for names in together[2:]] == alone
+
+
 def test_folders_batches_and_findings(tmp_path, make_stamp) -> None:
     (tmp_path / "deep").mkdir()
     for k in range(5):

@@ -154,7 +154,10 @@ def test_good_seeing_and_unknown_seeing_stay(rng) -> None:
     np.testing.assert_array_equal(done.pixels[[0, 2]], images.cropped(21).pixels[[0, 2]])
     assert done.facts["pixel_scale"][1] == pytest.approx(3.3 / 1.735)
     same = images.take([0, 2])
-    assert resampled_to_seeing(same, worst=1.85, wanted=1.735) is same
+    alone = resampled_to_seeing(same, worst=1.85, wanted=1.735)
+    np.testing.assert_array_equal(alone.pixels, same.cropped(21).pixels)
+    small = same.cropped(21)
+    assert resampled_to_seeing(small, worst=1.85, wanted=1.735) is small
     with pytest.raises(UsageError):
         resampled_to_seeing(images, worst=1.7, wanted=1.8)
 

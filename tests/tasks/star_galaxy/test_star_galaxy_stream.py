@@ -9,8 +9,11 @@ import pytest
 from skysift.core.errors import ReadError
 from skysift.core.registry import bundle_folder, load_task
 from skysift.core.stream import BatchPredictor
+from skysift.data.images.readers import iter_images, iter_stamps
 from skysift.tasks.star_galaxy.made_up import made_up_cutouts
 from skysift.tasks.star_galaxy.options import PredictOptions, ReadOptions
+from skysift.tasks.star_galaxy.prediction import predict_read
+from skysift.tasks.star_galaxy.reader import cutout_of
 from skysift.tasks.star_galaxy.synth import fits_bytes
 
 ALERTS = "ztf_alerts/kowalski_ztf_avro.tar.gz"
@@ -79,3 +82,27 @@ def test_alert_packets(predictor, tmp_path, mirror):
     answers = check(predictor, paths)
     assert [number for number, item in enumerate(answers) if isinstance(item, ReadError)] == [3]
     assert sum(item.num_rows for item in answers if isinstance(item, pa.Table)) == len(paths) - 1
+
+
+@pytest.mark.mirror
+def test_alerts_of_one_exposure_have_the_answers_of_each_alone(tmp_path, mirror):
+    """Batch or stream, the seeing of a packet is what the packet tells."""
+    with tarfile.open(mirror / ALERTS) as archive:
+        archive.extractall(tmp_path, filter="data")
+    paths = sorted(tmp_path.rglob("*.avro"))[:12]
+    reading = ReadOptions(cutout="science")
+    cutout = cutout_of(reading)
+    names = [stamp.facts["image"].encode() for stamp in iter_stamps(paths, cutout=cutout)]
+    for path, name in zip(paths, names, strict=True):  # as if all were of one exposure
+        assert len(name) == len(names[0])
+        path.write_bytes(path.read_bytes().replace(name, names[0]))
+    assert len({stamp.facts["image"] for stamp in iter_stamps(paths, cutout=cutout)}) == 1
+    task = load_task("star-galaxy")
+    model = task.load(bundle_folder("star-galaxy", None))
+    batches = iter_images(paths, cutout=cutout, batch=5)
+    found = pa.concat_tables(
+        predict_read(batch, model, PredictOptions()).arrow for batch in batches
+    )
+    predictor = task.stream(model, reading, PredictOptions())
+    alone = pa.concat_tables(table for path in paths for table in predictor(path))
+    assert_the_same(found, alone.select(found.column_names))

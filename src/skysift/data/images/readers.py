@@ -31,6 +31,7 @@ from skysift.data.table import FeatureTable
 
 __all__ = [
     "ReadImages",
+    "file_of",
     "iter_images",
     "iter_stamps",
     "read_each",
@@ -136,7 +137,8 @@ def iter_images(
     side : int, optional
         Cut or pad all cutouts to this side, with the target in the middle [pixel].
     batch : int
-        Most cutouts of a batch.
+        Most cutouts of a batch. Those of a file that is not larger are in one batch, so that what
+        is in a batch with them does not depend on what else is read.
 
     Raises
     ------
@@ -148,13 +150,29 @@ def iter_images(
     if batch < 1:
         raise UsageError(f"batch = {batch} cutouts.", "Ask for 1 or more.")
     held: list[Stamp | Rejected] = []
+    begun = 0  # where in the batch the file in hand begins
     for found in iter_stamps(paths, cutout=cutout, limits=limits):
-        held.append(found)
+        goes_on = bool(held) and file_of(found.source) == file_of(held[-1].source)
         if len(held) == batch:
-            yield _checked(held, side)
-            held = []
+            cut = begun if goes_on and begun else batch
+            yield _checked(held[:cut], side)
+            held, begun = held[cut:], 0
+        if not goes_on:
+            begun = len(held)
+        held.append(found)
     if held:
         yield _checked(held, side)
+
+
+def file_of(source: str) -> str:
+    """Return the file that a cutout came from, whatever its place in it.
+
+    Examples
+    --------
+    >>> file_of("night.tar#star_1.fits#2")
+    'night.tar'
+    """
+    return source.partition("#")[0]
 
 
 def iter_stamps(

@@ -55,8 +55,9 @@ def resampled_to_seeing(
     Returns
     -------
     ImageSet
-        If any was resampled, all are cut to `side`. The facts ``seeing``, ``pixel_scale`` and the
-        aperture corrections of resampled cutouts are those in new pixels, for a Moffat profile;
+        Larger ones are cut to `side`, so that it does not matter to any whether another was
+        resampled; if one was, smaller ones are padded. The facts ``seeing``, ``pixel_scale`` and
+        the aperture corrections of resampled cutouts are those in new pixels, for a Moffat profile;
         they carry the flag ``resampled``.
 
     Raises
@@ -68,7 +69,7 @@ def resampled_to_seeing(
         raise UsageError(f"wanted = {wanted}, worst = {worst}.", "Both positive, in this order.")
     chosen = images.facts["seeing"] > worst
     if not chosen.any():
-        return images
+        return images.cropped(side) if max(images.pixels.shape[1:]) > side else images
     rows = np.flatnonzero(chosen)
     part = images.take(rows)
     seeing = part.facts["seeing"]

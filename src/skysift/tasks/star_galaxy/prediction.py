@@ -17,7 +17,7 @@ from skysift.core.spread import spread_map
 from skysift.core.task import Progress
 from skysift.data.images.flags import StampFlag
 from skysift.data.images.image_set import ImageSet
-from skysift.data.images.readers import ReadImages, iter_images, read_each
+from skysift.data.images.readers import ReadImages, file_of, iter_images, read_each
 from skysift.data.io import check_writable, open_writer
 from skysift.data.table import FeatureTable
 from skysift.evaluate.purity import prior_shift_with_error
@@ -221,7 +221,6 @@ class CutoutPredictor:
     def many(self, paths: Sequence[Path]) -> list[pa.Table | InputError]:
         """Return the answer to each file, or why it cannot be used."""
         batch, rows = read_each(paths, cutout=self._cutout)
-        batch = _told_apart(batch, rows)
         table = self._answer(batch)
         usable, reasons = batch.checked.usable, batch.checked.table["reason"]
         answers: list[pa.Table | InputError] = []
@@ -247,19 +246,15 @@ class CutoutPredictor:
         return _completed(found, self._model, self._catalogue).arrow
 
 
-def _told_apart(batch: ReadImages, rows: Sequence[slice | ReadError]) -> ReadImages:
+def _told_apart(batch: ReadImages) -> ImageSet:
     """Return cutouts of which those of one image are judged together in the same file alone.
 
     Else the answer to an alert would depend on which others of its exposure came with it.
     """
-    files = np.zeros(len(batch.checked.usable), dtype=np.int64)
-    for number, found in enumerate(rows):
-        if isinstance(found, slice):
-            files[found] = number
-    own = zip(files[batch.checked.usable], batch.images.facts["image"], strict=True)
-    image = np.array([f"{name} of {number}" if name else "" for number, name in own], dtype=np.str_)
-    facts = batch.images.facts.with_columns({"image": image})
-    return replace(batch, images=replace(batch.images, facts=facts))
+    sources = batch.checked.table["source"][batch.checked.usable].tolist()
+    own = zip(map(file_of, sources), batch.images.facts["image"].tolist(), strict=True)
+    image = np.array([f"{name} of {file}" if name else "" for file, name in own], dtype=np.str_)
+    return replace(batch.images, facts=batch.images.facts.with_columns({"image": image}))
 
 
 def _useless(path: Path, reason: str) -> ReadError:
@@ -305,7 +300,7 @@ def predict_read(
     measured : callable, optional
         Told what was measured of the cutouts.
     """
-    answer = predict_images(batch.images, model, options, measured=measured)
+    answer = predict_images(_told_apart(batch), model, options, measured=measured)
     refused: dict[str, str | bool] = {"file": "identifier", "ambiguous": True, "flags": "code"}
     return batch.with_refused(answer, refused)
 
