@@ -1,10 +1,10 @@
-"""The examples of the tutorials and guides run, in the order of their page, and print what it says.
+"""The examples of tutorials, and of pages that say so, run and print what stands below them.
 
-A page is read as a user would type it: fences of `console` are commands after ``$``, with what they
-print below; a fence of `python` is run, and a fence of `text` right after it is what it prints;
-a fence of `toml` whose first line is ``# NAME.toml`` is saved under that name. ``...`` stands for
-anything. What takes long stands after the line ``<!-- slow -->``: it is run where SKYSIFT_EXAMPLES
-is "all", which is how ``make docs`` calls this.
+A page says so by ``<!-- examples are tests -->``. It is read as a user would type it: fences of
+`console` are commands after ``$``, with what they print below; a fence of `python` is run, and a
+fence of `text` right after it is what it prints; a fence of `toml` whose first line is
+``# NAME.toml`` is saved under that name. ``...`` stands for anything. What takes long stands after
+the line ``<!-- slow -->``: it is run where SKYSIFT_EXAMPLES is "all", as by ``make docs``.
 """
 
 import doctest
@@ -21,11 +21,12 @@ from skysift.cli.main import main
 from skysift.core.registry import list_tasks
 
 DOCS = Path(__file__).parents[2] / "docs"
+TYPED = "<!-- examples are tests -->"
 PAGES = sorted(
     page
-    for folder in ("tutorials", "howto", "explanation")
-    for page in (DOCS / folder).glob("*.md")
-    if page.stem != "index"
+    for page in DOCS.rglob("*.md")
+    if (page.parent.name == "tutorials" and page.stem != "index")
+    or TYPED in page.read_text(encoding="utf-8")
 )
 FENCE = re.compile(
     r"^(?P<slow><!-- slow -->\n)?```(?P<kind>console|python|text|toml)\n(?P<body>.*?)^```$",
