@@ -123,6 +123,15 @@ def test_the_stored_model_answers_exactly_as_the_trained_one(passed):
     same(passed.task.predict(passed.fresh, passed.model), passed.task.predict(passed.fresh, loaded))
 
 
+def test_training_promises_a_coverage_and_the_bundle_keeps_it(passed):
+    promises = passed.model.promises
+    assert promises == passed.task.load(passed.bundle).promises
+    for one in promises:
+        assert {stratum.label for stratum in one.strata} == set(one.classes or ("",))
+        assert sum(stratum.n for stratum in one.strata if stratum.is_whole) > 0
+    assert promises or not passed.task.answers_each_row  # few fields may find no source
+
+
 def test_the_same_seed_gives_the_same_model_and_another_seed_another(passed):
     answers = [passed.task.predict(passed.fresh, passed.fit(passed.data, seed)) for seed in (3, 4)]
     same(answers[0], passed.task.predict(passed.fresh, passed.model))

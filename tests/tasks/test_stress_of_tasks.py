@@ -5,12 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from skysift.core.errors import UsageError
 from skysift.core.registry import bundle_folder, list_tasks, load_task
 from skysift.evaluate.stress import stress
 from skysift.tasks.gamma_hadron import stress as of_events
-from skysift.tasks.gamma_hadron.features import inputs_of
-from skysift.tasks.gamma_hadron.model import table_hash
 
 TASKS = [item.name for item in list_tasks()]
 ROWS = {"gamma-hadron": 300, "star-galaxy": 20, "streak": 16, "flare": 24, "active-region": 3}
@@ -114,12 +111,3 @@ def test_a_prior_leaves_ranks_and_rates_alone_and_moves_the_bias(events):
         assert last[name].change == pytest.approx(0.0, abs=1e-9)
         assert not last[name].is_certain
     assert last["bias"].is_certain
-
-
-def test_what_trained_the_bundle_is_refused(events):
-    task = load_task("gamma-hadron")
-    model = task.load(bundle_folder(task.name, "fast"))
-    own = table_hash(events.distinct().table, inputs_of(model.features))
-    seen = replace(model, training=model.training.model_copy(update={"sha256": own}))
-    with pytest.raises(UsageError, match="trained the bundle"):
-        of_events.prepared(events, seen, np.random.default_rng(0), 100)
