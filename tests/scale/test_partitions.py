@@ -7,7 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from skysift.core.errors import BundleError, InputError, OutputError, UsageError
-from skysift.scale.run import Share, make_job, predict_partitions
+from skysift.scale.run import make_job, predict_partitions
+from skysift.scale.summary import Share
 
 
 def test_partitions_are_the_rows_of_one_process_in_their_order(night, tmp_path):

@@ -171,8 +171,9 @@ def predict_partitions(
     InputError
         If some files could not be used; the others are done.
     """
-    from skysift.scale.run import Share, make_job
+    from skysift.scale.run import make_job
     from skysift.scale.run import predict_partitions as run
+    from skysift.scale.summary import Share
 
     share = None if part is None else Share.parse(part)
     read, predict = options

@@ -67,7 +67,8 @@ def open_client(
                 threads_per_worker=1,
                 processes=True,
                 memory_limit=limit,
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",  # its health pages, for this machine alone
+                scheduler_kwargs={"dashboard": False},
                 silence_logs="CRITICAL",  # a worker that dies is told of in the summary
             ) as cluster,
             distributed.Client(cluster) as client,

@@ -6,6 +6,8 @@ only waited in the same process. So a part that was given up is tried once more 
 done, alone: one that ends its processes again is to blame.
 """
 
+import math
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
@@ -23,6 +25,7 @@ AnswerT = TypeVar("AnswerT")
 
 _AHEAD = 3  # parts for each thread that the scheduler knows of, so that none ever waits for us
 _FEWEST = 16
+_ASK_EVERY = 1.0  # s, how many workers there are
 _RUN_AGAIN = "Run the same command again: what is done is kept."
 
 
@@ -75,6 +78,7 @@ class DaskWorkers:
 
     def __init__(self, client: Any) -> None:
         self._client = client
+        self._room = _Room(client)
 
     def unordered(
         self, function: Callable[[PartT], AnswerT], parts: Iterable[PartT], /
@@ -103,7 +107,7 @@ class DaskWorkers:
         waiting = iter(parts)
         try:
             while True:
-                room = _room(self._client) - len(given)
+                room = self._room() - len(given)
                 given += [
                     (part, self._client.submit(function, part, pure=False))
                     for part in islice(waiting, max(room, 0))
@@ -130,18 +134,21 @@ class _Round(Generic[PartT, AnswerT]):
 
     def __init__(self, client: Any, function: Callable[[PartT], AnswerT]) -> None:
         self._client = client
+        self._room = _Room(client)
         self._function = function
         self._given: dict[Any, PartT] = {}
 
     def over(self, parts: Iterable[PartT]) -> Iterator[tuple[PartT, AnswerT | Died]]:
         """Yield each part with its answer, as they come."""
         waiting = iter(parts)
-        coming = import_extra("distributed", extra="dask").as_completed()
+        distributed = import_extra("distributed", extra="dask")
+        # With results: they come in batches, and are here even if their process dies later.
+        coming = distributed.as_completed(with_results=True, raise_errors=False)
         self._give(waiting, coming)
         try:
             while self._given:
-                future = next(coming)
-                answer = _answer_of(future)
+                future, found = next(coming)
+                answer = _understood(future, found)
                 part = self._given.pop(future)
                 self._give(waiting, coming)
                 yield part, answer
@@ -149,7 +156,7 @@ class _Round(Generic[PartT, AnswerT]):
             self._client.cancel(list(self._given))
 
     def _give(self, waiting: Iterator[PartT], coming: Any) -> None:
-        room = _room(self._client) - len(self._given)
+        room = self._room() - len(self._given)
         for part in islice(waiting, max(room, 0)):
             # Not pure: the scheduler must not take two parts that look alike for one.
             future = self._client.submit(self._function, part, pure=False)
@@ -157,14 +164,43 @@ class _Round(Generic[PartT, AnswerT]):
             coming.add(future)
 
 
-def _room(client: Any) -> int:
-    """Return how many parts the scheduler shall know of: workers come and go."""
-    threads: int = sum(client.nthreads().values())
-    return max(_FEWEST, _AHEAD * threads)
+class _Room:
+    """How many parts the scheduler shall know of: workers come and go."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._known = 0
+        self._asked = -math.inf
+
+    def __call__(self) -> int:
+        now = time.monotonic()
+        if now > self._asked + _ASK_EVERY:
+            threads: int = sum(self._client.nthreads().values())
+            self._known, self._asked = max(_FEWEST, _AHEAD * threads), now
+        return self._known
 
 
 def _answer_of(future: Any) -> Any:
-    """Return what a future holds, once it does, or that its processes died.
+    """Return what a future holds, once it does, or that its processes died."""
+    try:
+        return _understood(
+            future, future.result()
+        )  # what is lost with its process is computed anew
+    except import_extra("distributed", extra="dask").KilledWorker as error:
+        return _died(error)
+    except CancelledError as error:
+        raise _lost() from error
+
+
+def _understood(future: Any, found: Any) -> Any:
+    """Return an answer, or that the processes that worked on it died.
+
+    Parameters
+    ----------
+    future : distributed.Future
+        That has come to its end.
+    found : object
+        Its result; of an error, type, error and traceback.
 
     Raises
     ------
@@ -173,21 +209,19 @@ def _answer_of(future: Any) -> Any:
     Exception
         What the function raised.
     """
-    distributed = import_extra("distributed", extra="dask")
-    try:
-        while future.status in {"pending", "lost"}:  # lost with its process: it is computed anew
-            distributed.wait(future)
-        if future.status == "finished":
-            return future.result()
-    except CancelledError as error:  # so are all futures, when the scheduler goes
-        raise _lost() from error
-    if future.status != "error":
+    if future.status == "error":
+        _, error, traceback = found
+        if isinstance(error, import_extra("distributed", extra="dask").KilledWorker):
+            return _died(error)
+        raise error.with_traceback(traceback)
+    if future.status == "cancelled":  # so are all, when the scheduler goes
         raise _lost()
-    raised = future.exception()
-    if not isinstance(raised, distributed.KilledWorker):
-        raise raised
+    return found
+
+
+def _died(error: Any) -> Died:
     return Died(
-        f"{raised.allowed_failures + 1} worker processes ended while they worked on it alone. "
+        f"{error.allowed_failures + 1} worker processes ended while they worked on it alone. "
         "It makes them crash, or takes more memory than a worker has."
     )
 
