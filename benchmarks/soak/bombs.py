@@ -9,6 +9,7 @@ through ``skysift predict``::
 """
 
 import argparse
+import gc
 import json
 import os
 import platform
@@ -85,6 +86,8 @@ def in_process(task: str, bombs: list[tuple[str, Path]], bound: int) -> list[dic
     model = loaded.load(bundle_folder(task))
     predict = loaded.stream(model, loaded.read_options(), loaded.predict_options())
     rows = []
+    gc.collect()
+    gc.freeze()  # else a child copies all of it when it looks for garbage
     for name, path in bombs:
         cost = measured(predict, path, bound)
         rows.append({"task": task, "bomb": name, "bytes": path.stat().st_size, **cost})
@@ -115,7 +118,8 @@ def predicted(task: str, path: Path, folder: Path) -> dict[str, Any]:
         [sys.executable, "-m", "skysift", "predict", task, str(path), "--out", str(out)],
         check=False, capture_output=True, text=True,
     )  # fmt: skip
-    return {"exit_code": done.returncode, "said": done.stderr.strip()[-300:]}
+    said = done.stderr.strip().replace(f"{folder}/", "")
+    return {"exit_code": done.returncode, "said": said[-300:]}
 
 
 def main() -> None:
