@@ -10,8 +10,8 @@ import pytest
 from skysift.core.registry import list_tasks, load_task
 
 HEAVY = (
-    "astropy", "h5py", "lightgbm", "matplotlib", "numpy", "onnxruntime", "pandas", "pyarrow",
-    "requests", "scipy", "sklearn", "skops", "torch", "xgboost",
+    "astropy", "dask", "distributed", "h5py", "lightgbm", "matplotlib", "numpy", "onnxruntime",
+    "pandas", "pyarrow", "requests", "scipy", "sklearn", "skops", "torch", "xgboost",
 )  # fmt: skip
 
 SCRIPT = """

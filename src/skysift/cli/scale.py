@@ -27,10 +27,12 @@ __all__ = [
     "Workers",
     "names_a_table",
     "predict_partitions",
+    "refuse_idle",
     "spreading",
 ]
 
 _PANEL = "Past one process"
+_AUTO = "auto"
 
 Workers = Annotated[
     int | None,
@@ -89,7 +91,7 @@ class Scale:
 
     workers: int | None = None
     dask: str | None = None
-    memory: str = "auto"
+    memory: str = _AUTO
 
     def __bool__(self) -> bool:
         return self.workers is not None or self.dask is not None
@@ -108,6 +110,11 @@ class Scale:
             return
         if self.workers is not None and self.dask is not None:
             raise UsageError("Both --workers and --dask are given.", "Give one of them.")
+        if self.dask is not None and self.memory != _AUTO:
+            raise UsageError(
+                "The memory of workers that are there already is theirs.",
+                "Leave out --memory, or give --workers.",
+            )
         from skysift.scale.cluster import open_client
         from skysift.scale.workers import DaskWorkers
 
@@ -130,16 +137,31 @@ def spreading(scale: Scale, console: Console, task: Task[Any, Any], job: str) ->
         yield
         return
     if job not in task.spreads:
-        raise UsageError(
-            f"What '{job}' does for {task.name} does not fall into parts.",
-            "Leave out --workers and --dask.",
-        )
+        remedy = "Leave out --workers and --dask."
+        if job == "predict":
+            remedy = "Give a folder as --out, for one Parquet file of each input file."
+        raise UsageError(f"What '{job}' does for {task.name} does not fall into parts.", remedy)
     from skysift.core.spread import spread_with
 
     with scale.open(console) as workers:
         assert workers is not None
         with spread_with(workers):
             yield
+
+
+def refuse_idle(*, together: int, retry: bool) -> None:
+    """Refuse options of a run over partitions where one file is written.
+
+    Raises
+    ------
+    UsageError
+        If one was given.
+    """
+    if together != 1 or retry:
+        raise UsageError(
+            "--files-per-part and --retry are for partitions, and one file is written here.",
+            "Give --workers, --dask or --part, and a folder as --out.",
+        )
 
 
 def names_a_table(out: Path) -> bool:

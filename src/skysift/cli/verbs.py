@@ -31,6 +31,7 @@ from skysift.cli.scale import (
     Workers,
     names_a_table,
     predict_partitions,
+    refuse_idle,
     spreading,
 )
 from skysift.cli.stress import STRESS, drawn
@@ -239,6 +240,7 @@ def predict(
             threads=threads,
         )
         return
+    refuse_idle(together=files_per_part, retry=retry)
     check_writable(out, inputs=paths)
     model = loaded.load(folder, threads=threads)
     provenance = Provenance.start(
