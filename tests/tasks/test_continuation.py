@@ -97,7 +97,7 @@ def test_rows_are_remembered_in_the_bundle(family, tmp_path):
 
 
 def test_a_task_without_continuation_says_what_to_do():
-    known = {name for name, _ in SHIPPED}
+    known = {name for name, _ in SHIPPED} | {"gamma-sky"}  # whose network has a test of its own
     for item in list_tasks():
         if item.name not in known:
             with pytest.raises(UsageError, match="skysift train"):

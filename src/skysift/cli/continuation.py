@@ -61,7 +61,7 @@ def train_from(
     """Go on from a bundle with new data, and write the result as a bundle."""
     options = options_of(given)
     read_options = job.options("ReadOptions", given)
-    model = job.task.load(bundle_path(job.name, parent))
+    model = job.task.load_parent(bundle_path(job.name, parent))
     continuation = job.task.continuation
     rows = job.task.read(job.paths, read_options, labelled=True)
     lessons = continuation.lessons(rows, model)

@@ -96,7 +96,7 @@ def update(
     )
     check_new_bundle(out)
     task = load_task(name)
-    model = task.load(_folder(bundle, name))
+    model = task.load_parent(_folder(bundle, name))
     paths = resolve(console, data)
     rng = generator(seed)
     old, licence = _reference(console, task, model, reference, read_options)

@@ -371,6 +371,18 @@ class Task(ABC, Generic[DataT, ModelT]):
             If the bundle is damaged, not allowed, or of another task.
         """
 
+    def load_parent(self, folder: Path) -> Any:
+        """Load a bundle to go on from; where other kinds can go on than can predict, those too.
+
+        Raises
+        ------
+        BundleError
+            If the bundle is damaged, not allowed, or of another task.
+        UsageError
+            If there is nothing in it that learned.
+        """
+        return self.load(folder)
+
     # --- the jobs of the command line ----------------------------------------------------------
 
     def predict_files(

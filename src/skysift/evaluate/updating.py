@@ -21,7 +21,16 @@ from skysift.evaluate.inputs import as_groups
 from skysift.evaluate.intervals import Interval, mean_interval
 from skysift.evaluate.probability import log_losses
 
-__all__ = ["MARGIN", "Judgement", "judge", "paired_loss", "sample", "update", "with_judgement"]
+__all__ = [
+    "MARGIN",
+    "Judgement",
+    "gain",
+    "judge",
+    "paired_loss",
+    "sample",
+    "update",
+    "with_judgement",
+]
 
 MARGIN = 0.02
 """Most that the mean log loss of old rows may rise, unless another margin is asked for [nat]."""
@@ -208,10 +217,30 @@ def paired_loss(
     groups : array_like, shape (n,), optional
         Rows of one group are not independent.
     """
-    change = log_losses(y, new) - log_losses(y, old)
-    return mean_interval(change, groups=groups).metric(
-        "new log_loss", n=len(change), split=f"{split}, child minus parent"
-    )
+    return gain(log_losses(y, new) - log_losses(y, old), groups, split=split)
+
+
+def gain(
+    change: ArrayLike, groups: ArrayLike | None, *, split: str, name: str = "new log_loss"
+) -> Metric:
+    """Return the mean of what the loss of each new row changes by, with its interval.
+
+    Parameters
+    ----------
+    change : array_like, shape (n,)
+        Loss by the child minus loss by the parent.
+    groups : array_like, shape (n,), or None
+        Rows of one group are not independent; of a single group there is no interval.
+    split : str
+        Name of these rows.
+    name : str
+        Of the metric.
+    """
+    values = np.asarray(change, dtype=np.float64)
+    split = f"{split}, child minus parent"
+    if len(values) < 2 or (groups is not None and len(np.unique(groups)) < 2):  # noqa: PLR2004
+        return Metric(name, float(values.mean()), n=len(values), split=split, method="one group")
+    return mean_interval(values, groups=groups).metric(name, n=len(values), split=split)
 
 
 def with_judgement(lineage: Lineage, *judged: Metric) -> Lineage:

@@ -20,9 +20,9 @@ from skysift.core.extras import import_extra
 from skysift.core.results import Metric
 from skysift.core.task import Progress
 from skysift.evaluate.forecast import best_threshold, contingency, forecast_skill
-from skysift.evaluate.intervals import mean_interval, wilson_interval
+from skysift.evaluate.intervals import wilson_interval
 from skysift.evaluate.probability import log_losses
-from skysift.evaluate.updating import with_judgement
+from skysift.evaluate.updating import gain, with_judgement
 from skysift.models.calibration import stretch
 from skysift.models.fine_tuning import TuningOptions, fine_tune
 from skysift.models.flare_history import history_features, history_names
@@ -39,6 +39,9 @@ from skysift.tasks.flare.regions import LEVELS, Regions
 __all__ = ["go_on", "lessons", "losses", "origin_of", "recalled", "remembered", "remembering"]
 
 _RATE = 5e-3
+_PULL = 5.0
+"""What a coefficient is drawn to its parent's by: as hard as that was drawn to zero (C = 0.1)."""
+
 _ALMOST = 1.0 - 1e-9
 _FEWEST_EVENTS = 2
 _DRAWS = 300
@@ -123,9 +126,7 @@ def go_on(
         reference=distributions(dict(zip(FEATURES, seen.image.T, strict=True))),
     )
     change = losses(judged.rows, child) - losses(judged.rows, parent)
-    gained = mean_interval(change, groups=judged.rows.group).metric(
-        "new log_loss", n=len(change), split=f"{split}, child minus parent"
-    )
+    gained = gain(change, judged.rows.group, split=split)
     method = "a new stretch of the log-odds" if options.body == "frozen" else "moving its lines"
     lineage = with_judgement(origin.lineage, gained).model_copy(update={"method": method})
     return replace(child, lineage=lineage)
@@ -233,21 +234,25 @@ class _Tuner:
         torch = import_extra("torch", extra="train")
         scores = torch.from_numpy(parent.scores(features).astype(np.float32))
         wanted = torch.from_numpy(target.astype(np.float32))
+        begin = parent.coefficients.mean(axis=0)
+        from_here = torch.from_numpy(begin.astype(np.float32))
+        fit = self.mixed.fit[usable[self.mixed.fit]]
 
         def of(live: Mapping[str, Any], rows: NDArray[np.int64]) -> Any:
-            return torch.nn.functional.binary_cross_entropy_with_logits(
+            entropy = torch.nn.functional.binary_cross_entropy_with_logits(
                 scores[rows] @ live["line"] + live["offset"], wanted[rows], reduction="none"
             )
+            return entropy + _PULL * ((live["line"] - from_here) ** 2).sum() / len(fit)
 
         loss: Callable[[Mapping[str, Any], NDArray[np.int64]], Any] = of
         options = self.options
         tuned = fine_tune(
             {
-                "line": parent.coefficients.mean(axis=0),
+                "line": begin,
                 "offset": np.atleast_1d(parent.intercepts.mean()),
             },
             loss,
-            fit=self.mixed.fit[usable[self.mixed.fit]],
+            fit=fit,
             stop=self.mixed.stop[usable[self.mixed.stop]],
             weight=self.mixed.weight,
             options=TuningOptions(options.rate or _RATE, options.rounds, options.patience),

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from skysift.core.bundle import Bundle, render_card, write_bundle
 from skysift.core.bundle_schema import BundleSpec, DataLicence, InputColumn, ModelEntry, Training
 from skysift.core.config import Config
+from skysift.core.continuation import Origin
 from skysift.core.errors import BundleError
 from skysift.core.provenance import package_versions
 from skysift.core.results import Metric
@@ -70,6 +71,10 @@ _GRAPH, _WEIGHTS, _SETTINGS, _TRIALS = (
     "weights.safetensors",
     "settings.json",
     "calibration.safetensors",
+)
+_SIMULATED = "fields simulated on the fly; the digest is that of the validation maps"
+_OF_SIMULATIONS = DataLicence(
+    licence="BSD-3-Clause", citation="simulated by skysift from analytic formulas"
 )
 _VALIDATION_BATCH = 8
 _UNCALIBRATED = TrialsTable(np.array([3.0]), np.array([1.0]))
@@ -265,6 +270,7 @@ def save_network_bundle(
     card: str = "",
     metrics: Sequence[Metric] = (),
     overwrite: bool = False,
+    origin: Origin | None = None,
 ) -> Bundle:
     """Write a trained network as a bundle.
 
@@ -284,6 +290,8 @@ def save_network_bundle(
         What was measured.
     overwrite : bool
         Replace a bundle that is there.
+    origin : Origin, optional
+        The network that it goes on from, and the data that it has learned.
 
     Raises
     ------
@@ -326,7 +334,7 @@ def save_network_bundle(
         positive_class="source",
         metrics=tuple(metrics),
         training=Training(
-            data="fields simulated on the fly; the digest is that of the validation maps",
+            data=_SIMULATED if origin is None else origin.data,
             sha256=trained.digest,
             n_rows=history.steps[-1] * options.training.batch_size,
             split="validation instruments and fields drawn apart",
@@ -334,9 +342,8 @@ def save_network_bundle(
             command=command,
         ),
         packages=package_versions(),
-        data_licence=DataLicence(
-            licence="BSD-3-Clause", citation="simulated by skysift from analytic formulas"
-        ),
+        data_licence=_OF_SIMULATIONS if origin is None else origin.licence,
+        lineage=None if origin is None else origin.lineage,
     )
     return write_bundle(folder, spec, members, render_card(spec, card), overwrite=overwrite)
 

@@ -4,10 +4,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from skysift.core.config import Config, of_kind
+from skysift.core.continuation import Continuation
 from skysift.core.stream import RecordPredictor
 from skysift.core.stress import StressTest
 from skysift.core.task import Coverage, Jobs, Piece, Prediction, Progress, Run, Task, silent
@@ -68,6 +70,19 @@ class GammaSky(Task[Observations, GammaSkyModel]):
 
         return stress
 
+    @property
+    def continuation(self) -> Continuation[Observations, Any]:
+        """The module that goes on from a trained network."""
+        from skysift.tasks.gamma_sky import continuation
+
+        return continuation
+
+    def load_parent(self, folder: Path) -> Any:
+        """Load a sky network to go on from."""
+        from skysift.tasks.gamma_sky.continuation import load_parent
+
+        return load_parent(folder)
+
     def synth(self, n: int, rng: np.random.Generator) -> Observations:
         """Simulate photon lists of short observations, each with a bright source."""
         return synthetic_observations(n, rng)
@@ -116,8 +131,12 @@ class GammaSky(Task[Observations, GammaSkyModel]):
         ]
         return CandidateTable.concatenate(tables).table
 
-    def save(self, model: GammaSkyModel, folder: Path) -> Path:
-        """Write the calibration as a bundle."""
+    def save(self, model: GammaSkyModel | Any, folder: Path) -> Path:
+        """Write the calibration, or a network that has gone on, as a bundle."""
+        if not isinstance(model, GammaSkyModel):
+            from skysift.tasks.gamma_sky.continuation import save_child
+
+            return save_child(model, folder).folder
         return save_bundle(model, folder).folder
 
     def load(self, folder: Path, *, threads: int = 1) -> GammaSkyModel:

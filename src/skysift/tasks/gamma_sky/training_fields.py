@@ -7,6 +7,7 @@ fits the smooth background to them as the search does. The smooth model takes th
 default instrument: the network learns to work without a response.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,7 +28,14 @@ from skysift.tasks.gamma_sky.simulation.expectation import expect
 from skysift.tasks.gamma_sky.simulation.field import Field
 from skysift.tasks.gamma_sky.simulation.folded import FoldedResponse
 
-__all__ = ["DEFECTIVE", "FieldPool", "PoolOptions", "turned", "turned_place"]
+__all__ = [
+    "DEFECTIVE",
+    "FieldPool",
+    "PoolOptions",
+    "block_centres",
+    "turned",
+    "turned_place",
+]
 
 Floats = NDArray[np.float32]
 
@@ -185,21 +193,43 @@ class FieldPool:
         self, sources: _Sources, longer: float, quarters: int, *, mirrored: bool
     ) -> Floats:
         """Return the blocks that hold a centre, and where in them; shape (3, rows, columns)."""
-        rows, columns = self._settings.blocks
-        centres = np.zeros((3, rows, columns), dtype=np.float32)
         side = self._settings.shape[0]
-        for y, x, total in zip(sources.row, sources.column, sources.total, strict=True):
-            row, column = turned_place(y, x, side, quarters, mirrored=mirrored)
-            i, j = (int(np.floor((place + 0.5) / BLOCK)) for place in (row, column))
-            if total * longer < _FEWEST or not (0 <= i < rows and 0 <= j < columns):
-                continue
-            middle = (BLOCK - 1) / 2
-            centres[:, i, j] = (
-                1.0,
-                (column - j * BLOCK - middle) / BLOCK,
-                (row - i * BLOCK - middle) / BLOCK,
-            )
-        return centres
+        places = [
+            turned_place(y, x, side, quarters, mirrored=mirrored)
+            for y, x in zip(sources.row, sources.column, strict=True)
+        ]
+        return block_centres(self._settings, places, sources.total * longer)
+
+
+def block_centres(
+    settings: SkyNetworkSettings,
+    places: Sequence[tuple[float, float]],
+    totals: NDArray[np.float64],
+) -> Floats:
+    """Return the blocks that hold a centre, and where in them; shape (3, rows, columns).
+
+    Parameters
+    ----------
+    settings : SkyNetworkSettings
+        Of the network.
+    places : sequence of (float, float)
+        Row and column of each source [pixel].
+    totals : array, shape (n_sources,)
+        Counts of each; those of too few have no centre to be found.
+    """
+    rows, columns = settings.blocks
+    centres = np.zeros((3, rows, columns), dtype=np.float32)
+    for (row, column), total in zip(places, totals, strict=True):
+        i, j = (int(np.floor((place + 0.5) / BLOCK)) for place in (row, column))
+        if total < _FEWEST or not (0 <= i < rows and 0 <= j < columns):
+            continue
+        middle = (BLOCK - 1) / 2
+        centres[:, i, j] = (
+            1.0,
+            (column - j * BLOCK - middle) / BLOCK,
+            (row - i * BLOCK - middle) / BLOCK,
+        )
+    return centres
 
 
 def turned(maps: Floats, quarters: int, *, mirrored: bool) -> Floats:

@@ -13,9 +13,9 @@ from skysift.core.continuation import ContinueOptions, Origin, child_of
 from skysift.core.errors import UsageError
 from skysift.core.results import Metric
 from skysift.core.task import Progress
-from skysift.evaluate.intervals import mean_interval, wilson_interval
+from skysift.evaluate.intervals import wilson_interval
 from skysift.evaluate.operating import points_to_store
-from skysift.evaluate.updating import with_judgement
+from skysift.evaluate.updating import gain, with_judgement
 from skysift.models.continued_boosting import boost_on
 from skysift.models.fine_tuning import TuningOptions
 from skysift.models.lessons import Mixed, Rows, mix
@@ -102,9 +102,7 @@ def go_on(
     said = raw_probability(estimator, _single(held))
     right = int((said.argmax(axis=1) == truth).sum())
     change = losses(held, child) - losses(held, parent)
-    gained = mean_interval(change, groups=held.group).metric(
-        "new log_loss", n=len(held), split=f"{split}, child minus parent"
-    )
+    gained = gain(change, held.group, split=split)
     return replace(
         child,
         operating_points=points_to_store(

@@ -1,7 +1,7 @@
 """Training the network: AdamW, a warm start, a cosine, and the best weights on a fixed set."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,6 +77,7 @@ def train_weights(
     validation: Sequence[Batch],
     *,
     options: NetworkTrainingOptions,
+    moving: Collection[str] | None = None,
     progress: Callable[[int, float], None] | None = None,
     ranks: Ranks = ALONE,
 ) -> tuple[dict[str, NDArray[np.float32]], NetworkHistory]:
@@ -94,6 +95,9 @@ def train_weights(
         Fixed.
     options : NetworkTrainingOptions
         Steps and rates.
+    moving : collection of str, optional
+        Layers that move, of a trained network that goes on: the others stay, and so do all where
+        no step gains. Without it all move, and the network is first looked at after some steps.
     progress : callable, optional
         Is told the step and its loss.
     ranks : Ranks, optional
@@ -126,6 +130,11 @@ def train_weights(
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, options))
     looks = _Looks(options.patience)
+    if moving is not None:
+        for name, value in live.items():
+            value.requires_grad_(name.rpartition(".")[0] in moving)
+        begin = _validate(settings, live, validation, ranks)
+        looks.add(0, begin[0], *begin, live)
     total, since = 0.0, 0
     loss_of = ranks.joined(_loss_module(torch, settings, live))
     n = ranks.share(options.batch_size)
@@ -136,7 +145,7 @@ def train_weights(
             raise UsageError("The loss is not finite.", "Lower the learning rate.")
         optimiser.zero_grad(set_to_none=True)
         value.backward()
-        torch.nn.utils.clip_grad_norm_(list(live.values()), 1.0)
+        torch.nn.utils.clip_grad_norm_([one for one in live.values() if one.requires_grad], 1.0)
         optimiser.step()
         schedule.step()
         total, since = total + loss, since + 1

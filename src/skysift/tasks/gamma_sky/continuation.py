@@ -1,0 +1,267 @@
+"""Go on from a trained sky network with empty runs of a real telescope, or with other simulations.
+
+The false alarms of the child are calibrated anew on simulated empty fields, as its parent's were.
+The default search has learned nothing that could go on: it is calibrated by ``skysift train``.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skysift.core.bundle import Bundle
+from skysift.core.bundle_schema import DataLicence, Lineage
+from skysift.core.continuation import ContinueOptions, Origin
+from skysift.core.errors import UsageError
+from skysift.core.results import Metric
+from skysift.core.task import Progress
+from skysift.evaluate.updating import gain, with_judgement
+from skysift.models.lessons import Rows, mix
+from skysift.models.sky.baseline.torch_network import import_torch
+from skysift.models.sky.network.export import export_network
+from skysift.models.sky.network.loss import network_loss
+from skysift.models.sky.network.runtime import SkyNetwork
+from skysift.models.sky.network.training import NetworkTrainingOptions, train_weights
+from skysift.models.sky.trials import TrialsTable
+from skysift.tasks.gamma_sky.network_training import (
+    NetworkBundle,
+    NetworkOptions,
+    TrainedNetwork,
+    calibrate_network,
+    load_network_bundle,
+    save_network_bundle,
+)
+from skysift.tasks.gamma_sky.observations import Observations
+from skysift.tasks.gamma_sky.off_maps import Maps, off_maps
+
+__all__ = [
+    "NetworkModel",
+    "go_on",
+    "lessons",
+    "load_parent",
+    "losses",
+    "origin_of",
+    "recalled",
+    "remembered",
+    "remembering",
+    "save_child",
+]
+
+HEADS = frozenset({"background", "source", "heat"})
+"""The last layers: what moves where the body is frozen."""
+
+_RATE = 2e-4  # a tenth of that of the training
+_BATCH = 8
+_LICENCE = DataLicence(licence="not stated", citation="not stated")
+
+
+@dataclass(frozen=True)
+class NetworkModel:
+    """A sky network that can go on.
+
+    Parameters
+    ----------
+    options : NetworkOptions
+        How the first of its line was trained.
+    weights : mapping of str to array
+        Of the network.
+    trials : TrialsTable
+        Calibration of its false alarms.
+    metrics : tuple of Metric
+        What was measured.
+    bundle : Bundle or None
+        Where it was loaded from.
+    trained : TrainedNetwork or None
+        Of a child, what is stored.
+    origin : Origin or None
+        Of a child, where it comes from.
+    """
+
+    options: NetworkOptions
+    weights: Any
+    trials: TrialsTable
+    metrics: tuple[Metric, ...] = ()
+    bundle: Bundle | None = None
+    trained: TrainedNetwork | None = None
+    origin: Origin | None = None
+
+    @property
+    def replay(self) -> bytes | None:
+        """No maps are kept: the terms of real telescopes rarely allow it, and they are large."""
+        return None
+
+    @property
+    def lineage(self) -> Lineage | None:
+        """The model that it goes on from."""
+        return None if self.origin is None else self.origin.lineage
+
+    @cached_property
+    def training(self) -> Any:
+        """What its bundle says of its training."""
+        return None if self.bundle is None else self.bundle.manifest.training
+
+
+def load_parent(folder: Path) -> NetworkModel:
+    """Load a network to go on from.
+
+    Raises
+    ------
+    UsageError
+        If the bundle holds a calibrated search or published networks.
+    """
+    bundle = Bundle.load(folder, task="gamma-sky")
+    if bundle.manifest.model.family != "residual U-Net":
+        raise UsageError(
+            f"A {bundle.manifest.model.family} has learned nothing that goes on.",
+            "Go on from the bundle 'network'; calibrate a search anew with skysift train.",
+        )
+    found: NetworkBundle = load_network_bundle(folder)
+    options = NetworkOptions.model_validate_json(found.bundle.read_bytes("settings.json"))
+    return NetworkModel(options, found.weights, found.trials, bundle.manifest.metrics, found.bundle)
+
+
+def save_child(model: NetworkModel, folder: Path) -> Bundle:
+    """Write a network that has gone on as a bundle.
+
+    Raises
+    ------
+    UsageError
+        If it has not.
+    """
+    if model.trained is None or model.origin is None:
+        raise UsageError("This network has not gone on.", "Copy the bundle that it came from.")
+    return save_network_bundle(
+        model.trained,
+        folder,
+        seed=model.origin.seed,
+        command=model.origin.command,
+        metrics=model.metrics,
+        origin=model.origin,
+    )
+
+
+def lessons(observations: Observations, parent: NetworkModel) -> Maps:
+    """Return maps of runs, with sources injected: the same ones for the same runs."""
+    times = [item.events.time[:1].tobytes() for item in observations.items]
+    seed = int.from_bytes(hashlib.sha256(b"".join(times)).digest()[:8], "big")
+    return off_maps(observations, parent.options.settings, np.random.default_rng(seed))
+
+
+def origin_of(observations: Observations) -> tuple[str, DataLicence]:
+    """Return the name of the data, and their licence: photon lists do not state one."""
+    return f"{len(observations)} photon lists with injected sources", _LICENCE
+
+
+def losses(maps: Maps, model: NetworkModel) -> NDArray[np.float64]:
+    """Return the loss of each map, shape (n,); see `skysift.models.sky.network.loss`."""
+    torch = import_torch()
+    weights = {name: torch.from_numpy(np.asarray(a)) for name, a in model.weights.items()}
+    found = []
+    with torch.inference_mode():
+        for row in range(len(maps)):
+            one = {name: torch.from_numpy(a[row : row + 1]) for name, a in maps.arrays.items()}
+            found.append(float(network_loss(model.options.settings, weights, one)[0]))
+    return np.array(found)
+
+
+def go_on(
+    parent: NetworkModel,
+    new: Maps,
+    replay: Maps | None,
+    options: ContinueOptions,
+    rng: np.random.Generator,
+    *,
+    origin: Origin,
+    progress: Progress,
+) -> NetworkModel:
+    """Return a model that goes on from its parent; see :class:`Continuation`."""
+    index = [None if one is None else _numbers(one) for one in (new, replay)]
+    if index[0] is None:  # for mypy: `new` is given
+        raise UsageError("There are no maps.", "Give photon lists.")
+    mixed = mix(index[0], index[1], held_out=options.held_out, rng=rng)
+    maps = new if replay is None else new.followed_by(replay)
+    chance = mixed.weight[mixed.fit] / mixed.weight[mixed.fit].sum()
+
+    def draw(n: int) -> dict[str, NDArray[np.float32]]:
+        return dict(maps.take(rng.choice(mixed.fit, n, p=chance)).arrays)
+
+    steps_of_a_round = max(len(mixed.fit) // _BATCH, 1)
+    training = NetworkTrainingOptions(
+        steps=options.rounds * steps_of_a_round,
+        batch_size=_BATCH,
+        learning_rate=options.rate or _RATE,
+        warm_up=steps_of_a_round,
+        validate_every=steps_of_a_round,
+        patience=options.patience,
+    )
+    layers = {name.rpartition(".")[0] for name in parent.weights}
+    weights, history = train_weights(
+        parent.options.settings,
+        parent.weights,
+        draw,
+        _batches(maps, mixed.stop),
+        options=training,
+        moving=HEADS if options.body == "frozen" else layers,
+        progress=lambda step, loss: progress(step / training.steps, f"loss {loss:.3f}"),
+    )
+    progress(1.0, "calibrate on empty fields")
+    trained_options = parent.options.model_copy(update={"training": training})
+    trials = parent.trials
+    if int(np.argmin(history.validation_loss)) > 0:
+        network = SkyNetwork(
+            export_network(parent.options.settings, weights), parent.options.settings
+        )
+        trials = calibrate_network(network, parent.options.empty_maps, rng)
+    child = NetworkModel(trained_options, weights, trials)
+    judged = new.take(mixed.judge)
+    change = losses(judged, child) - losses(judged, parent)
+    gained = gain(change, judged.group, split=f"{origin.data}, held out", name="new loss")
+    moved = "its last layers" if options.body == "frozen" else "all weights"
+    best = history.steps[int(np.argmin(history.validation_loss))]
+    lineage = with_judgement(origin.lineage, gained).model_copy(
+        update={"method": f"fine-tuning of {moved}, step {best}"}
+    )
+    return replace(
+        child,
+        metrics=(gained,),
+        trained=TrainedNetwork(trained_options, weights, history, trials, new.sha256()),
+        origin=replace(origin, lineage=lineage),
+    )
+
+
+def remembered(maps: Maps) -> bytes:
+    """Raise UsageError: maps are not kept in a bundle."""
+    del maps
+    raise UsageError(
+        "Sky maps are not kept in a bundle.", "Leave --keep out; give --reference to an update."
+    )
+
+
+def recalled(data: bytes, model: NetworkModel) -> Maps:
+    """Raise UsageError: maps are not kept in a bundle."""
+    del data, model
+    raise UsageError("Sky maps are not kept in a bundle.", "Give them with --reference.")
+
+
+def remembering(model: NetworkModel, replay: bytes, lineage: Lineage) -> NetworkModel:
+    """Return a model with what was judged."""
+    del replay
+    return model if model.origin is None else replace(
+        model, origin=replace(model.origin, lineage=lineage)
+    )  # fmt: skip
+
+
+def _numbers(maps: Maps) -> Rows:
+    """Return the groups of maps, to be divided."""
+    n = len(maps)
+    return Rows(np.zeros((n, 0)), np.zeros(n), maps.group)
+
+
+def _batches(maps: Maps, rows: NDArray[np.int64]) -> Sequence[dict[str, NDArray[np.float32]]]:
+    parts = np.array_split(rows, -(-len(rows) // _BATCH))
+    return [dict(maps.take(part).arrays) for part in parts]
