@@ -57,9 +57,9 @@ def row_of(rows: Sequence[Mapping[str, Any]], **wanted: str) -> Mapping[str, Any
 
 
 def interval(value: Mapping[str, Any], digits: int = 2) -> str:
-    """Write a number with its 95 % interval."""
+    """Write a number with its 95 % interval, on one line."""
     middle, low, high = (f"{value[key]:.{digits}f}" for key in ("value", "low", "high"))
-    return f"{middle} [{low}, {high}]"
+    return f"{middle} [{low}, {high}]".replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def named(row: Mapping[str, Any], name: str, digits: int = 4) -> str:
