@@ -28,7 +28,8 @@ from skysift.data.sky.tangent import separation
 from skysift.data.table import FeatureTable
 from skysift.evaluate.coverage import measure_coverage, parts_of
 from skysift.evaluate.intervals import wilson_interval
-from skysift.models.conformal import calibrate, conformal_quantile, covered, split_rows
+from skysift.models.conformal import calibrate, conformal_quantile, covered
+from skysift.models.promised_rows import split_rows
 from skysift.tasks.gamma_sky.bounds import with_bounds
 from skysift.tasks.gamma_sky.coverage import ZENITHS, Located, located_sources, scored_sources
 from skysift.tasks.gamma_sky.observations import iter_observations

@@ -5,7 +5,8 @@ import pytest
 
 from skysift.core.bundle_schema import Training
 from skysift.evaluate.coverage import coverage_measures, measure_coverage
-from skysift.models.conformal import calibrate, class_rows, error_rows
+from skysift.models.conformal import calibrate
+from skysift.models.promised_rows import class_rows, error_rows
 
 ON_RECORD = Training(
     data="made up", sha256="0" * 64, n_rows=1, split="held out", seed=1, command="skysift"

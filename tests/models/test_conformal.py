@@ -5,7 +5,7 @@ import math
 import crepes
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skysift.core.bundle_schema import Training
@@ -15,16 +15,14 @@ from skysift.models.conformal import (
     FEWEST,
     adaptive_scores,
     calibrate,
-    class_rows,
     class_sets_of,
     conformal_quantile,
     covered,
-    error_rows,
     lac_scores,
     limits_of,
     set_texts,
-    split_rows,
 )
+from skysift.models.promised_rows import class_rows, error_rows, split_rows
 
 ON_RECORD = Training(
     data="made up", sha256="0" * 64, n_rows=1, split="held out", seed=1, command="skysift"
@@ -50,6 +48,7 @@ def rows_of(n, seed, **given):
     )
 
 
+@settings(max_examples=40)
 @given(
     scores=st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60),
     coverage=st.floats(0.01, 0.99),
@@ -213,6 +212,7 @@ def test_blocks_that_cannot_be_parted_are_refused():
         split_rows(one, 0.5, np.random.default_rng(0))
 
 
+@settings(max_examples=40)
 @given(st.lists(st.tuples(*[st.booleans()] * 3), min_size=1, max_size=20))
 def test_texts_name_the_classes_that_are_in(inside):
     names = ("a", "b", "c")

@@ -10,8 +10,8 @@ from skysift.evaluate.stress import stress
 from skysift.tasks.gamma_hadron import stress as of_events
 
 TASKS = [item.name for item in list_tasks()]
-ROWS = {"gamma-hadron": 300, "star-galaxy": 20, "streak": 16, "flare": 24, "active-region": 3}
-FIELDS = 6
+ROWS = {"gamma-hadron": 300, "star-galaxy": 12, "streak": 6, "flare": 16, "active-region": 2}
+FIELDS = 4
 
 
 class Extremes:

@@ -96,7 +96,7 @@ def _checked(
     """Return a promise that rests on one part of rows, with what the other says of it."""
     from skysift.evaluate.coverage import measure_coverage
     from skysift.models.conformal import calibrate as promise_on
-    from skysift.models.conformal import split_rows
+    from skysift.models.promised_rows import split_rows
 
     first, second = split_rows(rows, share, rng)
     promise = promise_on(first, _record(first, bundle, seed))

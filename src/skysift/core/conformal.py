@@ -10,7 +10,7 @@ Bates 2023, Foundations and Trends in Machine Learning 16, 494). The bundle keep
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -175,7 +175,6 @@ class PromisedRows:
     edges: tuple[float, ...] = ()
     time: NDArray[np.datetime64] | None = None
     split: str = ""
-    unit: str = field(default="")
 
     def __len__(self) -> int:
         return len(self.truth)

@@ -10,7 +10,8 @@ from skysift.core.conformal import PromisedRows
 from skysift.core.errors import UsageError
 from skysift.core.task import Progress
 from skysift.data.chronological import time_blocks
-from skysift.models.conformal import class_rows, class_sets_of
+from skysift.models.conformal import class_sets_of
+from skysift.models.promised_rows import class_rows
 from skysift.tasks.active_region.model import CLASSES, ActiveRegionModel
 from skysift.tasks.active_region.reader import SolarDisks
 

@@ -9,16 +9,17 @@ from skysift.core.conformal import PromisedRows
 from skysift.core.errors import UsageError
 from skysift.core.task import Progress
 from skysift.data.table import FeatureTable
-from skysift.models.conformal import class_rows, class_sets_of
+from skysift.models.conformal import class_sets_of
+from skysift.models.promised_rows import class_rows
 from skysift.tasks.gamma_hadron.features import inputs_of
 from skysift.tasks.gamma_hadron.model import CLASSES, GammaHadronModel, table_hash
-from skysift.tasks.gamma_hadron.reader import Events
+from skysift.tasks.gamma_hadron.reader import MAGIC, Events
 
 __all__ = ["class_sets", "promised", "scored_events"]
 
-PROMISE = "set"
-BY = "log_size"
-"""What groups are made by: the logarithm of SIZE."""
+_PROMISE = "set"
+_BY = "log_size"
+_TEST_ROWS = "test rows"  # of the MAGIC table
 
 Floats = NDArray[np.float64]
 
@@ -37,7 +38,9 @@ def promised(
     if data is None:
         raise UsageError("There are no events.", "Give labelled ones with --data.")
     rows = data.distinct()
-    if table_hash(rows.table, inputs_of(model.features)) == model.training.sha256:
+    same = table_hash(rows.table, inputs_of(model.features)) == model.training.sha256
+    of_magic = data.name == model.training.data == MAGIC and data.split != _TEST_ROWS
+    if same or of_magic:
         raise UsageError(
             "These events trained the bundle: it is surer of them than of any others.",
             "Give others, e.g. --rows test.",
@@ -57,13 +60,13 @@ def scored_events(rows: Events, gammaness: NDArray[np.float64]) -> PromisedRows:
         By models that had not seen them.
     """
     return class_rows(
-        PROMISE,
+        _PROMISE,
         _probabilities(gammaness),
         rows.is_gamma.astype(np.int64),
         CLASSES,
         blocks=rows.groups,
-        by=BY,
-        group=np.asarray(rows.table[BY], dtype=np.float64),
+        by=_BY,
+        group=np.asarray(rows.table[_BY], dtype=np.float64),
         split=f"{rows.name}, {rows.split}",
     )
 
@@ -89,8 +92,8 @@ def class_sets(
     UsageError
         If the bundle has no calibration.
     """
-    group = table[BY] if BY in table.columns else None
-    return class_sets_of(model.promise(PROMISE), _probabilities(gammaness), coverage, group)
+    group = table[_BY] if _BY in table.columns else None
+    return class_sets_of(model.promise(_PROMISE), _probabilities(gammaness), coverage, group)
 
 
 def _probabilities(gammaness: Floats) -> Floats:

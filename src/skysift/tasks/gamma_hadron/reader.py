@@ -25,7 +25,10 @@ from skysift.tasks.gamma_hadron.labels import Labels, label_rows
 from skysift.tasks.gamma_hadron.options import ReadOptions
 from skysift.tasks.gamma_hadron.split import MAGIC_SHA256, magic_test_rows
 
-__all__ = ["Batch", "Events", "batches", "canonical_map", "read_events"]
+__all__ = ["MAGIC", "Batch", "Events", "batches", "canonical_map", "read_events"]
+
+MAGIC = "MAGIC"
+"""Name of the MAGIC table, whose test rows are fixed."""
 
 Purpose = Literal["explore", "train", "evaluate"]
 
@@ -380,7 +383,7 @@ def _rows(events: Events, paths: Sequence[Path], options: ReadOptions, purpose: 
 
 def _name(paths: Sequence[Path]) -> str:
     if _is_magic(paths):
-        return "MAGIC"
+        return MAGIC
     return " + ".join(Path(str(path).partition("#")[0]).stem for path in paths)
 
 

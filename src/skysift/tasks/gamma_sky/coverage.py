@@ -15,7 +15,7 @@ from skysift.data.irf.spectra import crab_power_law
 from skysift.data.sky.event_list import Pointing
 from skysift.data.sky.tangent import TangentGrid, separation
 from skysift.evaluate.localisation import mahalanobis_squared
-from skysift.models.conformal import error_rows
+from skysift.models.promised_rows import error_rows
 from skysift.models.sky.candidate import Candidate
 from skysift.models.sky.trials import TrialsTable
 from skysift.tasks.gamma_sky.bounds import EXCESS, GROUP, REGION

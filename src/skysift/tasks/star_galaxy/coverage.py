@@ -10,8 +10,9 @@ from skysift.core.errors import UsageError
 from skysift.core.task import Progress
 from skysift.data.images.image_set import ImageSet
 from skysift.evaluate.probability import log_losses
-from skysift.models.conformal import class_rows, class_sets_of
+from skysift.models.conformal import class_sets_of
 from skysift.models.cross_fitting import CrossFitted
+from skysift.models.promised_rows import class_rows
 from skysift.preprocess.images.photometry import aperture_magnitude
 from skysift.tasks.star_galaxy.model import StarGalaxyModel
 from skysift.tasks.star_galaxy.reader import CLASSES, Cutouts
@@ -19,7 +20,7 @@ from skysift.tasks.star_galaxy.representations import REPRESENTATIONS
 
 __all__ = ["class_sets", "folds_of", "out_of_fold", "promised", "scored_cutouts"]
 
-PROMISE = "set"
+_PROMISE = "set"
 _BY = "magnitude"
 _SAME = 1e-3  # two computations of one log loss differ by less
 
@@ -62,7 +63,7 @@ def scored_cutouts(rows: Cutouts, probability: Floats, how: str = "") -> Promise
         In what way they had not.
     """
     return class_rows(
-        PROMISE,
+        _PROMISE,
         _probabilities(probability),
         rows.is_galaxy.astype(np.int64),
         CLASSES,
@@ -160,7 +161,7 @@ def class_sets(
     UsageError
         If the bundle has no calibration.
     """
-    promise = model.promise(PROMISE)
+    promise = model.promise(_PROMISE)
     return class_sets_of(promise, _probabilities(probability), coverage, aperture_magnitude(images))
 
 
