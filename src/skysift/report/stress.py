@@ -34,8 +34,8 @@ def stress_page(record: RunRecord) -> Page:
     """
     facts = record.facts
     page = Page(
-        title=f"{facts['model']} under stress",
-        subtitle=f"{record.task}: {facts['data']}",
+        title=f"{record.task}/{facts['model']} under stress",
+        subtitle=facts["data"],
         provenance=provenance_facts(record),
     )
     page.hero(_worst(facts))
