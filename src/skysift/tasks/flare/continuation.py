@@ -39,9 +39,6 @@ from skysift.tasks.flare.regions import LEVELS, Regions
 __all__ = ["go_on", "lessons", "losses", "origin_of", "recalled", "remembered", "remembering"]
 
 _RATE = 5e-3
-_PULL = 5.0
-"""What a coefficient is drawn to its parent's by: as hard as that was drawn to zero (C = 0.1)."""
-
 _ALMOST = 1.0 - 1e-9
 _FEWEST_EVENTS = 2
 _DRAWS = 300
@@ -102,7 +99,7 @@ def go_on(
     regions = {}
     for number, level in enumerate(LEVELS):
         progress(number / len(LEVELS), f"class {level}")
-        tuner = _Tuner(mixed, seen, level, options, rng)
+        tuner = _Tuner(mixed, seen, level, options, rng, parent.training.n_rows)
         regions[level] = tuner.head(parent.regions[level])
     judged = _Seen(mixed.rows.take(mixed.judge))
     split = f"{origin.data}, held out"
@@ -190,6 +187,7 @@ class _Tuner:
     level: str
     options: ContinueOptions
     rng: np.random.Generator
+    n_before: int
 
     def head(self, parent: RegionHead) -> RegionHead:
         seen, level = self.seen, self.level
@@ -208,11 +206,11 @@ class _Tuner:
         mixed, frozen = self.mixed, self.options.body == "frozen"
         regressions = parent.regressions
         if not frozen:
-            regressions = self._moved(regressions, features, target, usable)
+            regressions = self._moved(parent, features, target, usable)
         moved = replace(parent, regressions=regressions)
-        # Three numbers of a frozen part need no early stop; a moved one is calibrated on what
-        # it was not fitted to.
-        rows = np.concatenate([mixed.fit, mixed.stop]) if frozen else mixed.stop
+        # A line that the parent's rows hold has not learned the new ones by heart: all of them but
+        # those that measure may stretch it.
+        rows = np.concatenate([mixed.fit, mixed.stop])
         rows = rows[(usable & self.seen.has_spots)[rows]]
         event, weight = self.seen.event(self.level)[rows], mixed.weight[rows]
         if min(event.sum(), (~event).sum()) < _FEWEST_EVENTS:
@@ -229,27 +227,35 @@ class _Tuner:
         )
 
     def _moved(
-        self, parent: ScoreRegressions, features: Floats, target: Floats, usable: Mask
+        self, parent: Head, features: Floats, target: Floats, usable: Mask
     ) -> ScoreRegressions:
+        """Return the line after some steps, held by what the parent's rows knew of it.
+
+        Scores have the unit variance, so that the curvature of the parent's likelihood is about
+        ``n p (1 - p)`` in each coefficient: its rows go on to count without being there
+        (Kirkpatrick et al. 2017, PNAS 114, 3521, eq. 3).
+        """
         torch = import_extra("torch", extra="train")
-        scores = torch.from_numpy(parent.scores(features).astype(np.float32))
+        regressions = parent.regressions
+        scores = torch.from_numpy(regressions.scores(features).astype(np.float32))
         wanted = torch.from_numpy(target.astype(np.float32))
-        begin = parent.coefficients.mean(axis=0)
+        begin = regressions.coefficients.mean(axis=0)
         from_here = torch.from_numpy(begin.astype(np.float32))
         fit = self.mixed.fit[usable[self.mixed.fit]]
+        hold = self.n_before * parent.climatology * (1.0 - parent.climatology) / (2 * len(fit))
 
         def of(live: Mapping[str, Any], rows: NDArray[np.int64]) -> Any:
             entropy = torch.nn.functional.binary_cross_entropy_with_logits(
                 scores[rows] @ live["line"] + live["offset"], wanted[rows], reduction="none"
             )
-            return entropy + _PULL * ((live["line"] - from_here) ** 2).sum() / len(fit)
+            return entropy + hold * ((live["line"] - from_here) ** 2).sum()
 
         loss: Callable[[Mapping[str, Any], NDArray[np.int64]], Any] = of
         options = self.options
         tuned = fine_tune(
             {
                 "line": begin,
-                "offset": np.atleast_1d(parent.intercepts.mean()),
+                "offset": np.atleast_1d(regressions.intercepts.mean()),
             },
             loss,
             fit=fit,
@@ -260,7 +266,9 @@ class _Tuner:
         )
         line = tuned.weights["line"].astype(np.float64)
         return replace(
-            parent, coefficients=line[None], intercepts=tuned.weights["offset"].astype(np.float64)
+            regressions,
+            coefficients=line[None],
+            intercepts=tuned.weights["offset"].astype(np.float64),
         )
 
 
@@ -292,7 +300,7 @@ def _operating_points(
                 threshold=head.threshold,
                 acceptance=found.false_detection,
                 efficiency=found.detection,
-                chosen_on=f"{split} from it, to stop on",
+                chosen_on=f"{split} from these",
                 method="the highest true skill statistic",
                 low=caught.low,
                 high=caught.high,
