@@ -138,8 +138,8 @@ def test_a_shift_breaks_the_promise_and_the_check_sees_it():
 
 
 def test_a_group_of_few_rows_has_the_limits_of_all():
-    rows = rows_of(4 * FEWEST, 10)
-    few = rows.take(np.flatnonzero((rows.group < rows.edges[0]) | (np.arange(len(rows)) < 40)))
+    rows = rows_of(400, 10)
+    few = rows.take(np.flatnonzero((rows.group < rows.edges[0]) | (np.arange(len(rows)) < FEWEST)))
     promise = calibrate(few, ON_RECORD)
     groups = {(one.label, one.low, one.high) for one in promise.strata}
     edge = rows.edges[0]

@@ -30,8 +30,11 @@ __all__ = [
     "set_texts",
 ]
 
-FEWEST = 50
-"""Rows that a class needs in a group for a quantile of its own; else it gets that of all groups."""
+FEWEST = 10
+"""Rows that a class needs in a group for a quantile of its own; else it gets that of all groups.
+
+A quantile of few rows scatters but is right on average, and infinite where they are too few for the
+coverage; that of all groups would leave a small and difficult one uncovered for sure."""
 
 _MOST_SCORES = 1000
 _ROUNDING = 1e7
