@@ -1,5 +1,6 @@
 """Dask clusters: local processes, or one that is there already."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -57,7 +58,7 @@ def open_client(
     dask = import_extra("dask", extra=_EXTRA)
     with dask.config.set(_SETTINGS):
         if address is not None:
-            with _connected(distributed, address) as client:
+            with _silent(), _connected(distributed, address) as client:
                 yield client
             return
         limit = memory if memory == "auto" else _bytes(dask, memory)
@@ -74,6 +75,20 @@ def open_client(
             distributed.Client(cluster) as client,
         ):
             yield client
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep what Dask logs of a lost scheduler off the screen: an error says it in a line."""
+    loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _connected(distributed: Any, address: str) -> Any:
