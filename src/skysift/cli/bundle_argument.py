@@ -1,16 +1,16 @@
 """The argument of verbs that work on one bundle."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from skysift.cli.paths import bundle_path
-from skysift.cli.update import task_of
 from skysift.core.errors import UsageError
 from skysift.core.registry import list_tasks
 
-__all__ = ["BundleArgument", "named_bundle"]
+__all__ = ["BundleArgument", "named_bundle", "task_of"]
 
 BundleArgument = Annotated[
     str, typer.Argument(metavar="BUNDLE", help="A bundle folder, or TASK/NAME of one that ships.")
@@ -35,3 +35,15 @@ def named_bundle(bundle: str) -> tuple[str, Path]:
     if Path(bundle).is_dir():
         return task, Path(bundle)
     return task, bundle_path(task, bundle.partition("/")[2])
+
+
+def task_of(bundle: str) -> str | None:
+    """Return the task of a bundle that is named by its folder or as ``TASK/NAME``, if it is one."""
+    task, _, name = bundle.partition("/")
+    path = Path(bundle) / "bundle.json"
+    if path.is_file():
+        try:
+            return str(json.loads(path.read_bytes())["task"])
+        except (ValueError, KeyError, TypeError, RecursionError, OSError):
+            return None  # the bundle's own reader says what is wrong with it
+    return task if name and task in {item.name for item in list_tasks()} else None

@@ -13,6 +13,7 @@ from skysift.cli import build, cutouts, inventory, verbs
 from skysift.cli.alerts import alerts_app
 from skysift.cli.audit_dataset import audit_dataset, names_a_dataset
 from skysift.cli.bind import bind_options
+from skysift.cli.bundle_argument import task_of
 from skysift.cli.calibrate import calibrate
 from skysift.cli.console import fail
 from skysift.cli.demo import demo
@@ -22,7 +23,7 @@ from skysift.cli.retract import retract
 from skysift.cli.serve import serve
 from skysift.cli.status import status
 from skysift.cli.stress import stress
-from skysift.cli.update import task_of, update
+from skysift.cli.update import update
 from skysift.cli.watch import watch
 from skysift.core.config import Config
 from skysift.core.continuation import ContinueOptions

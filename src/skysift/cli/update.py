@@ -3,7 +3,6 @@
 Heavy modules are imported inside, so that ``--help`` stays quick.
 """
 
-import json as json_format
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,40 +10,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from skysift.cli.arguments import AsJson, Data, Seed
+from skysift.cli.bundle_argument import BundleArgument, named_bundle
 from skysift.cli.console import Console
 from skysift.cli.continuation import new_origin, options_of, tell
 from skysift.cli.job import build_options, generator
-from skysift.cli.paths import bundle_path, check_new_bundle, resolve
+from skysift.cli.paths import check_new_bundle, resolve
 from skysift.core.errors import UsageError
-from skysift.core.registry import list_tasks, load_task, manifest
+from skysift.core.registry import load_task, manifest
 
 if TYPE_CHECKING:
     from skysift.core.bundle_schema import DataLicence
     from skysift.core.config import Config
     from skysift.core.task import Task
 
-__all__ = ["task_of", "update"]
+__all__ = ["update"]
 
 _MOST_KEPT = 1000
 
 
-def task_of(bundle: str) -> str | None:
-    """Return the task of a bundle that is named by its folder or as ``TASK/NAME``, if it is one."""
-    task, _, name = bundle.partition("/")
-    path = Path(bundle) / "bundle.json"
-    if path.is_file():
-        try:
-            return str(json_format.loads(path.read_bytes())["task"])
-        except (ValueError, KeyError, TypeError, RecursionError, OSError):
-            return None  # the bundle's own reader says what is wrong with it
-    return task if name and task in {item.name for item in list_tasks()} else None
-
-
 def update(
-    bundle: Annotated[
-        str,
-        typer.Argument(metavar="BUNDLE", help="A bundle folder, or TASK/NAME of one that ships."),
-    ],
+    bundle: BundleArgument,
     *,
     data: Data = None,
     out: Annotated[Path, typer.Option("--out", help="Folder of the new bundle.")],
@@ -83,11 +68,7 @@ def update(
     from skysift.evaluate.updating import update as update_model
 
     console = Console(as_json=json)
-    name = task_of(bundle)
-    if name is None:
-        raise UsageError(
-            f"'{bundle}' is no bundle.", "Name its folder, or TASK/NAME of one that ships."
-        )
+    name, folder = named_bundle(bundle)
     if not data:
         raise UsageError("There are no new data.", "Give --data FILE.")
     options, read_options = (
@@ -96,7 +77,7 @@ def update(
     )
     check_new_bundle(out)
     task = load_task(name)
-    model = task.load_parent(_folder(bundle, name))
+    model = task.load_parent(folder)
     paths = resolve(console, data)
     rng = generator(seed)
     old, licence = _reference(console, task, model, reference, read_options)
@@ -131,11 +112,6 @@ def update(
     line = f"Reference: {metric} on {metric.n:,} rows, margin {margin:g}: accepted."
     facts = {"parent": origin.lineage.parent_hash, "reference": metric.to_dict(), "margin": margin}
     tell(console, out, child.metrics, facts, [line])
-
-
-def _folder(bundle: str, task: str) -> Path:
-    """Return the folder of a bundle that :func:`task_of` knows the task of."""
-    return Path(bundle) if Path(bundle).is_dir() else bundle_path(task, bundle.partition("/")[2])
 
 
 def _reference(
