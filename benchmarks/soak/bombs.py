@@ -108,7 +108,8 @@ def watched(task: str, bombs: list[tuple[str, Path]], folder: Path) -> dict[str,
     )  # fmt: skip
     with spool_of(found) as spool:
         reasons = {record.name: record.reason for record in spool.in_state("quarantined")}
-    return {name: reasons.get(path.name, "") for name, path in bombs}
+    said = {name: reasons.get(path.name, "") for name, path in bombs}
+    return {name: reason.replace(f"{folder}/", "") for name, reason in said.items()}
 
 
 def predicted(task: str, path: Path, folder: Path) -> dict[str, Any]:
