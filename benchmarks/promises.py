@@ -252,9 +252,9 @@ def plot(found: dict[str, object], path: Path) -> None:
                 ticks.append((place, f"{name.partition('/')[0]} {one['name']}: {row['part']}"))
                 place -= 1.0
             place -= 1.0
-        right.set_yticks([at for at, _ in ticks], [text for _, text in ticks], fontsize=4.5)
+        right.set_yticks([at for at, _ in ticks], [text for _, text in ticks], fontsize=6)
         right.set_xlabel("covered at 0.9, by class and group; x: one limit for all")
-        figure.set_size_inches(11.0, max(5.0, 0.11 * len(ticks)))
+        figure.set_size_inches(11.0, max(5.0, 0.14 * len(ticks)))
         FigureCanvasAgg(figure)
         figure.savefig(path, dpi=120)
 
