@@ -61,10 +61,11 @@ def main() -> None:
         "rows_of_part": arguments.rows_of_part,
         "memory_limit": MEMORY,
         "load_of_the_machine": os.getloadavg(),
+        "client": bench.client,
         "runs": runs,
         "summary": summary(runs),
     }
-    print(json.dumps(facts["summary"], indent=1))
+    print(json.dumps({**facts["summary"], "client": bench.client}, indent=1))
     if arguments.out is not None:
         record = {"machine": provenance.finish().to_dict(), **facts}
         write_atomic(arguments.out, json.dumps(record, indent=1) + "\n")
@@ -79,6 +80,7 @@ class Bench:
         self.bundle = bundle_folder(task, bundle)
         self.model = self.task.load(self.bundle)
         self.rows = rows
+        self.client: list[dict[str, float]] = []
         sample = self.task.synth(rows, np.random.default_rng(1))
         written = self.task.write_synth(sample, self._empty("sample") / "sample.parquet")
         self.sample = written if written.is_file() else next(written.iterdir())
@@ -92,6 +94,7 @@ class Bench:
             pool = DaskWorkers(client)
             self._run(pool, 2 * workers)  # each loads the model
             begun = time.perf_counter() - start
+            self.client.append({"workers": workers, **client_cost(pool)})
             found = []
             for rows in sizes:
                 files = max(1, rows // self.rows)
@@ -156,10 +159,18 @@ def summary(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "efficiency_by_the_clock": wall * few / many,
         "efficiency_by_processor_time": processor,
         "peak_memory_mb": max(run["peak_memory_mb"] for run in runs),
-        "client_processor_ms_per_partition": 1e3
-        * median("client_processor_seconds", largest, few)
-        / (largest / (runs[0]["rows"] / runs[0]["partitions"])),
     }
+
+
+def client_cost(pool: DaskWorkers, parts: int = 500, idle: float = 5.0) -> dict[str, float]:
+    """Return what this process, scheduler included, spends idle, and on a part beyond that."""
+    before = _own_processor()
+    time.sleep(idle)
+    share = (_own_processor() - before) / idle
+    before, start = _own_processor(), time.perf_counter()
+    assert sum(1 for _ in pool.unordered(abs, range(parts))) == parts
+    spent = _own_processor() - before - share * (time.perf_counter() - start)
+    return {"idle_share_of_a_core": share, "ms_of_a_part": 1e3 * spent / parts}
 
 
 def _own_processor() -> float:
