@@ -181,19 +181,6 @@ def active_region() -> str:
     return table(("question", "76 later disks", "cross-validation in the years before"), rows)
 
 
-def solar_network_1() -> str:
-    """Show the published network of whole disks, by its own protocol and in time."""
-    found = stored("measured/solar_network_1.json")
-    rows = []
-    for row in found["rows"]:
-        spread = "" if row["spread"] is None else f" ± {row['spread']:.3f}"
-        area = "" if row["auc"] is None else f"{row['auc']:.3f}"
-        measured = f"{row['accuracy']:.3f}{spread}"
-        rows.append([row["label"], row["split"], measured, f"{row['commoner_class']:.3f}", area])
-    head = ("label", "split", "accuracy, ± between splits", "of the commoner class", "AUC")
-    return f"{table(head, rows)}\n\n{command(found['command'], found['split'])}"
-
-
 def gamma_sky_published() -> str:
     """Show the published networks and what replaces them, on the same photons."""
     found = stored("gamma_sky/results/published_networks.json")
@@ -317,7 +304,6 @@ def muygps_speed() -> str:
 TABLES: Mapping[str, Callable[[], str]] = {
     "gamma-hadron": gamma_hadron,
     "notebook": notebook,
-    "solar network 1": solar_network_1,
     "flare": flare,
     "flare by its own protocol": flare_protocol,
     "active-region": active_region,
