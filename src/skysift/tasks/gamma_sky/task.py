@@ -144,20 +144,20 @@ class GammaSky(Task[Observations, GammaSkyModel]):
         del threads  # one field is searched by one core
         return load_bundle(folder)
 
-    def stream(
-        self, model: GammaSkyModel, read_options: Config, options: Config
-    ) -> RecordPredictor:
-        """Return what searches one photon list after the other."""
-        return prediction.record_predictor(
-            model, of_kind(ReadOptions, read_options), of_kind(PredictOptions, options)
-        )
-
     def pieces(
         self, paths: Sequence[Path], read_options: Config, options: Config
     ) -> Sequence[Piece]:
         """Return the photon lists of files and folders, those of an index with their responses."""
         return prediction.pieces(
             paths, of_kind(ReadOptions, read_options), of_kind(PredictOptions, options)
+        )
+
+    def stream(
+        self, model: GammaSkyModel, read_options: Config, options: Config
+    ) -> RecordPredictor:
+        """Return what searches one photon list after the other."""
+        return prediction.record_predictor(
+            model, of_kind(ReadOptions, read_options), of_kind(PredictOptions, options)
         )
 
     def simulate(

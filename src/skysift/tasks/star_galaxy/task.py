@@ -67,18 +67,18 @@ class StarGalaxy(Task[Cutouts, StarGalaxyModel]):
         return coverage
 
     @property
-    def stress(self) -> StressTest[Cutouts, StarGalaxyModel]:
-        """The module that stresses models."""
-        from skysift.tasks.star_galaxy import stress
-
-        return stress
-
-    @property
     def continuation(self) -> Continuation[Cutouts, StarGalaxyModel]:
         """The module that goes on from a trained model."""
         from skysift.tasks.star_galaxy import continuation
 
         return continuation
+
+    @property
+    def stress(self) -> StressTest[Cutouts, StarGalaxyModel]:
+        """The module that stresses models."""
+        from skysift.tasks.star_galaxy import stress
+
+        return stress
 
     def synth(self, n: int, rng: np.random.Generator) -> Cutouts:
         """Make labelled cutouts of Moffat stars and Sersic galaxies."""

@@ -37,6 +37,7 @@ class Streak(Task[Stamps, StreakModel]):
     """Asteroid trails, satellites, stars, galaxies and artefacts on stamps."""
 
     name = TASK
+    spreads = frozenset({"compare"})
     read_options = ReadOptions
     predict_options = PredictOptions
     compare_options = CompareOptions
