@@ -36,6 +36,7 @@ __all__ = [
     "SkysiftError",
     "UnknownNameError",
     "UsageError",
+    "nobody_foresaw",
 ]
 
 
@@ -156,3 +157,15 @@ class MissingExtraError(SkysiftError):
             f"This needs '{module}', which is not installed.",
             f'Run: pip install "skysift[{extra}]"',
         )
+
+
+def nobody_foresaw(error: Exception) -> str:
+    """Say in plain words that a file cannot be read by a fault that no reader knows of.
+
+    Examples
+    --------
+    >>> nobody_foresaw(KeyError("PSF"))
+    "It cannot be read, for a reason that nobody foresaw: 'PSF'."
+    """
+    text = str(error).strip().partition("\n")[0].rstrip(".")
+    return f"It cannot be read, for a reason that nobody foresaw{f': {text}' if text else ''}."

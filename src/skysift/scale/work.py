@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from skysift.core.config import build_config
-from skysift.core.errors import BundleError, InputError, ReadError, SkysiftError
+from skysift.core.errors import BundleError, InputError, ReadError, SkysiftError, nobody_foresaw
 from skysift.core.provenance import BundleRecord, InputRecord, Provenance
 from skysift.core.registry import load_options, load_task
 from skysift.core.task import Piece
@@ -270,7 +270,7 @@ def _reason(error: Exception) -> str:
         return f"{error.problem} {error.remedy}".strip()
     if isinstance(error, MemoryError):
         return "To read it takes more memory than there is."
-    return f"It cannot be read; unforeseen {type(error).__name__}: {error}"
+    return nobody_foresaw(error)
 
 
 def _failed(partition: Partition, error: SkysiftError) -> Outcome:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import pyarrow as pa
 
-from skysift.core.errors import InputError, OutputError, SkysiftError
+from skysift.core.errors import InputError, OutputError, SkysiftError, nobody_foresaw
 from skysift.core.files import sha256_of_file
 from skysift.core.stream import BatchPredictor, RecordPredictor, RememberingPredictor
 from skysift.serve.bounds import bounded_time
@@ -183,11 +183,9 @@ class Answering:
 
 
 def _unforeseen(error: Exception) -> str:
-    """Say in plain words that a fault was met that no reader knows of."""
-    text = str(error).strip().partition("\n")[0].rstrip(".")
     return (
-        f"It cannot be read, for a reason that nobody foresaw{f': {text}' if text else ''}. "
-        "Please report it with the file; worker.log beside the spool has more."
+        f"{nobody_foresaw(error)} Please report it with the file; worker.log beside the spool has "
+        "more."
     )
 
 
