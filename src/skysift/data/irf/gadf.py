@@ -188,6 +188,16 @@ class GadfResponse(InstrumentResponse):
             point_like=tables["aeff"].point_like,
         )
 
+    @property
+    def has_background(self) -> bool:
+        """Whether the file has a background model."""
+        return self._background is not None
+
+    @property
+    def has_psf(self) -> bool:
+        """Whether the file has a point-spread function."""
+        return self._spread is not None
+
     def effective_area(self, energy: ArrayLike, offset: ArrayLike) -> FloatArray:
         """Return the effective area [m2] at true energy [TeV] and offset [deg], broadcast."""
         return self._area.at(energy, offset)

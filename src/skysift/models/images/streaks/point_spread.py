@@ -140,6 +140,13 @@ class PointSpread:
             low, high = (middle, high) if here > 0.5 * peak else (low, middle)
         return 2.0 * low
 
+    @property
+    def noise_area(self) -> float:
+        """Pixels whose noise the best estimate of a point's flux carries: 1 / sum of psf^2."""
+        weights, variances = np.array(self.weights), np.array(self.sigmas) ** 2
+        pairs = np.outer(weights, weights) / (variances[:, None] + variances)
+        return float(2.0 * np.pi / pairs.sum())
+
     def scaled(self, factor: float) -> Self:
         """Return the same with all widths multiplied."""
         return type(self)(self.weights, tuple(factor * s for s in self.sigmas), self.shape)
