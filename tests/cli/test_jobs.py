@@ -118,6 +118,7 @@ def test_predictions_are_the_same_in_every_format(predict, events_file, tmp_path
     assert said == {
         "out": f"out{suffix}",
         "rows": {"accepted": 1500, "repaired": 0, "rejected": 0},
+        "flags": {},
     }
     predict(events_file, "--out", "reference.parquet")
     out, reference = (read_table(tmp_path / name) for name in (f"out{suffix}", "reference.parquet"))
@@ -139,9 +140,12 @@ def test_every_format_can_be_read(predict, events_file, tmp_path, source):
     np.testing.assert_array_equal(out["gammaness"], reference["gammaness"])
 
 
-def test_people_get_one_line(predict, events_file):
+def test_people_get_the_counts_and_the_first_answers(predict, events_file):
     answer = predict(events_file, "--out", "out.csv")
-    assert answer.out == "out.csv: 1,500 accepted, 0 repaired, 0 rejected\n"
+    first, *table, last = answer.out.splitlines()
+    assert first == "out.csv: 1,500 accepted, 0 repaired, 0 rejected"
+    assert table[1].split() == ["gammaness", "gammaness_err", "flags"]
+    assert last == "... and 1,495 more"
     assert answer.err == ""  # no bar where nobody watches
 
 
@@ -323,11 +327,11 @@ def test_each_row_is_answered_with_its_reason(predict, tmp_path, edit, counts, f
     assert not any(np.delete(out["flags"], 7))
 
 
-def test_people_are_told_where_the_reasons_are(predict, tmp_path):
+def test_people_are_told_the_reasons(predict, tmp_path):
     spoilt_csv(tmp_path / "bad.csv", edit=put(7, "width", "nan"))
-    assert "'flags'" in predict("bad.csv", "--out", "out.csv").out
+    assert "Flags: not-finite-width (1)" in predict("bad.csv", "--out", "out.csv").out
     spoilt_csv(tmp_path / "good.csv")
-    assert "'flags'" not in predict("good.csv", "--out", "out.csv").out
+    assert "Flags:" not in predict("good.csv", "--out", "out.csv").out
 
 
 def test_missing_columns_are_refused_and_further_ones_pass(predict, tmp_path):

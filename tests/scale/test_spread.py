@@ -44,7 +44,7 @@ def nothing(_fraction, _what):
 
 @pytest.mark.parametrize("task", ["star-galaxy", "streak"])
 def test_cross_validation_abroad_finds_the_same(task):
-    n = {"streak": 24, "star-galaxy": 60}[task]
+    n = {"streak": 60, "star-galaxy": 60}[task]
     sample = load_task(task).synth(n, np.random.default_rng(1))
     options = load_options(task, "CompareOptions")
     if task == "streak":

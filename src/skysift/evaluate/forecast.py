@@ -169,7 +169,10 @@ def best_threshold(
     detection = 1 - (np.cumsum(of_events) - of_events) / of_events.sum()
     false_detection = 1 - (np.cumsum(of_quiet) - of_quiet) / of_quiet.sum()
     best = int(np.argmax(detection - false_detection))
-    return float(value[best] if best == 0 else (value[best - 1] + value[best]) / 2)
+    if best == 0:
+        return float(value[0])
+    halfway = (value[best - 1] + value[best]) / 2
+    return float(max(halfway, np.nextafter(value[best - 1], 1)))  # halves of tiny numbers are zero
 
 
 def brier_skill_score(

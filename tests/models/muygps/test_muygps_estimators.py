@@ -131,7 +131,8 @@ def test_the_error_of_a_probability_grows_where_data_are_few(star_classifier):
     mean_error = star_classifier.posterior(near)[1], star_classifier.posterior(far)[1]
     assert mean_error[1] > mean_error[0]
     assert near_error.shape == far_error.shape == (1, 2)
-    assert near_error[0, 0] == near_error[0, 1] > 0.0
+    assert near_error[0, 0] == pytest.approx(near_error[0, 1], rel=1e-12)
+    assert near_error[0, 0] > 0.0
 
 
 def test_three_classes(rng):

@@ -169,7 +169,7 @@ def test_the_commands_tell_what_was_alerted_why_not_and_take_it_back(
     sink.follow(**HOOK)
     (alert,) = ids(sink)
     code, out, _ = skysift(capsys, monkeypatch, "alerts", "list", sink.folder)
-    assert (code, alert in out, "1e-09" in out) == (0, True, True)
+    assert (code, alert in out, "1.0e-09" in out) == (0, True, True)
     code, out, _ = skysift(capsys, monkeypatch, "alerts", "why", sink.folder, "night-7")
     assert code == 0
     assert "weak" in out

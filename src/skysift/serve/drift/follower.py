@@ -224,21 +224,18 @@ class DriftFollower:
             ledger.begin_alarm(window.name, name, now, {**_rounded(found[name]), "level": level})
         for name in before - now_alarmed:
             ledger.end_alarm(window.name, name, now)
-        _tell(logging.WARNING, "drift", window, now_alarmed - before, found)
-        _tell(logging.INFO, "drift-over", window, before - now_alarmed, found)
+        if begun := _told(now_alarmed - before, found):
+            log(logging.WARNING, "drift", window=window.name, quantities=begun)
+        if over := _told(before - now_alarmed, found):
+            log(logging.INFO, "drift-over", window=window.name, quantities=over)
 
 
-def _tell(
-    level: int, event: str, window: Window, names: set[str], found: Mapping[str, Comparison]
-) -> None:
-    """Log what is to be said of a window in one line, the least probable first."""
-    if not names:
-        return
-    told = sorted(names, key=lambda name: (found[name].p if name in found else 1.0, name))
-    facts = [
-        {"quantity": name, **(_rounded(found[name]) if name in found else {})} for name in told
+def _told(names: set[str], found: Mapping[str, Comparison]) -> list[dict[str, Any]]:
+    """Return what is to be logged of quantities, the least probable first."""
+    ordered = sorted(names, key=lambda name: (found[name].p if name in found else 1.0, name))
+    return [
+        {"quantity": name, **(_rounded(found[name]) if name in found else {})} for name in ordered
     ]
-    log(level, event, window=window.name, quantities=facts)
 
 
 def _about(reference: Reference | None, *, watched: bool) -> str:
