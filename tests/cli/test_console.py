@@ -1,6 +1,8 @@
 """What is printed is what was meant: no text is taken for markup."""
 
 from skysift.cli.console import Console
+from skysift.cli.job import finish
+from skysift.core.task import Run
 
 
 def test_brackets_in_names_and_cells_are_printed(capsys):
@@ -23,3 +25,13 @@ def test_a_value_and_its_bounds_share_a_column(capsys):
     assert first.split() == ["GP", "0.9900", "[0.9850,", "0.9950]", "1"]
     assert second.split() == ["cut", "2"]
     assert third.split() == ["guess", "0.5000", "3"]
+
+
+def test_small_numbers_do_not_become_zero(capsys):
+    Console(as_json=False).table([{"far": 1.5e-9, "p": 0.0, "auc": 0.5}])
+    assert capsys.readouterr().out.split()[-3:] == ["1.5e-09", "0.0000", "0.5000"]
+
+
+def test_a_run_that_found_nothing_says_so(capsys):
+    finish(Console(as_json=False), Run("Audit of clean: 5 events", ()))
+    assert capsys.readouterr().out == "Audit of clean: 5 events: nothing was found.\n"

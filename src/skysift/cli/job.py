@@ -101,7 +101,7 @@ def typed_command() -> str:
 def finish(console: Console, run: Run) -> None:
     """Print what a run found, and where its report is."""
     console.table(run.rows, title=run.title)
-    lines = [*run.notes]
+    lines = [*([] if run.rows else [f"{run.title}: nothing was found."]), *run.notes]
     if run.page is not None:
         lines.append(f"Report: {run.page}")
     console.result(
