@@ -222,41 +222,34 @@ def _round(value: float) -> float:
 
 
 def plot(found: dict[str, object], path: Path) -> None:
-    """Draw what is covered by what is stated, and each group at 0.9."""
+    """Draw a panel for each promise: what each class and group of it is covered at 0.9."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
 
-    from skysift.report.plots.style import new_grid, strokes, style  # noqa: PLC0415
+    from skysift.report.plots.style import new_grid, style  # noqa: PLC0415
 
     promises = found["promises"]
-    figure, (left, right) = new_grid(2, 2, width=11.0, height=5.0)
-    drawn = strokes(promises)
+    figure, panels = new_grid(len(promises), 3, width=13.0, height=3.0)
     with style():
-        for axes in (left, right):
+        for axes, (name, one) in zip(panels, promises.items(), strict=True):
             axes.set_axis_on()
-            axes.grid(visible=True)
-        left.plot([0.45, 1], [0.45, 1], color="0.5", linewidth=1)
-        for name, one in promises.items():
-            x, y = ([row[key] for row in one["levels"]] for key in ("coverage", "covered"))
-            left.plot(x, y, color=drawn[name].color, marker=drawn[name].marker, markersize=4,
-                      linestyle=drawn[name].linestyle, label=name)  # fmt: skip
-        left.set_xlabel("stated coverage")
-        left.set_ylabel("covered, of rows that gave no score")
-        left.legend(fontsize=7)
-        right.axvline(MAIN, color="0.5", linewidth=1)
-        place, ticks = 0.0, []
-        for name, one in promises.items():
-            for row in one["groups"]:
-                right.plot([row["low"], row["high"]], [place] * 2, color=drawn[name].color)
-                right.plot(row["covered"], place, "o", color=drawn[name].color, markersize=4)
-                right.plot(row["one_limit_for_all"], place, "x", color="0.45", markersize=4)
-                ticks.append((place, f"{name.partition('/')[0]} {one['name']}: {row['part']}"))
-                place -= 1.0
-            place -= 1.0
-        right.set_yticks([at for at, _ in ticks], [text for _, text in ticks], fontsize=6)
-        right.set_xlabel("covered at 0.9, by class and group; x: one limit for all")
-        figure.set_size_inches(11.0, max(5.0, 0.14 * len(ticks)))
+            axes.grid(visible=True, axis="x")
+            axes.axvline(MAIN, color="0.5", linewidth=1)
+            for place, row in enumerate(one["groups"]):
+                axes.plot([row["low"], row["high"]], [place] * 2, color="tab:blue")
+                axes.plot(row["covered"], place, "o", color="tab:blue", markersize=4)
+                axes.plot(row["one_limit_for_all"], place, "x", color="tab:orange", markersize=5)
+            parts = [row["part"].replace("distance from the central meridian", "|longitude|")
+                     for row in one["groups"]]  # fmt: skip
+            axes.set_yticks(range(len(parts)), parts, fontsize=6)
+            axes.invert_yaxis()
+            axes.set_xlim(0.0, 1.02)
+            axes.tick_params(axis="x", labelsize=7)
+            told = {row["coverage"]: row["covered"] for row in one["levels"]}
+            levels = ", ".join(f"{told[level]:.2f} at {level:g}" for level in (0.5, 0.8, 0.95))
+            axes.set_title(f"{name}\n{levels}", fontsize=7, loc="left")
+            axes.set_xlabel("covered at 0.9", fontsize=7)
         FigureCanvasAgg(figure)
-        figure.savefig(path, dpi=120)
+        figure.savefig(path, dpi=110)
 
 
 def main() -> None:
