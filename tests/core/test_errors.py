@@ -29,7 +29,7 @@ def test_all_errors_of_the_module_are_in_one_tree():
         for name, kind in inspect.getmembers(errors, inspect.isclass)
         if issubclass(kind, Exception)
     }
-    assert found == set(errors.__all__)
+    assert found == set(errors.__all__) - {"nobody_foresaw"}  # which says one, and is none
     assert all(issubclass(getattr(errors, name), SkysiftError) for name in found)
     assert all(name in errors.__doc__ for name in found)
 

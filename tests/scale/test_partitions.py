@@ -109,7 +109,10 @@ def test_quarantine_is_kept_until_somebody_asks_to_try_again(night, tmp_path, mo
 
     monkeypatch.setattr(type(night.task), "predict_files", sometimes)
     first = predict_partitions(night.job(out), night.pieces())
-    assert "for a reason that nobody foresaw: the disk was away." in first.refused[0].reason
+    assert (
+        "for a reason that nobody foresaw: the disk was away for a moment."
+        in first.refused[0].reason
+    )
     broken.clear()
     assert predict_partitions(night.job(out), night.pieces()).refused == first.refused
     again = predict_partitions(night.job(out), night.pieces(), retry=True)
