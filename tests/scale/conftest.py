@@ -67,7 +67,7 @@ class Night:
 
     @staticmethod
     def unfinished(out: Path) -> list[str]:
-        return [path.name for path in (out / "_skysift" / "work").iterdir()]
+        return [path.name for path in (out / "_skysift" / "unfinished").iterdir()]
 
     @staticmethod
     def quarantine(out: Path) -> dict[str, str]:

@@ -45,7 +45,7 @@ def kill_in_the_middle(client, out):
     pids = list(client.run(os.getpid).values())[:1]
 
     def half_a_part():
-        return [path for path in (out / "_skysift" / "work").glob(".part-*") if path.stat().st_size]
+        return [path for path in (out / "_skysift" / "unfinished").glob(".part-*") if path.stat().st_size]
 
     def kill():
         wait_until(half_a_part)
@@ -60,7 +60,7 @@ def kill_in_the_middle(client, out):
 def test_workers_killed_in_the_middle_of_a_part_change_nothing(client, long_night, tmp_path):
     out = tmp_path / "out"
     job = long_night.job(out, batch_rows=BATCH)
-    (out / "_skysift" / "work").mkdir(parents=True)
+    (out / "_skysift" / "unfinished").mkdir(parents=True)
     killer, pids = kill_in_the_middle(client, out)
     summary = predict_partitions(job, long_night.pieces(), DaskWorkers(client))
     killer.join()

@@ -5,7 +5,7 @@
     OUT/part-000017-3fa2b1c9....parquet    rows of partition 17, with their provenance
     OUT/_skysift/parts/3fa2b1c9....json    what became of it: counts of rows, seconds, memory
     OUT/_skysift/quarantine/77e0....json   a file that cannot be used, and why
-    OUT/_skysift/work/                     what is being written
+    OUT/_skysift/unfinished/               what is being written
     OUT/_skysift/run.json                  the last run
 
 The name of a part ends with the key of its content, so that whether it is there says whether it is
@@ -60,7 +60,7 @@ class RunFolder:
             )
         marker = self._state / "task"
         try:
-            for inner in ("parts", "quarantine", "work"):
+            for inner in ("parts", "quarantine", "unfinished"):
                 (self._state / inner).mkdir(parents=True, exist_ok=True)
             if not marker.exists():
                 write_atomic(marker, task)
@@ -88,7 +88,7 @@ class RunFolder:
 
     def work(self, number: int, key: str) -> Path:
         """Return where a part is written, cleared of what a writer that was killed left there."""
-        target = self._state / "work" / self.part(number, key).name
+        target = self._state / "unfinished" / self.part(number, key).name
         for left in target.parent.glob(f".{target.name}.*"):
             left.unlink(missing_ok=True)
         return target
