@@ -20,9 +20,9 @@ from skysift import __version__
 from skysift.core.bundle_schema import Training
 from skysift.core.config import build_config
 from skysift.core.conformal import PromisedRows
+from skysift.core.progress import silent
 from skysift.core.registry import bundle_folder, load_options, load_task
 from skysift.core.results import Metric
-from skysift.core.task import silent
 from skysift.data.irf.gadf import GadfResponse
 from skysift.data.sky.tangent import separation
 from skysift.data.table import FeatureTable

@@ -15,7 +15,7 @@ import pyarrow as pa
 from benchmarks.learn_on.curves import ORIGIN, Curve, Floats, nested, options, write
 
 from skysift.core.bundle_schema import DataLicence
-from skysift.core.task import silent
+from skysift.core.progress import silent
 from skysift.data.table import FeatureTable
 from skysift.models.lessons import Rows
 from skysift.tasks.flare import continuation

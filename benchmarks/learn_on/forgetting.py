@@ -11,8 +11,8 @@ import numpy as np
 from benchmarks.learn_on.curves import ORIGIN, write
 
 from skysift.core.continuation import ContinueOptions
+from skysift.core.progress import silent
 from skysift.core.registry import bundle_folder, load_task
-from skysift.core.task import silent
 from skysift.evaluate.intervals import mean_interval
 from skysift.evaluate.updating import update
 from skysift.models.lessons import Rows

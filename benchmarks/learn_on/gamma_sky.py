@@ -16,8 +16,8 @@ from benchmarks.learn_on.curves import ORIGIN, Floats, write
 from numpy.typing import NDArray
 
 from skysift.core.continuation import ContinueOptions
+from skysift.core.progress import silent
 from skysift.core.registry import bundle_folder
-from skysift.core.task import silent
 from skysift.data.sky.gadf_index import open_index
 from skysift.evaluate.intervals import mean_interval
 from skysift.models.sky.network.architecture import initial_weights

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from benchmarks.learn_on.curves import ORIGIN, Curve, Floats, nested, options, write
 
+from skysift.core.progress import silent
 from skysift.core.registry import bundle_folder
-from skysift.core.task import silent
 from skysift.data.images.alerts import Cutout
 from skysift.data.images.readers import read_images
 from skysift.data.io import read_table

@@ -25,9 +25,9 @@ import numpy as np
 
 from skysift.core.config import build_config
 from skysift.core.files import write_atomic
+from skysift.core.jobs import Piece
 from skysift.core.provenance import Provenance
 from skysift.core.registry import bundle_folder, load_options, load_task
-from skysift.core.task import Piece
 from skysift.scale.cluster import open_client
 from skysift.scale.run import make_job, predict_partitions
 from skysift.scale.workers import DaskWorkers

@@ -2,7 +2,7 @@
 
 from skysift.cli.console import Console
 from skysift.cli.job import finish
-from skysift.core.task import Run
+from skysift.core.jobs import Run
 
 
 def test_brackets_in_names_and_cells_are_printed(capsys):

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from skysift.cli import demo
-from skysift.core.task import Run
+from skysift.core.jobs import Run
 
 MEET = """
 import os, pathlib, sys, time

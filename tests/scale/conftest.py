@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 
 from skysift.core.config import build_config
+from skysift.core.jobs import Piece
 from skysift.core.provenance import Provenance
 from skysift.core.registry import bundle_folder, load_options, load_task
-from skysift.core.task import Piece
 from skysift.data.io import read_table
 from skysift.scale.run import make_job
 

@@ -45,7 +45,11 @@ def kill_in_the_middle(client, out):
     pids = list(client.run(os.getpid).values())[:1]
 
     def half_a_part():
-        return [path for path in (out / "_skysift" / "unfinished").glob(".part-*") if path.stat().st_size]
+        return [
+            path
+            for path in (out / "_skysift" / "unfinished").glob(".part-*")
+            if path.stat().st_size
+        ]
 
     def kill():
         wait_until(half_a_part)

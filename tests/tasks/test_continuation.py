@@ -8,8 +8,8 @@ import pytest
 from skysift.core.bundle_schema import DataLicence, Lineage
 from skysift.core.continuation import ContinueOptions, Origin, may_be_kept
 from skysift.core.errors import UsageError
+from skysift.core.progress import silent
 from skysift.core.registry import bundle_folder, list_tasks, load_task
-from skysift.core.task import silent
 
 SHIPPED = {
     ("gamma-hadron", "fast"): 400,

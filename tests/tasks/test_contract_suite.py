@@ -14,9 +14,9 @@ import pytest
 from skysift.core.bundle import Bundle
 from skysift.core.config import build_config, load_config
 from skysift.core.errors import BundleError, ConfigError, OutputError
+from skysift.core.progress import silent
 from skysift.core.provenance import Provenance
 from skysift.core.registry import list_tasks, load_options, load_task
-from skysift.core.task import silent
 from skysift.data.io import read_table
 
 TASKS = [item.name for item in list_tasks()]

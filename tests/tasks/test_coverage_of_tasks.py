@@ -10,9 +10,9 @@ from skysift.core.bundle import Bundle
 from skysift.core.config import build_config
 from skysift.core.conformal import CONFORMAL_FILE, promises_of
 from skysift.core.errors import ConfigError, UsageError
+from skysift.core.progress import silent
 from skysift.core.provenance import Provenance
 from skysift.core.registry import bundle_folder, list_tasks, load_options, load_task
-from skysift.core.task import silent
 from skysift.data.io import read_table
 from skysift.tasks.gamma_hadron.features import inputs_of
 from skysift.tasks.gamma_hadron.model import table_hash

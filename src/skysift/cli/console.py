@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from skysift.core.errors import SkysiftError
-from skysift.core.task import Progress
+from skysift.core.progress import Progress
 
 __all__ = ["Console", "fail"]
 

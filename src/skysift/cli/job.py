@@ -10,8 +10,8 @@ from skysift.cli.console import Console
 from skysift.cli.paths import check_writable_folder, resolve
 from skysift.core.config import Config, build_config
 from skysift.core.errors import UsageError
+from skysift.core.jobs import Run
 from skysift.core.registry import load_options, load_task, manifest
-from skysift.core.task import Run
 
 if TYPE_CHECKING:
     import numpy as np

@@ -15,8 +15,8 @@ from skysift.cli.console import Console
 from skysift.cli.job import build_options, finish, generator, typed_command
 from skysift.cli.paths import check_writable_folder, resolve
 from skysift.core.errors import ReadError
+from skysift.core.jobs import Run
 from skysift.core.registry import load_task, manifest
-from skysift.core.task import Run
 
 if TYPE_CHECKING:
     from skysift.report.run_folder import RunRecord

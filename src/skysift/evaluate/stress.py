@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from skysift.core.progress import Progress, silent
 from skysift.core.stress import Answered, Shift, StressTest
-from skysift.core.task import Progress, silent
 
 __all__ = ["Stressed", "auc", "mean", "quantile", "stress"]
 

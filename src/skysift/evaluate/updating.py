@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 from skysift.core.bundle_schema import Lineage
 from skysift.core.continuation import Continuation, ContinueOptions, Lessons, Origin
 from skysift.core.errors import InputError, RefusedError
+from skysift.core.progress import Progress, silent
 from skysift.core.results import Metric
-from skysift.core.task import Progress, silent
 from skysift.evaluate.inputs import as_groups
 from skysift.evaluate.intervals import Interval, mean_interval
 from skysift.evaluate.probability import log_losses

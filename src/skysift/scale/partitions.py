@@ -10,8 +10,8 @@ from typing import Any, Literal
 from pydantic import Field, JsonValue
 
 from skysift.core.config import Config
+from skysift.core.jobs import Piece
 from skysift.core.provenance import InputRecord
-from skysift.core.task import Piece
 
 __all__ = ["Job", "Outcome", "Partition", "Refusal", "content_key", "cut"]
 

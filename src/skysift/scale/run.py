@@ -14,8 +14,9 @@ from skysift.core.errors import (
     SkysiftError,
     UsageError,
 )
+from skysift.core.jobs import Piece
+from skysift.core.progress import Progress, silent
 from skysift.core.provenance import InputRecord, Provenance
-from skysift.core.task import Piece, Progress, silent
 from skysift.scale.folder import RunFolder
 from skysift.scale.partitions import Job, Outcome, Partition, cut
 from skysift.scale.summary import Share, Summary

@@ -18,9 +18,9 @@ import pyarrow.parquet as pq
 
 from skysift.core.config import build_config
 from skysift.core.errors import BundleError, InputError, ReadError, SkysiftError, nobody_foresaw
+from skysift.core.jobs import Piece
 from skysift.core.provenance import BundleRecord, InputRecord, Provenance
 from skysift.core.registry import load_options, load_task
-from skysift.core.task import Piece
 from skysift.scale.folder import RunFolder
 from skysift.scale.partitions import Job, Outcome, Partition, Refusal, content_key
 

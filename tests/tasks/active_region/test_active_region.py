@@ -11,9 +11,9 @@ from PIL import Image
 
 from skysift.core.config import build_config, load_config
 from skysift.core.errors import BundleError, ConfigError, ContractError, InputError, ReadError
+from skysift.core.progress import silent
 from skysift.core.provenance import Provenance
 from skysift.core.registry import load_task, shipped_bundles
-from skysift.core.task import silent
 from skysift.data.io import read_table
 from skysift.data.solar.catalogs import read_regions, regions_at
 from skysift.data.solar.readers import read_solar_image

@@ -10,8 +10,8 @@ import pytest
 
 from skysift.cli.main import build_app
 from skysift.core.errors import BundleError, ContractError, InputError
+from skysift.core.progress import silent
 from skysift.core.registry import bundle_folder
-from skysift.core.task import silent
 from skysift.data.io import read_table
 from skysift.data.solar.readers import read_solar_image
 from skysift.tasks.flare import gallery, jobs, published

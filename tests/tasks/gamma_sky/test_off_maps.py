@@ -8,8 +8,8 @@ import pytest
 from skysift.core.bundle_schema import Lineage
 from skysift.core.continuation import ContinueOptions, Origin
 from skysift.core.errors import InputError, UsageError
+from skysift.core.progress import silent
 from skysift.core.registry import bundle_folder, load_task
-from skysift.core.task import silent
 from skysift.data.irf.analytic import AnalyticResponse
 from skysift.data.sky.event_list import Pointing
 from skysift.tasks.gamma_sky import continuation

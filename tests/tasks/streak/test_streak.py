@@ -11,9 +11,9 @@ from astropy.wcs import WCS
 
 from skysift.cli.main import build_app
 from skysift.core.errors import BundleError, ContractError, InputError, ReadError, UsageError
+from skysift.core.progress import silent
 from skysift.core.provenance import Provenance
 from skysift.core.registry import bundle_folder
-from skysift.core.task import silent
 from skysift.data.images.facts import PIXEL_MATRIX
 from skysift.data.io import open_writer, read_table
 from skysift.data.table import FeatureTable

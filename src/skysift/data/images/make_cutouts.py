@@ -14,8 +14,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from skysift.core.errors import ContractError, ReadError, SkysiftError, UsageError
+from skysift.core.progress import Progress, silent
 from skysift.core.suggest import did_you_mean
-from skysift.core.task import Progress, silent
 from skysift.data.images.cutout_files import check_cutout_target, open_cutout_file
 from skysift.data.images.cutout_piece import CutoutSink, Piece, StampForm
 from skysift.data.images.cutting import (

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from skysift.core.bundle_schema import DataLicence
 from skysift.core.errors import InputError
-from skysift.core.task import Progress
+from skysift.core.progress import Progress
 from skysift.evaluate.forecast import best_threshold, forecast_skill
 from skysift.tasks.active_region.classifiers import columns_of
 from skysift.tasks.active_region.evaluation import Scores, score

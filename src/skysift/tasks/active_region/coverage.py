@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from skysift.core.conformal import PromisedRows
 from skysift.core.errors import UsageError
-from skysift.core.task import Progress
+from skysift.core.progress import Progress
 from skysift.data.chronological import time_blocks
 from skysift.models.conformal import class_sets_of
 from skysift.models.promised_rows import class_rows

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from skysift.core.jobs import Run
+from skysift.core.progress import Progress
 from skysift.core.provenance import Provenance
 from skysift.core.registry import bundle_folder
-from skysift.core.task import Progress, Run
 from skysift.data.images.stamp import Rejected
 from skysift.data.solar.readers import iter_solar_images
 from skysift.data.solar.solar_image import ImageKind

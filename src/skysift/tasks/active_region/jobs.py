@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from skysift.core.jobs import Run
+from skysift.core.progress import Progress
 from skysift.core.provenance import Provenance
 from skysift.core.results import Evaluation
-from skysift.core.task import Progress, Run
 from skysift.data.table import FeatureTable
 from skysift.evaluate.audit import audit as audit_table
 from skysift.evaluate.audit import finding_rows

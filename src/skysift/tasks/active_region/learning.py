@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysift.core.errors import InputError
-from skysift.core.task import Progress
+from skysift.core.progress import Progress
 from skysift.data.chronological import chronological_folds
 from skysift.evaluate.detection import Detections, match_places
 from skysift.models.calibration import BetaCalibration

@@ -9,9 +9,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from skysift.core.errors import ContractError, InputError, ReadError, UsageError
+from skysift.core.jobs import Piece
+from skysift.core.progress import Progress
 from skysift.core.provenance import Provenance
 from skysift.core.stream import MeasuringPredictor, Note, RecordPredictor
-from skysift.core.task import Piece, Progress
 from skysift.data.images.stamp import Rejected
 from skysift.data.io import check_writable, open_writer, read_table
 from skysift.data.solar.readers import iter_solar_images

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skysift.core.task import Progress
+from skysift.core.progress import Progress
 from skysift.evaluate.roc import auc
 from skysift.models.solar.published import DISK_SIZE, train_published
 from skysift.tasks.active_region.reader import SolarDisks

@@ -15,9 +15,11 @@ import pyarrow as pa
 from skysift.core.bundle_schema import DataLicence
 from skysift.core.config import Config, of_kind
 from skysift.core.errors import UsageError
+from skysift.core.jobs import Coverage, Jobs, Piece, Prediction
+from skysift.core.progress import Progress, silent
 from skysift.core.stream import RecordPredictor
 from skysift.core.stress import StressTest
-from skysift.core.task import Coverage, Jobs, Piece, Prediction, Progress, Task, silent
+from skysift.core.task import Task
 from skysift.data.table import FeatureTable
 from skysift.tasks.active_region import prediction
 from skysift.tasks.active_region.made_up import MADE_UP, MadeUpDisks, made_up_disks, write_disks

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysift.core.bundle_schema import DataLicence, OperatingPoint, Training
+from skysift.core.progress import Progress
 from skysift.core.results import Metric
-from skysift.core.task import Progress
 from skysift.data.chronological import time_blocks
 from skysift.evaluate.detection import Detections, best_f1_threshold, detection_skill
 from skysift.evaluate.forecast import best_threshold, contingency, forecast_skill

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysift.core.errors import InputError
-from skysift.core.task import Progress
+from skysift.core.progress import Progress
 from skysift.data.chronological import Straddling, chronological_split
 from skysift.data.table import FeatureTable
 from skysift.models.flare_history import McIntoshRates, history_features

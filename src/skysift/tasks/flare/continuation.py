@@ -17,8 +17,8 @@ from skysift.core.bundle_schema import DataLicence, Lineage, OperatingPoint, Tra
 from skysift.core.continuation import ContinueOptions, Origin, child_of
 from skysift.core.errors import InputError
 from skysift.core.extras import import_extra
+from skysift.core.progress import Progress
 from skysift.core.results import Metric
-from skysift.core.task import Progress
 from skysift.evaluate.forecast import best_threshold, contingency, forecast_skill
 from skysift.evaluate.intervals import wilson_interval
 from skysift.evaluate.probability import log_losses

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from skysift.core.conformal import PromisedRows
 from skysift.core.errors import UsageError
-from skysift.core.task import Progress
+from skysift.core.progress import Progress
 from skysift.models.conformal import class_sets_of
 from skysift.models.promised_rows import class_rows
 from skysift.tasks.flare.model import CLASSES, FlareModel

@@ -9,9 +9,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from skysift.core.errors import ReadError, SkysiftError, UsageError
+from skysift.core.jobs import Piece
+from skysift.core.progress import Progress
 from skysift.core.provenance import Provenance
 from skysift.core.stream import MeasuringPredictor, Note, RecordPredictor
-from skysift.core.task import Piece, Progress
 from skysift.data.flags import flag_names
 from skysift.data.images.stamp import Rejected
 from skysift.data.io import check_writable, open_writer

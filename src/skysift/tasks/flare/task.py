@@ -13,9 +13,11 @@ import numpy as np
 
 from skysift.core.config import Config, of_kind
 from skysift.core.continuation import Continuation
+from skysift.core.jobs import Coverage, Jobs, Piece, Prediction
+from skysift.core.progress import Progress, silent
 from skysift.core.stream import RecordPredictor
 from skysift.core.stress import StressTest
-from skysift.core.task import Coverage, Jobs, Piece, Prediction, Progress, Task, silent
+from skysift.core.task import Task
 from skysift.data.table import FeatureTable
 from skysift.tasks.flare import prediction
 from skysift.tasks.flare.model import TASK, FlareModel, load_bundle, save_bundle

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from skysift.core.bundle_schema import DataLicence, OperatingPoint, Training
 from skysift.core.errors import InputError
+from skysift.core.progress import Progress
 from skysift.core.results import Metric
-from skysift.core.task import Progress
 from skysift.evaluate.forecast import contingency, forecast_skill
 from skysift.evaluate.intervals import wilson_interval
 from skysift.models.conformal import calibrate

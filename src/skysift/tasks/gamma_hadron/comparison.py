@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysift.core.bundle_schema import DataLicence
+from skysift.core.progress import Progress
 from skysift.core.registry import bundle_folder
 from skysift.core.spread import spread_map
-from skysift.core.task import Progress
 from skysift.data.splits import hold_out, stratified_group_folds
 from skysift.evaluate.delong import auc_interval
 from skysift.tasks.gamma_hadron.catalogue import (

@@ -11,8 +11,8 @@ from scipy.special import logit
 from skysift.core.bundle_schema import DataLicence, InputColumn, Lineage, Training
 from skysift.core.continuation import ContinueOptions, Origin, child_of
 from skysift.core.errors import ContractError, UsageError
+from skysift.core.progress import Progress
 from skysift.core.results import Metric
-from skysift.core.task import Progress
 from skysift.data.table import FeatureTable
 from skysift.evaluate.delong import auc_interval
 from skysift.evaluate.probability import log_losses

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from skysift.core.bundle_schema import DataLicence, Training
 from skysift.core.errors import UsageError
-from skysift.core.task import Progress, silent
+from skysift.core.progress import Progress, silent
 from skysift.data.table import FeatureTable
 from skysift.evaluate.delong import auc_interval
 from skysift.models.cross_fitting import CrossFitted

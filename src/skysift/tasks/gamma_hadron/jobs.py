@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from skysift.core.jobs import Run
+from skysift.core.progress import Progress
 from skysift.core.provenance import Provenance
 from skysift.core.registry import bundle_folder, shipped_bundles, task_folder
 from skysift.core.results import Evaluation
-from skysift.core.task import Progress, Run
 from skysift.data.fetch import fetch
 from skysift.data.table import FeatureTable
 from skysift.evaluate.audit import audit as audit_table

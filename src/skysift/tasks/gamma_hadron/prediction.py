@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from skysift.core.progress import Progress
 from skysift.core.provenance import Provenance
 from skysift.core.stream import RecordPredictor
-from skysift.core.task import Progress
 from skysift.data.contract import Checked
 from skysift.data.io import check_writable, open_writer
 from skysift.data.table import FeatureTable

@@ -14,10 +14,12 @@ import numpy as np
 
 from skysift.core.config import Config, of_kind
 from skysift.core.continuation import Continuation
+from skysift.core.jobs import Coverage, Jobs, Prediction
+from skysift.core.progress import Progress, silent
 from skysift.core.registry import task_folder
 from skysift.core.stream import RecordPredictor
 from skysift.core.stress import StressTest
-from skysift.core.task import Coverage, Jobs, Prediction, Progress, Task, silent
+from skysift.core.task import Task
 from skysift.data.contract import Checked
 from skysift.data.io import open_writer
 from skysift.data.table import FeatureTable

@@ -9,8 +9,8 @@ from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
 
 from skysift.core.bundle_schema import DataLicence, OperatingPoint, Training
 from skysift.core.errors import UnknownNameError
+from skysift.core.progress import Progress, silent
 from skysift.core.results import Metric
-from skysift.core.task import Progress, silent
 from skysift.evaluate.delong import auc_interval
 from skysift.evaluate.operating import points_to_store
 from skysift.models.conformal import calibrate

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from skysift.core.task import Progress, silent
+from skysift.core.progress import Progress, silent
 from skysift.data.irf.analytic import AnalyticResponse
 from skysift.data.irf.response import InstrumentResponse
 from skysift.data.irf.spectra import crab_power_law

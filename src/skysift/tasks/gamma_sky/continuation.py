@@ -18,8 +18,8 @@ from skysift.core.bundle import Bundle
 from skysift.core.bundle_schema import DataLicence, Lineage
 from skysift.core.continuation import ContinueOptions, Origin
 from skysift.core.errors import UsageError
+from skysift.core.progress import Progress
 from skysift.core.results import Metric
-from skysift.core.task import Progress
 from skysift.evaluate.updating import gain, with_judgement
 from skysift.models.lessons import Rows, mix
 from skysift.models.sky.baseline.torch_network import import_torch

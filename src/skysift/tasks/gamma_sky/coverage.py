@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from skysift.core.conformal import PromisedRows
 from skysift.core.errors import InputError
-from skysift.core.task import Progress, silent
+from skysift.core.progress import Progress, silent
 from skysift.data.irf.analytic import AnalyticResponse
 from skysift.data.irf.response import InstrumentResponse
 from skysift.data.irf.spectra import crab_power_law

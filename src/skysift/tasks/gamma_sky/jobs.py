@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from skysift.core.config import of_kind
+from skysift.core.jobs import Run
+from skysift.core.progress import Progress
 from skysift.core.provenance import Provenance
 from skysift.core.results import Evaluation
-from skysift.core.task import Progress, Run
 from skysift.data.sky.tangent import separation
 from skysift.report.run_folder import RunRecord, write_run
 from skysift.tasks.gamma_sky.model import TASK, GammaSkyModel

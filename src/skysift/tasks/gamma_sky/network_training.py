@@ -22,9 +22,9 @@ from skysift.core.bundle_schema import BundleSpec, DataLicence, InputColumn, Mod
 from skysift.core.config import Config
 from skysift.core.continuation import Origin
 from skysift.core.errors import BundleError
+from skysift.core.progress import Progress, silent
 from skysift.core.provenance import package_versions
 from skysift.core.results import Metric
-from skysift.core.task import Progress, silent
 from skysift.data.irf.analytic import AnalyticResponse
 from skysift.data.sky.event_list import Pointing
 from skysift.data.sky.tangent import TangentGrid

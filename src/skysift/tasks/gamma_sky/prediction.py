@@ -6,9 +6,10 @@ from pathlib import Path
 import pyarrow as pa
 
 from skysift.core.errors import UsageError
+from skysift.core.jobs import Piece
+from skysift.core.progress import Progress
 from skysift.core.provenance import Provenance
 from skysift.core.stream import MeasuringPredictor, Note, RecordPredictor
-from skysift.core.task import Piece, Progress
 from skysift.data.io import check_target, check_writable
 from skysift.tasks.gamma_sky.bounds import with_bounds
 from skysift.tasks.gamma_sky.candidates import CandidateTable, FalseAlarmSetting

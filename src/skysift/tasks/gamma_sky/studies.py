@@ -9,9 +9,10 @@ import numpy as np
 
 from skysift.core.config import Config, of_kind
 from skysift.core.errors import UsageError
+from skysift.core.jobs import Run
+from skysift.core.progress import Progress
 from skysift.core.provenance import Provenance
 from skysift.core.registry import bundle_folder
-from skysift.core.task import Progress, Run
 from skysift.models.sky.search import SearchSettings
 from skysift.report import Page
 from skysift.report.closing import add_how_to_repeat, provenance_facts

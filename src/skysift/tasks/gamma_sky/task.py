@@ -10,9 +10,11 @@ import numpy as np
 
 from skysift.core.config import Config, of_kind
 from skysift.core.continuation import Continuation
+from skysift.core.jobs import Coverage, Jobs, Piece, Prediction, Run
+from skysift.core.progress import Progress, silent
 from skysift.core.stream import RecordPredictor
 from skysift.core.stress import StressTest
-from skysift.core.task import Coverage, Jobs, Piece, Prediction, Progress, Run, Task, silent
+from skysift.core.task import Task
 from skysift.data.sky.gadf_write import write_events
 from skysift.data.table import FeatureTable
 from skysift.tasks.gamma_sky import prediction

@@ -7,8 +7,8 @@ import numpy as np
 
 from skysift.core.bundle_schema import Distribution, OperatingPoint, Training
 from skysift.core.conformal import Promise
+from skysift.core.progress import Progress
 from skysift.core.results import Metric
-from skysift.core.task import Progress
 from skysift.data.irf.analytic import AnalyticResponse
 from skysift.data.sky.event_list import Pointing
 from skysift.models.conformal import calibrate as conformal

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from skysift.core.progress import Progress
 from skysift.core.spread import spread_map
-from skysift.core.task import Progress
 from skysift.data.splits import stratified_group_folds
 from skysift.tasks.star_galaxy.catalogue import CATALOGUE, ModelSpec
 from skysift.tasks.star_galaxy.choice import ChosenBlend

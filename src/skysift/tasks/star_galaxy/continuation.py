@@ -15,8 +15,8 @@ from scipy.special import logit
 from skysift.core.bundle_schema import DataLicence, Lineage, Training
 from skysift.core.continuation import ContinueOptions, Origin, child_of
 from skysift.core.errors import UsageError
+from skysift.core.progress import Progress
 from skysift.core.results import Metric
-from skysift.core.task import Progress
 from skysift.evaluate.delong import auc_interval
 from skysift.evaluate.intervals import wilson_interval
 from skysift.evaluate.probability import log_losses

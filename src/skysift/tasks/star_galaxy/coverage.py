@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from skysift.core.conformal import PromisedRows
 from skysift.core.errors import UsageError
-from skysift.core.task import Progress
+from skysift.core.progress import Progress
 from skysift.data.images.image_set import ImageSet
 from skysift.evaluate.probability import log_losses
 from skysift.models.conformal import class_sets_of

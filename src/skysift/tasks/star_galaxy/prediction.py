@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from skysift.core.errors import InputError, ReadError, UsageError
+from skysift.core.progress import Progress
 from skysift.core.provenance import Provenance
 from skysift.core.spread import spread_map
-from skysift.core.task import Progress
 from skysift.data.images.flags import StampFlag
 from skysift.data.images.image_set import ImageSet
 from skysift.data.images.readers import ReadImages, file_of, iter_images, read_each

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysift.core.bundle_schema import DataLicence, OperatingPoint, Training
+from skysift.core.progress import Progress, silent
 from skysift.core.results import Metric
-from skysift.core.task import Progress, silent
 from skysift.evaluate.delong import auc_interval
 from skysift.evaluate.intervals import wilson_interval
 from skysift.evaluate.probability import log_losses

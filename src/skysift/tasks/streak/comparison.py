@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skysift.core.progress import Progress
 from skysift.core.results import Metric
 from skysift.core.spread import spread_map
-from skysift.core.task import Progress
 from skysift.data.table import FeatureTable
 from skysift.evaluate.intervals import mcnemar
 from skysift.evaluate.resampling import bootstrap_rows

@@ -11,8 +11,8 @@ from scipy.special import log_softmax
 from skysift.core.bundle_schema import DataLicence, Lineage, Training
 from skysift.core.continuation import ContinueOptions, Origin, child_of
 from skysift.core.errors import UsageError
+from skysift.core.progress import Progress
 from skysift.core.results import Metric
-from skysift.core.task import Progress
 from skysift.evaluate.intervals import wilson_interval
 from skysift.evaluate.operating import points_to_store
 from skysift.evaluate.updating import gain, with_judgement

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from skysift.core.conformal import PromisedRows
 from skysift.core.errors import UsageError
-from skysift.core.task import Progress
+from skysift.core.progress import Progress
 from skysift.models.promised_rows import class_rows, error_rows
 from skysift.tasks.streak.bounds import LENGTH, SET, SNR, TRAIL
 from skysift.tasks.streak.model import POSITIVE, StreakModel

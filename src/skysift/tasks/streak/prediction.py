@@ -10,9 +10,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from skysift.core.errors import ReadError
+from skysift.core.progress import Progress
 from skysift.core.provenance import Provenance
 from skysift.core.stream import MeasuringPredictor, Note, RecordPredictor
-from skysift.core.task import Progress
 from skysift.data.images.facts import PIXEL_MATRIX
 from skysift.data.images.flags import StampFlag
 from skysift.data.images.image_set import ImageSet

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from skysift.core.errors import InputError
 from skysift.core.files import staged_folder, write_atomic
+from skysift.core.jobs import Run
+from skysift.core.progress import Progress
 from skysift.core.provenance import Provenance
-from skysift.core.task import Progress, Run
 from skysift.data.images.alerts import Cutout
 from skysift.data.images.facts import PIXEL_MATRIX
 from skysift.data.images.readers import read_images

@@ -14,9 +14,11 @@ import numpy as np
 from skysift.core.bundle_schema import DataLicence
 from skysift.core.config import Config, of_kind
 from skysift.core.continuation import Continuation
+from skysift.core.jobs import Coverage, Jobs, Prediction, Run
+from skysift.core.progress import Progress, silent
 from skysift.core.stream import RecordPredictor
 from skysift.core.stress import StressTest
-from skysift.core.task import Coverage, Jobs, Prediction, Progress, Run, Task, silent
+from skysift.core.task import Task
 from skysift.data.table import FeatureTable
 from skysift.tasks.streak import prediction
 from skysift.tasks.streak.made_up import MADE_UP, made_up_stamps, write_stamps

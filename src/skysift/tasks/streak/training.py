@@ -15,8 +15,8 @@ from sklearn.preprocessing import QuantileTransformer
 
 from skysift.core.bundle_schema import DataLicence, Distribution, Training
 from skysift.core.errors import InputError
+from skysift.core.progress import Progress
 from skysift.core.results import Metric
-from skysift.core.task import Progress
 from skysift.evaluate.intervals import wilson_interval
 from skysift.evaluate.operating import points_to_store
 from skysift.models.conformal import calibrate

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysift.core.files import write_atomic
-from skysift.core.task import Progress, silent
+from skysift.core.progress import Progress, silent
 from skysift.models.persist import load_arrays, save_arrays
 from skysift.tasks.gamma_sky.baseline.contestants import Answer, Answering, Scene
 from skysift.tasks.gamma_sky.baseline.costs import Answers

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 from skysift.core.config import Config
 from skysift.core.errors import ReadError
 from skysift.core.files import staged_folder, write_atomic
-from skysift.core.task import Progress, silent
+from skysift.core.progress import Progress, silent
 from skysift.data.irf.analytic import AnalyticResponse
 from skysift.data.irf.gadf import GadfResponse
 from skysift.data.irf.response import InstrumentResponse

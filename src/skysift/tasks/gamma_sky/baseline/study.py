@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from skysift.core.files import write_atomic
-from skysift.core.task import Progress, silent
+from skysift.core.progress import Progress, silent
 from skysift.models.sky.baseline.store import DESCRIPTION
 from skysift.models.sky.baseline.variants import COMPACT, Variant, ablation
 from skysift.tasks.gamma_sky.baseline.asking import ask

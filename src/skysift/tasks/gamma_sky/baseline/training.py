@@ -19,7 +19,7 @@ from pydantic import Field, ValidationError
 from skysift.core.config import Config
 from skysift.core.errors import ReadError
 from skysift.core.files import write_atomic
-from skysift.core.task import Progress, silent
+from skysift.core.progress import Progress, silent
 from skysift.models.sky.baseline.cleaner import CnnCleaner
 from skysift.models.sky.baseline.devices import open_cleaner
 from skysift.models.sky.baseline.recipe import BaselineMaps, train_baseline

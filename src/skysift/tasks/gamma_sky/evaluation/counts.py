@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skysift.core.task import Progress, silent
+from skysift.core.progress import Progress, silent
 from skysift.data.irf.conditions import under_conditions
 from skysift.data.sky.event_list import Pointing
 from skysift.data.table import FeatureTable

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from skysift.core.progress import Progress, silent
 from skysift.core.spread import spread_kept
-from skysift.core.task import Progress, silent
 from skysift.evaluate.localisation import poisson_interval, poisson_rate
 from skysift.tasks.gamma_sky.evaluation.study import (
     Contestant,

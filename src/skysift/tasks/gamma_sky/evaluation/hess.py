@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from skysift.core.task import Progress, silent
+from skysift.core.progress import Progress, silent
 from skysift.data.sky.event_list import EventList
 from skysift.data.sky.gadf_index import open_index
 from skysift.data.sky.tangent import TangentGrid, separation

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skysift.core.task import Progress, silent
+from skysift.core.progress import Progress, silent
 from skysift.data.table import FeatureTable
 from skysift.evaluate.intervals import Interval, wilson_interval
 from skysift.evaluate.localisation import (

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from skysift.core.task import Progress, silent
+from skysift.core.progress import Progress, silent
 from skysift.data.sky.counts_map import CountsMap
 from skysift.data.sky.event_list import Pointing
 from skysift.data.sky.gti import GoodTimeIntervals

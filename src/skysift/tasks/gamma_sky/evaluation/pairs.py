@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from skysift.core.task import Progress, silent
+from skysift.core.progress import Progress, silent
 from skysift.data.sky.tangent import TangentGrid, separation
 from skysift.evaluate.intervals import wilson_interval
 from skysift.models.sky.candidate import Candidate

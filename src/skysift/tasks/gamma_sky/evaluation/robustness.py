@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skysift.core.task import Progress, silent
+from skysift.core.progress import Progress, silent
 from skysift.data.irf.response import InstrumentResponse
 from skysift.data.irf.spectra import PowerLaw, Spectrum, crab, crab_power_law
 from skysift.evaluate.intervals import Interval

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from skysift.core.errors import UsageError
+from skysift.core.jobs import Run
+from skysift.core.progress import Progress, silent
 from skysift.core.provenance import Provenance
-from skysift.core.task import Progress, Run, silent
 from skysift.data.irf.analytic import AnalyticResponse, ResponseParameters
 from skysift.data.irf.gadf import GadfResponse
 from skysift.data.irf.response import InstrumentResponse

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skysift.core.task import Progress, silent
+from skysift.core.progress import Progress, silent
 from skysift.data.sky.event_list import Pointing
 from skysift.data.sky.tangent import separation
 from skysift.data.table import FeatureTable

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from skysift.core.task import Progress, silent
+from skysift.core.progress import Progress, silent
 from skysift.data.sky.event_list import EventList
 from skysift.evaluate.localisation import error_quantile
 from skysift.models.sky.search import SearchSettings, SkySearch

@@ -6,8 +6,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from skysift.core.errors import UsageError
+from skysift.core.progress import Progress
 from skysift.core.provenance import Provenance
-from skysift.core.task import Progress
 from skysift.data.io import check_writable, open_writer
 from skysift.data.table import FeatureTable
 from skysift.models.sky.trials import TrialsTable

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from skysift.core.files import staged_folder, write_atomic
+from skysift.core.jobs import Run
+from skysift.core.progress import Progress, silent
 from skysift.core.provenance import Provenance
 from skysift.core.spread import spread_kept
-from skysift.core.task import Progress, Run, silent
 from skysift.data.io.writers import open_writer
 from skysift.data.irf.analytic import ARRAYS, AnalyticResponse
 from skysift.data.irf.gadf import GadfResponse
