@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from skysift.core.progress import Progress, silent
 from skysift.core.stress import Answered, Shift, StressTest
 
-__all__ = ["Stressed", "auc", "mean", "quantile", "stress"]
+__all__ = ["Stressed", "auc", "mean", "of_rows", "quantile", "stress", "tss"]
 
 _DRAWS = 300
 _TINY = 1e-9  # less is rounding
@@ -137,6 +137,33 @@ def mean(values: ArrayLike, among: ArrayLike | None = None) -> Statistic:
             return np.asarray((weight @ kept) / (weight @ those))
 
     return statistic
+
+
+def tss(warned: ArrayLike, event: ArrayLike, among: ArrayLike | None = None) -> Statistic:
+    """Return the true skill statistic as a statistic of weights.
+
+    That is the share of events that were warned of, less that of the other rows.
+
+    Parameters
+    ----------
+    warned, event : array_like of bool, shape (n,)
+    among : array_like of bool, shape (n,), optional
+        The rows that count.
+
+    Examples
+    --------
+    >>> tss([True, False, True, False], [True, True, False, False])(np.ones((1, 4))).tolist()
+    [0.0]
+    """
+    truth = np.asarray(event, dtype=bool)
+    chosen = np.ones(len(truth), bool) if among is None else np.asarray(among, dtype=bool)
+    caught, false = mean(warned, chosen & truth), mean(warned, chosen & ~truth)
+    return lambda weight: caught(weight) - false(weight)
+
+
+def of_rows(statistic: Statistic, rows: NDArray[np.int64] | slice) -> Statistic:
+    """Return a statistic of some rows as one of the weights of all."""
+    return lambda weight: statistic(weight[:, rows])
 
 
 def quantile(values: ArrayLike, level: float, among: ArrayLike) -> Statistic:

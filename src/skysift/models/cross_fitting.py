@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysift.core.errors import InputError
+from skysift.models.both_classes import both_classes
 from skysift.models.calibration import BetaCalibration
 
 __all__ = ["BinaryModel", "CrossFitted", "require_enough"]
@@ -144,4 +145,4 @@ class CrossFitted:
     def predict_proba(self, features: NDArray[Any]) -> Floats:
         """Return probabilities of background and signal, shape (n, 2)."""
         probability, _ = self.predict_with_error(features)
-        return np.column_stack([1.0 - probability, probability])
+        return both_classes(probability)

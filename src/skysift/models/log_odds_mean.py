@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 
+from skysift.models.both_classes import both_classes
+
 __all__ = ["LogOddsMean"]
 
 _FLOOR = 1e-6
@@ -46,7 +48,7 @@ class LogOddsMean(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             for part in (self.network_, self.trees_)
         ]
         p = expit(np.mean(odds, axis=0))
-        return np.column_stack([1.0 - p, p])
+        return both_classes(p)
 
     def predict(self, X: NDArray[Any]) -> NDArray[Any]:  # noqa: N803
         """Return the likelier class of each row, shape (n,)."""

@@ -17,6 +17,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skysift.core.errors import MissingExtraError
+from skysift.models.both_classes import both_classes
 
 __all__ = ["PeriodicMlpClassifier", "normal_knots"]
 
@@ -140,7 +141,7 @@ class PeriodicMlpClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
     def predict_proba(self, X: NDArray[Any]) -> NDArray[np.float64]:  # noqa: N803
         """Return the probabilities of the two classes, shape (n, 2)."""
         p = self._mean_probability(X)
-        return np.column_stack([1.0 - p, p])
+        return both_classes(p)
 
     def predict(self, X: NDArray[Any]) -> NDArray[Any]:  # noqa: N803
         """Return the likelier class of each row, shape (n,)."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, log_softmax, softmax
 
 from skysift.core.errors import UsageError
+from skysift.models.both_classes import both_classes
 from skysift.models.calibration import BetaCalibration
 
 __all__ = ["AmbiguityCutoff", "BinaryCalibration", "SoftmaxCalibration"]
@@ -119,7 +120,7 @@ class BinaryCalibration:
     def __call__(self, mean: Floats) -> Floats:
         """Return probabilities, shape (n, 2)."""
         p = expit(self.decision(mean))
-        return np.column_stack([1.0 - p, p])
+        return both_classes(p)
 
     def to_state(self) -> Floats:
         """Return the parameters, shape (3,)."""

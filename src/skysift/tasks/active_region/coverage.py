@@ -10,6 +10,7 @@ from skysift.core.conformal import PromisedRows
 from skysift.core.errors import UsageError
 from skysift.core.progress import Progress
 from skysift.data.chronological import time_blocks
+from skysift.models.both_classes import both_classes
 from skysift.models.conformal import class_sets_of
 from skysift.models.promised_rows import class_rows
 from skysift.tasks.active_region.model import CLASSES, ActiveRegionModel
@@ -129,7 +130,7 @@ def class_sets(
     UsageError
         If the bundle has no calibration.
     """
-    return class_sets_of(model.promise(name), _probabilities(probability), coverage, np.abs(lon))
+    return class_sets_of(model.promise(name), both_classes(probability), coverage, np.abs(lon))
 
 
 def _scored(  # noqa: PLR0917 - two callers, the columns in their order
@@ -144,7 +145,7 @@ def _scored(  # noqa: PLR0917 - two callers, the columns in their order
     times = disks.times
     return class_rows(
         name,
-        _probabilities(probability),
+        both_classes(probability),
         label.astype(np.int64),
         CLASSES,
         blocks=time_blocks(times, _BLOCK)[disk],
@@ -154,7 +155,3 @@ def _scored(  # noqa: PLR0917 - two callers, the columns in their order
         time=times[disk],
         split=split,
     )
-
-
-def _probabilities(region: Floats) -> Floats:
-    return np.column_stack([1.0 - region, region])

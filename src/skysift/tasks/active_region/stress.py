@@ -8,17 +8,19 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from skysift.core.errors import UsageError
+from skysift.core.progress import silent
 from skysift.core.stress import Answered, Measure, Shift
 from skysift.data.chronological import time_blocks
 from skysift.evaluate.coverage import coverage_measures
-from skysift.evaluate.stress import auc, mean
+from skysift.evaluate.shifts import blur_shift, brightness_shift, limb_shift, prior_shift
+from skysift.evaluate.stress import auc, mean, of_rows, tss
 from skysift.models.solar.patch_features import patch_features
 from skysift.tasks.active_region.coverage import promised, scored_patches
 from skysift.tasks.active_region.evaluation import BLOCK, score
 from skysift.tasks.active_region.model import F1_POINT, TSS_POINT, ActiveRegionModel
 from skysift.tasks.active_region.reader import SolarDisks
 
-__all__ = ["answered", "beyond", "blurred", "brightened", "prepared", "shifts", "weighed"]
+__all__ = ["answered", "beyond", "blurred", "brightened", "prepared", "shifts"]
 
 _MEDIAN = -1  # column of the disk's median brightness
 _WHITE = 255.0
@@ -42,56 +44,24 @@ def prepared(
     chosen = np.zeros(len(data), dtype=bool)
     chosen[rng.permutation(len(data))[:most]] = True
     rows = data.take(chosen)
-    promised(rows, model, rng, progress=lambda _fraction, _what: None)  # refuses what it has seen
+    promised(rows, model, rng, progress=silent)  # refuses what it has seen
     return rows
 
 
 def shifts(data: SolarDisks) -> Sequence[Shift]:
     """Return the shifts of disks."""
-    share = _share(data)
     return (
-        Shift(
-            "brightness",
-            "Throughput of the instrument",
-            "brightness of the picture [grey levels of 255]",
-            (-20.0, -10.0, -5.0, 0.0, 5.0, 10.0),
-            0.0,
-            "The channels of AIA lose throughput with the years (Boerner et al. 2014, Sol. Phys. "
-            "289, 2377). If a picture shows 2.5 decades by logarithm, 10 grey levels are a quarter "
-            "of the light.",
-            lambda disks, size, _rng: brightened(disks, size),
-        ),
-        Shift(
-            "blur",
-            "Blur",
-            "standard deviation of the blur [pixel]",
-            (0.0, 0.5, 1.0, 2.0),
-            0.0,
-            "A pixel of these pictures is 4.8 arcsec, that of AIA 0.6: what other telescopes or "
-            "stronger compression show is blurred by up to some pixels.",
-            lambda disks, size, _rng: blurred(disks, size),
-        ),
-        Shift(
-            "limb",
-            "Towards the limb",
-            "least distance of patches from the central meridian [deg]",
-            (0.0, 15.0, 30.0, 45.0, 60.0),
-            0.0,
-            "A region is seen from the side for days before and after it crosses the disk. Patches "
-            "nearer to the central meridian are left out; disks stay.",
-            lambda disks, _size, _rng: disks,
-            beyond,
-        ),
-        Shift(
-            "prior",
+        brightness_shift(brightened),
+        blur_shift(blurred),
+        limb_shift("patches nearer to the central meridian are left out; disks stay.", beyond),
+        prior_shift(
             "Share of regions",
             "share of patches with a region",
-            (0.1, 0.3, share, 0.8),
-            share,
+            (0.1, 0.3, 0.8),
             "Half of the labelled patches show a region; cut blindly from a disk, one in ten does, "
             "fewer at solar minimum (Hathaway 2015, Living Rev. Sol. Phys. 12, 4).",
-            lambda disks, _size, _rng: disks,
-            weighed,
+            flags=np.concatenate([np.zeros(len(data), bool), data.patches.is_region]),
+            among=np.arange(len(data) + len(data.patches.is_region)) >= len(data),
         ),
     )
 
@@ -130,16 +100,6 @@ def beyond(disks: SolarDisks, least: float) -> Floats:
     return np.concatenate([np.ones(len(disks)), far.astype(np.float64)])
 
 
-def weighed(disks: SolarDisks, share: float) -> Floats:
-    """Return weights, shape (n,), under which a share of the patches shows a region."""
-    region = disks.patches.is_region
-    own = float(region.mean())
-    weight = np.where(region, share / own, (1.0 - share) / (1.0 - own))
-    if share == _share(disks):
-        weight = np.ones(len(region))
-    return np.concatenate([np.ones(len(disks)), weight])
-
-
 def answered(data: SolarDisks, model: ActiveRegionModel) -> Answered:
     """Let a model answer, and say what is measured: rows are the disks, then the patches."""
     scores = score(data, model)
@@ -150,13 +110,12 @@ def answered(data: SolarDisks, model: ActiveRegionModel) -> Answered:
     region = np.concatenate([nothing, data.patches.is_region]).astype(bool)
     said = np.concatenate([nothing, probability])
     shown = said >= model.threshold(TSS_POINT)
-    caught, false = mean(shown, of_patch & region), mean(shown, of_patch & ~region)
     ranked = auc(data.patches.is_region, probability)
     found = scores.detections("best")
     hits, alarms, misses = found.counts(model.threshold(F1_POINT)).T
     measures = {
-        "patch_tss": Measure("TSS of patches", lambda weight: caught(weight) - false(weight)),
-        "patch_auc": Measure("AUC of patches", lambda weight: ranked(weight[:, n:])),
+        "patch_tss": Measure("TSS of patches", tss(shown, region, of_patch)),
+        "patch_auc": Measure("AUC of patches", of_rows(ranked, slice(n, None))),
         "patch_bias": Measure(
             "mean probability less share of regions", mean(said - region, of_patch), 0.0
         ),
@@ -165,14 +124,11 @@ def answered(data: SolarDisks, model: ActiveRegionModel) -> Answered:
     }
     patches = coverage_measures(model.promises, (scored_patches(data, probability, ""),))
     measures |= {
-        name: replace(one, statistic=_of_patches(one.statistic, n)) for name, one in patches.items()
+        name: replace(one, statistic=of_rows(one.statistic, slice(n, None)))
+        for name, one in patches.items()
     }
     blocks = time_blocks(data.times, BLOCK)
     return Answered(measures, np.concatenate([blocks, blocks[data.patches.disk]]))
-
-
-def _of_patches(statistic: Callable[[Floats], Floats], n: int) -> Callable[[Floats], Floats]:
-    return lambda weight: statistic(weight[:, n:])
 
 
 def _ratio(
@@ -194,10 +150,6 @@ def _medians(disks: SolarDisks) -> Floats:
     found = np.full(len(disks), float(np.median(own)) if len(own) else 1.0)
     found[disks.patches.disk] = own
     return found
-
-
-def _share(disks: SolarDisks) -> float:
-    return round(float(disks.patches.is_region.mean()), 3)
 
 
 def _with(

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from skysift.core.conformal import PromisedRows
 from skysift.core.errors import UsageError
 from skysift.core.progress import Progress
+from skysift.models.both_classes import both_classes
 from skysift.models.conformal import class_sets_of
 from skysift.models.promised_rows import class_rows
 from skysift.tasks.flare.model import CLASSES, FlareModel
@@ -63,7 +64,7 @@ def scored_regions(rows: Regions, level: str, probability: Floats, split: str) -
     """
     return class_rows(
         _name(level),
-        _probabilities(probability),
+        both_classes(probability),
         rows.flared(level).astype(np.int64),
         CLASSES,
         blocks=rows.noaa,
@@ -99,7 +100,7 @@ def class_sets(
     return {
         _name(level): class_sets_of(
             model.promise(_name(level)),
-            _probabilities(found[f"p_{level.lower()}24"]),
+            both_classes(found[f"p_{level.lower()}24"]),
             coverage,
             _distance(regions),
         )
@@ -113,7 +114,3 @@ def _name(level: str) -> str:
 
 def _distance(regions: Regions) -> Floats:
     return np.abs(number(regions.table, "lon"))
-
-
-def _probabilities(flare: Floats) -> Floats:
-    return np.column_stack([1.0 - flare, flare])

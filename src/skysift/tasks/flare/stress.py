@@ -1,6 +1,6 @@
 """The shifts that regions on images of the Sun undergo, and what is measured under them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from skysift.core.errors import UsageError
+from skysift.core.progress import silent
 from skysift.core.stress import Answered, Measure, Shift
 from skysift.evaluate.coverage import coverage_measures
-from skysift.evaluate.stress import auc, mean
+from skysift.evaluate.shifts import blur_shift, brightness_shift, limb_shift, prior_shift
+from skysift.evaluate.stress import auc, mean, tss
 from skysift.models.flare_history import HISTORY_COLUMNS
 from skysift.tasks.flare.coverage import promised, scored_regions
 from skysift.tasks.flare.image_features import Cutouts
@@ -25,7 +27,6 @@ __all__ = [
     "forgotten",
     "prepared",
     "shifts",
-    "weighed",
 ]
 
 _TEXTS = {"mcintosh", "hale"}
@@ -45,7 +46,7 @@ def prepared(
     """
     if data is None:
         raise UsageError("There are no regions.", "Give labelled ones with --data.")
-    promised(data, model, rng, progress=lambda _fraction, _what: None)  # refuses what it has seen
+    promised(data, model, rng, progress=silent)  # refuses what it has seen
     rows = data.take(data.usable & data.has_spots)
     if len(rows) <= most:
         return rows
@@ -54,50 +55,17 @@ def prepared(
 
 def shifts(data: Regions) -> Sequence[Shift]:
     """Return the shifts of regions."""
-    share = round(float(data.flared("C").mean()), 3)
     return (
-        Shift(
-            "brightness",
-            "Throughput of the instrument",
-            "brightness of the picture [grey levels of 255]",
-            (-20.0, -10.0, -5.0, 0.0, 5.0, 10.0),
-            0.0,
-            "The channels of AIA lose throughput with the years (Boerner et al. 2014, Sol. Phys. "
-            "289, 2377). If a picture shows 2.5 decades by logarithm, 10 grey levels are a quarter "
-            "of the light.",
-            lambda regions, size, _rng: brightened(regions, size),
-        ),
-        Shift(
-            "blur",
-            "Blur",
-            "standard deviation of the blur [pixel]",
-            (0.0, 0.5, 1.0, 2.0),
-            0.0,
-            "A pixel of these pictures is 4.8 arcsec, that of AIA 0.6: what other telescopes or "
-            "stronger compression show is blurred by up to some pixels.",
-            lambda regions, size, _rng: blurred(regions, size),
-        ),
-        Shift(
-            "limb",
-            "Towards the limb",
-            "least distance from the central meridian [deg]",
-            (0.0, 15.0, 30.0, 45.0, 60.0),
-            0.0,
-            "A region is seen from the side for days before and after it crosses the disk; "
-            "forecasts are judged up to 70 deg (Barnes et al. 2016, ApJ 829, 89).",
-            lambda regions, _size, _rng: regions,
-            beyond,
-        ),
-        Shift(
-            "prior",
+        brightness_shift(brightened),
+        blur_shift(blurred),
+        limb_shift("forecasts are judged up to 70 deg (Barnes et al. 2016, ApJ 829, 89).", beyond),
+        prior_shift(
             "Activity of the Sun",
             "share of regions that flare, class C or stronger",
-            (0.05, 0.15, share, 0.5),
-            share,
+            (0.05, 0.15, 0.5),
             "Over a solar cycle the number of flares of class C changes more than tenfold "
             "(Hathaway 2015, Living Rev. Sol. Phys. 12, 4). Regions that flare get another weight.",
-            lambda regions, _size, _rng: regions,
-            weighed,
+            flags=data.flared("C"),
         ),
         Shift(
             "history",
@@ -149,15 +117,6 @@ def beyond(regions: Regions, least: float) -> Floats:
     return (np.abs(number(regions.table, "lon")) >= least).astype(np.float64)
 
 
-def weighed(regions: Regions, share: float) -> Floats:
-    """Return weights, shape (n,), under which a share of the regions flares."""
-    flared = regions.flared("C")
-    own = float(flared.mean())
-    if share == round(own, 3):
-        return np.ones(len(flared))
-    return np.where(flared, share / own, (1.0 - share) / (1.0 - own))
-
-
 def answered(data: Regions, model: FlareModel) -> Answered:
     """Let a model answer, and say what is measured."""
     found = model.probabilities(data)
@@ -167,7 +126,7 @@ def answered(data: Regions, model: FlareModel) -> Answered:
         event = data.flared(level)
         warned = probability >= model.regions[level].both.threshold
         name = f"{level.lower()}24"
-        measures[f"tss_{name}"] = Measure(f"TSS, class {level}", _tss(warned, event))
+        measures[f"tss_{name}"] = Measure(f"TSS, class {level}", tss(warned, event))
         measures[f"auc_{name}"] = Measure(f"AUC, class {level}", auc(event, probability))
         measures[f"bias_{name}"] = Measure(
             f"mean probability less share of flares, class {level}",
@@ -177,12 +136,6 @@ def answered(data: Regions, model: FlareModel) -> Answered:
         rows.append(scored_regions(data, level, found[f"p_{name}"], ""))
     measures |= coverage_measures(model.promises, rows)
     return Answered(measures, data.noaa)
-
-
-def _tss(warned: NDArray[np.bool_], event: NDArray[np.bool_]) -> Callable[[Floats], Floats]:
-    """Return the true skill statistic: the share of flares less that of the others warned of."""
-    caught, false = mean(warned, event), mean(warned, ~event)
-    return lambda weight: caught(weight) - false(weight)
 
 
 def _with(regions: Regions, cutouts: Cutouts) -> Regions:

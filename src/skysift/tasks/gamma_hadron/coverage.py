@@ -9,6 +9,7 @@ from skysift.core.conformal import PromisedRows
 from skysift.core.errors import UsageError
 from skysift.core.progress import Progress
 from skysift.data.table import FeatureTable
+from skysift.models.both_classes import both_classes
 from skysift.models.conformal import class_sets_of
 from skysift.models.promised_rows import class_rows
 from skysift.tasks.gamma_hadron.features import inputs_of
@@ -61,7 +62,7 @@ def scored_events(rows: Events, gammaness: NDArray[np.float64]) -> PromisedRows:
     """
     return class_rows(
         _PROMISE,
-        _probabilities(gammaness),
+        both_classes(gammaness),
         rows.is_gamma.astype(np.int64),
         CLASSES,
         blocks=rows.groups,
@@ -93,9 +94,4 @@ def class_sets(
         If the bundle has no calibration.
     """
     group = table[_BY] if _BY in table.columns else None
-    return class_sets_of(model.promise(_PROMISE), _probabilities(gammaness), coverage, group)
-
-
-def _probabilities(gammaness: Floats) -> Floats:
-    """Return the probability of each class, shape (n, 2), in the order of the model's classes."""
-    return np.column_stack([1.0 - gammaness, gammaness])
+    return class_sets_of(model.promise(_PROMISE), both_classes(gammaness), coverage, group)

@@ -7,15 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysift.core.errors import UsageError
+from skysift.core.progress import silent
 from skysift.core.stress import Answered, Measure, Shift
 from skysift.evaluate.coverage import coverage_measures
 from skysift.evaluate.probability import log_losses
+from skysift.evaluate.shifts import at_most, prior_shift
 from skysift.evaluate.stress import auc, mean
 from skysift.tasks.gamma_hadron.coverage import promised, scored_events
 from skysift.tasks.gamma_hadron.model import GammaHadronModel
 from skysift.tasks.gamma_hadron.reader import Events
 
-__all__ = ["answered", "dimmed", "prepared", "seen_at", "shifts", "smeared", "weighed"]
+__all__ = ["answered", "dimmed", "prepared", "seen_at", "shifts", "smeared"]
 
 _POINT = "acceptance-0.05"
 _EVEN = 0.5
@@ -40,17 +42,12 @@ def prepared(
     """
     if data is None:
         raise UsageError("There are no events.", "Give labelled ones with --data.")
-    promised(data, model, rng, progress=lambda _fraction, _what: None)  # refuses what it has seen
-    rows = data.distinct()
-    if len(rows) <= most:
-        return rows
-    chosen = np.sort(rng.choice(len(rows), most, replace=False))
-    return rows.take(chosen, f"{rows.split}, {most:,} of {len(rows):,}")
+    promised(data, model, rng, progress=silent)  # refuses what it has seen
+    return at_most(data.distinct(), most, rng)
 
 
 def shifts(data: Events) -> Sequence[Shift]:
     """Return the shifts of image parameters."""
-    share = round(float(data.is_gamma.mean()), 3)
     return (
         Shift(
             "light-yield",
@@ -86,17 +83,14 @@ def shifts(data: Events) -> Sequence[Shift]:
             "171; the rule of thumb of the simulations here). 0 stands for the angle of the data.",
             lambda events, size, _rng: seen_at(events, size),
         ),
-        Shift(
-            "prior",
+        prior_shift(
             "Share of gammas",
             "share of gammas in the sample",
-            (0.01, 0.1, 0.3, share, 0.9),
-            share,
+            (0.01, 0.1, 0.3, 0.9),
             "Trained on a share that simulation chose, a model meets one gamma in some thousand "
             "events on the sky (Bock et al. 2004, NIM A 516, 511). The events stay, their weights "
             "change; the gammaness is not corrected, as without --prior.",
-            lambda events, _size, _rng: events,
-            weighed,
+            flags=data.is_gamma,
         ),
     )
 
@@ -131,14 +125,6 @@ def seen_at(events: Events, zenith: float) -> Events:
     cosine = np.cos(np.radians(zenith))
     found = {name: events.table[name] * cosine for name in _LENGTHS if name in events.table.columns}
     return _with(events, {**found, "log_size": events.table["log_size"] + 2 * np.log10(cosine)})
-
-
-def weighed(events: Events, share: float) -> Floats:
-    """Return weights, shape (n,), under which gammas have a share of the events."""
-    own = float(events.is_gamma.mean())
-    if share == round(own, 3):
-        return np.ones(len(events))
-    return np.where(events.is_gamma, share / own, (1.0 - share) / (1.0 - own))
 
 
 def _with(events: Events, columns: dict[str, Floats]) -> Events:

@@ -14,7 +14,7 @@ from skysift.data.irf.analytic import AnalyticResponse
 from skysift.data.irf.response import InstrumentResponse
 from skysift.data.sky.event_list import Pointing
 from skysift.evaluate.coverage import coverage_measures
-from skysift.evaluate.stress import mean, quantile
+from skysift.evaluate.stress import mean, of_rows, quantile
 from skysift.tasks.gamma_sky.coverage import Located, located, random_source, scored_sources
 from skysift.tasks.gamma_sky.evaluation.robustness import Blurred
 from skysift.tasks.gamma_sky.model import GammaSkyModel
@@ -219,15 +219,8 @@ def _promised(found: list[Located | None], promises: tuple[Promise, ...]) -> dic
     kept = np.flatnonzero([one is not None for one in found])
     measures = coverage_measures(promises, scored_sources(sources, ""))
     return {
-        name: replace(one, statistic=_of_rows(one.statistic, kept))
-        for name, one in measures.items()
+        name: replace(one, statistic=of_rows(one.statistic, kept)) for name, one in measures.items()
     }
-
-
-def _of_rows(
-    statistic: Callable[[Floats], Floats], rows: NDArray[np.int64]
-) -> Callable[[Floats], Floats]:
-    return lambda weight: statistic(weight[:, rows])
 
 
 def _column(found: Sequence[Located | None], value: Callable[[Located], float]) -> Floats:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
+from skysift.models.both_classes import both_classes
 from skysift.models.cross_fitting import BinaryModel
 
 __all__ = ["Blend", "mean_probability", "sober_log_odds"]
@@ -59,4 +60,4 @@ class Blend:
             for part, (first, last) in zip(self.parts, self.columns, strict=True)
         ]
         p = mean_probability(odds)
-        return np.column_stack([1.0 - p, p])
+        return both_classes(p)

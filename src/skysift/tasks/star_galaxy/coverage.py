@@ -10,6 +10,7 @@ from skysift.core.errors import UsageError
 from skysift.core.progress import Progress
 from skysift.data.images.image_set import ImageSet
 from skysift.evaluate.probability import log_losses
+from skysift.models.both_classes import both_classes
 from skysift.models.conformal import class_sets_of
 from skysift.models.cross_fitting import CrossFitted
 from skysift.models.promised_rows import class_rows
@@ -64,7 +65,7 @@ def scored_cutouts(rows: Cutouts, probability: Floats, how: str = "") -> Promise
     """
     return class_rows(
         _PROMISE,
-        _probabilities(probability),
+        both_classes(probability),
         rows.is_galaxy.astype(np.int64),
         CLASSES,
         blocks=rows.groups,
@@ -162,8 +163,4 @@ def class_sets(
         If the bundle has no calibration.
     """
     promise = model.promise(_PROMISE)
-    return class_sets_of(promise, _probabilities(probability), coverage, aperture_magnitude(images))
-
-
-def _probabilities(p_galaxy: Floats) -> Floats:
-    return np.column_stack([1.0 - p_galaxy, p_galaxy])
+    return class_sets_of(promise, both_classes(probability), coverage, aperture_magnitude(images))

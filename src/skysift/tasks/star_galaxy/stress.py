@@ -11,13 +11,14 @@ from skysift.core.stress import Answered, Measure, Shift
 from skysift.data.images.image_set import ImageSet
 from skysift.evaluate.coverage import coverage_measures
 from skysift.evaluate.probability import log_losses
+from skysift.evaluate.shifts import at_most, prior_shift
 from skysift.evaluate.stress import auc, mean
 from skysift.preprocess.images.degrade import blurred, lifted, noisier
 from skysift.tasks.star_galaxy.coverage import folds_of, out_of_fold, scored_cutouts
 from skysift.tasks.star_galaxy.model import StarGalaxyModel
 from skysift.tasks.star_galaxy.reader import Cutouts, as_models_know
 
-__all__ = ["Held", "answered", "prepared", "shifts", "weighed"]
+__all__ = ["Held", "answered", "prepared", "shifts"]
 
 _EVEN = 0.5
 _NONE = 1.0
@@ -53,19 +54,14 @@ def prepared(
     if data is None:
         raise UsageError("There are no cutouts.", "Give labelled ones with --data.")
     rows = data.distinct()
-    left_out = None
     if rows.images.sha256() == model.training.sha256:
         out_of_fold(rows, model)  # refuses folds that cannot be told
-        left_out = tuple(folds_of(rows, model))
-    if left_out is not None or len(rows) <= most:
-        return Held(rows, left_out)
-    chosen = np.sort(rng.choice(len(rows), most, replace=False))
-    return Held(rows.take(chosen, f"{rows.split}, {most:,} of {len(rows):,}"), None)
+        return Held(rows, tuple(folds_of(rows, model)))
+    return Held(at_most(rows, most, rng), None)
 
 
 def shifts(data: Held) -> Sequence[Shift]:
     """Return the shifts of cutouts."""
-    share = round(float(data.cutouts.is_galaxy.mean()), 3)
     return (
         Shift(
             "seeing",
@@ -108,28 +104,16 @@ def shifts(data: Held) -> Sequence[Shift]:
             "sky. Features are measured above the sky of the cutout itself: nothing should move.",
             lambda held, size, _rng: _with(held, lifted(held.cutouts.images, size)),
         ),
-        Shift(
-            "prior",
+        prior_shift(
             "Share of galaxies",
             "share of galaxies in the sample",
-            (0.1, 0.25, share, 0.75, 0.9),
-            share,
+            (0.1, 0.25, 0.75, 0.9),
             "Half of the training data are galaxies; near the Galactic plane few objects are, and "
             "faint ones at high latitude mostly are. The objects stay, their weights change; "
             "p_galaxy is not corrected, as without --prior.",
-            lambda held, _size, _rng: held,
-            weighed,
+            flags=data.cutouts.is_galaxy,
         ),
     )
-
-
-def weighed(held: Held, share: float) -> Floats:
-    """Return weights, shape (n,), under which galaxies have a share of the objects."""
-    galaxy = held.cutouts.is_galaxy
-    own = float(galaxy.mean())
-    if share == round(own, 3):
-        return np.ones(len(galaxy))
-    return np.where(galaxy, share / own, (1.0 - share) / (1.0 - own))
 
 
 def answered(data: Held, model: StarGalaxyModel) -> Answered:

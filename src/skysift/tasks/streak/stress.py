@@ -10,6 +10,7 @@ from skysift.core.errors import UsageError
 from skysift.core.stress import Answered, Measure, Shift
 from skysift.data.images.image_set import ImageSet
 from skysift.evaluate.coverage import coverage_measures
+from skysift.evaluate.shifts import at_most, prior_shift
 from skysift.evaluate.stress import mean, quantile
 from skysift.preprocess.images.degrade import blurred, lifted, noisier
 from skysift.tasks.streak.coverage import scored_stamps
@@ -17,7 +18,7 @@ from skysift.tasks.streak.model import POSITIVE, StreakModel
 from skysift.tasks.streak.prediction import answers
 from skysift.tasks.streak.stamps import CLASSES, Stamps
 
-__all__ = ["answered", "prepared", "shifts", "weighed"]
+__all__ = ["answered", "prepared", "shifts"]
 
 _MOVING = ("asteroid", "satellite")
 _TINY = 1e-7
@@ -43,15 +44,11 @@ def prepared(
             "These stamps trained the bundle: it is surer of them than of any others.",
             "Give others, e.g. test.parquet of the simulation.",
         )
-    if len(data) <= most:
-        return data
-    chosen = np.sort(rng.choice(len(data), most, replace=False))
-    return data.take(chosen, f"{data.split}, {most:,} of {len(data):,}")
+    return at_most(data, most, rng)
 
 
 def shifts(data: Stamps) -> Sequence[Shift]:
     """Return the shifts of stamps."""
-    share = _share(data)
     return (
         Shift(
             "seeing",
@@ -83,27 +80,15 @@ def shifts(data: Stamps) -> Sequence[Shift]:
             "their difference (Masci et al. 2019, PASP 131, 018003).",
             lambda stamps, size, _rng: _with(stamps, lifted(stamps.images, size)),
         ),
-        Shift(
-            "prior",
+        prior_shift(
             "Share of what moves",
             "share of asteroids and satellites",
-            (0.01, 0.1, share, 0.7),
-            share,
+            (0.01, 0.1, 0.7),
             "Training has two in five that move; of the alerts of a night far fewer do (Duev et "
             "al. 2019, MNRAS 486, 4158). Weights change, no stamp.",
-            lambda stamps, _size, _rng: stamps,
-            weighed,
+            flags=np.isin(data.label, _MOVING),
         ),
     )
-
-
-def weighed(stamps: Stamps, share: float) -> Floats:
-    """Return weights, shape (n,), under which what moves has a share of the stamps."""
-    moving = np.isin(stamps.label, _MOVING)
-    own = float(moving.mean())
-    if share == _share(stamps):
-        return np.ones(len(moving))
-    return np.where(moving, share / own, (1.0 - share) / (1.0 - own))
 
 
 def answered(data: Stamps, model: StreakModel) -> Answered:
@@ -133,10 +118,6 @@ def _length_error(data: Stamps, asteroid: NDArray[np.bool_]) -> Callable[[Floats
     nothing = np.full((len(data), len(CLASSES)), np.nan)
     off = np.abs(answers(data.images, data.measured, nothing)["length"] - data.truth["true_length"])
     return quantile(off, 0.5, asteroid & np.isfinite(off))
-
-
-def _share(stamps: Stamps) -> float:
-    return round(float(np.isin(stamps.label, _MOVING).mean()), 3)
 
 
 def _with(stamps: Stamps, images: ImageSet) -> Stamps:
