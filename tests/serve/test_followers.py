@@ -51,8 +51,19 @@ def test_a_follower_sees_every_published_file_once_and_goes_on_after_a_restart(t
     assert len(notes.files) == len(set(notes.files)) == len(published) + 1
 
 
-@pytest.mark.parametrize("error", [OutputError("The broker is away.", "Wait."), KeyError("bug")])
-def test_a_follower_that_fails_is_told_of_once_and_stops_nothing(toy, caplog, error):
+AWAY = (OutputError("The broker is away.", "Wait."), "The broker is away. Wait.", set())
+FAULT = (
+    KeyError("band"),
+    (
+        "It failed, for a reason that nobody foresaw: 'band'. The answers go on without it, and "
+        "it is tried again. Please report this line."
+    ),
+    {"fault", "where"},
+)
+
+
+@pytest.mark.parametrize(("error", "reason", "more"), [AWAY, FAULT])
+def test_a_follower_that_fails_is_told_of_once_and_stops_nothing(toy, caplog, error, reason, more):
     broken, notes = Broken(error), Notes()
     for number in range(12):
         toy.put(f"{number:02}.json", value=number)
@@ -61,8 +72,10 @@ def test_a_follower_that_fails_is_told_of_once_and_stops_nothing(toy, caplog, er
     assert broken.calls >= 3
     assert len(notes.files) >= 3
     (told,) = (r for r in caplog.records if r.getMessage() == "follower-failed")
+    assert set(told.skysift_fields) == {"follower", "reason", "failures"} | more
     assert told.skysift_fields["follower"] == "broken"
-    assert error.args[0].split(".")[0] in told.skysift_fields["reason"]
+    assert told.skysift_fields["reason"] == reason
+    assert "test_followers.py:" in told.skysift_fields.get("where", "test_followers.py:")
 
 
 def test_published_batches_come_in_pages(toy):

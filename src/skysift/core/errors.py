@@ -159,8 +159,15 @@ class MissingExtraError(SkysiftError):
         )
 
 
-def nobody_foresaw(error: Exception) -> str:
-    """Say in plain words that a file cannot be read by a fault that no reader knows of.
+def nobody_foresaw(error: Exception, what: str = "It cannot be read") -> str:
+    """Say in plain words that something failed by a fault that no code of ours knows of.
+
+    Parameters
+    ----------
+    error : Exception
+        The fault.
+    what : str
+        What failed, a sentence without its end.
 
     Examples
     --------
@@ -168,4 +175,4 @@ def nobody_foresaw(error: Exception) -> str:
     "It cannot be read, for a reason that nobody foresaw: 'PSF'."
     """
     text = str(error).strip().partition("\n")[0].rstrip(".")
-    return f"It cannot be read, for a reason that nobody foresaw{f': {text}' if text else ''}."
+    return f"{what}, for a reason that nobody foresaw{f': {text}' if text else ''}."

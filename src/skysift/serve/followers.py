@@ -2,15 +2,17 @@
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from skysift.core.errors import SkysiftError
-from skysift.serve.journal import log
+from skysift.serve.journal import fault, log
 from skysift.serve.spool import Spool
 
 __all__ = ["Follower", "Followers"]
+
+_MEANWHILE = "The answers go on without it, and it is tried again."
 
 
 class Follower(Protocol):
@@ -62,9 +64,9 @@ class Followers:
             try:
                 follower.follow(spool, folder)
             except SkysiftError as error:
-                self._failed(follower.name, str(error))
+                self._failed(follower.name, {"reason": str(error)})
             except Exception as error:  # noqa: BLE001  # a fault of a follower: the answers go on
-                self._failed(follower.name, f"unforeseen {type(error).__name__}: {error}")
+                self._failed(follower.name, fault(error, _MEANWHILE))
             else:
                 self._last.pop(follower.name, None)
 
@@ -75,14 +77,9 @@ class Followers:
             if close is not None:
                 close()
 
-    def _failed(self, name: str, reason: str) -> None:
+    def _failed(self, name: str, told: Mapping[str, str]) -> None:
         self.failures[name] += 1
-        if self._last.get(name) != reason:  # a broker that is away for a night fills no disk
-            log(
-                logging.WARNING,
-                "follower-failed",
-                follower=name,
-                reason=reason,
-                failures=self.failures[name],
-            )
-        self._last[name] = reason
+        if self._last.get(name) != told["reason"]:  # a broker away for a night fills no disk
+            failures = self.failures[name]
+            log(logging.WARNING, "follower-failed", follower=name, **told, failures=failures)
+        self._last[name] = told["reason"]

@@ -16,17 +16,20 @@ import json
 import logging
 import secrets
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+from skysift.core.errors import nobody_foresaw
 from skysift.serve.clock import iso_time
 
-__all__ = ["LOGGER", "JsonLines", "heard_by", "log", "run_name"]
+__all__ = ["LOGGER", "JsonLines", "fault", "heard_by", "log", "run_name"]
 
 LOGGER = "skysift.serve"
 _FIELDS = "skysift_fields"
+_FRAMES = 5  # of the place of a fault that are told
 
 Listener = Callable[[int, str, Mapping[str, Any]], None]
 """Called with level, event and fields."""
@@ -39,6 +42,29 @@ def log(level: int, event: str, **fields: Any) -> None:
     for listener in tuple(_listeners):
         listener(level, event, fields)
     logging.getLogger(LOGGER).log(level, event, extra={_FIELDS: fields})
+
+
+def fault(error: Exception, meanwhile: str) -> dict[str, str]:
+    """Return the fields that tell of a fault that nobody foresaw.
+
+    Parameters
+    ----------
+    error : Exception
+        The fault.
+    meanwhile : str
+        What goes on all the same, a sentence.
+
+    Returns
+    -------
+    dict of str to str
+        The `reason`, for people; `fault` and `where`, for whoever mends it.
+    """
+    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+    return {
+        "reason": f"{nobody_foresaw(error, 'It failed')} {meanwhile} Please report this line.",
+        "fault": type(error).__name__,
+        "where": ", ".join(f"{frame.filename}:{frame.lineno}" for frame in frames),
+    }
 
 
 @contextmanager

@@ -19,7 +19,7 @@ import pytest
 
 from skysift.core.config import build_config
 from skysift.core.errors import ConfigError
-from skysift.serve.alerts.delivery import UndeliveredError, delay
+from skysift.serve.alerts.delivery import Courier, UndeliveredError, delay
 from skysift.serve.alerts.follower import AlertFollower
 from skysift.serve.alerts.kafka import KafkaTopic
 from skysift.serve.alerts.options import KafkaOptions, WebhookOptions
@@ -325,6 +325,33 @@ def test_a_dead_destination_holds_up_nobody(sink, row, server):
         follower.close()
         with sink.outbox() as outbox:
             assert set(outbox.waiting()) == {"webhook:dead"}
+
+
+def test_a_fault_that_nobody_foresaw_is_told_and_the_message_stays(sink, row, server, caplog):
+    class Broken:
+        def send(self, _message):
+            raise KeyError("band")
+
+        def close(self):
+            pass
+
+    sink.publish(row())
+    server.answers = [500]
+    sink.follow(webhooks={"hook": options(server)})
+    sink.now += 30.0
+    with sink.outbox() as outbox:
+        ledger = outbox.path
+    stopping = threading.Event()
+    stopping.set()  # one round
+    courier = Courier("webhook:hook", options(server), Broken(), ledger, lambda: sink.now)
+    courier.run(stopping, threading.Event(), threading.Event())
+    (told,) = (r for r in caplog.records if r.getMessage() == "alerts-not-delivered")
+    assert told.skysift_fields["reason"].startswith(
+        "It failed, for a reason that nobody foresaw: 'band'. The alert stays in the ledger"
+    )
+    assert "test_alert_delivery.py:" in told.skysift_fields["where"]
+    with sink.outbox() as outbox:
+        assert set(outbox.waiting()) == {"webhook:hook"}
 
 
 def wait_until(condition, seconds=10.0):

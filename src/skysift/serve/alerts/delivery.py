@@ -12,13 +12,14 @@ from typing import Protocol
 from skysift.core.errors import SkysiftError
 from skysift.serve.alerts.options import KafkaOptions, WebhookOptions
 from skysift.serve.alerts.outbox import Message, Outbox
-from skysift.serve.journal import log
+from skysift.serve.journal import fault, log
 
 __all__ = ["Courier", "Couriers", "Sender", "UndeliveredError", "delay"]
 
 _LEASE = 30.0  # s beyond the time of an attempt
 _SHORTEST_NAP = 0.05  # s
 _LONGEST_NAP = 60.0
+_MEANWHILE = "The alert stays in the ledger, and is sent again."
 _random = secrets.SystemRandom()
 
 
@@ -170,13 +171,16 @@ class Courier:
                         nap = (
                             _LONGEST_NAP if due is None else max(_SHORTEST_NAP, due - self._clock())
                         )
+                except SkysiftError as error:
+                    self._tell_failure({"reason": str(error)})
                 except Exception as error:  # noqa: BLE001  # or nobody would tell this destination any more
-                    known = isinstance(error, SkysiftError)
-                    reason = str(error) if known else f"unforeseen {type(error).__name__}: {error}"
-                    log(logging.ERROR, "alerts-not-delivered", courier=self.name, reason=reason)
+                    self._tell_failure(fault(error, _MEANWHILE))
                 if not last:
                     news.wait(min(nap, _LONGEST_NAP))
                     news.clear()
+
+    def _tell_failure(self, told: Mapping[str, str]) -> None:
+        log(logging.ERROR, "alerts-not-delivered", courier=self.name, **told)
 
 
 class Couriers:
