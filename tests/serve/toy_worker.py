@@ -90,11 +90,12 @@ class Together:
     def __call__(self, path):
         yield from answer(path)
 
-    def many(self, paths):
-        return [self.one(path, len(paths)) for path in paths]
+    def many(self, files):
+        return [self.one(file, len(files)) for file in files]
 
-    def one(self, path, number):
-        record = json.loads(path.read_bytes())
+    def one(self, file, number):
+        path = file.path
+        record = json.loads(file.data or path.read_bytes())
         act = record.get("do", "answer")
         if act == "answer":
             return table(record["value"]).append_column("together", table(number).column(0))

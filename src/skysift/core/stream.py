@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -18,6 +19,7 @@ __all__ = [
     "MeasuringPredictor",
     "Note",
     "Noted",
+    "RecordFile",
     "RecordPredictor",
     "RememberingPredictor",
 ]
@@ -48,11 +50,27 @@ class RecordPredictor(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class RecordFile:
+    """A record: a file, or one in memory that was never on the disk by itself.
+
+    Parameters
+    ----------
+    path : Path
+        Where it is; of one in memory, what it is called.
+    data : bytes or None
+        Its content, if that is in memory.
+    """
+
+    path: Path
+    data: bytes | None = None
+
+
 @runtime_checkable
 class BatchPredictor(RecordPredictor, Protocol):
     """Predicts many small records at once, where that is faster than one after the other."""
 
-    def many(self, paths: Sequence[Path], /) -> Sequence[pa.Table | InputError]:
+    def many(self, files: Sequence[RecordFile], /) -> Sequence[pa.Table | InputError]:
         """Return the whole answer to each record, in order, or why it cannot be used.
 
         One record never touches the answer to another.

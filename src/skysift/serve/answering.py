@@ -19,6 +19,7 @@ from skysift.serve.staging import StagedBatch
 
 __all__ = ["Answering"]
 
+_IN_MEMORY = 64 << 20  # bytes of the messages of a batch; more are written to files
 _TOLD = 20  # faults that nobody foresaw, of which a worker says all
 
 Say: TypeAlias = Callable[[Reply], None]
@@ -92,7 +93,7 @@ class Answering:
         self._say(Reply(kind="begin-together"))
         with bounded_time(self._settings.seconds):
             try:
-                answered = self._together_with_paths(self._together, items)
+                answered = self._answers_together(self._together, items)
             except Exception as error:  # noqa: BLE001  # one by one, the culprit will be found
                 print(  # noqa: T201  # into the worker's log
                     f"together: {type(error).__name__}: {error}", file=sys.stderr, flush=True
@@ -108,20 +109,24 @@ class Answering:
             self._say(reply)
         return True
 
-    def _together_with_paths(
+    def _answers_together(
         self, predict: BatchPredictor, items: Sequence[Item]
     ) -> list[tuple[Item, pa.Table | Exception]]:
         """Return the answer to each record, or why there is none."""
         unreadable: dict[str, Exception] = {}
-        paths = {}
+        files = {}
+        room = _IN_MEMORY
         with ExitStack() as stack:
             for item in items:
                 try:
-                    paths[item.id] = stack.enter_context(self._slices.path(item))
+                    file = stack.enter_context(self._slices.file(item, room))
                 except (SliceGoneError, InputError) as error:
                     unreadable[item.id] = error
-            answers = predict.many(list(paths.values()))
-        answered = unreadable | dict(zip(paths, answers, strict=True))
+                else:
+                    files[item.id] = file
+                    room -= len(file.data or b"")
+            answers = predict.many(list(files.values()))
+        answered = unreadable | dict(zip(files, answers, strict=True))
         return [(item, answered[item.id]) for item in items]
 
     def _answer_singly(self, items: Sequence[Item], staged: StagedBatch) -> None:

@@ -8,6 +8,7 @@ from io import BufferedReader
 from pathlib import Path, PurePath
 
 from skysift.core.errors import OutputError
+from skysift.core.stream import RecordFile
 from skysift.serve.messages import Item, WorkerSettings
 from skysift.serve.packs import ALONE
 from skysift.serve.wire import as_container, is_wire
@@ -37,6 +38,23 @@ class Slices:
             shutil.rmtree(self._folder, ignore_errors=True)  # of a worker that was killed
 
     @contextmanager
+    def file(self, item: Item, room: int) -> Iterator[RecordFile]:
+        """Give a record, in memory if it is a message of no more bytes than there is room for.
+
+        Raises
+        ------
+        SliceGoneError, ReadError, OutputError
+            As of :meth:`path`.
+        """
+        if self._is_message(item) and item.size <= room and self._folder is not None:
+            data = self._message(item)
+            if len(data) <= room:  # with its schema it has more
+                yield RecordFile(self._folder / item.id / PurePath(item.name).name, data)
+                return
+        with self.path(item) as path:
+            yield RecordFile(path)
+
+    @contextmanager
     def path(self, item: Item) -> Iterator[Path]:
         """Give the path of a record.
 
@@ -49,18 +67,23 @@ class Slices:
         OutputError
             If it cannot be written where the task can read it.
         """
-        is_file = item.start is None and item.path.suffix != ALONE
-        if is_file or self._folder is None:
+        if not self._is_message(item) or self._folder is None:
             yield item.path
             return
-        data = self._slice(item)
-        if is_wire(data):
-            data = as_container(data, self._schemas)
-        path = self._written(self._folder, item, data)
+        path = self._written(self._folder, item, self._message(item))
         try:
             yield path
         finally:
             path.unlink(missing_ok=True)
+
+    @staticmethod
+    def _is_message(item: Item) -> bool:
+        return item.start is not None or item.path.suffix == ALONE
+
+    def _message(self, item: Item) -> bytes:
+        """Return a message as a file of its own would be."""
+        data = self._slice(item)
+        return as_container(data, self._schemas) if is_wire(data) else data
 
     def _written(self, folder: Path, item: Item, data: bytes) -> Path:
         """Write a message under its name, which another one of the batch may have taken."""

@@ -8,7 +8,7 @@ import pytest
 
 from skysift.core.errors import ReadError
 from skysift.core.registry import bundle_folder, load_task
-from skysift.core.stream import BatchPredictor
+from skysift.core.stream import BatchPredictor, RecordFile
 from skysift.data.images.readers import iter_images, iter_stamps
 from skysift.tasks.star_galaxy.made_up import made_up_cutouts
 from skysift.tasks.star_galaxy.options import PredictOptions, ReadOptions
@@ -38,9 +38,16 @@ def assert_the_same(one: pa.Table, other: pa.Table):
 
 def check(predictor, paths):
     assert isinstance(predictor, BatchPredictor)
-    answers = predictor.many(paths)
-    assert len(answers) == len(paths)
-    for path, answer in zip(paths, answers, strict=True):
+    answers = predictor.many([RecordFile(path) for path in paths])
+    in_memory = predictor.many(
+        [RecordFile(path, path.read_bytes() if path.is_file() else None) for path in paths]
+    )
+    assert len(answers) == len(in_memory) == len(paths)
+    for path, answer, other in zip(paths, answers, in_memory, strict=True):
+        if isinstance(answer, ReadError):
+            assert str(other) == str(answer)
+        else:
+            assert_the_same(other, answer)
         if isinstance(answer, ReadError):
             with pytest.raises(ReadError) as raised:
                 list(predictor(path))

@@ -9,6 +9,7 @@ import tarfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, Self, cast
 
@@ -17,7 +18,7 @@ from skysift.data.bounded_gzip import GZIP_MAGIC, GunzipStream, gunzip
 from skysift.data.images.limits import DEFAULT_LIMITS, Limits
 from skysift.data.images.stamp import Rejected
 
-__all__ = ["Member", "iter_members", "member_name"]
+__all__ = ["Member", "iter_members", "member_name", "members_of"]
 
 _TAR_BLOCK = 512
 _TAR_MAGIC = slice(257, 262)
@@ -88,25 +89,36 @@ def _quarantined(path: Path, limits: Limits) -> Iterator[Member | Rejected]:
 def _of_file(path: Path, limits: Limits) -> Iterator[Member | Rejected]:
     try:
         with path.open("rb") as file:
-            head = file.read(_TAR_BLOCK)
-            file.seek(0)
-            packed = head.startswith(GZIP_MAGIC)
-            if packed and _holds_tar(file, path, limits):
-                file.seek(0)
-                stream = cast("BinaryIO", GunzipStream(file, path, limits.archive_bytes))
-                yield from _of_tar(stream, path, limits)
-                return
-            file.seek(0)
-            if _is_tar(head):
-                yield from _of_tar(file, path, limits)
-                return
-            yield _of_bytes(_read(file, limits.member_bytes), path.name, str(path), limits)
+            yield from _of_stream(file, path, limits)
     except OSError as error:
         raise ReadError(
             f"The file cannot be read: {error.strerror}.",
             "Check that the path names a file that you may read.",
             path=path,
         ) from error
+
+
+def members_of(
+    data: bytes, path: Path, *, limits: Limits = DEFAULT_LIMITS
+) -> Iterator[Member | Rejected]:
+    """Yield the files that one in memory stands for, unpacked, as if it were at a path."""
+    return _of_stream(BytesIO(data), path, limits)
+
+
+def _of_stream(file: BinaryIO, path: Path, limits: Limits) -> Iterator[Member | Rejected]:
+    head = file.read(_TAR_BLOCK)
+    file.seek(0)
+    packed = head.startswith(GZIP_MAGIC)
+    if packed and _holds_tar(file, path, limits):
+        file.seek(0)
+        stream = cast("BinaryIO", GunzipStream(file, path, limits.archive_bytes))
+        yield from _of_tar(stream, path, limits)
+        return
+    file.seek(0)
+    if _is_tar(head):
+        yield from _of_tar(file, path, limits)
+        return
+    yield _of_bytes(_read(file, limits.member_bytes), path.name, str(path), limits)
 
 
 def _of_bytes(data: bytes, file_name: str, source: str, limits: Limits) -> Member | Rejected:
@@ -206,7 +218,9 @@ def _too_large(name: str, source: str, limits: Limits) -> Rejected:
 
 def _read(file: BinaryIO, most: int) -> bytes:
     # No more than there is: memory for what is asked is set aside first.
-    return file.read(min(most, os.fstat(file.fileno()).st_size) + 1)
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    return file.read(min(most, size) + 1)
 
 
 def _holds_tar(file: BinaryIO, path: Path, limits: Limits) -> bool:

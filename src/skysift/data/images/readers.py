@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from skysift.core.errors import ReadError, UsageError
+from skysift.core.stream import RecordFile
 from skysift.data.contract import Checked, Finding, Verdict
 from skysift.data.flags import flag_names
 from skysift.data.images.alerts import Cutout, read_avro_stamps
@@ -23,7 +24,7 @@ from skysift.data.images.fits_stamps import read_fits_stamps
 from skysift.data.images.flags import FLAG_MESSAGES
 from skysift.data.images.image_set import ImageSet, join
 from skysift.data.images.limits import DEFAULT_LIMITS, Limits
-from skysift.data.images.members import Member, iter_members, member_name
+from skysift.data.images.members import Member, iter_members, member_name, members_of
 from skysift.data.images.parquet_stamps import PARQUET_MAGIC, read_parquet_stamps
 from skysift.data.images.stamp import Rejected, Stamp, assemble
 from skysift.data.images.zarr_cutouts import is_zarr, read_zarr_stamps
@@ -193,22 +194,28 @@ def iter_stamps(
                 str(path), path.stem, str(path), cutout=cutout, limits=limits
             )
             continue
-        for member in iter_members(path, limits=limits):
-            if isinstance(member, Rejected):
-                yield member
-            else:
-                yield from stamps_of_member(member, cutout=cutout, limits=limits)
+        yield from _stamps_of_members(iter_members(path, limits=limits), cutout, limits)
+
+
+def _stamps_of_members(
+    members: Iterable[Member | Rejected], cutout: Cutout, limits: Limits
+) -> Iterator[Stamp | Rejected]:
+    for member in members:
+        if isinstance(member, Rejected):
+            yield member
+        else:
+            yield from stamps_of_member(member, cutout=cutout, limits=limits)
 
 
 def read_each(
-    paths: Sequence[Path], *, cutout: Cutout = Cutout.SCIENCE, limits: Limits = DEFAULT_LIMITS
+    files: Sequence[RecordFile], *, cutout: Cutout = Cutout.SCIENCE, limits: Limits = DEFAULT_LIMITS
 ) -> tuple[ReadImages, list[slice | ReadError]]:
     """Read small files at once, none of which stops the others.
 
     Parameters
     ----------
-    paths : sequence of Path
-        The files, as for :func:`iter_images`.
+    files : sequence of RecordFile
+        As for :func:`iter_images`, or in memory.
     cutout : Cutout
         Which of the three cutouts of an alert.
     limits : Limits
@@ -223,10 +230,10 @@ def read_each(
     """
     found: list[Stamp | Rejected] = []
     rows: list[slice | ReadError] = []
-    for path in paths:
+    for file in files:
         first = len(found)
         try:
-            found.extend(_stamps_of_file(path, cutout, limits))
+            found.extend(_stamps_of_file(file, cutout, limits))
         except ReadError as error:
             del found[first:]
             rows.append(error)
@@ -235,19 +242,27 @@ def read_each(
     return _checked(found, None), rows
 
 
-def _stamps_of_file(path: Path, cutout: Cutout, limits: Limits) -> Iterator[Stamp | Rejected]:
+def _stamps_of_file(file: RecordFile, cutout: Cutout, limits: Limits) -> Iterator[Stamp | Rejected]:
     """Yield the cutouts of a file; an alert packet, of which there are many, is read in one go."""
+    path, data = file.path, file.data
+    if data is None:
+        data = _packet(path, limits)
+    if data.startswith(AVRO_MAGIC) and len(data) <= limits.member_bytes:
+        member = Member(member_name(path.name), str(path), data)
+        return stamps_of_member(member, cutout=cutout, limits=limits)
+    if file.data is None:
+        return iter_stamps([path], cutout=cutout, limits=limits)
+    return _stamps_of_members(members_of(data, path, limits=limits), cutout, limits)
+
+
+def _packet(path: Path, limits: Limits) -> bytes:
+    """Return the content of an Avro file, or of another as much as tells that it is none."""
     try:
         with path.open("rb") as file:
-            data = file.read(len(AVRO_MAGIC))
-            if data == AVRO_MAGIC:
-                data += file.read(limits.member_bytes)
+            head = file.read(len(AVRO_MAGIC))
+            return head + file.read(limits.member_bytes) if head == AVRO_MAGIC else head
     except OSError:
-        data = b""  # what is wrong with it is said below
-    if not data.startswith(AVRO_MAGIC) or len(data) > limits.member_bytes:
-        return iter_stamps([path], cutout=cutout, limits=limits)
-    member = Member(member_name(path.name), str(path), data)
-    return stamps_of_member(member, cutout=cutout, limits=limits)
+        return b""  # what is wrong with it is said by who reads it as any other file
 
 
 def read_members(

@@ -15,6 +15,7 @@ from skysift.core.errors import InputError, ReadError, UsageError
 from skysift.core.progress import Progress
 from skysift.core.provenance import Provenance
 from skysift.core.spread import spread_map
+from skysift.core.stream import RecordFile
 from skysift.data.images.flags import StampFlag
 from skysift.data.images.image_set import ImageSet
 from skysift.data.images.readers import ReadImages, file_of, iter_images, read_each
@@ -218,13 +219,13 @@ class CutoutPredictor:
         if not usable:
             raise _useless(path, reason)
 
-    def many(self, paths: Sequence[Path]) -> list[pa.Table | InputError]:
+    def many(self, files: Sequence[RecordFile]) -> list[pa.Table | InputError]:
         """Return the answer to each file, or why it cannot be used."""
-        batch, rows = read_each(paths, cutout=self._cutout)
+        batch, rows = read_each(files, cutout=self._cutout)
         table = self._answer(batch)
         usable, reasons = batch.checked.usable, batch.checked.table["reason"]
         answers: list[pa.Table | InputError] = []
-        for path, found in zip(paths, rows, strict=True):
+        for file, found in zip(files, rows, strict=True):
             if isinstance(found, ReadError):
                 answers.append(found)
             elif usable[found].any():
@@ -232,7 +233,7 @@ class CutoutPredictor:
             else:
                 none = found.start == found.stop
                 reason = "It holds no cutout." if none else str(reasons[found.start])
-                answers.append(_useless(path, reason))
+                answers.append(_useless(file.path, reason))
         return answers
 
     def described(self) -> dict[str, NDArray[Any]]:
