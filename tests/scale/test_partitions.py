@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from skysift.core.errors import BundleError, InputError, OutputError, UsageError
+from skysift.core.provenance import InputRecord
 from skysift.scale.run import make_job, predict_partitions
 from skysift.scale.summary import Share
 
@@ -44,6 +45,17 @@ def test_what_is_done_is_kept_and_what_has_changed_is_not(night, tmp_path):
     assert changed.states == {"kept": 3, "written": 1}
     assert len(set(night.moments(out).items()) & set(before.items())) == 3
     assert night.rows(out).equals(night.in_one_process())
+
+
+def test_a_restart_reads_each_input_once(night, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    job = night.job(out)
+    predict_partitions(job, night.pieces())
+    read = []
+    hashed = InputRecord.of
+    monkeypatch.setattr(InputRecord, "of", lambda path: read.append(path) or hashed(path))
+    predict_partitions(job, night.pieces())
+    assert read == night.paths
 
 
 def test_a_part_that_was_lost_or_whose_record_was_is_made_again(night, tmp_path):

@@ -142,20 +142,19 @@ class RunFolder:
 
     def refuse(self, refusal: Refusal) -> None:
         """Write down why a piece cannot be used."""
-        path = self._state / "quarantine" / f"{refusal.key}.json"
+        path = self.quarantine / f"{refusal.key}.json"
         write_atomic(path, refusal.model_dump_json(indent=2) + "\n")
 
     def refusal(self, key: str) -> Refusal | None:
         """Return why a piece could not be used; None if it was not refused."""
         try:
-            path = self._state / "quarantine" / f"{key}.json"
-            return Refusal.model_validate_json(path.read_bytes())
+            return Refusal.model_validate_json((self.quarantine / f"{key}.json").read_bytes())
         except (OSError, ValidationError):
             return None
 
     def forgive(self) -> None:
         """Empty the quarantine, so that all is tried again."""
-        for path in (self._state / "quarantine").glob("*.json"):
+        for path in self.quarantine.glob("*.json"):
             path.unlink(missing_ok=True)
 
     @property

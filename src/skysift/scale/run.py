@@ -20,7 +20,7 @@ from skysift.core.provenance import InputRecord, Provenance
 from skysift.scale.folder import RunFolder
 from skysift.scale.partitions import Job, Outcome, Partition, cut
 from skysift.scale.summary import Share, Summary
-from skysift.scale.work import answer_partition, key_of_partition, refuse_piece, try_piece
+from skysift.scale.work import Seen, answer_partition, look_at_partition, refuse_piece, try_piece
 from skysift.scale.workers import Died, ThisProcess, Workers
 
 __all__ = ["make_job", "predict_partitions"]
@@ -142,8 +142,7 @@ def predict_partitions(
         folder.forgive()
     summary = Summary(job.out, len(mine))
     run = _PartitionRun(job, folder, workers or ThisProcess(), summary, progress)
-    run.keep(mine, total=len(partitions))
-    run.predict(mine)
+    run.predict(run.keep(mine, total=len(partitions)))
     name = "run.json" if share is None else f"run-{share.place}-of-{share.total}.json"
     provenance = Provenance.start(job.command, config=job.config({})).finish().to_dict()
     folder.finish(name, {"summary": summary.to_dict(), "provenance": provenance})
@@ -162,16 +161,27 @@ class _PartitionRun:
         self.summary = summary
         self.progress = progress
 
-    def keep(self, mine: Sequence[Partition], *, total: int) -> None:
-        """Bring the folder to what is to be predicted, where an earlier run left something."""
-        if not any(True for _ in self.folder.parts()):
-            return
-        keys = {}
-        look = partial(key_of_partition, self.job)
-        for partition, key in self.workers.unordered(look, mine):
-            if isinstance(key, str) and key:
-                keys[partition.number] = key
+    def keep(self, mine: Sequence[Partition], *, total: int) -> Sequence[Partition]:
+        """Bring the folder to what is to be predicted, and return what is not done yet."""
+        if next(self.folder.parts(), None) is None:
+            return mine
+        look = partial(look_at_partition, self.job)
+        seen = {
+            partition.number: answer
+            for partition, answer in self.workers.unordered(look, mine)
+            if isinstance(answer, Seen) and answer.key
+        }
+        keys = {number: answer.key for number, answer in seen.items()}
         self.folder.settle(keys, total, {partition.number for partition in mine})
+        left = []
+        for partition in mine:
+            number = partition.number
+            done = self.folder.record(number, keys[number]) if number in keys else None
+            if done is None:
+                left.append(partition)
+            else:
+                self._take(done.model_copy(update={"refused": seen[number].refused}))
+        return left
 
     def predict(self, partitions: Sequence[Partition]) -> None:
         """Have partitions predicted; those that end their processes are looked at more closely."""
@@ -214,7 +224,7 @@ class _PartitionRun:
 
 def _resolved(piece: Piece) -> Piece:
     return Piece(
-        Path(piece.path).absolute(),
+        piece.path.absolute(),
         tuple(path.absolute() for path in piece.files),
         piece.read,
     )

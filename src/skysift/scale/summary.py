@@ -12,7 +12,7 @@ from skysift.scale.partitions import Outcome, Partition, Refusal
 
 __all__ = ["Share", "Summary"]
 
-_TOLD = 5  # refused files that are named for people
+_TOLD = 5  # examples that are named for people
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ class Summary:
             f"{self.out}: {self.partitions:,} partitions ({', '.join(told) or 'none'}); {rows}"
         ]
         if len(self.columns) > 1:
-            names = ", ".join(list(self.columns.values())[:5])
+            names = ", ".join(list(self.columns.values())[:_TOLD])
             lines.append(f"The parts differ in their columns, e.g. {names}: read them apart.")
         lines += [f"In quarantine: {one.path}: {one.reason}" for one in self.refused[:_TOLD]]
         return lines

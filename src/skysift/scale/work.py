@@ -9,6 +9,7 @@ import secrets
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from skysift.core.config import build_config
+from skysift.core.config import Config, build_config
 from skysift.core.errors import BundleError, InputError, ReadError, SkysiftError, nobody_foresaw
 from skysift.core.jobs import Piece
 from skysift.core.provenance import BundleRecord, InputRecord, Provenance
@@ -24,7 +25,29 @@ from skysift.core.registry import load_options, load_task
 from skysift.scale.folder import RunFolder
 from skysift.scale.partitions import Job, Outcome, Partition, Refusal, content_key
 
-__all__ = ["answer_partition", "key_of_partition", "peak_memory", "refuse_piece", "try_piece"]
+__all__ = [
+    "Seen",
+    "answer_partition",
+    "look_at_partition",
+    "peak_memory",
+    "refuse_piece",
+    "try_piece",
+]
+
+
+class Seen(Config):
+    """What a partition holds now.
+
+    Parameters
+    ----------
+    key : str
+        Of what can be used; empty if nothing can.
+    refused : tuple of Refusal
+        Pieces that cannot.
+    """
+
+    key: str = ""
+    refused: tuple[Refusal, ...] = ()
 
 
 def answer_partition(job: Job, partition: Partition) -> Outcome:
@@ -37,39 +60,26 @@ def answer_partition(job: Job, partition: Partition) -> Outcome:
     partition : Partition
         What is read.
     """
-    begin, processor = time.perf_counter(), time.process_time()
     try:
-        outcome = _Answering(job, partition).outcome()
+        return _Answering(job, partition).outcome()
     except SkysiftError as error:
         return _failed(partition, error)
-    return outcome.model_copy(
-        update={
-            "seconds": outcome.seconds or time.perf_counter() - begin,
-            "processor_seconds": outcome.processor_seconds or time.process_time() - processor,
-        }
-    )
 
 
-def key_of_partition(job: Job, partition: Partition) -> str:
-    """Return the key of what a partition holds now, without pieces that were refused before.
-
-    Empty if nothing of it can be used.
-    """
+def look_at_partition(job: Job, partition: Partition) -> Seen:
+    """Hash the pieces of a partition, and tell which were refused before."""
     try:
         answering = _Answering(job, partition)
         answering.look()
-        return answering.key() if answering.good else ""
     except SkysiftError:
-        return ""
+        return Seen()
+    return Seen(key=answering.key() if answering.good else "", refused=tuple(answering.refused))
 
 
-def try_piece(job: Job, piece: Piece) -> str:
-    """Predict one piece for nothing but to see whether it can be done; return why not."""
-    try:
+def try_piece(job: Job, piece: Piece) -> None:
+    """Predict one piece for nothing but to see whether its process survives."""
+    with suppress(Exception):
         _scratch(job, piece)
-    except Exception as error:  # noqa: BLE001  # what it is does not matter, only that it ended
-        return _reason(error)
-    return ""
 
 
 def refuse_piece(job: Job, piece: Piece, reason: str) -> Refusal:
@@ -145,10 +155,6 @@ class _Answering:
         records = [record for _, found in self.good for record in found]
         try:
             counts = _predict(self.job, pieces, work, records)
-        except (InputError, MemoryError) as error:
-            return _reason(error)
-        except SkysiftError:
-            raise
         except Exception as error:  # noqa: BLE001  # of a file nobody vouches for
             return _reason(error)
         with pq.ParquetFile(work) as written:
@@ -191,10 +197,6 @@ def _alone(job: Job, piece: Piece) -> str:
     """
     try:
         _scratch(job, piece)
-    except (InputError, MemoryError) as error:
-        return _reason(error)
-    except SkysiftError:
-        raise
     except Exception as error:  # noqa: BLE001  # as above
         return _reason(error)
     return ""
@@ -266,8 +268,17 @@ def peak_memory() -> int:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, SkysiftError):
+    """Say what is wrong with a file.
+
+    Raises
+    ------
+    SkysiftError
+        If the fault is not the file's.
+    """
+    if isinstance(error, InputError):
         return f"{error.problem} {error.remedy}".strip()
+    if isinstance(error, SkysiftError):
+        raise error
     if isinstance(error, MemoryError):
         return "To read it takes more memory than there is."
     return nobody_foresaw(error)

@@ -183,9 +183,7 @@ class _Room:
 def _answer_of(future: Any) -> Any:
     """Return what a future holds, once it does, or that its processes died."""
     try:
-        return _understood(
-            future, future.result()
-        )  # what is lost with its process is computed anew
+        return future.result()  # what is lost with its process is computed anew
     except import_extra("distributed", extra="dask").KilledWorker as error:
         return _died(error)
     except CancelledError as error:
@@ -221,7 +219,7 @@ def _understood(future: Any, found: Any) -> Any:
 
 def _died(error: Any) -> Died:
     return Died(
-        f"{error.allowed_failures + 1} worker processes ended while they worked on it alone. "
+        f"{error.allowed_failures + 1} worker processes ended while they worked on it. "
         "It makes them crash, or takes more memory than a worker has."
     )
 
