@@ -92,9 +92,8 @@ def test_bounds_hold_the_estimate_and_grow_with_the_coverage(shipped, answers):
         assert (widths[0] < widths[1]).all()
 
 
-def test_the_region_of_a_candidate_is_its_ellipse_stretched(shipped, answers):
-    if shipped.task.name != "gamma-sky":
-        pytest.skip("only gamma-sky finds places")
+@pytest.mark.parametrize("shipped", ["gamma-sky"], indirect=True)
+def test_the_region_of_a_candidate_is_its_ellipse_stretched(answers):
     for table in answers.values():
         ratio = table["region_major"] / table["err_major"]
         np.testing.assert_allclose(ratio, table["region_minor"] / table["err_minor"])
@@ -112,7 +111,7 @@ def test_without_a_coverage_no_column_is_added(shipped, answers):
 def test_a_bundle_says_what_its_promise_rests_on_and_what_was_checked(shipped):
     for promise in _promises(shipped).values():
         assert promise.calibrated_on.command.startswith("skysift calibrate ")
-        assert "/work" not in promise.calibrated_on.command
+        assert " /" not in promise.calibrated_on.command  # no path of one machine
         whole = [one for one in promise.strata if one.is_whole]
         assert len(whole) == max(len(promise.classes), 1)
         first = promise.checked[0]

@@ -128,7 +128,7 @@ def class_sets_of(
 
 
 def calibrate(rows: PromisedRows, calibrated_on: Training) -> Promise:
-    """Return the promise that rest on the scores of the true classes of rows.
+    """Return the promise that rests on the scores of the true classes of rows.
 
     Each class and each group that has `FEWEST` rows gets a quantile of its own; the others, and
     rows of which the group is unknown, that of the class in all groups.
@@ -147,6 +147,7 @@ def calibrate(rows: PromisedRows, calibrated_on: Training) -> Promise:
     """
     strata = []
     known = np.isfinite(rows.scores).all(axis=1)
+    quantity = _known_group(rows.group, len(rows))
     for column, label in enumerate(rows.classes or ("",)):
         among = known & (rows.truth == column)
         if not among.any():
@@ -156,7 +157,7 @@ def calibrate(rows: PromisedRows, calibrated_on: Training) -> Promise:
         scores = rows.scores[:, column]
         strata.append(_stratum(scores[among], label))
         for low, high in _groups(rows.edges):
-            inside = among & _within(rows.group, low, high)
+            inside = among & _within(quantity, low, high)
             if int(inside.sum()) >= FEWEST:
                 strata.append(_stratum(scores[inside], label, low, high))
     return Promise(
@@ -196,12 +197,10 @@ def limits_of(promise: Promise, coverage: float, group: ArrayLike | None, n: int
     """
     labels = promise.classes or ("",)
     limits = np.full((n, len(labels)), np.inf)
-    quantity = None if group is None else np.asarray(group, dtype=np.float64)
+    quantity = _known_group(group, n)
     whole_first = sorted(promise.strata, key=lambda one: not one.is_whole)
     for stratum in whole_first:
-        where = _within(quantity, stratum.low, stratum.high, n)
-        if stratum.is_whole:
-            where = np.ones(n, dtype=bool)
+        where = stratum.is_whole | _within(quantity, stratum.low, stratum.high)
         stored = np.asarray(stratum.scores)
         limit = _at_rank(stored, stratum.n, _rank(stratum.n, coverage))
         limits[where, labels.index(stratum.label)] = limit
@@ -293,8 +292,11 @@ def _groups(edges: Sequence[float]) -> list[tuple[float | None, float | None]]:
     return list(zip([None, *edges], [*edges, None], strict=True))
 
 
-def _within(group: Floats | None, low: float | None, high: float | None, n: int = 0) -> Bools:
-    if group is None:
-        return np.zeros(n, dtype=bool)
+def _known_group(group: ArrayLike | None, n: int) -> Floats:
+    """Return what groups are made by, NaN where nothing is known of it."""
+    return np.full(n, np.nan) if group is None else np.asarray(group, dtype=np.float64)
+
+
+def _within(group: Floats, low: float | None, high: float | None) -> Bools:
     above = group >= (-np.inf if low is None else low)
     return np.asarray(above & (group < (np.inf if high is None else high)))
