@@ -1,6 +1,8 @@
 """The jobs of gamma-hadron on files: what they return, and what they leave behind."""
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -50,6 +52,19 @@ def test_an_evaluation_in_a_folder_can_be_drawn_again(small_model, fresh_file, t
     assert record.provenance["command"] == "skysift evaluate"
     assert record.provenance["inputs"][0]["path"].endswith("fresh.parquet")
     json.dumps(record.facts)
+
+
+def test_rows_that_trained_the_bundle_are_known_by_their_content(
+    small_model, sample_file, tmp_path
+):
+    """Under whatever name they come; and others of that name are not taken for them."""
+    known = Path(shutil.copy(sample_file, tmp_path / "of_another_name.parquet"))
+    run = TASK.evaluate_files([known], ReadOptions(), small_model, None, rng(), command="x")
+    assert "the bundle was trained on these rows" in run.notes[-1]
+    named = small_model.training.data
+    others = TASK.write_synth(TASK.synth(300, rng()), tmp_path / f"{named}.parquet")
+    run = TASK.evaluate_files([others], ReadOptions(), small_model, None, rng(), command="x")
+    assert "trained on these rows" not in " ".join(run.notes)
 
 
 def test_rejected_rows_are_counted_in_the_notes(small_model, tmp_path):

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit
 
-from skysift.core.bundle_schema import DataLicence, InputColumn, Lineage, Training
-from skysift.core.continuation import ContinueOptions, Origin, child_of
+from skysift.core.bundle_schema import DataLicence, InputColumn
+from skysift.core.continuation import ContinueOptions, Origin, child_of, remembering
 from skysift.core.errors import ContractError, UsageError
 from skysift.core.progress import Progress
 from skysift.core.results import Metric
@@ -22,7 +22,7 @@ from skysift.models.continued_boosting import boost_on
 from skysift.models.distilled_tuning import network_of_graph, tune_network
 from skysift.models.fine_tuning import TuningOptions
 from skysift.models.graph_heads import boosted_graph, recalibrated_graph
-from skysift.models.lessons import Mixed, Rows, has_both, mix
+from skysift.models.lessons import Mixed, Rows, has_both, mix, remembered, training_of
 from skysift.models.reference import distributions
 from skysift.tasks.gamma_hadron.fast import expansion_for
 from skysift.tasks.gamma_hadron.features import compute
@@ -97,16 +97,9 @@ def go_on(
         parent,
         origin,
         predictor=predictor,
-        prior=float(np.average(label[mixed.fit], weights=mixed.weight[mixed.fit])),
+        prior=mixed.share(label),
         inputs=_wider(parent.inputs, describe_inputs(table, parent.needed)),
-        training=Training(
-            data=origin.data,
-            sha256=new.sha256(),
-            n_rows=len(mixed.fit),
-            split=f"{len(mixed.stop)} rows to stop on, {len(judged)} to measure",
-            seed=origin.seed,
-            command=origin.command,
-        ),
+        training=training_of(mixed, new, origin),
         operating_points=operating_points(label[judged], gammaness[judged], split) if told else (),
         metrics=(_auc(label[judged], gammaness[judged], split),) if told else (),
         parameters={
@@ -116,23 +109,13 @@ def go_on(
         reference=distributions(
             {**{name: table[name] for name in parent.needed}, "gammaness": gammaness}
         ),
-        lineage=with_judgement(origin.lineage, gained).model_copy(update={"method": method}),
+        lineage=with_judgement(origin.lineage, gained, method=method),
     )
-
-
-def remembered(rows: Rows) -> bytes:
-    """Return events as the content of a file of a bundle."""
-    return rows.to_bytes()
 
 
 def recalled(data: bytes, model: GammaHadronModel) -> Rows:
     """Return events from the content of a file of a bundle."""
     return Rows.of_bytes(data, len(model.needed))
-
-
-def remembering(model: GammaHadronModel, replay: bytes, lineage: Lineage) -> GammaHadronModel:
-    """Return a model with rows to keep, and with what was judged."""
-    return replace(model, replay=replay or None, lineage=lineage)
 
 
 def _continued(
@@ -148,9 +131,7 @@ def _continued(
     graph, n = _graph(parent), len(parent.features)
     seen = replace(mixed, rows=replace(mixed.rows, features=compute(table, parent.features)))
     frozen, is_network = options.body == "frozen", "teacher" in parent.parameters
-    tuning = TuningOptions(
-        options.rate or (_RATE if is_network else _BOOSTING_RATE), options.rounds, options.patience
-    )
+    tuning = TuningOptions.of(options, _RATE if is_network else _BOOSTING_RATE)
 
     def tell(fraction: float) -> None:
         progress(fraction, "go on")
@@ -164,7 +145,7 @@ def _continued(
     before, _ = OnnxPredictor(graph, chunk=_CHUNK).predict_with_error(seen.rows.features)
     label = mixed.rows.label > 0
     if frozen:
-        rows = np.concatenate([mixed.fit, mixed.stop])  # three numbers need no early stop
+        rows = mixed.learned  # three numbers need no early stop
         beta = BetaCalibration.fit(before[rows], label[rows], sample_weight=mixed.weight[rows])
         graph, method = recalibrated_graph(graph, _OUTPUTS, beta, n), "a new calibration"
     else:

@@ -16,7 +16,7 @@ from skysift.tasks.gamma_hadron.features import inputs_of
 from skysift.tasks.gamma_hadron.model import CLASSES, GammaHadronModel, table_hash
 from skysift.tasks.gamma_hadron.reader import MAGIC, Events
 
-__all__ = ["class_sets", "promised", "scored_events"]
+__all__ = ["class_sets", "promised", "scored_events", "trained_on"]
 
 _PROMISE = "set"
 _BY = "log_size"
@@ -39,15 +39,23 @@ def promised(
     if data is None:
         raise UsageError("There are no events.", "Give labelled ones with --data.")
     rows = data.distinct()
-    same = table_hash(rows.table, inputs_of(model.features)) == model.training.sha256
-    of_magic = data.name == model.training.data == MAGIC and data.split != _TEST_ROWS
-    if same or of_magic:
+    if trained_on(rows, model):
         raise UsageError(
             "These events trained the bundle: it is surer of them than of any others.",
             "Give others, e.g. --rows test.",
         )
     gammaness, _ = model.gammaness(rows.table)
     return (scored_events(rows, gammaness),)
+
+
+def trained_on(events: Events, model: GammaHadronModel) -> bool:
+    """Tell whether distinct events trained a model: by their content, or as rows of MAGIC's table.
+
+    Of a part of another table, or more than that, nothing is known.
+    """
+    if events.name == model.training.data == MAGIC:
+        return events.split != _TEST_ROWS
+    return table_hash(events.table, inputs_of(model.features)) == model.training.sha256
 
 
 def scored_events(rows: Events, gammaness: NDArray[np.float64]) -> PromisedRows:

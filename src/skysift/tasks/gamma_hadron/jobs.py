@@ -28,16 +28,16 @@ from skysift.tasks.gamma_hadron.comparison import (
     learning_curve,
     split_events,
 )
+from skysift.tasks.gamma_hadron.coverage import trained_on
 from skysift.tasks.gamma_hadron.licence import licence_of
 from skysift.tasks.gamma_hadron.model import TASK, GammaHadronModel, load_bundle
 from skysift.tasks.gamma_hadron.options import CompareOptions, ReadOptions
 from skysift.tasks.gamma_hadron.pages import compare_page, evaluate_page, explore_page, result_rows
-from skysift.tasks.gamma_hadron.reader import Events, read_events
+from skysift.tasks.gamma_hadron.reader import MAGIC, Events, read_events
 from skysift.tasks.gamma_hadron.scoring import Contestant, Scored, measure
 
 __all__ = ["audit", "compare", "demo", "evaluate", "evaluate_files", "explore", "render"]
 
-_MAGIC = "MAGIC"
 _MAIN_POINT = "acceptance-0.01"
 _PLURALS = ("gammas", "hadrons")
 _CROSS_VALIDATION = "results/cross_validation.json"
@@ -157,7 +157,7 @@ def compare(
     provenance = Provenance.start(command, inputs=paths, config=config, seed=seed)
     rng = np.random.default_rng(seed)
     everything = read_events(paths, _rows(reading, "all"), None, purpose="explore")
-    if everything.name == _MAGIC:
+    if everything.name == MAGIC:
         training = read_events(paths, _rows(reading, "train"), None, purpose="train")
         test = read_events(paths, _rows(reading, "test"), None, purpose="evaluate")
     else:
@@ -183,7 +183,7 @@ def compare(
             everything, comparing, seed=seed, command=command, progress=progress
         )
         tables["scores_cv"], facts["scores_cv"] = cross.to_table(), cross.to_facts()
-    elif everything.name == _MAGIC:
+    elif everything.name == MAGIC:
         if comparing.mode == "source-dependent":
             independent = _score_independent(test)
             tables["scores_independent"] = independent.to_table()
@@ -294,12 +294,13 @@ def _metric_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
 
 def _warnings(events: Events, model: GammaHadronModel) -> tuple[str, ...]:
     """Warn where the model may have seen the rows that it is measured on."""
-    if events.name != model.training.data or events.split == "test rows":
-        return ()
-    seen = "Warning: the bundle was trained on some of these rows, so these numbers flatter it."
-    if events.name == _MAGIC:
-        return (f"{seen} Leave out what it has seen: --rows test.",)
-    return (f"{seen} Give it events that were not in its training file.",)
+    if trained_on(events.distinct(), model):
+        remedy = "Leave out what it has seen: --rows test."
+        if events.name != MAGIC:
+            remedy = "Give it others."
+        warning = "Warning: the bundle was trained on these rows, so these numbers flatter it."
+        return (f"{warning} {remedy}",)
+    return () if events.name == MAGIC else model.warnings_on(events.name)
 
 
 def _is_shipped(model: GammaHadronModel) -> bool:
