@@ -15,12 +15,16 @@ from skysift.cli.console import Console
 from skysift.cli.continuation import new_origin, options_of, tell
 from skysift.cli.job import build_options, generator
 from skysift.cli.paths import check_new_bundle, resolve
+from skysift.core.continuation import MARGIN, may_be_kept
 from skysift.core.errors import UsageError
 from skysift.core.registry import load_task, manifest
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from skysift.core.bundle_schema import DataLicence
     from skysift.core.config import Config
+    from skysift.core.continuation import Continuation
     from skysift.core.task import Task
 
 __all__ = ["update"]
@@ -43,7 +47,7 @@ def update(
     ] = None,
     margin: Annotated[
         float, typer.Option(min=0.0, help="Most that the log loss of reference rows may rise.")
-    ] = 0.02,
+    ] = MARGIN,
     keep: Annotated[
         int | None,
         typer.Option(
@@ -63,18 +67,15 @@ def update(
 
     Example: skysift update gamma-hadron/fast --data new-run.h5 --out fast-2
     """
-    from skysift.core.continuation import may_be_kept
-    from skysift.evaluate.updating import sample, with_judgement
     from skysift.evaluate.updating import update as update_model
+    from skysift.evaluate.updating import with_judgement
 
     console = Console(as_json=json)
     name, folder = named_bundle(bundle)
     if not data:
         raise UsageError("There are no new data.", "Give --data FILE.")
-    options, read_options = (
-        options_of(task_options),
-        build_options(name, "ReadOptions", task_options),
-    )
+    options = options_of(task_options)
+    read_options = build_options(name, "ReadOptions", task_options)
     check_new_bundle(out)
     task = load_task(name)
     model = task.load_parent(folder)
@@ -87,6 +88,9 @@ def update(
     origin = new_origin(
         model, continuation.origin_of(rows), verb="update", options=options, seed=seed
     )
+    if keep is None:
+        keep = _MOST_KEPT if may_be_kept(licence) and may_be_kept(origin.licence) else 0
+    kept = _memory(continuation, old, new, keep, rng.spawn(1)[0])  # refused before the long work
     with console.progress("update") as progress:
         child, judgement = update_model(
             continuation,
@@ -99,19 +103,28 @@ def update(
             margin=margin,
             progress=progress,
         )
-    allowed = may_be_kept(licence) and may_be_kept(origin.licence)
-    most = keep if keep is not None else (_MOST_KEPT if allowed else 0)
     metric = judgement.metric("reference rows that were not replayed, child minus parent")
-    kept = sample(old, most - most // 2, rng).followed_by(sample(new, most // 2, rng))
-    child = continuation.remembering(
-        child,
-        continuation.remembered(kept) if most else b"",
-        with_judgement(child.lineage, metric),
-    )
+    child = continuation.remembering(child, kept, with_judgement(child.lineage, metric))
     task.save(child, out)
     line = f"Reference: {metric} on {metric.n:,} rows, margin {margin:g}: accepted."
     facts = {"parent": origin.lineage.parent_hash, "reference": metric.to_dict(), "margin": margin}
     tell(console, out, child.metrics, facts, [line])
+
+
+def _memory(
+    continuation: "Continuation[Any, Any]",
+    old: Any,
+    new: Any,
+    most: int,
+    rng: "np.random.Generator",
+) -> bytes:
+    """Return rows for the next update, half of them old; nothing if none are to be kept."""
+    from skysift.evaluate.updating import sample
+
+    if not most:
+        return b""
+    some, others = sample(old, most - most // 2, rng), sample(new, most // 2, rng)
+    return continuation.remembered(some.followed_by(others))
 
 
 def _reference(

@@ -18,10 +18,22 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Continuation", "ContinueOptions", "Lessons", "Origin", "child_of", "may_be_kept"]
+__all__ = [
+    "MARGIN",
+    "Continuation",
+    "ContinueOptions",
+    "Lessons",
+    "Origin",
+    "child_of",
+    "may_be_kept",
+    "remembering",
+]
 
 DataT_contra = TypeVar("DataT_contra", contravariant=True)
 ModelT = TypeVar("ModelT")
+
+MARGIN = 0.02
+"""Most that the mean log loss of old rows may rise, unless another margin is asked for [nat]."""
 
 _FREE = ("bsd", "cc-by", "cc0", "mit", "none-needed")
 _FREE_TO_USE = ("free-to-use", "free-use", "public-domain")
@@ -166,6 +178,11 @@ def child_of(parent: ClassifierT, origin: Origin, **changes: Any) -> ClassifierT
     fresh: dict[str, Any] = {"bundle": None, "promises": (), "replay": None}
     licence = {"data_licence": origin.licence, "lineage": origin.lineage}
     return replace(parent, **{**fresh, **licence, **changes})
+
+
+def remembering(model: ClassifierT, replay: bytes, lineage: Lineage) -> ClassifierT:
+    """Return a model with rows to keep, and with what was judged; see :class:`Continuation`."""
+    return replace(model, replay=replay or None, lineage=lineage)
 
 
 def may_be_kept(licence: DataLicence) -> bool:

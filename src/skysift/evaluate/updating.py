@@ -6,14 +6,14 @@ there than by a margin: a test of non-inferiority (Piaggio et al. 2012, JAMA 308
 reference set that is too small to tell leads to a refusal and not to a worse model.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skysift.core.bundle_schema import Lineage
-from skysift.core.continuation import Continuation, ContinueOptions, Lessons, Origin
+from skysift.core.continuation import MARGIN, Continuation, ContinueOptions, Lessons, Origin
 from skysift.core.errors import InputError, RefusedError
 from skysift.core.progress import Progress, silent
 from skysift.core.results import Metric
@@ -31,9 +31,6 @@ __all__ = [
     "update",
     "with_judgement",
 ]
-
-MARGIN = 0.02
-"""Most that the mean log loss of old rows may rise, unless another margin is asked for [nat]."""
 
 _ONE_SIDED = 0.90
 """Two-sided level whose upper limit is that of a one-sided test at 5 %."""
@@ -175,13 +172,8 @@ def update(
         If the new model is not shown to be as good as the old one, within the margin.
     """
     replay, kept = _halves(reference, rng)
-    record = Origin(
-        origin.lineage.model_copy(update={"replayed": len(replay)}),
-        origin.data,
-        origin.licence,
-        origin.seed,
-        origin.command,
-    )
+    lineage = origin.lineage.model_copy(update={"replayed": len(replay)})
+    record = replace(origin, lineage=lineage)
     model = continuation.go_on(parent, new, replay, options, rng, origin=record, progress=progress)
     judgement = judge(
         continuation.losses(kept, parent),
@@ -243,6 +235,7 @@ def gain(
     return mean_interval(values, groups=groups).metric(name, n=len(values), split=split)
 
 
-def with_judgement(lineage: Lineage, *judged: Metric) -> Lineage:
-    """Return a lineage that tells what was measured."""
-    return lineage.model_copy(update={"judged": (*lineage.judged, *judged)})
+def with_judgement(lineage: Lineage, judged: Metric, *, method: str | None = None) -> Lineage:
+    """Return a lineage that tells what was measured, and what has moved."""
+    told = {"judged": (*lineage.judged, judged)}
+    return lineage.model_copy(update=told if method is None else {**told, "method": method})

@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skysift.core.continuation import ContinueOptions
 from skysift.core.errors import UsageError
 from skysift.core.extras import import_extra
 
 __all__ = ["FineTuned", "TuningOptions", "fine_tune"]
 
 Arrays = dict[str, NDArray[np.float32]]
+
+_ROWS_AT_A_TIME = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,13 @@ class TuningOptions:
     rounds: int = 60
     patience: int = 8
     batch_size: int = 256
+
+    @classmethod
+    def of(
+        cls, options: ContinueOptions, rate: float, batch_size: int = batch_size
+    ) -> "TuningOptions":
+        """Return what was asked for, with a rate where none was."""
+        return cls(options.rate or rate, options.rounds, options.patience, batch_size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +155,3 @@ def fine_tune(
         if number - best >= options.patience:
             break
     return FineTuned(found, tuple(history), best)
-
-
-_ROWS_AT_A_TIME = 8192

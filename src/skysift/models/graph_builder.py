@@ -6,15 +6,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skysift.core.errors import BundleError, MissingExtraError
+from skysift.core.errors import BundleError
+from skysift.core.extras import import_extra
 
 __all__ = ["GraphBuilder"]
 
 _OPSET = 18
 _OPSET_TREES = 3
 _LARGE = 4096
-
-
 _BEFORE = "p_"
 
 
@@ -36,11 +35,7 @@ class GraphBuilder:
     """
 
     def __init__(self, onto: bytes | None = None) -> None:
-        try:
-            import onnx  # noqa: PLC0415  # an extra: only export needs it
-        except ModuleNotFoundError as error:
-            raise MissingExtraError("onnx", extra="train") from error
-        self._onnx = onnx
+        self._onnx = import_extra("onnx", extra="train")
         self._nodes: list[Any] = []
         self._constants: list[Any] = []
         self._outputs: list[tuple[str, Sequence[int | str]]] = []

@@ -8,10 +8,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from skysift.core.bundle_schema import Training
+from skysift.core.continuation import Origin
 from skysift.core.errors import BundleError, InputError
 from skysift.models.persist.arrays import load_arrays, save_arrays
 
-__all__ = ["Mixed", "Rows", "has_both", "mix"]
+__all__ = ["Mixed", "Rows", "has_both", "mix", "remembered", "training_of"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -124,6 +126,15 @@ class Mixed:
     stop: Integers
     judge: Integers
 
+    @property
+    def learned(self) -> Integers:
+        """All rows but those that measure: for what needs no early stop."""
+        return np.concatenate([self.fit, self.stop])
+
+    def share(self, chosen: NDArray[np.bool_]) -> float:
+        """Return the share of some rows, shape (n,), among those to fit, by their weight."""
+        return float(np.average(chosen[self.fit], weights=self.weight[self.fit]))
+
 
 def has_both(label: NDArray[np.bool_]) -> bool:
     """Tell whether a curve can be drawn of rows: there are two of each class at least."""
@@ -149,11 +160,9 @@ def mix(new: Rows, replay: Rows | None, *, held_out: float, rng: np.random.Gener
     InputError
         If there are too few groups.
     """
-    parts = _parts(new.group, (1 - 2 * held_out, held_out, held_out), rng)
-    fit, stop, judge = parts
-    weight = np.ones(len(new))
+    fit, stop, judge = _parts(new.group, (1 - 2 * held_out, held_out, held_out), rng)
     if replay is None or not len(replay):
-        return Mixed(new, weight, fit, stop, judge)
+        return Mixed(new, np.ones(len(new)), fit, stop, judge)
     old_fit, old_stop = _parts(replay.group, (1 - held_out, held_out), rng)
     rows = new.followed_by(replay)
     weight = np.ones(len(rows))
@@ -162,6 +171,23 @@ def mix(new: Rows, replay: Rows | None, *, held_out: float, rng: np.random.Gener
         half = (len(own) + len(old)) / 2
         weight[own], weight[old] = half / len(own), half / len(old)
     return Mixed(rows, weight, np.concatenate(pairs[0]), np.concatenate(pairs[1]), judge)
+
+
+def training_of(mixed: Mixed, new: Rows, origin: Origin) -> Training:
+    """Return the record of a training that went on with new rows."""
+    return Training(
+        data=origin.data,
+        sha256=new.sha256(),
+        n_rows=len(mixed.fit),
+        split=f"{len(mixed.stop)} rows to stop on, {len(mixed.judge)} to measure",
+        seed=origin.seed,
+        command=origin.command,
+    )
+
+
+def remembered(rows: Rows) -> bytes:
+    """Return rows as the content of a file of a bundle."""
+    return rows.to_bytes()
 
 
 def _parts(group: Integers, shares: tuple[float, ...], rng: np.random.Generator) -> list[Integers]:

@@ -6,7 +6,7 @@ wait for them. :mod:`skysift.models.plain_export` makes them of fitted models.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -59,8 +59,7 @@ class PlainClassifier(ABC):
         rows = np.asarray(X, dtype=np.float64)
         if rows.ndim != 2 or rows.shape[1] != self.n_features_in_:  # noqa: PLR2004  # a matrix
             raise ValueError(f"X has the shape {rows.shape}, not (n, {self.n_features_in_})")
-        parts = [self._of(rows[at : at + _ROWS]) for at in range(0, len(rows), _ROWS)]
-        return np.concatenate([np.empty((0, len(self.classes_))), *parts])
+        return _in_pieces(self._of, rows, len(self.classes_))
 
     @abstractmethod
     def _of(self, rows: Floats) -> Floats:
@@ -118,9 +117,7 @@ class BoostedTrees(PlainClassifier):
 
     def log_odds(self, X: ArrayLike) -> Floats:  # noqa: N803  # scikit-learn's name
         """Return what the trees add up to, shape (n, 1) or (n, n_classes)."""
-        rows = np.asarray(X, dtype=np.float64)
-        parts = [self._odds(rows[at : at + _ROWS]) for at in range(0, len(rows), _ROWS)]
-        return np.concatenate([np.empty((0, len(self._baseline))), *parts])
+        return _in_pieces(self._odds, np.asarray(X, dtype=np.float64), len(self._baseline))
 
     def changed(self, factor: float, shift: Floats, more: Trees | None = None) -> "BoostedTrees":
         """Return trees whose log-odds are ``factor * log_odds + shift``, and more trees behind."""
@@ -328,6 +325,12 @@ def plain_from_state(described: Any, arrays: Mapping[str, NDArray[Any]]) -> Plai
             return ConstantClassifier(classes, n_features, shares)
         case kind:
             raise unusable(f"there is no kind '{kind}'")
+
+
+def _in_pieces(function: Callable[[Floats], Floats], rows: Floats, width: int) -> Floats:
+    """Return what a function says of rows, some at a time, shape (n, width)."""
+    parts = [function(rows[at : at + _ROWS]) for at in range(0, len(rows), _ROWS)]
+    return np.concatenate([np.empty((0, width)), *parts])
 
 
 def _of_part(arrays: Mapping[str, NDArray[Any]], number: int) -> Arrays:

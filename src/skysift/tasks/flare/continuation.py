@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from skysift.core.bundle_schema import DataLicence, Lineage, OperatingPoint, Training
-from skysift.core.continuation import ContinueOptions, Origin, child_of
+from skysift.core.bundle_schema import DataLicence, OperatingPoint
+from skysift.core.continuation import ContinueOptions, Origin, child_of, remembering
 from skysift.core.errors import InputError
 from skysift.core.extras import import_extra
 from skysift.core.progress import Progress
@@ -26,7 +26,7 @@ from skysift.evaluate.updating import gain, with_judgement
 from skysift.models.calibration import stretch
 from skysift.models.fine_tuning import TuningOptions, fine_tune
 from skysift.models.flare_history import history_features, history_names
-from skysift.models.lessons import Mixed, Rows, mix
+from skysift.models.lessons import Mixed, Rows, mix, remembered, training_of
 from skysift.models.normal_scores import ScoreRegressions
 from skysift.models.reference import distributions
 from skysift.tasks.flare.heads import Head, RegionHead
@@ -103,20 +103,12 @@ def go_on(
         regions[level] = tuner.head(parent.regions[level])
     judged = _Seen(mixed.rows.take(mixed.judge))
     split = f"{origin.data}, held out"
-    fitted = seen.take(mixed.fit)
     child = child_of(
         parent,
         origin,
         regions=regions,
-        prior=float(np.average(fitted.event("C"), weights=mixed.weight[mixed.fit])),
-        training=Training(
-            data=origin.data,
-            sha256=new.sha256(),
-            n_rows=len(mixed.fit),
-            split=f"{len(mixed.stop)} rows to stop on, {len(mixed.judge)} to measure",
-            seed=origin.seed,
-            command=origin.command,
-        ),
+        prior=mixed.share(seen.event("C")),
+        training=training_of(mixed, new, origin),
         operating_points=tuple(_operating_points(regions, judged, split)),
         metrics=tuple(_metrics(regions, judged, split, rng)),
         parameters=options.model_dump(mode="json", exclude_none=True),
@@ -125,24 +117,14 @@ def go_on(
     change = losses(judged.rows, child) - losses(judged.rows, parent)
     gained = gain(change, judged.rows.group, split=split)
     method = "a new stretch of the log-odds" if options.body == "frozen" else "moving its lines"
-    lineage = with_judgement(origin.lineage, gained).model_copy(update={"method": method})
+    lineage = with_judgement(origin.lineage, gained, method=method)
     return replace(child, lineage=lineage)
-
-
-def remembered(rows: Rows) -> bytes:
-    """Return regions as the content of a file of a bundle."""
-    return rows.to_bytes()
 
 
 def recalled(data: bytes, model: FlareModel) -> Rows:
     """Return regions from the content of a file of a bundle."""
     del model  # a child has the rates of its parent
     return Rows.of_bytes(data, _WIDTH)
-
-
-def remembering(model: FlareModel, replay: bytes, lineage: Lineage) -> FlareModel:
-    """Return a model with rows to keep, and with what was judged."""
-    return replace(model, replay=replay or None, lineage=lineage)
 
 
 class _Seen:
@@ -210,7 +192,7 @@ class _Tuner:
         moved = replace(parent, regressions=regressions)
         # A line that the parent's rows hold has not learned the new ones by heart: all of them but
         # those that measure may stretch it.
-        rows = np.concatenate([mixed.fit, mixed.stop])
+        rows = mixed.learned
         rows = rows[(usable & self.seen.has_spots)[rows]]
         event, weight = self.seen.event(self.level)[rows], mixed.weight[rows]
         if min(event.sum(), (~event).sum()) < _FEWEST_EVENTS:
@@ -261,7 +243,7 @@ class _Tuner:
             fit=fit,
             stop=self.mixed.stop[usable[self.mixed.stop]],
             weight=self.mixed.weight,
-            options=TuningOptions(options.rate or _RATE, options.rounds, options.patience),
+            options=TuningOptions.of(options, _RATE),
             rng=self.rng,
         )
         line = tuned.weights["line"].astype(np.float64)

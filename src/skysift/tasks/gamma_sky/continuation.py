@@ -223,9 +223,8 @@ def go_on(
     gained = gain(change, judged.group, split=f"{origin.data}, held out", name="new loss")
     moved = "its last layers" if options.body == "frozen" else "all weights"
     best = history.steps[int(np.argmin(history.validation_loss))]
-    lineage = with_judgement(origin.lineage, gained).model_copy(
-        update={"method": f"fine-tuning of {moved}, step {best}"}
-    )
+    method = f"fine-tuning of {moved}, step {best}"
+    lineage = with_judgement(origin.lineage, gained, method=method)
     return replace(
         child,
         metrics=(gained,),

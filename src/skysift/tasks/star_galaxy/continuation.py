@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit
 
-from skysift.core.bundle_schema import DataLicence, Lineage, Training
-from skysift.core.continuation import ContinueOptions, Origin, child_of
+from skysift.core.bundle_schema import DataLicence
+from skysift.core.continuation import ContinueOptions, Origin, child_of, remembering
 from skysift.core.errors import UsageError
 from skysift.core.progress import Progress
 from skysift.core.results import Metric
@@ -25,7 +25,7 @@ from skysift.models.calibration import stretch
 from skysift.models.cross_fitting import BinaryModel, CrossFitted
 from skysift.models.fine_tuning import TuningOptions
 from skysift.models.images.cnn_tuning import holds_networks, tune_networks
-from skysift.models.lessons import Mixed, Rows, has_both, mix
+from skysift.models.lessons import Mixed, Rows, has_both, mix, remembered, training_of
 from skysift.models.muygps.process import LocalProcess
 from skysift.models.reference import distributions
 from skysift.tasks.star_galaxy.blend import Blend
@@ -95,37 +95,20 @@ def go_on(
         parent,
         origin,
         predictor=predictor,
-        prior=float(np.average(label[mixed.fit], weights=mixed.weight[mixed.fit])),
+        prior=mixed.share(label),
         doubt=choose_doubt(label[judged], said[judged]) if len(judged) >= _ENOUGH else parent.doubt,
-        training=Training(
-            data=origin.data,
-            sha256=new.sha256(),
-            n_rows=len(mixed.fit),
-            split=f"{len(mixed.stop)} rows to stop on, {len(judged)} to measure",
-            seed=origin.seed,
-            command=origin.command,
-        ),
+        training=training_of(mixed, new, origin),
         operating_points=operating_points(label[judged], said[judged], split) if told else (),
         metrics=tuple(_metrics(label[judged], said[judged], split)) if told else (),
         parameters=options.model_dump(mode="json", exclude_none=True),
         reference=distributions({**dict(zip(measured, matrix.T, strict=False)), "p_galaxy": said}),
-        lineage=with_judgement(origin.lineage, gained).model_copy(update={"method": method}),
+        lineage=with_judgement(origin.lineage, gained, method=method),
     )
-
-
-def remembered(rows: Rows) -> bytes:
-    """Return what is seen of objects as the content of a file of a bundle."""
-    return rows.to_bytes()
 
 
 def recalled(data: bytes, model: StarGalaxyModel) -> Rows:
     """Return what is seen of objects from the content of a file of a bundle."""
     return Rows.of_bytes(data, len(REPRESENTATIONS[model.representation].names))
-
-
-def remembering(model: StarGalaxyModel, replay: bytes, lineage: Lineage) -> StarGalaxyModel:
-    """Return a model with rows to keep, and with what was judged."""
-    return replace(model, replay=replay or None, lineage=lineage)
 
 
 def _members(parent: StarGalaxyModel) -> CrossFitted:
@@ -156,7 +139,7 @@ def _continued(
                 f"Nothing of a {parent.family} can move.", "Calibrate it: --body frozen."
             )
     moved = replace(fitted, members=members)
-    rows = np.concatenate([mixed.fit, mixed.stop]) if frozen else mixed.stop
+    rows = mixed.learned if frozen else mixed.stop
     said, _ = moved.predict_with_error(np.asarray(mixed.rows.features[rows], dtype=np.float64))
     odds = logit(np.clip(said, _FLOOR, 1 - _FLOOR))
     slope, offset = stretch(odds, mixed.rows.label[rows] > 0, mixed.weight[rows])
@@ -180,9 +163,7 @@ def _learned(
         columns = mixed.rows.features[:, first:last]
         if isinstance(part, GraphPart) and holds_networks(part.data):
             seen = replace(mixed, rows=replace(mixed.rows, features=columns))
-            tuning = TuningOptions(
-                options.rate or _RATE, options.rounds, options.patience, batch_size=_BATCH
-            )
+            tuning = TuningOptions.of(options, _RATE, batch_size=_BATCH)
             parts[number] = GraphPart(tune_networks(part.data, seen, tuning, rng, output=OUTPUT))
         elif isinstance(part, ProcessPart):
             fit, stop = mixed.fit, mixed.stop

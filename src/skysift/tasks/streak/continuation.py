@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
-from skysift.core.bundle_schema import DataLicence, Lineage, Training
-from skysift.core.continuation import ContinueOptions, Origin, child_of
+from skysift.core.bundle_schema import DataLicence
+from skysift.core.continuation import ContinueOptions, Origin, child_of, remembering
 from skysift.core.errors import UsageError
 from skysift.core.progress import Progress
 from skysift.core.results import Metric
@@ -18,7 +18,7 @@ from skysift.evaluate.operating import points_to_store
 from skysift.evaluate.updating import gain, with_judgement
 from skysift.models.continued_boosting import boost_on
 from skysift.models.fine_tuning import TuningOptions
-from skysift.models.lessons import Mixed, Rows, mix
+from skysift.models.lessons import Mixed, Rows, mix, remembered, training_of
 from skysift.models.plain_classifiers import BoostedTrees
 from skysift.tasks.streak.model import POSITIVE, StreakModel, raw_probability, tempered
 from skysift.tasks.streak.stamps import CLASSES, FEATURES, Stamps
@@ -75,12 +75,9 @@ def go_on(
     """Return a model that goes on from its parent; see :class:`Continuation`."""
     mixed = mix(new, replay, held_out=options.held_out, rng=rng)
     estimator, method = _continued(parent, mixed, options, rng, progress)
-    some, weight = mixed.rows.take(mixed.fit), mixed.weight[mixed.fit]
     held = mixed.rows.take(mixed.judge)
     truth = held.label.astype(int)
-    shares = tuple(
-        float(np.average(some.label == number, weights=weight)) for number in range(len(CLASSES))
-    )
+    shares = tuple(mixed.share(mixed.rows.label == number) for number in range(len(CLASSES)))
     child = child_of(
         parent,
         origin,
@@ -88,14 +85,7 @@ def go_on(
         temperature=1.0,
         shares=shares,
         prior=shares[CLASSES.index(POSITIVE)],
-        training=Training(
-            data=origin.data,
-            sha256=new.sha256(),
-            n_rows=len(mixed.fit),
-            split=f"{len(mixed.stop)} rows to stop on, {len(held)} to measure",
-            seed=origin.seed,
-            command=origin.command,
-        ),
+        training=training_of(mixed, new, origin),
         parameters=options.model_dump(mode="json", exclude_none=True),
     )
     split = f"{origin.data}, held out"
@@ -113,24 +103,14 @@ def go_on(
             wilson_interval(right, len(held)).metric("accuracy", n=len(held), split=split),
             Metric("log_loss", float(losses(held, child).mean()), n=len(held), split=split),
         ),
-        lineage=with_judgement(origin.lineage, gained).model_copy(update={"method": method}),
+        lineage=with_judgement(origin.lineage, gained, method=method),
     )  # fmt: skip
-
-
-def remembered(rows: Rows) -> bytes:
-    """Return what was measured on stamps as the content of a file of a bundle."""
-    return rows.to_bytes()
 
 
 def recalled(data: bytes, model: StreakModel) -> Rows:
     """Return what was measured on stamps from the content of a file of a bundle."""
     del model  # all streak models see the same columns
     return Rows.of_bytes(data, len(FEATURES))
-
-
-def remembering(model: StreakModel, replay: bytes, lineage: Lineage) -> StreakModel:
-    """Return a model with rows to keep, and with what was judged."""
-    return replace(model, replay=replay or None, lineage=lineage)
 
 
 def _continued(
@@ -147,14 +127,14 @@ def _continued(
     place = np.array([CLASSES.index(str(name)) for name in trees.classes_])
     label = np.argsort(place)[mixed.rows.label.astype(int)]  # the trees have an order of their own
     if options.body == "frozen":
-        rows = np.concatenate([mixed.fit, mixed.stop])  # six numbers need no early stop
+        rows = mixed.learned  # six numbers need no early stop
         factor, shift = _stretched(odds[rows], label[rows], mixed.weight[rows])
         return trees.changed(factor * cooler, shift), "a new temperature and shifts of the classes"
     seen = replace(mixed, rows=replace(mixed.rows, label=label))
     boosted = boost_on(
         odds,
         seen,
-        TuningOptions(options.rate or _RATE, options.rounds, options.patience),
+        TuningOptions.of(options, _RATE),
         rng,
         progress=lambda fraction: progress(fraction, "go on"),
     )
