@@ -354,7 +354,7 @@ def test_a_fault_that_nobody_foresaw_is_told_and_the_message_stays(sink, row, se
         assert set(outbox.waiting()) == {"webhook:hook"}
 
 
-def wait_until(condition, seconds=10.0):
+def wait_until(condition, seconds=60.0):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen"
@@ -416,7 +416,7 @@ def cluster():
     holder.flush(0)
 
 
-def consumed(address, topic, number, seconds=15.0):
+def consumed(address, topic, number, seconds=60.0):
     consumer = confluent_kafka.Consumer(
         {"bootstrap.servers": address, "group.id": "readers", "log_level": 2}
     )

@@ -281,7 +281,7 @@ class PageClient:
 
     def wait_for(self, path: str, text: str) -> str:
         """Return what an address answers once this text is in it."""
-        for _ in range(200):
+        for _ in range(1000):
             found = self.get(path).text
             if text in found:
                 return found
