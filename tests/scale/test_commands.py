@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -60,6 +61,8 @@ def test_a_run_with_a_bad_file_is_told_and_ends_with_code_2(skysift, night, tmp_
         (["--out", "a", "--part", "3/2"], "counted from 1 to 2"),
         (["--out", "a.parquet", "--retry"], "for partitions"),
         (["--out", "a.parquet", "--files-per-part", "5"], "for partitions"),
+        (["--out", "s3://survey/a", "--part", "1/1"], "'s3://survey/a' is an address"),
+        (["--out", "s3://survey/a.parquet"], "'s3://survey/a.parquet' is an address"),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_the_work(
@@ -70,6 +73,7 @@ def test_what_makes_no_sense_is_refused_before_the_work(
     assert code == 2
     assert message in error
     assert not list(tmp_path.glob("a*"))
+    assert not Path("s3:").exists()
 
 
 def test_a_job_that_has_no_parts_says_so(skysift, tmp_path):

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from skysift.core.errors import MissingExtraError, ReadError
+from skysift.core.errors import MissingExtraError, ReadError, UsageError
 from skysift.core.files import files_below
 from skysift.data.io import read_table
 from skysift.scale import hats
@@ -54,6 +54,22 @@ def test_a_list_that_cannot_be_used_says_why(folder, content, problem):
         (folder / "list.txt").write_bytes(content)
     with pytest.raises(ReadError, match=problem):
         expand([f"@{folder}/list.txt"])
+
+
+@pytest.mark.parametrize(
+    "name", ["s3://survey/a.fits", "memory://a/*.fits", "gs://b/c", "https://x.org/a.fits"]
+)
+def test_the_address_of_a_store_is_refused_with_what_to_do(folder, name):
+    (folder / "list.txt").write_text(f"{name}\n")
+    for given in (name, f"@{folder}/list.txt"):
+        with pytest.raises(UsageError, match="mount the store") as refused:
+            expand([given])
+        assert name in refused.value.problem
+
+
+def test_the_address_of_a_file_is_told_as_its_path(folder):
+    with pytest.raises(UsageError, match=r"Give the path: /night/a\.fits\."):
+        expand(["file:///night/a.fits"])
 
 
 def test_an_empty_folder_is_an_error_and_a_zarr_store_one_input(folder):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from skysift.cli.console import Console
 from skysift.core.errors import OutputError, ReadError
+from skysift.core.files import refuse_url
 from skysift.core.registry import bundle_folder
 
 __all__ = [
@@ -42,6 +43,7 @@ def resolve(console: Console, names: Sequence[str]) -> list[Path]:
             console.note(f"{name}: {result.dataset.licence}. Cite: {result.dataset.citation}")
             paths += [file.path for file in result.files]
         else:
+            refuse_url(name)
             paths.append(readable(Path(name), registered))
     return paths
 
@@ -118,6 +120,7 @@ def check_writable_folder(folder: Path) -> None:
     OutputError
         If it cannot be made or written.
     """
+    refuse_url(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

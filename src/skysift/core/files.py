@@ -3,17 +3,26 @@
 import errno
 import hashlib
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from skysift.core.errors import OutputError, ReadError
+from skysift.core.errors import OutputError, ReadError, UsageError
 
-__all__ = ["atomic_path", "files_below", "sha256_of_file", "staged_folder", "write_atomic"]
+__all__ = [
+    "atomic_path",
+    "files_below",
+    "refuse_url",
+    "sha256_of_file",
+    "staged_folder",
+    "write_atomic",
+]
 
 _ATTEMPTS = 50  # how often another writer of the same folder may come first
+_URL = re.compile(r"([a-z][a-z0-9+.-]+):/+(.*)")  # of a path, which has lost a stroke, too
 
 
 def sha256_of_file(path: str | Path) -> str:
@@ -56,6 +65,37 @@ def files_below(paths: Iterable[Path]) -> list[Path]:
             raise ReadError("The folder holds no files.", "Check the path.", path=path)
         found += files_below(sorted(inside))
     return found
+
+
+def refuse_url(name: str | Path) -> None:
+    """Refuse the address of a server or of an object store, where a file is wanted.
+
+    Raises
+    ------
+    UsageError
+        If it is one and there is no such file; the message says what to do.
+
+    Examples
+    --------
+    >>> refuse_url("night/a.fits")
+    >>> try:
+    ...     refuse_url("s3://survey/night/a.fits")
+    ... except UsageError as error:
+    ...     print(error.problem)
+    's3://survey/night/a.fits' is an address; files are read and written on file systems alone.
+    """
+    address = _URL.fullmatch(str(name))
+    if address is None or Path(name).exists():
+        return
+    scheme, place = address.groups()
+    if scheme == "file":
+        remedy = f"Give the path: /{place.lstrip('/')}."
+    else:
+        remedy = "Copy it, or mount the store (rclone mount, Mountpoint for S3), and give the path."
+    raise UsageError(
+        f"'{scheme}://{place}' is an address; files are read and written on file systems alone.",
+        remedy,
+    )
 
 
 @contextmanager

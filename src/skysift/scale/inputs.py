@@ -5,6 +5,7 @@ from glob import glob, has_magic
 from pathlib import Path
 
 from skysift.core.errors import ReadError
+from skysift.core.files import refuse_url
 from skysift.scale.hats import is_hats, partition_files
 
 __all__ = ["expand"]
@@ -27,6 +28,8 @@ def expand(names: Sequence[str | Path]) -> list[Path]:
     ------
     ReadError
         If a glob matches nothing, or a list is missing, no text, or names itself.
+    UsageError
+        If a name is the address of an object store.
 
     Examples
     --------
@@ -43,6 +46,7 @@ def expand(names: Sequence[str | Path]) -> list[Path]:
     found: list[Path] = []
     for name in names:
         text = str(name)
+        refuse_url(text)
         if Path(text).exists():
             found += partition_files(Path(text)) if is_hats(Path(text)) else [Path(text)]
         elif text.startswith(_LIST):
@@ -80,12 +84,15 @@ def _listed(path: Path) -> list[Path]:
             f"The list is longer than {_LONGEST // 2**20} MiB.", "Cut it into several.", path=path
         )
     names = [line.strip() for line in lines]
-    named = [path.parent / name for name in names if name and not name.startswith("#")]
+    named = [name for name in names if name and not name.startswith("#")]
+    for name in named:
+        refuse_url(name)
     if not named:
         raise ReadError("The list names no file.", "Give one name on each line.", path=path)
-    inner = [name for name in named if name.name.startswith(_LIST) and not name.exists()]
+    paths = [path.parent / name for name in named]
+    inner = [name for name in paths if name.name.startswith(_LIST) and not name.exists()]
     if inner:
         raise ReadError(
             f"A list in a list: {inner[0].name}.", "Name it on the command line.", path=path
         )
-    return expand(named)
+    return expand(paths)

@@ -14,6 +14,7 @@ from skysift.core.errors import (
     SkysiftError,
     UsageError,
 )
+from skysift.core.files import refuse_url
 from skysift.core.jobs import Piece
 from skysift.core.progress import Progress, silent
 from skysift.core.provenance import InputRecord, Provenance
@@ -58,7 +59,13 @@ def make_job(
         As it was typed.
     threads : int
         Of the model in each process.
+
+    Raises
+    ------
+    UsageError
+        If the folder of the results is the address of an object store.
     """
+    refuse_url(out)
     options = [_absolute(one.model_dump(mode="json")) for one in (read, predict)]
     named = sorted({path for _, paths in options for path in paths})
     return Job(

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from skysift.core.errors import OutputError
-from skysift.core.files import atomic_path
+from skysift.core.files import atomic_path, refuse_url
 from skysift.core.suggest import did_you_mean
 from skysift.data.io.ctapipe import CtapipeDl2Sink
 from skysift.data.io.provenance import provenance_text
@@ -120,6 +120,7 @@ mean '.parquet'? Known: .csv, .csv.gz, .dl2.h5, .ecsv, .fits, .h5, .hdf5, .parqu
 
 def check_target(path: str | Path, *, inputs: Iterable[str | Path] = ()) -> None:
     """Check that a file of any kind can be written, as :func:`check_writable` does for a table."""
+    refuse_url(path)
     target = Path(path)
     folder = target.parent
     if not folder.is_dir():
