@@ -1,7 +1,9 @@
 """Every shipped bundle keeps its promise in the columns of a prediction, and training makes one."""
 
 import json
+import re
 from dataclasses import replace
+from html import unescape
 
 import numpy as np
 import pytest
@@ -14,6 +16,8 @@ from skysift.core.progress import silent
 from skysift.core.provenance import Provenance
 from skysift.core.registry import bundle_folder, list_tasks, load_options, load_task
 from skysift.data.io import read_table
+from skysift.report.run_folder import read_run
+from skysift.tasks.gamma_hadron.coverage import unseen
 from skysift.tasks.gamma_hadron.features import inputs_of
 from skysift.tasks.gamma_hadron.model import table_hash
 
@@ -151,6 +155,16 @@ def test_what_trained_the_bundle_is_refused():
         task.coverage.promised(events, seen, np.random.default_rng(0), progress=silent)
 
 
+def test_of_the_table_that_trained_a_bundle_only_the_test_rows_are_taken():
+    task = load_task("gamma-hadron")
+    model = task.load(bundle_folder("gamma-hadron", "fast"))
+    events = replace(task.synth(50, np.random.default_rng(1)), name=model.training.data)
+    test = replace(events, split="test rows")
+    assert len(unseen(test, model)) == len(test.distinct())
+    with pytest.raises(UsageError, match="trained the bundle"):
+        unseen(replace(events, split="all rows"), model)
+
+
 def test_calibrate_adds_a_promise_and_leaves_the_model_as_it_is(tmp_path, skysift_run):
     task = load_task("gamma-hadron")
     path = task.write_synth(task.synth(1500, np.random.default_rng(4)), tmp_path)
@@ -180,6 +194,9 @@ def test_stress_leaves_a_page_that_can_be_drawn_again(tmp_path, skysift_run, mon
     skysift_run("stress", "gamma-hadron/fast", "--data", path, "--out", out)
     first = (out / "report.html").read_text()
     assert "Calibration of the light yield" in first
+    summary = unescape(re.search(r"<table.*?</table>", first, re.DOTALL)[0])
+    measures = read_run(out).facts["measures"].values()
+    assert all(measure["title"] in summary for measure in measures)
     (out / "report.html").unlink()
     skysift_run("report", out)
     assert (out / "report.html").read_text() == first

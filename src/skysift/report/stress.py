@@ -17,7 +17,6 @@ from skysift.report.tables import Column
 __all__ = ["plot_stress", "stress_page"]
 
 _COLUMNS = 3
-_MANY = 6
 _TINY = 1e-9  # less is rounding
 _NUMBER = ".3f"
 
@@ -135,17 +134,17 @@ def _with_limits(row: Row, of: str) -> str:
 
 
 def _summary_columns(facts: Mapping[str, Any]) -> list[Column]:
-    titles = [Column(name, measure["title"]) for name, measure in facts["measures"].items()]
-    return [Column("shift", "shift"), Column("sizes", "sizes"), *titles[:_MANY]]
+    return [Column("metric"), *(Column(one["name"], one["title"]) for one in facts["shifts"])]
 
 
 def _summary(facts: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return a row for each metric."""
     found = []
-    for shift in facts["shifts"]:
-        row = {"shift": shift["title"], "sizes": f"{shift['sizes'][0]:g} to {shift['sizes'][-1]:g}"}
-        for name in facts["measures"]:
+    for name, measure in facts["measures"].items():
+        row = {"metric": measure["title"]}
+        for shift in facts["shifts"]:
             largest = _largest(facts["rows"], shift["name"], name)
-            row[name] = "" if largest is None else _told(largest)
+            row[shift["name"]] = "not defined" if largest is None else _told(largest)
         found.append(row)
     return found
 

@@ -16,11 +16,11 @@ from skysift.tasks.gamma_hadron.features import inputs_of
 from skysift.tasks.gamma_hadron.model import CLASSES, GammaHadronModel, table_hash
 from skysift.tasks.gamma_hadron.reader import MAGIC, Events
 
-__all__ = ["class_sets", "promised", "scored_events", "trained_on"]
+__all__ = ["class_sets", "promised", "scored_events", "trained_on", "unseen"]
 
 _PROMISE = "set"
 _BY = "log_size"
-_TEST_ROWS = "test rows"  # of the MAGIC table
+_TEST_ROWS = "test rows"  # of the MAGIC table; "test rows, distinct" are among them
 
 Floats = NDArray[np.float64]
 
@@ -36,6 +36,19 @@ def promised(
         If there are no events, or they trained the model.
     """
     del rng, progress  # it takes a second
+    rows = unseen(data, model)
+    gammaness, _ = model.gammaness(rows.table)
+    return (scored_events(rows, gammaness),)
+
+
+def unseen(data: Events | None, model: GammaHadronModel) -> Events:
+    """Return the distinct ones of events, none of which trained the model.
+
+    Raises
+    ------
+    UsageError
+        If there are no events, or they trained the model.
+    """
     if data is None:
         raise UsageError("There are no events.", "Give labelled ones with --data.")
     rows = data.distinct()
@@ -44,8 +57,7 @@ def promised(
             "These events trained the bundle: it is surer of them than of any others.",
             "Give others, e.g. --rows test.",
         )
-    gammaness, _ = model.gammaness(rows.table)
-    return (scored_events(rows, gammaness),)
+    return rows
 
 
 def trained_on(events: Events, model: GammaHadronModel) -> bool:
@@ -54,7 +66,7 @@ def trained_on(events: Events, model: GammaHadronModel) -> bool:
     Of a part of another table, or more than that, nothing is known.
     """
     if events.name == model.training.data == MAGIC:
-        return events.split != _TEST_ROWS
+        return not events.split.startswith(_TEST_ROWS)
     return table_hash(events.table, inputs_of(model.features)) == model.training.sha256
 
 

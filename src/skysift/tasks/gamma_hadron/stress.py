@@ -6,14 +6,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from skysift.core.errors import UsageError
-from skysift.core.progress import silent
 from skysift.core.stress import Answered, Measure, Shift
 from skysift.evaluate.coverage import coverage_measures
 from skysift.evaluate.probability import log_losses
 from skysift.evaluate.shifts import at_most, prior_shift
 from skysift.evaluate.stress import auc, mean
-from skysift.tasks.gamma_hadron.coverage import promised, scored_events
+from skysift.tasks.gamma_hadron.coverage import scored_events, unseen
 from skysift.tasks.gamma_hadron.model import GammaHadronModel
 from skysift.tasks.gamma_hadron.reader import Events
 
@@ -40,10 +38,7 @@ def prepared(
     UsageError
         If there are no events, or they trained the model.
     """
-    if data is None:
-        raise UsageError("There are no events.", "Give labelled ones with --data.")
-    promised(data, model, rng, progress=silent)  # refuses what it has seen
-    return at_most(data.distinct(), most, rng)
+    return at_most(unseen(data, model), most, rng)
 
 
 def shifts(data: Events) -> Sequence[Shift]:
@@ -55,8 +50,8 @@ def shifts(data: Events) -> Sequence[Shift]:
             "true over supposed light",
             (0.7, 0.8, 0.85, 0.9, 1.0, 1.1, 1.15, 1.2, 1.3),
             _NONE,
-            "The absolute light scale of MAGIC is known to 15 % (Aleksic et al. 2016, Astropart. "
-            "Phys. 72, 76); mirrors and atmosphere change it by some per cent in between. SIZE "
+            "The energy scale of MAGIC, and so its light, is known to about 15 % (Aleksic et al. "
+            "2016, Astropart. Phys. 72, 76); mirrors and atmosphere change it in between. SIZE "
             "alone moves: what fewer photons do to the shape is in the next shift.",
             lambda events, size, _rng: dimmed(events, size),
         ),
@@ -66,10 +61,10 @@ def shifts(data: Events) -> Sequence[Shift]:
             "relative noise of length and width",
             (0.0, 0.02, 0.05, 0.1, 0.2),
             0.0,
-            "Moonlight brightens the night sky up to eightfold in normal operation (Ahnen et al. "
-            "2017, Astropart. Phys. 94, 29), which smears image parameters, most near threshold. "
-            "Length and width get a relative error, and alpha 60 deg times it; how much belongs "
-            "to which sky depends on the image cleaning.",
+            "MAGIC observes under skies up to 30 times as bright as dark ones (Ahnen et al. 2017, "
+            "Astropart. Phys. 94, 29). What that does to an image depends on its cleaning, so the "
+            "size is that of the outcome: length and width get a relative error, and alpha 60 deg "
+            "times it.",
             smeared,
         ),
         Shift(
@@ -79,17 +74,17 @@ def shifts(data: Events) -> Sequence[Shift]:
             (0.0, 20.0, 30.0, 40.0, 50.0),
             0.0,
             "Through more air a shower is farther away: images shrink as the cosine of the zenith "
-            "angle, and their light as its square (Bernloehr et al. 2013, Astropart. Phys. 43, "
-            "171; the rule of thumb of the simulations here). 0 stands for the angle of the data.",
+            "angle, and their light as its square. That is geometry alone, without the light that "
+            "the air takes. 0 stands for the angle of the data.",
             lambda events, size, _rng: seen_at(events, size),
         ),
         prior_shift(
             "Share of gammas",
             "share of gammas in the sample",
             (0.01, 0.1, 0.3, 0.9),
-            "Trained on a share that simulation chose, a model meets one gamma in some thousand "
-            "events on the sky (Bock et al. 2004, NIM A 516, 511). The events stay, their weights "
-            "change; the gammaness is not corrected, as without --prior.",
+            "The share of the table was chosen in simulation (Bock et al. 2004, NIM A 516, 511); "
+            "on the sky hadrons outnumber gammas by far. The events stay, their weights change; "
+            "the gammaness is not corrected, as without --prior.",
             flags=data.is_gamma,
         ),
     )
