@@ -42,11 +42,8 @@ def main() -> None:
     parent = continuation.load_parent(bundle_folder("gamma-sky", "network"))
     # A study of the loss needs no calibration of false alarms.
     parent = replace(parent, options=parent.options.model_copy(update={"empty_maps": 50}))
-    index = open_index(given.runs)
-    empty = [i for i, one in index.observations.items() if one.target not in _SOURCES]
-    order = np.random.default_rng(0).permutation(empty)
-    test = maps_of(given.runs, order[:TEST_RUNS], parent)
-    pool = maps_of(given.runs, order[TEST_RUNS : TEST_RUNS + max(SIZES)], parent)
+    runs = runs_of(given.runs)
+    test, pool = (maps_of(given.runs, some, parent) for some in runs)
     before = continuation.losses(test, parent)
     points = [point("parent", 0, before, before, test.group)]
     print(len(test), "test maps,", len(pool), "new ones; parent", before.mean(), flush=True)
@@ -67,6 +64,14 @@ def main() -> None:
     }
     command = f"python -m benchmarks.learn_on.gamma_sky --runs {given.runs.name}"
     write(given.out, "gamma-sky simulations to H.E.S.S. OFF runs", points, facts, command)
+
+
+def runs_of(folder: Path) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the runs without known sources that test, and those that teach."""
+    index = open_index(folder)
+    empty = [i for i, one in index.observations.items() if one.target not in _SOURCES]
+    order = np.random.default_rng(0).permutation(empty)
+    return order[:TEST_RUNS], order[TEST_RUNS : TEST_RUNS + max(SIZES)]
 
 
 def maps_of(folder: Path, runs: NDArray[np.int64], parent: NetworkModel) -> Maps:
