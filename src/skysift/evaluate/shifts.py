@@ -7,17 +7,24 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skysift.core.stress import Shift
+from skysift.data.images.image_set import ImageSet
+from skysift.preprocess.images.degrade import blurred, lifted, noisier
 
 __all__ = [
     "at_most",
     "blur_shift",
     "brightness_shift",
+    "drawn",
+    "level_shift",
     "limb_shift",
     "prior_shift",
+    "seeing_shift",
+    "sky_shift",
     "unchanged",
 ]
 
 Floats = NDArray[np.float64]
+ImageChange = Callable[[Any, Callable[[ImageSet], ImageSet]], Any]
 
 
 class Rows(Protocol):
@@ -40,8 +47,14 @@ def at_most(rows: RowsT, most: int, rng: np.random.Generator) -> RowsT:
     """Return so many of the rows, drawn and in their order, which the split then says; or all."""
     if len(rows) <= most:
         return rows
-    chosen = np.sort(rng.choice(len(rows), most, replace=False))
-    return rows.take(chosen, f"{rows.split}, {most:,} of {len(rows):,}")
+    return rows.take(drawn(len(rows), most, rng), f"{rows.split}, {most:,} of {len(rows):,}")
+
+
+def drawn(n: int, most: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return so many of n rows, drawn and in their order; or all."""
+    if n <= most:
+        return np.arange(n)
+    return np.sort(rng.choice(n, most, replace=False))
 
 
 def unchanged(data: Any, _size: float, _rng: np.random.Generator) -> Any:
@@ -102,8 +115,8 @@ def brightness_shift(apply: Callable[[Any, float], Any]) -> Shift:
         (-20.0, -10.0, -5.0, 0.0, 5.0, 10.0),
         0.0,
         "The channels of AIA lose throughput with the years (Boerner et al. 2014, Sol. Phys. "
-        "289, 2377). If a picture shows 2.5 decades by logarithm, 10 grey levels are a quarter "
-        "of the light.",
+        "289, 2377). If a picture shows 2.5 decades by logarithm, 10 grey levels are a factor of "
+        "1.25.",
         lambda data, size, _rng: apply(data, size),
     )
 
@@ -130,7 +143,48 @@ def limb_shift(reason: str, weigh: Callable[[Any, float], Floats]) -> Shift:
         "least distance from the central meridian [deg]",
         (0.0, 15.0, 30.0, 45.0, 60.0),
         0.0,
-        f"A region is seen from the side for days before and after it crosses the disk; {reason}",
+        f"A region is seen from the side days before and after it crosses the meridian: {reason}",
         unchanged,
         weigh,
+    )
+
+
+def seeing_shift(change: ImageChange, sizes: Sequence[float], reason: str) -> Shift:
+    """Return the shift of the seeing; `change` takes data and what becomes of their images."""
+    return Shift(
+        "seeing",
+        "Seeing",
+        "new over old seeing",
+        tuple(sizes),
+        1.0,
+        f"{reason} ZTF delivers about 2 arcsec in the median (Bellm et al. 2019, PASP 131, "
+        "018002). Images say their new seeing where they said the old.",
+        lambda data, size, rng: change(data, lambda images: blurred(images, size, rng)),
+    )
+
+
+def sky_shift(change: ImageChange, sizes: Sequence[float]) -> Shift:
+    """Return the shift of how bright the sky is; `change` as for :func:`seeing_shift`."""
+    return Shift(
+        "sky",
+        "Brightness of the sky",
+        "new over old sky",
+        tuple(sizes),
+        1.0,
+        "Moonlight brightens the sky by up to some magnitudes (in V by the model of Krisciunas & "
+        "Schaefer 1991, PASP 103, 1033), less in the red. Noise grows as the root.",
+        lambda data, size, rng: change(data, lambda images: noisier(images, size, rng)),
+    )
+
+
+def level_shift(change: ImageChange, sizes: Sequence[float], title: str, reason: str) -> Shift:
+    """Return the shift of the level of images; `change` as for :func:`seeing_shift`."""
+    return Shift(
+        "level",
+        title,
+        "error of the level [noise of a pixel]",
+        tuple(sizes),
+        0.0,
+        reason,
+        lambda data, size, _rng: change(data, lambda images: lifted(images, size)),
     )

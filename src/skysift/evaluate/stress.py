@@ -1,16 +1,25 @@
 """How every metric of a task moves when the data shift: the same rows, drawn alike, in pairs."""
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skysift.core.progress import Progress, silent
-from skysift.core.stress import Answered, Shift, StressTest
+from skysift.core.stress import Answered, Measure, Shift, StressTest
 
-__all__ = ["Stressed", "auc", "mean", "of_rows", "quantile", "stress", "tss"]
+__all__ = [
+    "Stressed",
+    "auc",
+    "mean",
+    "measures_of_rows",
+    "of_rows",
+    "quantile",
+    "stress",
+    "tss",
+]
 
 _DRAWS = 300
 _TINY = 1e-9  # less is rounding
@@ -164,6 +173,15 @@ def tss(warned: ArrayLike, event: ArrayLike, among: ArrayLike | None = None) -> 
 def of_rows(statistic: Statistic, rows: NDArray[np.int64] | slice) -> Statistic:
     """Return a statistic of some rows as one of the weights of all."""
     return lambda weight: statistic(weight[:, rows])
+
+
+def measures_of_rows(
+    measures: Mapping[str, Measure], rows: NDArray[np.int64] | slice
+) -> dict[str, Measure]:
+    """Return measures of some rows as those of the weights of all."""
+    return {
+        name: replace(one, statistic=of_rows(one.statistic, rows)) for name, one in measures.items()
+    }
 
 
 def quantile(values: ArrayLike, level: float, among: ArrayLike) -> Statistic:

@@ -18,14 +18,17 @@ from skysift.tasks.active_region.reader import SolarDisks
 
 if TYPE_CHECKING:
     from skysift.evaluate.detection import Detections
+    from skysift.tasks.active_region.evaluation import Scores
 
 __all__ = [
     "PATCHES",
     "PLACES",
+    "best_places",
     "class_sets",
     "promised",
     "scored_patches",
     "scored_places",
+    "unseen",
 ]
 
 PATCHES, PLACES = "set", "region_set"
@@ -55,6 +58,22 @@ def promised(
     from skysift.tasks.active_region.evaluation import score  # noqa: PLC0415 - SciPy
 
     del rng
+    rows = unseen(data, model)
+    progress(0.1, "search disks")
+    scores = score(rows, model)
+    split = f"{rows.name}, {rows.times.min()} to {rows.times.max()}"
+    patches = scored_patches(rows, scores.patches["probability"], split)
+    return (patches, best_places(rows, scores, split))
+
+
+def unseen(data: SolarDisks | None, model: ActiveRegionModel) -> SolarDisks:
+    """Return disks, all later than those that trained the model.
+
+    Raises
+    ------
+    UsageError
+        If there are no disks, or the model was trained on some as late.
+    """
     if data is None:
         raise UsageError("There are no disks.", "Give labelled ones with --data.")
     last = model.training.split.rpartition(" to ")[2]
@@ -63,12 +82,7 @@ def promised(
             f"Some of these disks trained the bundle, which saw them until {last}.",
             "Give later ones with --since.",
         )
-    progress(0.1, "search disks")
-    scores = score(data, model)
-    found = scores.found.take(scores.found["method"].astype(str) == "best")
-    split = f"{data.name}, {data.times.min()} to {data.times.max()}"
-    places = scored_places(data, scores.detections("best"), split, found["lon"])
-    return (scored_patches(data, scores.patches["probability"], split), places)
+    return data
 
 
 def scored_patches(disks: SolarDisks, probability: Floats, split: str) -> PromisedRows:
@@ -105,6 +119,12 @@ def scored_places(
     """
     where = np.full(len(found.score), np.nan) if lon is None else lon
     return _scored(disks, PLACES, found.score, found.hit, where, found.image, split)
+
+
+def best_places(disks: SolarDisks, scores: "Scores", split: str) -> PromisedRows:
+    """Return the scores of places that the search of the model found on labelled disks."""
+    found = scores.found.take(scores.found["method"].astype(str) == "best")
+    return scored_places(disks, scores.detections("best"), split, found["lon"])
 
 
 def class_sets(

@@ -7,15 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from skysift.core.errors import UsageError
-from skysift.core.progress import silent
 from skysift.core.stress import Answered, Measure, Shift
 from skysift.data.chronological import time_blocks
 from skysift.evaluate.coverage import coverage_measures
-from skysift.evaluate.shifts import blur_shift, brightness_shift, limb_shift, prior_shift
-from skysift.evaluate.stress import auc, mean, of_rows, tss
+from skysift.evaluate.shifts import blur_shift, brightness_shift, drawn, limb_shift, prior_shift
+from skysift.evaluate.stress import auc, mean, measures_of_rows, of_rows, tss
 from skysift.models.solar.patch_features import patch_features
-from skysift.tasks.active_region.coverage import promised, scored_patches
+from skysift.tasks.active_region.coverage import best_places, scored_patches, unseen
 from skysift.tasks.active_region.evaluation import BLOCK, score
 from skysift.tasks.active_region.model import F1_POINT, TSS_POINT, ActiveRegionModel
 from skysift.tasks.active_region.reader import SolarDisks
@@ -39,13 +37,10 @@ def prepared(
     UsageError
         If there are none, or the model was trained on some as late.
     """
-    if data is None:
-        raise UsageError("There are no disks.", "Give labelled ones with --data.")
-    chosen = np.zeros(len(data), dtype=bool)
-    chosen[rng.permutation(len(data))[:most]] = True
-    rows = data.take(chosen)
-    promised(rows, model, rng, progress=silent)  # refuses what it has seen
-    return rows
+    rows = unseen(data, model)
+    chosen = np.zeros(len(rows), dtype=bool)
+    chosen[drawn(len(rows), most, rng)] = True
+    return rows.take(chosen)
 
 
 def shifts(data: SolarDisks) -> Sequence[Shift]:
@@ -58,8 +53,8 @@ def shifts(data: SolarDisks) -> Sequence[Shift]:
             "Share of regions",
             "share of patches with a region",
             (0.1, 0.3, 0.8),
-            "Half of the labelled patches show a region; cut blindly from a disk, one in ten does, "
-            "fewer at solar minimum (Hathaway 2015, Living Rev. Sol. Phys. 12, 4).",
+            "Half of the labelled patches show a region; cut blindly from a disk far fewer do, "
+            "and fewest at solar minimum (Hathaway 2015, Living Rev. Sol. Phys. 12, 4).",
             flags=np.concatenate([np.zeros(len(data), bool), data.patches.is_region]),
             among=np.arange(len(data) + len(data.patches.is_region)) >= len(data),
         ),
@@ -123,10 +118,9 @@ def answered(data: SolarDisks, model: ActiveRegionModel) -> Answered:
         "recall": Measure("regions with spots that are found", _ratio(hits, hits + misses, m)),
     }
     patches = coverage_measures(model.promises, (scored_patches(data, probability, ""),))
-    measures |= {
-        name: replace(one, statistic=of_rows(one.statistic, slice(n, None)))
-        for name, one in patches.items()
-    }
+    places = best_places(data, scores, "")
+    measures |= measures_of_rows(patches, slice(n, None))
+    measures |= measures_of_rows(coverage_measures(model.promises, (places,)), found.image)
     blocks = time_blocks(data.times, BLOCK)
     return Answered(measures, np.concatenate([blocks, blocks[data.patches.disk]]))
 

@@ -14,7 +14,7 @@ from skysift.models.promised_rows import class_rows
 from skysift.tasks.flare.model import CLASSES, FlareModel
 from skysift.tasks.flare.regions import LEVELS, Regions, number
 
-__all__ = ["class_sets", "promised", "scored_regions"]
+__all__ = ["class_sets", "promised", "scored_regions", "unseen"]
 
 _BY = "distance from the central meridian"
 _GROUPS = 2
@@ -33,6 +33,22 @@ def promised(
         If there are no regions with spots, or the model was trained on some as late.
     """
     del rng, progress
+    rows = unseen(data, model)
+    found = model.probabilities(rows)
+    split = f"{rows.name}, {rows.time.min()} to {rows.time.max()}"
+    return tuple(
+        scored_regions(rows, level, found[f"p_{level.lower()}24"], split) for level in LEVELS
+    )
+
+
+def unseen(data: Regions | None, model: FlareModel) -> Regions:
+    """Return the regions with sunspots, all later than those that trained the model.
+
+    Raises
+    ------
+    UsageError
+        If there are no regions, or the model was trained on some as late.
+    """
     if data is None:
         raise UsageError("There are no regions.", "Give labelled ones with --data.")
     rows = data.take(data.usable & data.has_spots)
@@ -42,11 +58,7 @@ def promised(
             f"Some of these regions trained the bundle, which saw them until {last}.",
             "Give later ones with --since.",
         )
-    found = model.probabilities(rows)
-    split = f"{rows.name}, {rows.time.min()} to {rows.time.max()}"
-    return tuple(
-        scored_regions(rows, level, found[f"p_{level.lower()}24"], split) for level in LEVELS
-    )
+    return rows
 
 
 def scored_regions(rows: Regions, level: str, probability: Floats, split: str) -> PromisedRows:

@@ -7,14 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from skysift.core.errors import UsageError
-from skysift.core.progress import silent
 from skysift.core.stress import Answered, Measure, Shift
 from skysift.evaluate.coverage import coverage_measures
-from skysift.evaluate.shifts import blur_shift, brightness_shift, limb_shift, prior_shift
+from skysift.evaluate.shifts import blur_shift, brightness_shift, drawn, limb_shift, prior_shift
 from skysift.evaluate.stress import auc, mean, tss
 from skysift.models.flare_history import HISTORY_COLUMNS
-from skysift.tasks.flare.coverage import promised, scored_regions
+from skysift.tasks.flare.coverage import scored_regions, unseen
 from skysift.tasks.flare.image_features import Cutouts
 from skysift.tasks.flare.model import FlareModel
 from skysift.tasks.flare.regions import LEVELS, Regions, number
@@ -44,13 +42,8 @@ def prepared(
     UsageError
         If there are none, or the model was trained on some as late.
     """
-    if data is None:
-        raise UsageError("There are no regions.", "Give labelled ones with --data.")
-    promised(data, model, rng, progress=silent)  # refuses what it has seen
-    rows = data.take(data.usable & data.has_spots)
-    if len(rows) <= most:
-        return rows
-    return rows.take(np.sort(rng.choice(len(rows), most, replace=False)))
+    rows = unseen(data, model)
+    return rows.take(drawn(len(rows), most, rng))
 
 
 def shifts(data: Regions) -> Sequence[Shift]:
@@ -58,13 +51,13 @@ def shifts(data: Regions) -> Sequence[Shift]:
     return (
         brightness_shift(brightened),
         blur_shift(blurred),
-        limb_shift("forecasts are judged up to 70 deg (Barnes et al. 2016, ApJ 829, 89).", beyond),
+        limb_shift("it is foreshortened, and its field is seen aslant.", beyond),
         prior_shift(
             "Activity of the Sun",
             "share of regions that flare, class C or stronger",
             (0.05, 0.15, 0.5),
-            "Over a solar cycle the number of flares of class C changes more than tenfold "
-            "(Hathaway 2015, Living Rev. Sol. Phys. 12, 4). Regions that flare get another weight.",
+            "Flares come and go with the solar cycle (Hathaway 2015, Living Rev. Sol. Phys. 12, "
+            "4): near its minimum weeks pass without one. Regions that flare get another weight.",
             flags=data.flared("C"),
         ),
         Shift(
@@ -85,7 +78,7 @@ def brightened(regions: Regions, levels: float) -> Regions:
         return regions
     seen = regions.cutouts
     pixels, disk = (np.clip(part + levels, 0.0, 255.0) for part in (seen.pixels, seen.disk))
-    return _with(regions, Cutouts(pixels.astype(np.float32), disk, seen.mu))
+    return replace(regions, cutouts=Cutouts(pixels.astype(np.float32), disk, seen.mu))
 
 
 def blurred(regions: Regions, sigma: float) -> Regions:
@@ -94,14 +87,14 @@ def blurred(regions: Regions, sigma: float) -> Regions:
         return regions
     seen = regions.cutouts
     smooth = np.stack([ndimage.gaussian_filter(one, sigma, mode="nearest") for one in seen.pixels])
-    return _with(regions, Cutouts(smooth, seen.disk, seen.mu))
+    return replace(regions, cutouts=Cutouts(smooth, seen.disk, seen.mu))
 
 
 def forgotten(regions: Regions, share: float, rng: np.random.Generator) -> Regions:
     """Return regions of which a share has no past."""
-    lost = rng.random(len(regions)) < share
     if share == 0.0:
         return regions
+    lost = rng.random(len(regions)) < share
     history = regions.history
     columns = {
         name: np.where(lost, "" if name in _TEXTS else np.nan, history[name])
@@ -136,7 +129,3 @@ def answered(data: Regions, model: FlareModel) -> Answered:
         rows.append(scored_regions(data, level, found[f"p_{name}"], ""))
     measures |= coverage_measures(model.promises, rows)
     return Answered(measures, data.noaa)
-
-
-def _with(regions: Regions, cutouts: Cutouts) -> Regions:
-    return replace(regions, cutouts=cutouts)

@@ -14,7 +14,7 @@ from skysift.data.irf.analytic import AnalyticResponse
 from skysift.data.irf.response import InstrumentResponse
 from skysift.data.sky.event_list import Pointing
 from skysift.evaluate.coverage import coverage_measures
-from skysift.evaluate.stress import mean, of_rows, quantile
+from skysift.evaluate.stress import mean, measures_of_rows, quantile
 from skysift.tasks.gamma_sky.coverage import Located, located, random_source, scored_sources
 from skysift.tasks.gamma_sky.evaluation.robustness import Blurred
 from skysift.tasks.gamma_sky.model import GammaSkyModel
@@ -112,8 +112,8 @@ def shifts(_data: Skies) -> Sequence[Shift]:
             "true over supposed background",
             (0.5, 0.8, 1.0, 1.2, 1.5, 2.0),
             _NONE,
-            "Background models of an array miss single runs by some tens of per cent, with "
-            "atmosphere, zenith and trigger (Mohrmann et al. 2019, A&A 632, A72).",
+            "The background of an array differs from run to run, with atmosphere, zenith angle "
+            "and trigger: its model is scaled to each run (Mohrmann et al. 2019, A&A 632, A72).",
             lambda skies, size, _rng: (
                 skies if size == _NONE else replace(skies, background_scale=size)
             ),
@@ -125,7 +125,8 @@ def shifts(_data: Skies) -> Sequence[Shift]:
             (0.0, 0.05, 0.1, 0.2),
             0.0,
             "The zenith angle changes by some degrees across a field, and with it the background "
-            "by some per cent per degree (Berge, Funk & Hinton 2007, A&A 466, 1219).",
+            "by some per cent per degree. Models of the acceptance of a camera often leave that "
+            "out (Berge, Funk & Hinton 2007, A&A 466, 1219, compare them).",
             lambda skies, size, _rng: (
                 skies if size == 0.0 else replace(skies, gradient=(size, 0.0))
             ),
@@ -136,8 +137,9 @@ def shifts(_data: Skies) -> Sequence[Shift]:
             "true over supposed width",
             (0.8, 0.9, 1.0, 1.1, 1.25, 1.5),
             _NONE,
-            "Pointing, optics and reconstruction leave widths that differ from simulation by some "
-            "per cent (Aharonian et al. 2006, A&A 457, 899); 1.5 is rather an extended source.",
+            "Pointing, optics and reconstruction leave widths that differ from those simulated "
+            "(Aharonian et al. 2006, A&A 457, 899, compare the two on the Crab nebula); 1.5 times "
+            "the width is rather an extended source.",
             lambda skies, size, _rng: (
                 skies if size == _NONE else replace(skies, truth=Blurred(skies.told, size))
             ),
@@ -148,8 +150,8 @@ def shifts(_data: Skies) -> Sequence[Shift]:
             "true zenith angle [deg]; 20 is supposed",
             (0.0, 20.0, 30.0, 40.0, 50.0),
             _ZENITH,
-            "Responses are made for some zenith angles, 20, 40 and 60 deg in CTAO prod5; the "
-            "nearest may be 20 deg away.",
+            "Responses are made for some zenith angles, 20, 40 and 60 deg in CTAO prod5: an "
+            "observation is up to 10 deg from the nearest, and farther from any other.",
             lambda skies, size, _rng: (
                 skies if size == _ZENITH else replace(skies, truth=AnalyticResponse(size))
             ),
@@ -217,10 +219,7 @@ def _promised(found: list[Located | None], promises: tuple[Promise, ...]) -> dic
     if not promises or not sources:
         return {}
     kept = np.flatnonzero([one is not None for one in found])
-    measures = coverage_measures(promises, scored_sources(sources, ""))
-    return {
-        name: replace(one, statistic=of_rows(one.statistic, kept)) for name, one in measures.items()
-    }
+    return measures_of_rows(coverage_measures(promises, scored_sources(sources, "")), kept)
 
 
 def _column(found: Sequence[Located | None], value: Callable[[Located], float]) -> Floats:

@@ -1,6 +1,6 @@
 """The shifts that survey cutouts undergo, and what is measured under them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,9 +11,14 @@ from skysift.core.stress import Answered, Measure, Shift
 from skysift.data.images.image_set import ImageSet
 from skysift.evaluate.coverage import coverage_measures
 from skysift.evaluate.probability import log_losses
-from skysift.evaluate.shifts import at_most, prior_shift
+from skysift.evaluate.shifts import (
+    at_most,
+    level_shift,
+    prior_shift,
+    seeing_shift,
+    sky_shift,
+)
 from skysift.evaluate.stress import auc, mean
-from skysift.preprocess.images.degrade import blurred, lifted, noisier
 from skysift.tasks.star_galaxy.coverage import folds_of, out_of_fold, scored_cutouts
 from skysift.tasks.star_galaxy.model import StarGalaxyModel
 from skysift.tasks.star_galaxy.reader import Cutouts, as_models_know
@@ -63,16 +68,10 @@ def prepared(
 def shifts(data: Held) -> Sequence[Shift]:
     """Return the shifts of cutouts."""
     return (
-        Shift(
-            "seeing",
-            "Seeing",
-            "new over old seeing",
+        seeing_shift(
+            _changed,
             (1.0, 1.1, 1.25, 1.5, 2.0),
-            _NONE,
-            "The images of the training data were chosen for a seeing of 1.85 arcsec or better; "
-            "ZTF delivers 2.0 arcsec in the median (Bellm et al. 2019, PASP 131, 018002). The "
-            "cutouts say their new seeing, as images do.",
-            lambda held, size, rng: _with(held, blurred(held.cutouts.images, size, rng)),
+            "The images of the training data were chosen for a seeing of 1.85 arcsec or better.",
         ),
         Shift(
             "told-seeing",
@@ -80,29 +79,17 @@ def shifts(data: Held) -> Sequence[Shift]:
             "told over true seeing",
             (0.85, 0.9, 0.95, 1.0, 1.05, 1.1, 1.15),
             _NONE,
-            "One number stands for an image whose point-spread function varies over the field and "
-            "with colour (Masci et al. 2019, PASP 131, 018003); its error is rarely stated.",
-            lambda held, size, _rng: _with(held, _told(held.cutouts.images, size)),
+            "An image of ZTF states one seeing (Masci et al. 2019, PASP 131, 018003), and its "
+            "point-spread function varies over the field and with colour.",
+            lambda held, size, _rng: _changed(held, lambda images: _told(images, size)),
         ),
-        Shift(
-            "sky",
-            "Brightness of the sky",
-            "new over old sky",
-            (1.0, 2.0, 4.0, 8.0),
-            _NONE,
-            "Moonlight brightens the sky by up to some magnitudes in V, less in i (Krisciunas & "
-            "Schaefer 1991, PASP 103, 1033). Noise grows as the root.",
-            lambda held, size, rng: _with(held, noisier(held.cutouts.images, size, rng)),
-        ),
-        Shift(
-            "level",
-            "Level of the sky",
-            "error of the level [noise of a pixel]",
+        sky_shift(_changed, (1.0, 2.0, 4.0, 8.0)),
+        level_shift(
+            _changed,
             (-1.0, -0.5, 0.0, 0.5, 1.0),
-            0.0,
+            "Level of the sky",
             "Scattered light and neighbours leave a fraction of a pixel's noise in a subtracted "
             "sky. Features are measured above the sky of the cutout itself: nothing should move.",
-            lambda held, size, _rng: _with(held, lifted(held.cutouts.images, size)),
         ),
         prior_shift(
             "Share of galaxies",
@@ -136,8 +123,9 @@ def answered(data: Held, model: StarGalaxyModel) -> Answered:
     return Answered(measures, rows.groups)
 
 
-def _with(held: Held, images: ImageSet) -> Held:
-    """Return the same objects on other images; the same, where the images are."""
+def _changed(held: Held, change: Callable[[ImageSet], ImageSet]) -> Held:
+    """Return the same objects on changed images; the same, where nothing is changed."""
+    images = change(held.cutouts.images)
     if images is held.cutouts.images:
         return held
     return replace(held, cutouts=replace(held.cutouts, images=as_models_know(images)))

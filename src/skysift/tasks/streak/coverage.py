@@ -8,13 +8,14 @@ from numpy.typing import NDArray
 from skysift.core.conformal import PromisedRows
 from skysift.core.errors import UsageError
 from skysift.core.progress import Progress
+from skysift.data.table import FeatureTable
 from skysift.models.promised_rows import class_rows, error_rows
 from skysift.tasks.streak.bounds import LENGTH, SET, SNR, TRAIL
 from skysift.tasks.streak.model import POSITIVE, StreakModel
 from skysift.tasks.streak.prediction import answers
 from skysift.tasks.streak.stamps import CLASSES, Stamps
 
-__all__ = ["promised", "scored_lengths", "scored_stamps"]
+__all__ = ["asteroid_lengths", "promised", "scored_lengths", "scored_stamps", "unseen"]
 
 Floats = NDArray[np.float64]
 
@@ -30,6 +31,19 @@ def promised(
         If there are no stamps, or they trained the model.
     """
     del rng
+    rows = unseen(data, model)
+    progress(0.1, "fit a trail to each stamp")
+    return (scored_stamps(rows, model.probability(rows.measured)), scored_lengths(rows))
+
+
+def unseen(data: Stamps | None, model: StreakModel) -> Stamps:
+    """Return stamps, none of which trained the model.
+
+    Raises
+    ------
+    UsageError
+        If there are no stamps, or they trained the model.
+    """
     if data is None:
         raise UsageError("There are no stamps.", "Give labelled ones with --data.")
     if data.images.sha256(data.label) == model.training.sha256:
@@ -37,8 +51,7 @@ def promised(
             "These stamps trained the bundle: it is surer of them than of any others.",
             "Give others, e.g. test.parquet of the simulation.",
         )
-    progress(0.1, "fit a trail to each stamp")
-    return (scored_stamps(data, model.probability(data.measured)), scored_lengths(data))
+    return data
 
 
 def scored_stamps(stamps: Stamps, probability: Floats, how: str = "") -> PromisedRows:
@@ -76,21 +89,39 @@ def scored_lengths(stamps: Stamps) -> PromisedRows:
     stamps : Stamps
         With the true lengths.
     """
-    known = (stamps.label == POSITIVE) & np.isfinite(stamps.truth["true_length"])
-    nothing = np.full((len(stamps), len(CLASSES)), np.nan)
-    said = answers(stamps.images, stamps.measured, nothing).take(known)
+    rows, said = asteroid_lengths(stamps)
     with np.errstate(invalid="ignore", divide="ignore"):
-        off = np.abs(said["length"] - stamps.truth["true_length"][known]) / said["length_err"]
+        off = np.abs(said["length"] - stamps.truth["true_length"][rows]) / said["length_err"]
     return error_rows(
         LENGTH,
         "interval",
         np.where(np.isfinite(off), off, np.nan),
-        blocks=_blocks(stamps)[known],
+        blocks=_blocks(stamps)[rows],
         by=TRAIL,
         group=said[TRAIL],
         groups=2,
         split=f"{_split(stamps, '')}: asteroids",
     )
+
+
+def asteroid_lengths(stamps: Stamps) -> tuple[NDArray[np.int64], FeatureTable]:
+    """Return the rows of asteroids whose true length is known, and what a prediction says of them.
+
+    Parameters
+    ----------
+    stamps : Stamps
+        With the true lengths.
+
+    Returns
+    -------
+    rows : array of int, shape (m,)
+    said : FeatureTable
+        m rows, without classes.
+    """
+    known = (stamps.label == POSITIVE) & np.isfinite(stamps.truth["true_length"])
+    rows = np.flatnonzero(known).astype(np.int64)
+    nothing = np.full((len(stamps), len(CLASSES)), np.nan)
+    return rows, answers(stamps.images, stamps.measured, nothing).take(rows)
 
 
 def _blocks(stamps: Stamps) -> NDArray[np.int64]:

@@ -1,21 +1,28 @@
 """The shifts that stamps of streaks undergo, and what is measured under them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from skysift.core.errors import UsageError
 from skysift.core.stress import Answered, Measure, Shift
 from skysift.data.images.image_set import ImageSet
 from skysift.evaluate.coverage import coverage_measures
-from skysift.evaluate.shifts import at_most, prior_shift
-from skysift.evaluate.stress import mean, quantile
-from skysift.preprocess.images.degrade import blurred, lifted, noisier
-from skysift.tasks.streak.coverage import scored_stamps
+from skysift.evaluate.shifts import (
+    at_most,
+    level_shift,
+    prior_shift,
+    seeing_shift,
+    sky_shift,
+)
+from skysift.evaluate.stress import mean, measures_of_rows, of_rows, quantile
+from skysift.tasks.streak.coverage import (
+    asteroid_lengths,
+    scored_lengths,
+    scored_stamps,
+    unseen,
+)
 from skysift.tasks.streak.model import POSITIVE, StreakModel
-from skysift.tasks.streak.prediction import answers
 from skysift.tasks.streak.stamps import CLASSES, Stamps
 
 __all__ = ["answered", "prepared", "shifts"]
@@ -23,8 +30,6 @@ __all__ = ["answered", "prepared", "shifts"]
 _MOVING = ("asteroid", "satellite")
 _TINY = 1e-7
 _NONE = 1.0
-
-Floats = NDArray[np.float64]
 
 
 def prepared(
@@ -37,55 +42,28 @@ def prepared(
     UsageError
         If there are no stamps, or they trained the model.
     """
-    if data is None:
-        raise UsageError("There are no stamps.", "Give labelled ones with --data.")
-    if data.images.sha256(data.label) == model.training.sha256:
-        raise UsageError(
-            "These stamps trained the bundle: it is surer of them than of any others.",
-            "Give others, e.g. test.parquet of the simulation.",
-        )
-    return at_most(data, most, rng)
+    return at_most(unseen(data, model), most, rng)
 
 
 def shifts(data: Stamps) -> Sequence[Shift]:
     """Return the shifts of stamps."""
     return (
-        Shift(
-            "seeing",
-            "Seeing",
-            "new over old seeing",
-            (1.0, 1.25, 1.5, 2.0),
-            _NONE,
-            "ZTF delivers 2.0 arcsec in the median (Bellm et al. 2019, PASP 131, 018002). The "
-            "stamps say their new seeing where they said the old.",
-            lambda stamps, size, rng: _with(stamps, blurred(stamps.images, size, rng)),
-        ),
-        Shift(
-            "sky",
-            "Brightness of the sky",
-            "new over old sky",
-            (1.0, 2.0, 4.0),
-            _NONE,
-            "Moonlight brightens the sky by up to some magnitudes in V (Krisciunas & Schaefer "
-            "1991, PASP 103, 1033). Noise grows as the root.",
-            lambda stamps, size, rng: _with(stamps, noisier(stamps.images, size, rng)),
-        ),
-        Shift(
-            "level",
-            "Level of the difference",
-            "error of the level [noise of a pixel]",
+        seeing_shift(_changed, (1.0, 1.25, 1.5, 2.0), "Training saw the seeing of one survey."),
+        sky_shift(_changed, (1.0, 2.0, 4.0)),
+        level_shift(
+            _changed,
             (-0.5, 0.0, 0.5),
-            0.0,
+            "Level of the difference",
             "A mismatch of the backgrounds of two images leaves a fraction of a pixel's noise in "
-            "their difference (Masci et al. 2019, PASP 131, 018003).",
-            lambda stamps, size, _rng: _with(stamps, lifted(stamps.images, size)),
+            "their difference. Stamps are measured above a sky of their own: nothing should move.",
         ),
         prior_shift(
             "Share of what moves",
             "share of asteroids and satellites",
             (0.01, 0.1, 0.7),
-            "Training has two in five that move; of the alerts of a night far fewer do (Duev et "
-            "al. 2019, MNRAS 486, 4158). Weights change, no stamp.",
+            "Training has two in five that move; of the candidates of a night far fewer do, so "
+            "that surveys filter them (Duev et al. 2019, MNRAS 486, 4158). Weights change, no "
+            "stamp.",
             flags=np.isin(data.label, _MOVING),
         ),
     )
@@ -100,26 +78,26 @@ def answered(data: Stamps, model: StreakModel) -> Answered:
     own = np.nan_to_num(probability)[np.arange(len(truth)), truth]
     asteroid = truth == CLASSES.index(POSITIVE)
     moving, said = (np.isin(np.append(CLASSES, "")[place], _MOVING) for place in (truth, best))
-    rows = (scored_stamps(data, probability),)
-    off = _length_error(data, asteroid)
-    measures: Mapping[str, Measure] = {
+    rows, said_of_lengths = asteroid_lengths(data)
+    off = np.abs(said_of_lengths["length"] - data.truth["true_length"][rows])
+    lengths = coverage_measures(model.promises, (scored_lengths(data),))
+    measures = {
         "accuracy": Measure("accuracy", mean(best == truth)),
         "log_loss": Measure("log loss", mean(-np.log(np.clip(own, _TINY, 1.0)))),
         "moving": Measure("told rightly whether it moves", mean(moving == said)),
         "asteroids": Measure("asteroids found", mean(best == truth, asteroid)),
-        "length_error": Measure("error of a length, median [arcsec]", off),
-        **coverage_measures(model.promises, rows),
+        "length_error": Measure(
+            "error of a length, median [arcsec]",
+            of_rows(quantile(off, 0.5, np.isfinite(off)), rows),
+        ),
+        **coverage_measures(model.promises, (scored_stamps(data, probability),)),
+        **measures_of_rows(lengths, rows),
     }
     blocks = np.unique(data.group, return_inverse=True)[1].astype(np.int64)
     return Answered(measures, blocks)
 
 
-def _length_error(data: Stamps, asteroid: NDArray[np.bool_]) -> Callable[[Floats], Floats]:
-    nothing = np.full((len(data), len(CLASSES)), np.nan)
-    off = np.abs(answers(data.images, data.measured, nothing)["length"] - data.truth["true_length"])
-    return quantile(off, 0.5, asteroid & np.isfinite(off))
-
-
-def _with(stamps: Stamps, images: ImageSet) -> Stamps:
-    """Return the same objects on other images, not measured yet; the same, where the images are."""
+def _changed(stamps: Stamps, change: Callable[[ImageSet], ImageSet]) -> Stamps:
+    """Return the same objects on changed images, not measured yet; the same, if none is changed."""
+    images = change(stamps.images)
     return stamps if images is stamps.images else replace(stamps, images=images)
