@@ -53,6 +53,21 @@ def row_of(rows: Sequence[Mapping[str, Any]], **wanted: str) -> Mapping[str, Any
     return found[0]
 
 
+def listed(
+    rows: Sequence[Mapping[str, Any]],
+    key: str,
+    names: Mapping[str, str],
+    cells: Callable[[Mapping[str, Any]], Row],
+) -> list[Row]:
+    """Write the row of each name: what it is called here, then its cells."""
+    return [(shown, *cells(row_of(rows, **{key: name}))) for name, shown in names.items()]
+
+
+def cited(page: str, names: Sequence[str], *columns: int) -> list[Row]:
+    """Quote a row of another page for each name."""
+    return [(name, *quoted(page, name, *columns)) for name in names]
+
+
 # --- how they are written ------------------------------------------------------------------------
 
 
@@ -76,9 +91,10 @@ def table(head: Row, rows: Sequence[Row]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def command(text: str, split: str) -> str:
-    """Write where numbers come from, below their table."""
-    return f"*{split[:1].upper()}{split[1:]}.* Command: `{text}`"
+def told(head: Row, rows: Sequence[Row], command: str, split: str) -> str:
+    """Write a table, and below it where its numbers come from."""
+    source = f"*{split[:1].upper()}{split[1:]}.* Command: `{command}`"
+    return f"{table(head, rows)}\n\n{source}"
 
 
 # --- the tables ----------------------------------------------------------------------------------
@@ -88,26 +104,25 @@ def gamma_hadron() -> str:
     """Show each model of the notebook: its claim, and all in the same folds."""
     found = stored("gamma_hadron/results/cross_validation.json")
     claims = {
-        "blend of MLPs and trees": "",
-        "fast network, copied from the blend": "",
         "XGBoost": "0.921",
-        "random forest": "",
         "neural network 64-32-1": "0.906",
         "k nearest neighbours": "0.880",
         "decision tree": "0.879",
         "logistic regression": "0.820 (0.790 in its table)",
     }
-    ours = {
+    names = {
         "blend of MLPs and trees": "**skysift, default**",
         "fast network, copied from the blend": "**skysift, fast**",
     }
-    rows = []
-    for model, claim in claims.items():
-        row = row_of(found["rows"], model=model)
-        efficiency = f"{row['efficiency@0.01']:.3f}"
-        rows.append([ours.get(model, model), claim, named(row, "auc"), efficiency])
+    others = ("XGBoost", "random forest", *list(claims)[1:])
+    names |= dict(zip(others, others, strict=True))
+
+    def cells(row: Mapping[str, Any]) -> Row:
+        return claims.get(row["model"], ""), named(row, "auc"), f"{row['efficiency@0.01']:.3f}"
+
     head = ("model", "AUC claimed", "AUC measured", "gammas kept at 1 % of the hadrons")
-    return f"{table(head, rows)}\n\n{command(found['command'], found['split'])}"
+    rows = listed(found["rows"], "model", names, cells)
+    return told(head, rows, found["command"], found["split"])
 
 
 def notebook() -> str:
@@ -116,18 +131,18 @@ def notebook() -> str:
     names = ("XGBoost", "neural network 64-32-1", "k nearest neighbours", "decision tree")
     shown = {"skysift default": "**skysift, default**"}
     shown |= {f"{name}, as in the notebook": name for name in (*names, "logistic regression")}
-    rows = []
-    for name, written in shown.items():
-        row = row_of(found["rows"], model=name)
-        rows.append([written, named(row, "auc"), f"{row['efficiency@0.01']:.3f}"])
+
+    def cells(row: Mapping[str, Any]) -> Row:
+        return named(row, "auc"), f"{row['efficiency@0.01']:.3f}"
+
     head = ("as in the notebook", "AUC", "gammas kept at 1 % of the hadrons")
-    return f"{table(head, rows)}\n\n{command(found['command'], found['split'])}"
+    rows = listed(found["rows"], "model", shown, cells)
+    return told(head, rows, found["command"], found["split"])
 
 
 def flare() -> str:
     """Show the published network of cutouts beside everybody's forecasts."""
     found = stored("flare/results/temporal.json")
-    standings = found["comparison"]["standings"]
     names = {
         "image and history": "**skysift, default**",
         "history only": "history alone",
@@ -137,14 +152,15 @@ def flare() -> str:
         "our network on the image": "a network of ours on the image",
         "the published network": "the published network",
     }
-    rows = []
-    for name, shown in names.items():
-        row = row_of(standings, forecast=name, level="C")
-        measured = [interval(row[score]) for score in ("tss", "bss", "auc", "accuracy")]
-        rows.append([shown, *measured])
+
+    def cells(row: Mapping[str, Any]) -> Row:
+        return [interval(row[score]) for score in ("tss", "bss", "auc", "accuracy")]
+
     split = "trained before July 2014, judged on 365 later rows, 99 of them with a flare"
     head = ("forecast of class C or stronger in 24 h", "TSS", "BSS", "AUC", "accuracy")
-    return f"{table(head, rows)}\n\n{command(found['comparison']['command'], split)}"
+    of_class = [row for row in found["comparison"]["standings"] if row["level"] == "C"]
+    rows = listed(of_class, "forecast", names, cells)
+    return told(head, rows, found["comparison"]["command"], split)
 
 
 def flare_protocol() -> str:
@@ -170,14 +186,13 @@ def flare_protocol() -> str:
 
 def active_region() -> str:
     """Show what skysift reaches on later disks, and its classical rival."""
-    page = "tasks/active-region.md"
     names = (
         "region or quiet patch, TSS",
         "accuracy",
         "regions with spots found within 32 px, F1, whole disk",
         "F1 of a brightness threshold, whole disk",
     )
-    rows = [(name, *quoted(page, name, 1, 2)) for name in names]
+    rows = cited("tasks/active-region.md", names, 1, 2)
     return table(("question", "76 later disks", "cross-validation in the years before"), rows)
 
 
@@ -193,32 +208,20 @@ def gamma_sky_published() -> str:
         "refined likelihood, IRF-free": "**skysift, default**",
     }
     claims = {"original": "0.068", "gammapy": "0.044"}
-    rows = []
-    for name, shown in names.items():
-        row = row_of(found["rows"], method=name)
+
+    def cells(row: Mapping[str, Any]) -> Row:
         kept = interval(row["kept"]) if row.get("kept") else ""
-        rows.append(
-            [
-                shown,
-                claims.get(name, ""),
-                interval(row["error68"], 4),
-                interval(row["outliers"], 3),
-                kept,
-            ]
-        )
-    head = (
-        "method",
-        "68 % error claimed [deg]",
-        "measured [deg]",
-        "beyond 0.2 deg",
-        "counts kept of one",
-    )
-    return f"{table(head, rows)}\n\n{command(found['command'], found['split'])}"
+        claim = claims.get(row["method"], "")
+        return claim, interval(row["error68"], 4), interval(row["outliers"], 3), kept
+
+    measured = ("measured [deg]", "beyond 0.2 deg", "counts kept of one")
+    head = ("method", "68 % error claimed [deg]", *measured)
+    rows = listed(found["rows"], "method", names, cells)
+    return told(head, rows, found["command"], found["split"])
 
 
 def gamma_sky_gammapy() -> str:
     """Show the blind search of gammapy beside ours on prod5 fields."""
-    page = "tasks/gamma-sky.md"
     names = (
         "likelihood ratio, response known",
         "likelihood ratio, no response",
@@ -226,25 +229,21 @@ def gamma_sky_gammapy() -> str:
         "gammapy, ExcessMapEstimator and find_peaks",
         "Cramer-Rao bound of these fields",
     )
-    rows = [(name, *quoted(page, name, 1, 2, 3)) for name in names]
+    rows = cited("tasks/gamma-sky.md", names, 1, 2, 3)
     return table(("method", "68 % error, 1 Crab [deg]", "0.3 Crab", "found at 0.1 Crab"), rows)
 
 
 def gamma_sky_speed() -> str:
     """Show times of the search beside gammapy's."""
-    rows = [
-        (name, *quoted("benchmarks.md", name, 5, 10))
-        for name in ("fit, no response", "fit, response", "gammapy", "gammapy + background")
-    ]
+    names = ("fit, no response", "fit, response", "gammapy", "gammapy + background")
+    rows = cited("benchmarks.md", names, 5, 10)
     return table(("photons to candidates", "processor time, median [ms]", "68 % error [deg]"), rows)
 
 
 def cleaner_speed() -> str:
     """Show maps per second of the published cleaner's layers."""
-    rows = [
-        (name, *quoted("benchmarks.md", name, 3, 5))
-        for name in ("skysift", "ONNX Runtime, extended level", "ONNX Runtime", "torch eager")
-    ]
+    names = ("skysift", "ONNX Runtime, extended level", "ONNX Runtime", "torch eager")
+    rows = cited("benchmarks.md", names, 3, 5)
     return table(("runtime", "maps per second, one core", "two cores"), rows)
 
 
@@ -266,38 +265,36 @@ def star_galaxy() -> str:
         "gp-raw": "on raw pixels",
         "magnitude": "magnitude alone",
     }
-    rows = []
-    for name, shown in names.items():
-        row = row_of(by_object["rows"], name=name)
-        other = row_of(by_exposure["rows"], name=name)
+
+    def cells(row: Mapping[str, Any]) -> Row:
+        other = row_of(by_exposure["rows"], name=row["name"])
         measured = (named(row, "accuracy", 3), named(row, "auc"), named(row, "log_loss", 3))
-        rows.append([shown, *measured, named(other, "accuracy", 3)])
+        return *measured, named(other, "accuracy", 3)
+
     head = ("model", "accuracy", "AUC", "log loss", "accuracy by exposure")
-    return (
-        f"{table(head, rows)}\n\n{command(by_object['command'], by_object['split'])}; "
-        f"by exposure: `{by_exposure['command']}`"
-    )
+    rows = listed(by_object["rows"], "name", names, cells)
+    shown = told(head, rows, by_object["command"], by_object["split"])
+    return f"{shown}; by exposure: `{by_exposure['command']}`"
 
 
 def ambiguous() -> str:
     """Show what is left when the model may pass."""
     found = stored("star_galaxy/results/cross_validation.json")
     names = {"blend": "**skysift, default**", "fwhm-cut": "cut on FWHM over seeing"}
-    rows = []
-    for name, shown in names.items():
-        row = row_of(found["rows"], name=name)
+
+    def cells(row: Mapping[str, Any]) -> Row:
         scores = ("ambiguous", "unambiguous", "matched_accuracy", "matched_auc")
-        rows.append([shown, *(named(row, score, 3) for score in scores)])
+        return [named(row, score, 3) for score in scores]
+
     head = ("model", "called ambiguous", "accuracy of the rest", "accuracy, equally bright", "AUC")
-    return f"{table(head, rows)}\n\n{command(found['command'], found['split'])}"
+    rows = listed(found["rows"], "name", names, cells)
+    return told(head, rows, found["command"], found["split"])
 
 
 def muygps_speed() -> str:
     """Show rows per second beside MuyGPyS."""
-    rows = [
-        (name, *quoted("benchmarks.md", name, 1, 3))
-        for name in ("MuyGPyS, nu = 3/2", "numpy", "compiled", "compiled, single precision")
-    ]
+    names = ("MuyGPyS, nu = 3/2", "numpy", "compiled", "compiled, single precision")
+    rows = cited("benchmarks.md", names, 1, 3)
     return table(("engine", "rows per second, one core", "largest difference"), rows)
 
 
