@@ -20,7 +20,7 @@ from skysift.core.compiler import has_compiler
 from skysift.core.errors import MissingExtraError, ReadError, SkysiftError
 from skysift.data.images.avro_program import AvroProgram, compile_schema
 
-__all__ = ["AVRO_MAGIC", "read_records"]
+__all__ = ["AVRO_MAGIC", "compile_reader", "read_records"]
 
 AVRO_MAGIC = b"Obj\x01"
 
@@ -79,6 +79,20 @@ def read_records(
             raise
         except Exception as error:  # damaged records make the decoder raise anything
             raise _damaged(f"a record cannot be decoded: {error}") from error
+
+
+def compile_reader() -> None:
+    """Compile what decodes records, so that the first one need not wait for it.
+
+    That takes some seconds, once for an installation. Nothing is done where numba is missing.
+    """
+    if not has_compiler():
+        return
+    from skysift.data.images.avro_scan import RecordScanner  # noqa: PLC0415 - imports numba
+
+    program = compile_schema({"type": "record", "name": "empty", "fields": []}, {})
+    if program is not None:
+        RecordScanner(program).read(b"\0", 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from skysift.core.registry import task_folder
 from skysift.core.stream import RecordPredictor
 from skysift.core.stress import StressTest
 from skysift.core.task import Task
+from skysift.data.images.avro import compile_reader
 from skysift.data.images.image_set import ImageSet
 from skysift.data.io import open_writer
 from skysift.data.table import FeatureTable
@@ -159,6 +160,7 @@ class StarGalaxy(Task[Cutouts, StarGalaxyModel]):
         predictor = prediction.CutoutPredictor(
             model, of_kind(ReadOptions, read_options), of_kind(PredictOptions, options)
         )
+        compile_reader()
         self.predict(made_up_cutouts(_WARM_UP, np.random.default_rng(0)), model)
         return predictor
 

@@ -19,6 +19,7 @@ from skysift.core.progress import Progress, silent
 from skysift.core.stream import RecordPredictor
 from skysift.core.stress import StressTest
 from skysift.core.task import Task
+from skysift.data.images.avro import compile_reader
 from skysift.data.table import FeatureTable
 from skysift.tasks.streak import prediction
 from skysift.tasks.streak.made_up import MADE_UP, made_up_stamps, write_stamps
@@ -33,6 +34,8 @@ from skysift.tasks.streak.options import (
 from skysift.tasks.streak.stamps import Stamps, read_stamps
 
 __all__ = ["Streak", "licence_of"]
+
+_WARM_UP = 4  # stamps
 
 
 class Streak(Task[Stamps, StreakModel]):
@@ -128,7 +131,13 @@ class Streak(Task[Stamps, StreakModel]):
         return load_bundle(folder)
 
     def stream(self, model: StreakModel, read_options: Config, options: Config) -> RecordPredictor:
-        """Return what predicts one file of stamps or alerts after the other."""
+        """Return what predicts one file of stamps or alerts after the other.
+
+        What is compiled or loaded with the first prediction is so by then: the first alert of a
+        night need not wait for that.
+        """
+        compile_reader()
+        self.predict(self.synth(_WARM_UP, np.random.default_rng(0)), model)
         return prediction.record_predictor(
             model, of_kind(ReadOptions, read_options), of_kind(PredictOptions, options)
         )
