@@ -1,6 +1,7 @@
 """Fixtures that every test may use."""
 
 import os
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
 import numpy as np
@@ -27,3 +28,15 @@ def mirror() -> Path:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(20261121)
+
+
+@pytest.fixture(scope="session")
+def abroad():
+    """Do parts as if in another process: function and part are sent there, the answer back."""
+
+    def done(function, parts):
+        for part in parts:
+            work, what = ForkingPickler.loads(ForkingPickler.dumps((function, part)))
+            yield ForkingPickler.loads(ForkingPickler.dumps(work(what)))
+
+    return done

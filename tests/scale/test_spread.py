@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from multiprocessing.reduction import ForkingPickler
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from skysift.core.registry import list_tasks, load_options, load_task
 from skysift.core.spread import spread_kept, spread_map, spread_with
 from skysift.data.io import read_table
 from skysift.models.sky.search import SearchSettings
+from skysift.tasks.flare.learning import learn_region_head
 from skysift.tasks.gamma_sky.evaluation.contestants import main_contestants
 from skysift.tasks.gamma_sky.evaluation.false_alarms import count_false_alarms
 from skysift.tasks.gamma_sky.evaluation.run import truth_setup
@@ -24,18 +24,16 @@ from skysift.tasks.streak.comparison import cross_validate as of_streak
 QUICK = {"exposure_max": 30.0, "zenith_min": 20.0, "zenith_max": 21.0, "nsb_max": 1.0, "pixels": 40}
 
 
-def abroad(function, parts):
-    """Send function and part to where they are worked on, and the answer back."""
-    for part in parts:
-        work, what = ForkingPickler.loads(ForkingPickler.dumps((function, part)))
-        yield ForkingPickler.loads(ForkingPickler.dumps(work(what)))
-
-
-def both(job):
+@pytest.fixture
+def both(abroad):
     """Do a job here, and abroad."""
-    here = job()
-    with spread_with(abroad):
-        return here, job()
+
+    def done(job):
+        here = job()
+        with spread_with(abroad):
+            return here, job()
+
+    return done
 
 
 def nothing(_fraction, _what):
@@ -43,7 +41,7 @@ def nothing(_fraction, _what):
 
 
 @pytest.mark.parametrize("task", ["star-galaxy", "streak"])
-def test_cross_validation_abroad_finds_the_same(task):
+def test_cross_validation_abroad_finds_the_same(task, both):
     n = {"streak": 60, "star-galaxy": 60}[task]
     sample = load_task(task).synth(n, np.random.default_rng(1))
     options = load_options(task, "CompareOptions")
@@ -58,6 +56,21 @@ def test_cross_validation_abroad_finds_the_same(task):
     assert list(here) == list(there) == list(chosen.models)
     for name, said in here.items():
         np.testing.assert_array_equal(there[name], said)
+
+
+def test_a_forecast_of_flares_learns_the_same_abroad(both):
+    """Its bootstrap samples are drawn here, in the order that one process draws them in."""
+    regions = load_task("flare").synth(70, np.random.default_rng(1))
+
+    def job():
+        rng = np.random.default_rng(2)
+        head = learn_region_head(regions, "C", folds=2, inverse_penalty=0.1, bags=2, rng=rng).head
+        return head.image.regressions, head.both.regressions, rng.random()
+
+    (image, joined, after), (image_there, joined_there, after_there) = both(job)
+    np.testing.assert_array_equal(image_there.coefficients, image.coefficients)
+    np.testing.assert_array_equal(joined_there.coefficients, joined.coefficients)
+    assert after == after_there
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +100,7 @@ def test_false_alarms_are_those_of_the_seed_however_they_are_counted(alarms, tmp
     assert alarms(tmp_path) == first
 
 
-def test_fields_are_the_same_in_any_process_and_a_simulation_goes_on(tmp_path):
+def test_fields_are_the_same_in_any_process_and_a_simulation_goes_on(abroad, tmp_path):
     options = SimulateOptions(**QUICK, fields=7, vary_response=True, write="maps")
     simulate_files(options, tmp_path / "here", seed=5)
 

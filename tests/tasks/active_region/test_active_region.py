@@ -14,6 +14,7 @@ from skysift.core.errors import BundleError, ConfigError, ContractError, InputEr
 from skysift.core.progress import silent
 from skysift.core.provenance import Provenance
 from skysift.core.registry import load_task, shipped_bundles
+from skysift.core.spread import spread_with
 from skysift.data.io import read_table
 from skysift.data.solar.catalogs import read_regions, regions_at
 from skysift.data.solar.readers import read_solar_image
@@ -226,7 +227,7 @@ def test_an_audit_looks_at_patches(disks):
     assert "patches" in run.title
 
 
-def test_a_comparison_puts_all_models_side_by_side(tmp_path):
+def test_a_comparison_puts_all_models_side_by_side(abroad, tmp_path):
     made = made_up_disks(14, np.random.default_rng(3))
     write_disks(made, tmp_path / "disks")
     cheap = Path(__file__).parent / "cheap_training.toml"
@@ -241,9 +242,10 @@ def test_a_comparison_puts_all_models_side_by_side(tmp_path):
         published_repeats=1,
     )
     out = tmp_path / "run"
-    run = TASK.compare(
-        [tmp_path / "disks"], ReadOptions(), comparing, out, seed=1, command="skysift compare"
-    )
+    with spread_with(abroad):
+        run = TASK.compare(
+            [tmp_path / "disks"], ReadOptions(), comparing, out, seed=1, command="skysift compare"
+        )
     assert [row["model"] for row in run.rows] == list(comparing.models)
     assert all(row["auc"] > 0.9 for row in run.rows)
     published = json.loads((out / "run.json").read_text())["facts"]["published"]

@@ -1,6 +1,9 @@
 """Several models trained before a day and scored from then on, beside what has been published."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from operator import call
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +13,15 @@ from numpy.typing import NDArray
 from skysift.core.bundle_schema import DataLicence
 from skysift.core.errors import InputError
 from skysift.core.progress import Progress
+from skysift.core.spread import spread_map
 from skysift.evaluate.forecast import best_threshold, forecast_skill
 from skysift.tasks.active_region.classifiers import columns_of
 from skysift.tasks.active_region.evaluation import Scores, score
-from skysift.tasks.active_region.learning import PURGE, learn_patches, runs_of
+from skysift.tasks.active_region.learning import PURGE, Runs, learn_patches, runs_of
 from skysift.tasks.active_region.model import ActiveRegionModel, load_bundle, probability_of
 from skysift.tasks.active_region.options import CompareOptions, TrainOptions
 from skysift.tasks.active_region.published import published_protocol
-from skysift.tasks.active_region.reader import SolarDisks
+from skysift.tasks.active_region.reader import Patches, SolarDisks
 from skysift.tasks.active_region.training import train
 
 __all__ = ["Compared", "compare_models"]
@@ -69,19 +73,44 @@ def compare_models(
     earlier, later = disks.take(times < day), disks.take(after)
     model = _model(earlier, options, seed, command, lambda part, what: progress(0.7 * part, what))
     scores = score(later, model)
-    standings = [
-        _standing(name, earlier, later, scores=scores, options=options, seed=seed)
-        for name in options.models
-    ]
-    published = published_protocol(
-        disks,
-        before=times < day,
-        epochs=options.published_epochs,
-        repeats=options.published_repeats,
-        rng=np.random.default_rng(seed),
-        progress=lambda share, what: progress(0.75 + 0.25 * share, what),
+    lesson = _Lesson(
+        earlier.patches,
+        runs_of(earlier.times, options.folds),
+        later.patches,
+        scores.disks["block"][later.patches.disk],
+        options.trees,
+        seed,
     )
-    return Compared(later, model, scores, standings, published)
+    parts: list[Callable[[], list[dict[str, Any]]]] = [
+        partial(
+            published_protocol,
+            np.stack([one.square for one in disks.maps if one.square is not None]),
+            {"any region with spots": disks.has_spots, "a region of 200 millionths": disks.has_big},
+            before=times < day,
+            epochs=options.published_epochs,
+            repeats=options.published_repeats,
+            rng=np.random.default_rng(seed),
+        ),  # the longest first
+        *(partial(_standing, lesson, name) for name in options.models),
+    ]
+    found = []
+    for rows in spread_map(call, parts):
+        found.append(rows)
+        progress(0.7 + 0.3 * len(found) / len(parts), "compare classifiers")
+    published, *standings = found
+    return Compared(later, model, scores, [row for rows in standings for row in rows], published)
+
+
+@dataclass(frozen=True, eq=False)
+class _Lesson:
+    """What classifiers of patches are compared on, for another process to train one."""
+
+    earlier: Patches
+    runs: Runs
+    later: Patches
+    blocks: NDArray[np.int64]
+    trees: int
+    seed: int
 
 
 def _model(
@@ -116,29 +145,19 @@ def _model(
     )
 
 
-def _standing(
-    name: str,
-    earlier: SolarDisks,
-    later: SolarDisks,
-    *,
-    scores: Scores,
-    options: CompareOptions,
-    seed: int,
-) -> dict[str, Any]:
+def _standing(lesson: _Lesson, name: str) -> list[dict[str, Any]]:
     """Return the skill of one classifier, its threshold from runs within the training disks."""
-    runs = runs_of(earlier.times, options.folds)
-    inner = learn_patches(earlier, runs, name, trees=options.trees, seed=seed)
-    label: NDArray[np.bool_] = later.patches.is_region
-    columns = columns_of(name, later.patches)
+    trees, seed, later = lesson.trees, lesson.seed, lesson.later
+    inner = learn_patches(lesson.earlier, lesson.runs, name, trees=trees, seed=seed)
     skill = forecast_skill(
-        label,
-        probability_of(inner.estimator, columns),
+        later.is_region,
+        probability_of(inner.estimator, columns_of(name, later)),
         threshold=min(best_threshold(inner.label, inner.probability), 1.0),
         climatology=float(inner.label.mean()),
-        blocks=scores.disks["block"][later.patches.disk],
+        blocks=lesson.blocks,
         rng=np.random.default_rng(seed),
     )
     row: dict[str, Any] = {"model": name}
     for what, interval in skill.items():
         row |= {what: interval.value, f"{what}_low": interval.low, f"{what}_high": interval.high}
-    return row
+    return [row]

@@ -41,6 +41,7 @@ __all__ = [
     "Judged",
     "JudgedRegions",
     "Networks",
+    "Runs",
     "calibrate_regions",
     "learn_disks",
     "learn_networks",
@@ -197,9 +198,8 @@ def calibrate_regions(disks: SolarDisks, heats: NDArray[np.float32]) -> JudgedRe
     return JudgedRegions(calibration, scores, Detections.match(places, scores, truth, limit=LIMIT))
 
 
-def learn_patches(disks: SolarDisks, runs: Runs, model: str, *, trees: int, seed: int) -> Judged:
-    """Learn which patches show a region."""
-    patches: Patches = disks.patches
+def learn_patches(patches: Patches, runs: Runs, model: str, *, trees: int, seed: int) -> Judged:
+    """Learn which patches of disks show a region."""
     columns = columns_of(model, patches)
 
     def build() -> Any:

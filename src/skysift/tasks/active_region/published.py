@@ -5,15 +5,14 @@ epoch. Neighbouring disks show the same regions, so such a split asks about disk
 been seen; a split in time does not.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from skysift.core.progress import Progress
 from skysift.evaluate.roc import auc
 from skysift.models.solar.published import DISK_SIZE, train_published
-from skysift.tasks.active_region.reader import SolarDisks
 
 __all__ = ["published_protocol"]
 
@@ -24,36 +23,30 @@ Mask = NDArray[np.bool_]
 
 
 def published_protocol(
-    disks: SolarDisks,
+    images: NDArray[np.uint8],
+    labels: Mapping[str, Mask],
     *,
     before: Mask,
     epochs: int,
     repeats: int,
     rng: np.random.Generator,
-    progress: Progress,
 ) -> list[dict[str, Any]]:
     """Return one row for each label and split: accuracy, that of the commoner class, AUC.
 
     Parameters
     ----------
-    disks : SolarDisks
-        n disks.
+    images : array of uint8, shape (n, side, side)
+        Whole disks.
+    labels : mapping of str to array of bool, shape (n,)
+        What is asked of them, by a name for people.
     before : array of bool, shape (n,)
         What trains where the split is in time.
     epochs, repeats : int
         Of the network, and of the random split.
     rng : numpy.random.Generator
         Draws splits and weights.
-    progress : callable
-        Called with the fraction done and what is being done.
     """
-    images = np.stack([one.square for one in disks.maps if one.square is not None])
-    labels = {
-        "any region with spots": disks.has_spots,
-        "a region of 200 millionths": disks.has_big,
-    }
     rows: list[dict[str, Any]] = []
-    total, done = len(labels) * (repeats + 1), 0
     for name, label in labels.items():
         random = []
         for _ in range(repeats):
@@ -61,12 +54,8 @@ def published_protocol(
                 np.arange(len(label)), rng.permutation(len(label))[: round(_HELD * len(label))]
             )
             random.append(_judge(images, label, held, epochs=epochs, rng=rng))
-            done += 1
-            progress(done / total, "published network")
         rows.append(_row(name, f"random, {repeats} times", random))
         in_time = _judge(images, label, ~before, epochs=epochs, rng=rng)
-        done += 1
-        progress(done / total, "published network")
         rows.append(_row(name, "in time", [in_time]))
     return rows
 

@@ -40,6 +40,7 @@ class ActiveRegion(Task[SolarDisks, ActiveRegionModel]):
 
     name = TASK
     answers_each_row = False
+    spreads = frozenset({"compare"})
     read_options = ReadOptions
     predict_options = PredictOptions
     compare_options = CompareOptions

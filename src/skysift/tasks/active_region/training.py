@@ -91,7 +91,7 @@ def train(
     progress(0.9, "patches and disks")
     drawn = int(rng.integers(2**31))
     regions = calibrate_regions(disks, networks.heats)
-    patches = learn_patches(disks, runs, options.model, trees=options.trees, seed=drawn)
+    patches = learn_patches(disks.patches, runs, options.model, trees=options.trees, seed=drawn)
     big = learn_disks(disks, regions.scores, ratios, runs)
     profile = quiet_profile(ratios)
     progress(0.95, "thresholds")

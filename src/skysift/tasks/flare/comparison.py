@@ -1,6 +1,7 @@
 """Several forecasts of the same regions, trained on the past and judged on what came after."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from skysift.tasks.flare.definitions import event_definitions
 from skysift.tasks.flare.evaluation import FORECASTS, SCORES, disk_skill, score, skill_of
 from skysift.tasks.flare.gallery import pictures_of
 from skysift.tasks.flare.heads import Head
-from skysift.tasks.flare.learning import folds_of, learn_head
+from skysift.tasks.flare.learning import Fit, folds_of, learn_head
 from skysift.tasks.flare.licence import licence_of
 from skysift.tasks.flare.magnetogram_evaluation import judge_disks, judge_keywords
 from skysift.tasks.flare.network import network_scores
@@ -28,6 +29,7 @@ from skysift.tasks.flare.training import train
 
 __all__ = ["compare_forecasts", "history_head"]
 
+_HISTORY_PENALTY = 0.1
 _DAY = np.timedelta64(24, "h")
 _NAMES = {
     **FORECASTS,
@@ -35,7 +37,6 @@ _NAMES = {
     "network": "our network on the image",
     "published": "the published network",
 }
-
 """Names of forecasts in tables."""
 
 Floats = NDArray[np.float64]
@@ -191,10 +192,12 @@ def history_head(past: Regions, future: Regions, level: str, folds: int) -> tupl
             {name: values[others] for name, values in history.items()}, inner
         )
 
-    def fit(rows: NDArray[np.bool_]) -> ScoreRegressions:
-        return ScoreRegressions.fit(unseen[rows], [event[rows]], inverse_penalty=0.1)
+    def fit_of(rows: NDArray[np.bool_]) -> Fit:
+        return partial(
+            ScoreRegressions.fit, unseen[rows], [event[rows]], inverse_penalty=_HISTORY_PENALTY
+        )
 
-    head, _ = learn_head(unseen, event, runs, fit)
+    head, _ = learn_head(unseen, event, runs, fit_of)
     return head, head.probability(history_features(future.history, rates))
 
 

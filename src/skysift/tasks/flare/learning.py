@@ -7,6 +7,8 @@ row's run; so do the rates of McIntosh classes.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from operator import call
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from skysift.core.errors import InputError
+from skysift.core.spread import spread_map
 from skysift.data.chronological import chronological_folds
 from skysift.evaluate.forecast import best_threshold
 from skysift.models.flare_history import McIntoshRates, history_features, history_names
@@ -22,6 +25,7 @@ from skysift.tasks.flare.heads import Head, RegionHead, persistence_class
 from skysift.tasks.flare.regions import LEVELS, Regions
 
 __all__ = [
+    "Fit",
     "Learned",
     "folds_of",
     "group_samples",
@@ -41,6 +45,7 @@ _ALMOST = 1.0 - 1e-9
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+Fit = Callable[[], ScoreRegressions]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,11 +130,15 @@ def learn_region_head(
     features, wanted, group = regions.image_features, targets(regions, level), regions.noaa
     runs = folds_of(regions.time, group, folds)
 
-    def image_of(rows: Mask) -> ScoreRegressions:
+    def image_of(rows: Mask) -> Fit:
         samples = group_samples(group[rows], bags, rng)
         kinds = [one[rows] for one in wanted]
-        return ScoreRegressions.fit(
-            features[rows], kinds, inverse_penalty=inverse_penalty, samples=samples
+        return partial(
+            ScoreRegressions.fit,
+            features[rows],
+            kinds,
+            inverse_penalty=inverse_penalty,
+            samples=samples,
         )
 
     image, seen = learn_head(features, event, runs, image_of, judged)
@@ -152,8 +161,10 @@ def _join(
         past[test] = history_features({name: one[test] for name, one in history.items()}, rates)
     joined = np.column_stack([log_odds, past])
 
-    def both_of(rows: Mask) -> ScoreRegressions:
-        return ScoreRegressions.fit(joined[rows], [event[rows]], inverse_penalty=_JOINING_PENALTY)
+    def both_of(rows: Mask) -> Fit:
+        return partial(
+            ScoreRegressions.fit, joined[rows], [event[rows]], inverse_penalty=_JOINING_PENALTY
+        )
 
     both, joined_seen = learn_head(joined, event, runs, both_of)
     head = RegionHead(
@@ -197,7 +208,7 @@ def learn_head(
     features: Floats,
     event: Mask,
     runs: Sequence[tuple[Mask, Mask]],
-    fit: Callable[[Mask], ScoreRegressions],
+    fit_of: Callable[[Mask], Fit],
     judged: Mask | None = None,
 ) -> tuple[Head, Floats]:
     """Train regressions on all rows, and calibrate them on what each run's models say of it.
@@ -209,8 +220,9 @@ def learn_head(
         The truth.
     runs : sequence of (array of bool, array of bool)
         Rows to train on and rows to judge.
-    fit : callable
-        Trains regressions on some rows, given as a mask.
+    fit_of : callable
+        Returns the training of regressions on some rows, given as a mask; it is done later, by
+        whoever was named to work on parts, so that random numbers are drawn before.
     judged : array of bool, shape (n,), optional
         Rows that calibration, climatology and threshold rest on; all if left out.
 
@@ -223,16 +235,18 @@ def learn_head(
     """
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415  # not to predict
 
-    seen = np.zeros(len(event))
-    for train, test in runs:
-        seen[test] = fit(train).log_odds(features[test])
     everything = np.ones(len(event), dtype=bool)
+    fits = [fit_of(rows) for rows in (*(train for train, _ in runs), everything)]
+    *of_runs, of_all = spread_map(call, fits)
+    seen = np.zeros(len(event))
+    for (_, test), regressions in zip(runs, of_runs, strict=True):
+        seen[test] = regressions.log_odds(features[test])
     of_these = everything if judged is None else judged
     truth, said = event[of_these], seen[of_these]
     platt = LogisticRegression(C=_UNPENALISED).fit(said[:, None], truth)
     slope, offset = float(platt.coef_[0, 0]), float(platt.intercept_[0])
     head = Head(
-        fit(everything),
+        of_all,
         slope,
         offset,
         climatology=float(truth.mean()),

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,7 @@ from skysift.data.io import read_table
 from skysift.data.solar.readers import read_solar_image
 from skysift.models.normal_scores import ScoreRegressions
 from skysift.tasks.flare.heads import Head
-from skysift.tasks.flare.learning import folds_of, group_samples, learn_head
+from skysift.tasks.flare.learning import Fit, folds_of, group_samples, learn_head
 from skysift.tasks.flare.magnetograms import (
     DISK_FEATURES,
     FIELD,
@@ -177,7 +178,7 @@ def keyword_head(rows: Labelled, options: TrainOptions, rng: np.random.Generator
         rows.features,
         rows.event,
         folds_of(rows.time, rows.group, options.folds),
-        lambda some: _fit(rows, some, _KEYWORD_PENALTY, options.bags, rng),
+        lambda some: _fit_of(rows, some, _KEYWORD_PENALTY, options.bags, rng),
     )[0]
 
 
@@ -193,7 +194,7 @@ def disk_head(rows: Labelled, options: TrainOptions, rng: np.random.Generator) -
         rows.features,
         rows.event,
         disk_blocks(rows),
-        lambda some: _fit(rows, some, DISK_PENALTY, options.bags, rng),
+        lambda some: _fit_of(rows, some, DISK_PENALTY, options.bags, rng),
     )[0]
 
 
@@ -210,10 +211,11 @@ def disk_blocks(rows: Labelled) -> list[tuple[NDArray[np.bool_], NDArray[np.bool
     return pairs
 
 
-def _fit(
+def _fit_of(
     rows: Labelled, some: NDArray[np.bool_], penalty: float, bags: int, rng: np.random.Generator
-) -> ScoreRegressions:
-    return ScoreRegressions.fit(
+) -> Fit:
+    return partial(
+        ScoreRegressions.fit,
         rows.features[some],
         [rows.event[some]],
         inverse_penalty=penalty,

@@ -36,6 +36,7 @@ class Flare(Task[Regions, FlareModel]):
     """Flares of class C or M within 24 hours from active regions."""
 
     name = TASK
+    spreads = frozenset({"compare"})
     read_options = ReadOptions
     predict_options = PredictOptions
     compare_options = CompareOptions
