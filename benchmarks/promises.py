@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skysift import __version__
 from skysift.core.bundle_schema import Training
@@ -28,7 +29,7 @@ from skysift.data.sky.tangent import separation
 from skysift.data.table import FeatureTable
 from skysift.evaluate.coverage import measure_coverage, parts_of
 from skysift.evaluate.intervals import wilson_interval
-from skysift.models.conformal import calibrate, conformal_quantile, covered
+from skysift.models.conformal import calibrate, conformal_quantile, covered, has_answer
 from skysift.models.promised_rows import split_rows
 from skysift.tasks.gamma_sky.bounds import with_bounds
 from skysift.tasks.gamma_sky.coverage import ZENITHS, Located, located_sources, scored_sources
@@ -82,7 +83,7 @@ def by_level(rows: PromisedRows) -> list[dict[str, object]]:
     for level in LEVELS:
         shares, sizes = [], []
         for promise, (_, second) in zip(promises, parts, strict=True):
-            known = second.take(np.isfinite(second.scores).all(axis=1))
+            known = second.take(has_answer(second))
             inside, size = covered(known, promise, level)
             shares.append(float(np.mean(inside)))
             sizes.append([float(np.mean(size == number)) for number in (0, 1)])
@@ -103,10 +104,9 @@ def by_group(rows: PromisedRows) -> list[dict[str, object]]:
     shares: dict[str, list[tuple[float, float, int]]] = {}
     for first, second in parts:
         promise = calibrate(first, ON_RECORD)
-        known = second.take(np.isfinite(second.scores).all(axis=1))
-        own = known.scores[np.arange(len(known)), known.truth]
-        seen = first.take(np.isfinite(first.scores).all(axis=1))
-        limit = conformal_quantile(seen.scores[np.arange(len(seen)), seen.truth], MAIN)
+        known = second.take(has_answer(second))
+        own, seen = (scores_of_truth(part.take(has_answer(part))) for part in (second, first))
+        limit = conformal_quantile(seen, MAIN)
         inside, _ = covered(known, promise, MAIN)
         for name, part in parts_of(known):
             if part.any():
@@ -123,6 +123,11 @@ def by_group(rows: PromisedRows) -> list[dict[str, object]]:
         row = {"part": name, "covered": _round(mean), "low": _round(low), "high": _round(high)}
         found.append(row | {"one_limit_for_all": _round(plain), "n": round(float(n))})
     return found
+
+
+def scores_of_truth(rows: PromisedRows) -> NDArray[np.float64]:
+    """Return the score of the true class of each row."""
+    return rows.scores[np.arange(len(rows)), rows.truth]
 
 
 def _limits(rows: PromisedRows, share: float, n: float, splits: int) -> tuple[float, float]:
@@ -180,7 +185,11 @@ def crab(data: Path) -> dict[str, object]:
                 inside += [_holds(table, row) for row in range(len(table)) if _near(table, row)]
         held[f"pointing error {systematic:g} deg"] = inside
     return {
-        name: {**_told_share(sum(some), len(some)), "runs": list(CRAB_RUNS), "window": 100}
+        name: {
+            **_told(wilson_interval(sum(some), len(some)).metric(name, n=len(some), split="")),
+            "runs": list(CRAB_RUNS),
+            "window": 100,
+        }
         for name, some in held.items()
     }
 
@@ -205,16 +214,6 @@ def _told(metric: Metric) -> dict[str, object]:
         "covered": _round(metric.value), "low": _round(metric.low), "high": _round(metric.high),
         "n": metric.n,
     }  # fmt: skip
-
-
-def _told_share(inside: int, n: int) -> dict[str, object]:
-    share = wilson_interval(inside, n)
-    return {
-        "covered": _round(share.value),
-        "low": _round(share.low),
-        "high": _round(share.high),
-        "n": n,
-    }
 
 
 def _round(value: float) -> float:

@@ -22,7 +22,7 @@ from skysift.models.conformal import (
     limits_of,
     set_texts,
 )
-from skysift.models.promised_rows import class_rows, error_rows, split_rows
+from skysift.models.promised_rows import check_later, class_rows, error_rows, split_rows
 
 ON_RECORD = Training(
     data="made up", sha256="0" * 64, n_rows=1, split="held out", seed=1, command="skysift"
@@ -203,6 +203,18 @@ def test_time_parts_the_past_from_the_future_with_blocks_whole():
     assert first.time.max() < second.time.min()
     assert not set(first.blocks) & set(second.blocks)
     assert abs(len(first) - 50) <= 7
+
+
+def test_rows_as_early_as_the_training_are_refused_and_so_are_those_of_which_nothing_is_known():
+    times = np.array(["2014-07-01", "2014-08-01"], "datetime64[s]")
+    seen = ON_RECORD.model_copy(update={"split": "2010-05-01 to 2014-06-30T12:00:00"})
+    check_later(times, "made up", seen)
+    check_later(times - np.timedelta64(3650, "D"), "another", seen)
+    with pytest.raises(UsageError, match="saw made up until 2014-06-30"):
+        check_later(times - np.timedelta64(2, "D"), "made up", seen)
+    went_on = seen.model_copy(update={"split": "9 rows to stop on, 12 to measure"})
+    with pytest.raises(UsageError, match="does not tell which"):
+        check_later(times, "made up", went_on)
 
 
 def test_blocks_that_cannot_be_parted_are_refused():

@@ -11,7 +11,7 @@ from skysift.core.stress import Measure
 from skysift.evaluate.intervals import wilson_interval
 from skysift.evaluate.resampling import bootstrap_rows
 from skysift.evaluate.stress import mean
-from skysift.models.conformal import covered
+from skysift.models.conformal import covered, has_answer
 
 __all__ = ["coverage_measures", "group_name", "measure_coverage", "parts_of"]
 
@@ -45,7 +45,7 @@ def measure_coverage(
         that are ``empty@C``, ``single@C`` and single and right, ``useful@C``; of bounds the median
         ``size@C`` in standard deviations.
     """
-    known = rows.take(np.asarray(np.isfinite(rows.scores).all(axis=1)))
+    known = rows.take(has_answer(rows))
     inside, size = covered(known, promise, coverage)
     found = []
     for name, part in parts_of(known):
@@ -82,9 +82,10 @@ def coverage_measures(
     for rows in tested:
         if rows.name in kept:
             inside, _ = covered(rows, kept[rows.name], coverage)
-            answered = np.isfinite(rows.scores).all(axis=1)
             title = f"covered by '{rows.name}' at {coverage:g}"
-            found[f"coverage_{rows.name}"] = Measure(title, mean(inside, answered), coverage)
+            found[f"coverage_{rows.name}"] = Measure(
+                title, mean(inside, has_answer(rows)), coverage
+            )
     return found
 
 

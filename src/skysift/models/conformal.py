@@ -25,6 +25,7 @@ __all__ = [
     "class_sets_of",
     "conformal_quantile",
     "covered",
+    "has_answer",
     "lac_scores",
     "limits_of",
     "set_texts",
@@ -146,7 +147,7 @@ def calibrate(rows: PromisedRows, calibrated_on: Training) -> Promise:
         If no row of a class has a score.
     """
     strata = []
-    known = np.isfinite(rows.scores).all(axis=1)
+    known = has_answer(rows)
     quantity = _known_group(rows.group, len(rows))
     for column, label in enumerate(rows.classes or ("",)):
         among = known & (rows.truth == column)
@@ -169,6 +170,11 @@ def calibrate(rows: PromisedRows, calibrated_on: Training) -> Promise:
         strata=tuple(strata),
         calibrated_on=calibrated_on,
     )
+
+
+def has_answer(rows: PromisedRows) -> Bools:
+    """Tell which rows have a score for every class, shape (n,)."""
+    return np.asarray(np.isfinite(rows.scores).all(axis=1))
 
 
 def limits_of(promise: Promise, coverage: float, group: ArrayLike | None, n: int) -> Floats:

@@ -5,13 +5,47 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from skysift.core.bundle_schema import Training
 from skysift.core.conformal import PromisedRows
-from skysift.core.errors import InputError
+from skysift.core.errors import InputError, UsageError
 from skysift.models.conformal import lac_scores
 
-__all__ = ["class_rows", "error_rows", "group_edges", "split_rows"]
+__all__ = ["check_later", "class_rows", "error_rows", "group_edges", "split_rows"]
 
 Floats = NDArray[np.float64]
+
+
+def check_later(times: NDArray[np.datetime64], name: str, training: Training) -> None:
+    """Refuse rows of the data that trained a bundle, unless all are later than those.
+
+    Parameters
+    ----------
+    times : array of datetime64, shape (n,)
+        Of the rows.
+    name : str
+        Of their data.
+    training : Training
+        Whose split is "FIRST to LAST", unless the bundle went on from another.
+
+    Raises
+    ------
+    UsageError
+        If some are as early, or the record does not tell.
+    """
+    if name != training.data:
+        return
+    try:
+        last = np.datetime64(training.split.rpartition(" to ")[2])
+    except ValueError as error:
+        raise UsageError(
+            f"Some rows of {name} trained the bundle, and its record does not tell which.",
+            "Give rows that did not, in a file of another name.",
+        ) from error
+    if (times <= last).any():
+        raise UsageError(
+            f"Some of these rows trained the bundle, which saw {name} until {last}.",
+            "Give later ones with --since.",
+        )
 
 
 def class_rows(

@@ -12,7 +12,7 @@ from skysift.core.progress import Progress
 from skysift.data.chronological import time_blocks
 from skysift.models.both_classes import both_classes
 from skysift.models.conformal import class_sets_of
-from skysift.models.promised_rows import class_rows
+from skysift.models.promised_rows import check_later, class_rows
 from skysift.tasks.active_region.model import CLASSES, ActiveRegionModel
 from skysift.tasks.active_region.reader import SolarDisks
 
@@ -76,12 +76,7 @@ def unseen(data: SolarDisks | None, model: ActiveRegionModel) -> SolarDisks:
     """
     if data is None:
         raise UsageError("There are no disks.", "Give labelled ones with --data.")
-    last = model.training.split.rpartition(" to ")[2]
-    if data.name == model.training.data and (data.times <= np.datetime64(last)).any():
-        raise UsageError(
-            f"Some of these disks trained the bundle, which saw them until {last}.",
-            "Give later ones with --since.",
-        )
+    check_later(data.times, data.name, model.training)
     return data
 
 

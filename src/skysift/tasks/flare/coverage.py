@@ -10,7 +10,7 @@ from skysift.core.errors import UsageError
 from skysift.core.progress import Progress
 from skysift.models.both_classes import both_classes
 from skysift.models.conformal import class_sets_of
-from skysift.models.promised_rows import class_rows
+from skysift.models.promised_rows import check_later, class_rows
 from skysift.tasks.flare.model import CLASSES, FlareModel
 from skysift.tasks.flare.regions import LEVELS, Regions, number
 
@@ -52,12 +52,7 @@ def unseen(data: Regions | None, model: FlareModel) -> Regions:
     if data is None:
         raise UsageError("There are no regions.", "Give labelled ones with --data.")
     rows = data.take(data.usable & data.has_spots)
-    last = model.training.split.rpartition(" to ")[2]
-    if data.name == model.training.data and (rows.time <= np.datetime64(last)).any():
-        raise UsageError(
-            f"Some of these regions trained the bundle, which saw them until {last}.",
-            "Give later ones with --since.",
-        )
+    check_later(rows.time, data.name, model.training)
     return rows
 
 
