@@ -46,7 +46,7 @@ class Toy:
                 "task": "gamma-hadron",
                 "source": self.source or {"folder": self.incoming, "settle": 0, "poll": 0.05},
                 "sink": {"folder": self.found, "format": engine.pop("format", "jsonl")},
-                "engine": engine,
+                "engine": {"shown_bytes": 0, **engine},  # no message is kept to be looked at
             },
         )
 

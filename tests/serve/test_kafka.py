@@ -77,7 +77,7 @@ class Killed(BaseException):
         (KafkaSource, "_commit", True),
         (Spool, "add_messages", True),
         (Spool, "prepare", False),
-        (Spool, "unpacked", True),
+        (Spool, "forget_pack", True),
     ],
 )
 def test_killed_at_any_step_the_next_run_has_every_answer_once(listener, kafka, monkeypatch, point):

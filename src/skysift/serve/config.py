@@ -73,6 +73,12 @@ class EngineOptions(Config):
         description="An answered record whose file is gone is known for so long [d]: the same "
         "content that comes again after that is answered again.",
     )
+    shown_bytes: int = Field(
+        64 * MIB,
+        ge=0,
+        description="The newest answered messages of a stream stay on disk, as many as fit [byte]: "
+        "the live page shows their pictures.",
+    )
     start_seconds: float = Field(
         300.0, gt=0, le=3600, description="Time that the worker may take to start [s]."
     )

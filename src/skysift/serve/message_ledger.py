@@ -78,13 +78,12 @@ class MessageLedger(ServiceDatabase):
         """Return the size of all messages in packs [byte]."""
         return int(self._one("SELECT coalesce(sum(bytes), 0) FROM packs")[0])
 
-    def packs_of_no_use(self) -> list[str]:
-        """Return the names of packs in which nothing is pending, oldest first."""
-        rows = self._rows(
-            "SELECT name FROM packs WHERE NOT EXISTS (SELECT 1 FROM records "  # noqa: S608  # our own text
+    def packs_of_no_use(self) -> list[tuple[str, int]]:
+        """Return name and size [byte] of packs in which nothing is pending, oldest first."""
+        return self._rows(
+            "SELECT name, bytes FROM packs WHERE NOT EXISTS (SELECT 1 FROM records "  # noqa: S608  # our own text
             f"WHERE pack = packs.name AND {_UNFINISHED} AND state = 'pending') ORDER BY name"
         )
-        return [name for (name,) in rows]
 
     def quarantined_in(self, pack: str) -> list[tuple[str, int, int]]:
         """Return id, start and size of the quarantined messages of a pack."""
@@ -95,12 +94,16 @@ class MessageLedger(ServiceDatabase):
         )
 
     def unpacked(self, pack: str, paths: Sequence[tuple[str, Path]]) -> None:
-        """Note that a pack is gone, and that some of its messages are files of their own now."""
+        """Note that some messages of a pack are files of their own now."""
         with self._transaction() as database:
             database.executemany(
                 "UPDATE records SET path = ?, pack = NULL, start = 0 WHERE id = ? AND pack = ?",
                 [(os.fsencode(path), name, pack) for name, path in paths],
             )
+
+    def forget_pack(self, pack: str) -> None:
+        """Note that a pack is gone."""
+        with self._transaction() as database:
             database.execute("DELETE FROM packs WHERE name = ?", (pack,))
 
     def finished_after(self, sequence: int, most: int) -> list[Finished]:

@@ -50,6 +50,8 @@ class Operations:
         With what.
     clock : callable
         Returns Unix time [s].
+    schemas : Path, optional
+        Avro schemas of messages that come without theirs, for those who look at them.
 
     Notes
     -----
@@ -65,8 +67,11 @@ class Operations:
         task: str,
         bundle: Bundle,
         clock: Callable[[], float] = time.time,
+        *,
+        schemas: Path | None = None,
     ) -> None:
         self._options = options
+        self._schemas = schemas
         self._task = task
         self._bundle = bundle
         self._clock = clock
@@ -153,6 +158,7 @@ class Operations:
             stopped=stopped,
             events=events,
             options=self._options,
+            schemas=self._schemas,
             totals=self._workers_counted(),
         )
         write_state(sink, state)

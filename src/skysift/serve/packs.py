@@ -1,6 +1,7 @@
 """Packs: files in which messages of a stream are kept until they are answered.
 
-A pack is written as a whole, forced to disk, and then renamed to its name: one that has its name is
+The newest of those that are answered stay a little longer, within bounds: people look at them. A
+pack is written as a whole, forced to disk, and then renamed to its name: one that has its name is
 complete. It says of each message where it came from, so that what was to be done with it can be
 found out after a kill.
 """
@@ -22,7 +23,7 @@ from skysift.serve.disk import flush_file, flush_folder
 from skysift.serve.records import Message
 from skysift.serve.spool import Spool
 
-__all__ = ["ALONE", "PACK", "PackStore", "Packed", "read_pack"]
+__all__ = ["ALONE", "PACK", "PackStore", "Packed", "read_message", "read_pack"]
 
 PACK = ".pack"
 """Ending of the name of a pack."""
@@ -35,6 +36,7 @@ _DESCRIBED = ("source", "name", "topic", "partition", "offset", "moment", "sha25
 _LONGEST_DESCRIPTION = 2**16
 _PART = ".part"
 _SWEEP_ALONE = 60.0  # s from one look at the messages in quarantine to the next
+_SHOWN = 200  # most packs that are kept to be looked at: the live page shows no more records
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,19 @@ def read_pack(path: Path) -> Iterator[Packed]:
         raise _damaged(path) from error
 
 
+def read_message(pack: Path, start: int, size: int) -> bytes:
+    """Return a message of a pack.
+
+    Raises
+    ------
+    OSError
+        If the pack is gone.
+    """
+    with pack.open("rb") as file:
+        file.seek(start)
+        return file.read(size)
+
+
 class PackStore:
     """The folder of the packs of a service.
 
@@ -135,6 +150,8 @@ class PackStore:
         Made if it is not there.
     keep : float
         A pack is kept for at least so long after it was written [s].
+    shown : int
+        The newest packs are kept though all in them is answered, as many as fit [byte].
 
     Raises
     ------
@@ -142,9 +159,11 @@ class PackStore:
         If it cannot be written.
     """
 
-    def __init__(self, folder: Path, *, keep: float = 0.0) -> None:
+    def __init__(self, folder: Path, *, keep: float = 0.0, shown: int = 0) -> None:
         self.folder = folder
         self._keep = keep
+        self._shown = shown
+        self._emptied: set[str] = set()  # packs that are kept, and hold nothing in quarantine
         self._next_alone = 0.0
         with _explained(folder):
             folder.mkdir(parents=True, exist_ok=True)
@@ -221,27 +240,51 @@ class PackStore:
     def sweep(self, spool: Spool) -> None:
         """Remove packs in which nothing is pending; what is quarantined becomes a file of its own.
 
+        The newest stay, within the bounds of what is shown.
+
         Raises
         ------
         OutputError
             If that cannot be written.
         """
-        for name in spool.packs_of_no_use():
+        packs = spool.packs_of_no_use()
+        for name, _ in packs:
+            if name not in self._emptied:
+                self._empty(spool, name)
+        self._emptied.intersection_update(name for name, _ in packs)
+        for name in self._not_shown(packs):
             path = self.folder / name
             with _explained(path):
                 if path.is_file() and time.time() - path.stat().st_mtime < self._keep:
                     break  # the others are younger
-                alone = [
-                    (record, self._unpack(path, record, start, size))
-                    for record, start, size in spool.quarantined_in(name)
-                ]
-                if alone:
-                    flush_folder(self.folder)
-                spool.unpacked(name, alone)
+                spool.forget_pack(name)
                 path.unlink(missing_ok=True)
         if time.monotonic() > self._next_alone:
             self._next_alone = time.monotonic() + _SWEEP_ALONE
             self._sweep_alone(spool)
+
+    def _not_shown(self, packs: list[tuple[str, int]]) -> list[str]:
+        """Return the packs that nobody looks at any more, oldest first."""
+        room, newest = self._shown, 0
+        for _, size in reversed(packs[-_SHOWN:]):
+            room -= max(size, 1)  # one of which nothing is ours holds no bytes
+            if room < 0:
+                break
+            newest += 1
+        return [name for name, _ in packs[: len(packs) - newest]]
+
+    def _empty(self, spool: Spool, name: str) -> None:
+        """Make files of the messages in quarantine that a pack holds."""
+        path = self.folder / name
+        with _explained(path):
+            alone = [
+                (record, self._unpack(path, record, start, size))
+                for record, start, size in spool.quarantined_in(name)
+            ]
+            if alone:
+                flush_folder(self.folder)
+                spool.unpacked(name, alone)
+        self._emptied.add(name)
 
     def _sweep_alone(self, spool: Spool) -> None:
         with _explained(self.folder):
@@ -252,9 +295,7 @@ class PackStore:
     def _unpack(self, pack: Path, record: str, start: int, size: int) -> Path:
         path = self.folder / f"{record}{ALONE}"
         part = path.with_name(path.name + _PART)
-        with pack.open("rb") as file:
-            file.seek(start)
-            part.write_bytes(file.read(size))
+        part.write_bytes(read_message(pack, start, size))
         flush_file(part)
         part.replace(path)
         return path

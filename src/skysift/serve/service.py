@@ -94,7 +94,9 @@ class Service:
         _check_source(config)
         self._bundle = Bundle.load(_bundle_folder(config), task=config.task)
         refuse_bundle(self._bundle, config.operations, time.time())
-        self._operations = Operations(config.operations, config.task, self._bundle)
+        self._operations = Operations(
+            config.operations, config.task, self._bundle, schemas=_schemas(config)
+        )
         self._drift = DriftFollower(config.drift, self._bundle)
         self._command = command
         self._worker_command = tuple(worker_command)
@@ -105,10 +107,7 @@ class Service:
         self._writing = threading.RLock()
         self._intake: Intake | None = None
         self._pruner = Pruner(config.engine.keep_days)
-        self._store = PackStore(
-            config.state_folder / "messages",
-            keep=config.source.keep if isinstance(config.source, KafkaOptions) else 0.0,
-        )
+        self._store = _store(config)
         _make_writable(config.state_folder)
 
     def stop(self) -> None:
@@ -234,7 +233,7 @@ class Service:
             seconds=config.engine.record_seconds,
             provenance=provenance.to_json(),
             scratch=config.state_folder / f"scratch-{number}",
-            schemas=config.source.schemas if isinstance(config.source, KafkaOptions) else None,
+            schemas=_schemas(config),
             edges=dict(self._drift.edges),
         )
         return WorkerProcess(
@@ -256,6 +255,10 @@ def _with_state_folder(config: WatchConfig) -> dict[str, JsonValue]:
     if "state_folder" not in load_options(config.task, "PredictOptions").model_fields:
         return config.predict
     return {"state_folder": str(config.state_folder.absolute() / "live"), **config.predict}
+
+
+def _schemas(config: WatchConfig) -> Path | None:
+    return config.source.schemas if isinstance(config.source, KafkaOptions) else None
 
 
 def _start(workers: Sequence[WorkerProcess]) -> None:
@@ -324,6 +327,15 @@ def _bundle_folder(config: WatchConfig) -> Path:
     if name is not None and (Path(name).is_dir() or os.sep in name):
         return Path(name)
     return bundle_folder(config.task, name)
+
+
+def _store(config: WatchConfig) -> PackStore:
+    """Return where messages are kept, so that those to look at never fill the backlog."""
+    folder, shown = config.state_folder / "messages", config.engine.shown_bytes
+    if isinstance(config.source, KafkaOptions):
+        shown = min(shown, config.source.backlog_bytes // 2)
+        return PackStore(folder, keep=config.source.keep, shown=shown)
+    return PackStore(folder, shown=shown)
 
 
 def _make_writable(folder: Path) -> None:

@@ -85,6 +85,8 @@ class ServiceState(Config):
         How often this run logged what, by ``level event``.
     options : OperationsOptions
         The limits that it is held to.
+    schemas : Path or None
+        Avro schemas of messages that come without theirs.
     totals : Totals
         Over all runs.
     """
@@ -102,6 +104,7 @@ class ServiceState(Config):
     stopped: float | None = None
     events: dict[str, int] = Field(default_factory=dict)
     options: OperationsOptions = OperationsOptions()
+    schemas: Path | None = None
     totals: Totals = Totals()
 
 

@@ -55,9 +55,15 @@ class NightSink:
         )
         return record
 
-    def publish(self, *tables: list[dict], name: str = "chunk.fits", format_: str = "parquet"):
-        """Publish tables as the answer to one record."""
-        record = self.arrive(name)
+    def publish(
+        self,
+        *tables: list[dict],
+        name: str = "chunk.fits",
+        format_: str = "parquet",
+        record: str = "",
+    ):
+        """Publish tables as the answer to one record, that has arrived or arrives now."""
+        record = record or self.arrive(name)
         files = []
         for order, rows in enumerate(tables):
             final = f"night=2026-11-21/part-{self.number:010}-{record[:14]}{order:02}.{format_}"

@@ -1,8 +1,11 @@
 """Stamps and disks: drawn from the files that were answered, by a process that may die of them."""
 
 import base64
+import hashlib
+import json
 import sys
 from contextlib import closing, suppress
+from datetime import UTC, datetime
 from io import BytesIO
 
 import numpy as np
@@ -11,8 +14,13 @@ from PIL import Image
 
 from skysift.core.errors import SkysiftError
 from skysift.core.registry import load_task
-from skysift.serve.page.easel import Easel
+from skysift.serve.config import state_folder
+from skysift.serve.messages import Item
+from skysift.serve.packs import Packed, PackStore
+from skysift.serve.page.easel import Easel, Wish
 from skysift.serve.page.painter import paint_disk, paint_stamp
+from skysift.serve.service_state import BundleFacts, ServiceState, write_state
+from skysift.tasks.star_galaxy.synth import fits_bytes
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +95,64 @@ def test_stamps_are_shown_with_their_probabilities(open_page, night_sink, cutout
     assert Image.open(BytesIO(nothing.content)).size == (1, 1)  # nothing, and no error
 
 
+CUTOUT = {"type": "record", "name": "cutout", "fields": [{"name": "stampData", "type": "bytes"}]}
+ALERT = {
+    "type": "record",
+    "name": "alert",
+    "fields": [{"name": "candid", "type": "long"}, {"name": "cutoutScience", "type": CUTOUT}],
+}
+
+
+def test_messages_have_pictures_as_long_as_they_are_kept(open_page, night_sink, cutouts, tmp_path):
+    fastavro = pytest.importorskip("fastavro")
+    _, images = cutouts
+    alerts = [
+        {"candid": number, "cutoutScience": {"stampData": fits_bytes(pixels, facts, "made up")}}
+        for number, pixels, facts in zip(
+            (77, 78), images.pixels[:2], images.facts.arrow.to_pylist()[:2], strict=True
+        )
+    ]
+    whole, wire = BytesIO(), BytesIO(b"\0\0\0\0\x07")  # of Confluent: the schema is elsewhere
+    fastavro.writer(whole, ALERT, alerts[:1])
+    wire.seek(5)
+    fastavro.schemaless_writer(wire, ALERT, alerts[1])
+    (tmp_path / "schema.avsc").write_text(json.dumps(ALERT))
+    write_state(night_sink.folder, state(schemas=tmp_path / "schema.avsc"))
+    store = PackStore(state_folder(night_sink.folder) / "messages", shown=10**6)
+    path, placed = store.write(
+        Packed("a", f"t-0-{k}.avro", "t", 0, k, 1.0, hashlib.sha256(data).hexdigest(), data)
+        for k, data in enumerate((whole.getvalue(), wire.getvalue()))
+    )
+    night_sink.spool.add_messages(path, [one.message(2.0, 10**6) for one in placed])
+    row = {"ra": 1.0, "dec": 2.0, "p_galaxy": 0.9, "p_galaxy_err": 0.02, "ambiguous": False}
+    for one, name in zip(placed, ("77", "78"), strict=True):
+        night_sink.publish([{"file": name, **row, "flags": ""}], name=one.name, record=one.id)
+    store.sweep(night_sink.spool)
+
+    def pictures():
+        page = open_page()
+        page.wait_for("/panels/stamps", "of 77")
+        html = page.wait_for("/panels/stamps", "of 78")
+        addresses = [part.split('"')[0] for part in html.split('<img src="')[1:]]
+        return [Image.open(BytesIO(page.get(address).content)) for address in addresses]
+
+    shown = pictures()
+    assert [image.height > 50 for image in shown] == [True, True]
+    assert np.asarray(shown[0]).tolist() != np.asarray(shown[1]).tolist()
+    PackStore(store.folder).sweep(night_sink.spool)
+    assert not path.exists()
+    assert [image.size for image in pictures()] == [(1, 1)] * 2
+
+
+def state(**values):
+    """What a service has noted of itself."""
+    now = datetime.now(UTC)
+    bundle = BundleFacts(name="a", hash="b" * 64, created=now)
+    facts = {"skysift": "1", "python": "3", "run": "r", "task": "star-galaxy", "process": 1}
+    moments = {"started": now.timestamp(), "beat": now.timestamp()}
+    return ServiceState(bundle=bundle, **facts, **moments, **values)
+
+
 def test_the_painter_may_die_of_a_file_and_is_replaced(tmp_path, cutouts):
     path, images = cutouts
     deadly = tmp_path / "deadly"
@@ -100,10 +166,14 @@ def test_the_painter_may_die_of_a_file_and_is_replaced(tmp_path, cutouts):
         "painter._KINDS['stamp'] = dies\n"
         "painter.main()\n"
     )
+
+    def stamp(path, name):
+        return Wish(kind="stamp", name=name, item=Item(id=str(path), name=path.name, path=path))
+
     with closing(Easel((sys.executable, "-c", program))) as easel:
-        assert easel.draw("stamp", deadly, "x") is None
-        assert easel.draw("stamp", path, str(images.identifiers[0])) is not None
-        assert easel.draw("stamp", tmp_path / "gone", "x") is None
+        assert easel.draw(stamp(deadly, "x")) is None
+        assert easel.draw(stamp(path, str(images.identifiers[0]))) is not None
+        assert easel.draw(stamp(tmp_path / "gone", "x")) is None
 
 
 @pytest.mark.parametrize("content", [b"", b"SIMPLE  =", b"Obj\x01", b"PAR1", b"\x89PNG", b"x" * 99])

@@ -98,7 +98,7 @@ def name_of(stamp: Stamp) -> str:
 
 
 def stamp_drawing(sources: Sources, key: str) -> Drawing | None:
-    """Return the pictures of a stamp, None if its file is gone or too large."""
+    """Return the pictures of a stamp, None if it is gone or too large."""
     with sources.night.lock:
         stamp = sources.night.find_stamp(key)
     if stamp is None:
@@ -106,7 +106,7 @@ def stamp_drawing(sources: Sources, key: str) -> Drawing | None:
     record = sources.find_record(str(stamp.row[RECORD_COLUMN]))
     if record is None:
         return None
-    return sources.easel.draw("stamp", record.path, name_of(stamp))
+    return sources.draw("stamp", record, name_of(stamp))
 
 
 def disk_views(sources: Sources) -> list[DiskView]:
@@ -121,7 +121,7 @@ def disk_drawing(sources: Sources, key: str) -> Drawing | None:
     with sources.night.lock:
         disk = sources.night.disks.get(key)
     record = None if disk is None else sources.find_record(disk.key)
-    return None if record is None else sources.easel.draw("disk", record.path, record.name)
+    return None if record is None else sources.draw("disk", record, record.name)
 
 
 def _disk_view(disk: Disk, drawing: Drawing | None) -> DiskView:

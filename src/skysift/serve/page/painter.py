@@ -10,9 +10,11 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePath
+from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -25,8 +27,11 @@ from skysift.data.images.readers import iter_images
 from skysift.data.solar.readers import iter_solar_images
 from skysift.data.solar.solar_image import SolarImage
 from skysift.serve.bounds import bound_memory, bounded_time
+from skysift.serve.packs import read_message
 from skysift.serve.page.drawing import limits_of, picture
+from skysift.serve.page.easel import Wish
 from skysift.serve.staging import warm_up
+from skysift.serve.wire import as_container, is_wire
 
 __all__ = ["main", "paint_disk", "paint_stamp"]
 
@@ -93,6 +98,22 @@ def paint_disk(path: Path, _name: str) -> dict[str, Any]:
     }
 
 
+@contextmanager
+def _path(wish: Wish) -> Iterator[Path]:
+    """Give the path of a record; a message of a pack is a file for as long as it is looked at."""
+    item = wish.item
+    if item.start is None:
+        yield item.path
+        return
+    data = read_message(item.path, item.start, item.size)
+    if is_wire(data):
+        data = as_container(data, wish.schemas)
+    with TemporaryDirectory(prefix="skysift-") as folder:
+        path = Path(folder, PurePath(item.name).name)
+        path.write_bytes(data)
+        yield path
+
+
 def _drawn(values: NDArray[np.float32], side: int | None) -> Image.Image:
     content = picture(values, "image", limits_of(values, "image"))
     image = Image.open(BytesIO(content)).convert("RGBA")
@@ -114,10 +135,10 @@ def main() -> None:
     warm_up()
     bound_memory(_MEMORY)
     for line in wishes:
-        wish = json.loads(line)
+        wish = Wish.model_validate_json(line)
         try:
-            with bounded_time(_SECONDS):
-                answer = _KINDS[wish["kind"]](Path(wish["path"]), str(wish["name"]))
+            with bounded_time(_SECONDS), _path(wish) as path:
+                answer = _KINDS[wish.kind](path, wish.name)
         except SkysiftError:
             answer = {}  # the service has said why
         except Exception as error:  # noqa: BLE001  # of a file nobody vouches for

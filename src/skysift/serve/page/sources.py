@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from skysift.core.errors import SkysiftError
 from skysift.serve.config import state_folder
@@ -12,9 +12,10 @@ from skysift.serve.drift.report import DriftReport, drift_report
 from skysift.serve.health import Health, health
 from skysift.serve.journal import log
 from skysift.serve.ledger import Ledger, ledger_of
+from skysift.serve.messages import Item
 from skysift.serve.page.alerts import AlertsSource
 from skysift.serve.page.answers import provenance_of, read_answers
-from skysift.serve.page.easel import Easel
+from skysift.serve.page.easel import Drawing, Easel, Wish
 from skysift.serve.page.maps import MapFolder
 from skysift.serve.page.night import Night
 from skysift.serve.page.notes import Note, notes_of
@@ -134,6 +135,11 @@ class Sources:
         except SkysiftError:
             return None
 
+    def draw(self, kind: Literal["stamp", "disk"], record: Record, name: str) -> Drawing | None:
+        """Return the picture of a record, None if there is none to be had; from any thread."""
+        schemas = None if self.service is None else self.service.schemas
+        return self.easel.draw(Wish(kind=kind, name=name, item=Item.of(record), schemas=schemas))
+
     def forget_quarantined(self, record: str) -> None:
         """Take a record that is tried again off the list, before the ledger is read anew."""
         self.quarantined = [one for one in self.quarantined if one.id != record]
@@ -167,17 +173,17 @@ class Sources:
 
     def _follow(self, ledger: _PageLedger) -> set[str]:
         changed: set[str] = set()
+        now = time.monotonic()
+        if now >= self._next_sample:  # first: it says how messages are read, for their pictures
+            self._next_sample = now + _SAMPLE
+            changed |= self._count(ledger) | {"health"}
+            self._sample(ledger)
         version = ledger.version()
         if version != self._version:
             caught_up, found = self._read_published(ledger)
             changed |= found
             if caught_up:
                 self._version = version
-        now = time.monotonic()
-        if now >= self._next_sample:
-            self._next_sample = now + _SAMPLE
-            changed |= self._count(ledger) | {"health"}
-            self._sample(ledger)
         return changed
 
     def _sample(self, ledger: _PageLedger) -> None:
