@@ -1,19 +1,29 @@
 """Trees that go on from any log-odds, and graphs that carry them."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy.special import expit, logit, softmax
 
+from skysift.core.errors import BundleError
 from skysift.models.calibration import BetaCalibration, stretch
 from skysift.models.continued_boosting import boost_on
 from skysift.models.fine_tuning import TuningOptions
 from skysift.models.graph_builder import GraphBuilder
 from skysift.models.graph_heads import boosted_graph, recalibrated_graph
 from skysift.models.lessons import Rows, mix
+from skysift.models.persist.arrays import load_arrays, save_arrays
 from skysift.models.persist.onnx_format import OnnxClassifier
-from skysift.models.plain_classifiers import BoostedTrees
+from skysift.models.plain_classifiers import (
+    BoostedTrees,
+    ConstantClassifier,
+    LinearClassifier,
+    MeanClassifier,
+)
+from skysift.models.plain_continued import ContinuedClassifier, log_odds_of
+from skysift.models.plain_state import plain_from_state
 
 NAMES = ("probability", "error")
 QUICK = TuningOptions(0.2, rounds=12, patience=4)
@@ -83,6 +93,48 @@ def test_changed_scales_and_shifts_the_log_odds():
     np.testing.assert_allclose(
         changed.predict_proba(x), softmax(0.5 * trees.log_odds(x) + shift, axis=1)
     )
+
+
+def a_mean():
+    """A model without weights that could move."""
+    forest = ConstantClassifier([0, 1], 3, np.array([0.7, 0.3]))
+    zeros, ones = np.zeros(3), np.ones(3)
+    line = LinearClassifier([0, 1], zeros, ones, np.array([[1.0, 0.0, 0.0]]), np.zeros(1))
+    return MeanClassifier([forest, line])
+
+
+def test_a_mean_goes_on_twice_and_is_stored():
+    mixed = rows_of()
+    parent, x = a_mean(), mixed.rows.features
+    found = boost_on(log_odds_of(parent, x), mixed, QUICK, np.random.default_rng(0))
+    assert found.losses[found.best] < 0.8 * found.losses[0]
+    once = ContinuedClassifier.of(parent, trees=found.trees)
+    twice = ContinuedClassifier.of(once, 0.5, 0.2, found.trees)
+    added = found.trees.value[found.trees.leaves(x, found.trees.levels()), 0].sum(axis=1)
+    odds = log_odds_of(parent, x)[:, 0] + added
+    np.testing.assert_allclose(once.predict_proba(x)[:, 1], expit(odds))
+    np.testing.assert_allclose(twice.predict_proba(x)[:, 1], expit(0.5 * odds + 0.2 + added))
+    described, arrays = twice.state()
+    stored = plain_from_state(json.loads(json.dumps(described)), load_arrays(save_arrays(arrays)))
+    np.testing.assert_array_equal(stored.predict_proba(x), twice.predict_proba(x))
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        {"parent": None},
+        {"parent": {"kind": "continued", "parent": {}}},
+        {"factor": float("nan")},
+        {"factor": "1"},
+        {"shift": None},
+        {"grown": True},
+    ],
+)
+def test_a_description_made_to_harm_is_refused(harm):
+    described, arrays = ContinuedClassifier.of(a_mean(), 0.5, 0.2).state()
+    plain_from_state(described, arrays)
+    with pytest.raises(BundleError, match="cannot be used"):
+        plain_from_state({**described, **harm}, arrays)
 
 
 def test_a_graph_with_trees_says_what_arrays_say():

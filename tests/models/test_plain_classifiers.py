@@ -20,8 +20,8 @@ from sklearn.svm import SVC
 
 from skysift.core.errors import BundleError
 from skysift.models.persist.arrays import load_arrays, save_arrays
-from skysift.models.plain_classifiers import plain_from_state
 from skysift.models.plain_export import plain_classifier
+from skysift.models.plain_state import plain_from_state
 
 N_FEATURES = 8
 

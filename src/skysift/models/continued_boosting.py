@@ -8,6 +8,7 @@ takes a Newton step (Chen & Guestrin 2016, KDD, eq. 5), made smaller by the lear
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -103,16 +104,7 @@ def boost_on(
             best = number
         if number - best >= options.patience:
             break
-    return Boosted(_joined(grown[:best]), tuple(losses), best)
-
-
-def _joined(grown: list[Trees]) -> Trees | None:
-    if not grown:
-        return None
-    trees = grown[0]
-    for more in grown[1:]:
-        trees = trees.followed_by(more)
-    return trees
+    return Boosted(reduce(Trees.followed_by, grown[:best]) if best else None, tuple(losses), best)
 
 
 def _loss(odds: Floats, truth: NDArray[Any], mixed: Mixed) -> float:

@@ -2,18 +2,19 @@
 
 They predict in double precision what scikit-learn does, need nothing but NumPy, and are stored as
 named arrays with a description. scikit-learn and skops take seconds to import; a stream need not
-wait for them. :mod:`skysift.models.plain_export` makes them of fitted models.
+wait for them. :mod:`skysift.models.plain_export` makes them of fitted models,
+:mod:`skysift.models.plain_state` of what was stored.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, softmax
 
-from skysift.models.plain_trees import Trees, array_of, unusable
+from skysift.models.plain_trees import Trees, unusable
 
 __all__ = [
     "BoostedTrees",
@@ -22,14 +23,13 @@ __all__ = [
     "LinearClassifier",
     "MeanClassifier",
     "PlainClassifier",
-    "plain_from_state",
+    "in_pieces",
 ]
 
 Floats = NDArray[np.float64]
 Arrays = dict[str, NDArray[Any]]
 
 _ROWS = 256  # at a time: what is in work stays in the cache
-_MOST_PARTS = 64
 _BINARY = 2
 
 
@@ -59,7 +59,7 @@ class PlainClassifier(ABC):
         rows = np.asarray(X, dtype=np.float64)
         if rows.ndim != 2 or rows.shape[1] != self.n_features_in_:  # noqa: PLR2004  # a matrix
             raise ValueError(f"X has the shape {rows.shape}, not (n, {self.n_features_in_})")
-        return _in_pieces(self._of, rows, len(self.classes_))
+        return in_pieces(self._of, rows, len(self.classes_))
 
     @abstractmethod
     def _of(self, rows: Floats) -> Floats:
@@ -67,7 +67,7 @@ class PlainClassifier(ABC):
 
     @abstractmethod
     def arrays(self) -> Arrays:
-        """Return what :func:`plain_from_state` takes."""
+        """Return what :func:`~skysift.models.plain_state.plain_from_state` takes."""
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """Return a description, fit for JSON, and named arrays."""
@@ -112,12 +112,12 @@ class BoostedTrees(PlainClassifier):
         return np.asarray(of_rounds.sum(axis=1) + self._baseline)
 
     def arrays(self) -> Arrays:
-        """Return what :func:`plain_from_state` takes."""
+        """Return what :func:`~skysift.models.plain_state.plain_from_state` takes."""
         return {**self._trees.arrays(), "baseline": self._baseline}
 
     def log_odds(self, X: ArrayLike) -> Floats:  # noqa: N803  # scikit-learn's name
         """Return what the trees add up to, shape (n, 1) or (n, n_classes)."""
-        return _in_pieces(self._odds, np.asarray(X, dtype=np.float64), len(self._baseline))
+        return in_pieces(self._odds, np.asarray(X, dtype=np.float64), len(self._baseline))
 
     def changed(self, factor: float, shift: Floats, more: Trees | None = None) -> "BoostedTrees":
         """Return trees whose log-odds are ``factor * log_odds + shift``, and more trees behind."""
@@ -157,7 +157,7 @@ class Forest(PlainClassifier):
         return np.asarray(shares.mean(axis=1))
 
     def arrays(self) -> Arrays:
-        """Return what :func:`plain_from_state` takes."""
+        """Return what :func:`~skysift.models.plain_state.plain_from_state` takes."""
         return self._trees.arrays()
 
 
@@ -203,7 +203,7 @@ class LinearClassifier(PlainClassifier):
         return _probabilities(scaled @ part["coefficients"].T + part["intercept"])
 
     def arrays(self) -> Arrays:
-        """Return what :func:`plain_from_state` takes."""
+        """Return what :func:`~skysift.models.plain_state.plain_from_state` takes."""
         return dict(self._parts)
 
 
@@ -231,7 +231,7 @@ class ConstantClassifier(PlainClassifier):
         return np.repeat(self._shares[None], len(rows), axis=0)
 
     def arrays(self) -> Arrays:
-        """Return what :func:`plain_from_state` takes."""
+        """Return what :func:`~skysift.models.plain_state.plain_from_state` takes."""
         return {"shares": self._shares}
 
 
@@ -261,7 +261,7 @@ class MeanClassifier(PlainClassifier):
         return np.asarray(np.mean([part.predict_proba(rows) for part in self.parts], axis=0))
 
     def arrays(self) -> Arrays:
-        """Return what :func:`plain_from_state` takes."""
+        """Return what :func:`~skysift.models.plain_state.plain_from_state` takes."""
         return {
             f"{number}.{name}": values
             for number, part in enumerate(self.parts)
@@ -274,76 +274,10 @@ class MeanClassifier(PlainClassifier):
         return {"kind": self.kind, "parts": parts}, self.arrays()
 
 
-def plain_from_state(described: Any, arrays: Mapping[str, NDArray[Any]]) -> PlainClassifier:
-    """Return the classifier that `state` described.
-
-    Parameters
-    ----------
-    described : mapping
-        From JSON; nothing is known of it.
-    arrays : mapping of str to array
-        As stored.
-
-    Raises
-    ------
-    BundleError
-        If something is missing or does not fit together.
-
-    Examples
-    --------
-    >>> one = ConstantClassifier(["quiet", "flare"], 3, np.array([0.75, 0.25]))
-    >>> plain_from_state(*one.state()).predict_proba([[1.0, 2.0, 3.0]]).tolist()
-    [[0.75, 0.25]]
-    """
-    if not isinstance(described, Mapping):
-        raise unusable("it has no description")
-    if described.get("kind") == MeanClassifier.kind:
-        parts = described.get("parts")
-        if not isinstance(parts, list) or len(parts) > _MOST_PARTS:
-            raise unusable("the description names no parts")
-        if any(isinstance(one, Mapping) and "parts" in one for one in parts):
-            raise unusable("its parts are means again")
-        return MeanClassifier(
-            [plain_from_state(one, _of_part(arrays, number)) for number, one in enumerate(parts)]
-        )
-    classes, n_features = _classes(described.get("classes")), described.get("features")
-    if not isinstance(n_features, int) or n_features < 1:
-        raise unusable("the description tells no columns")
-    match described.get("kind"):
-        case BoostedTrees.kind:
-            trees = Trees.checked(arrays, n_features)
-            baseline = array_of(arrays, "baseline", np.dtype(np.float64))
-            return BoostedTrees(classes, n_features, trees, baseline)
-        case Forest.kind:
-            return Forest(classes, n_features, Trees.checked(arrays, n_features))
-        case LinearClassifier.kind:
-            names = ("mean", "scale", "coefficients", "intercept")
-            parts = [array_of(arrays, name, np.dtype(np.float64)) for name in names]
-            return LinearClassifier(classes, *parts)
-        case ConstantClassifier.kind:
-            shares = array_of(arrays, "shares", np.dtype(np.float64))
-            return ConstantClassifier(classes, n_features, shares)
-        case kind:
-            raise unusable(f"there is no kind '{kind}'")
-
-
-def _in_pieces(function: Callable[[Floats], Floats], rows: Floats, width: int) -> Floats:
+def in_pieces(function: Callable[[Floats], Floats], rows: Floats, width: int) -> Floats:
     """Return what a function says of rows, some at a time, shape (n, width)."""
     parts = [function(rows[at : at + _ROWS]) for at in range(0, len(rows), _ROWS)]
     return np.concatenate([np.empty((0, width)), *parts])
-
-
-def _of_part(arrays: Mapping[str, NDArray[Any]], number: int) -> Arrays:
-    start = f"{number}."
-    return {name[len(start) :]: one for name, one in arrays.items() if name.startswith(start)}
-
-
-def _classes(told: Any) -> NDArray[Any]:
-    if isinstance(told, list) and told:
-        kind = type(told[0])
-        if kind in {int, str} and all(type(one) is kind for one in told):
-            return np.array(told)
-    raise unusable("the description tells no classes")
 
 
 def _probabilities(odds: Floats) -> Floats:

@@ -239,7 +239,7 @@ def _warnings(disks: SolarDisks, model: ActiveRegionModel) -> tuple[str, ...]:
     first, last = (np.datetime64(one) for one in model.training.split.split(" to "))
     times = disks.times
     seen = int(((times >= first) & (times <= last)).sum())
-    if not seen or disks.name != model.training.data:
+    if not seen or disks.name != model.training.data.partition(", ")[0]:
         return ()
     warning = (
         f"Warning: {seen} of the disks lie in the time that the bundle was trained on, so these "

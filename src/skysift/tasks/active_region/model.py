@@ -16,7 +16,8 @@ from skysift.core.errors import BundleError
 from skysift.core.registry import task_folder
 from skysift.models.calibration import BetaCalibration
 from skysift.models.persist.arrays import load_arrays, save_arrays
-from skysift.models.plain_classifiers import PlainClassifier, plain_from_state
+from skysift.models.plain_classifiers import PlainClassifier
+from skysift.models.plain_state import plain_from_state
 from skysift.models.solar.patch_features import PATCH_FEATURES
 from skysift.models.solar.region_network import RegionNetwork
 from skysift.tasks.active_region.detection import (
@@ -191,7 +192,7 @@ def save_bundle(model: ActiveRegionModel, folder: Path) -> Bundle:
     card = text.format(
         family=model.family,
         data=model.training.data,
-        rows=model.training.n_rows,
+        rows=f"{model.training.n_rows} {'disks' if model.lineage is None else 'patches'}",
         prior=f"{model.prior:.1%}",
         split=model.training.split,
     )

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from skysift.core.bundle_schema import DataLicence
 from skysift.core.config import Config, of_kind
+from skysift.core.continuation import Continuation
 from skysift.core.errors import UsageError
 from skysift.core.jobs import Coverage, Jobs, Piece, Prediction
 from skysift.core.progress import Progress, silent
@@ -22,7 +22,8 @@ from skysift.core.stress import StressTest
 from skysift.core.task import Task
 from skysift.data.table import FeatureTable
 from skysift.tasks.active_region import prediction
-from skysift.tasks.active_region.made_up import MADE_UP, MadeUpDisks, made_up_disks, write_disks
+from skysift.tasks.active_region.licence import licence_of
+from skysift.tasks.active_region.made_up import MadeUpDisks, made_up_disks, write_disks
 from skysift.tasks.active_region.model import TASK, ActiveRegionModel, load_bundle, save_bundle
 from skysift.tasks.active_region.options import (
     CompareOptions,
@@ -65,6 +66,13 @@ class ActiveRegion(Task[SolarDisks, ActiveRegionModel]):
         return coverage
 
     @property
+    def continuation(self) -> Continuation[SolarDisks, ActiveRegionModel]:
+        """The module that goes on from a trained model."""
+        from skysift.tasks.active_region import continuation
+
+        return continuation
+
+    @property
     def stress(self) -> StressTest[SolarDisks, ActiveRegionModel]:
         """The module that stresses models."""
         from skysift.tasks.active_region import stress
@@ -105,7 +113,7 @@ class ActiveRegion(Task[SolarDisks, ActiveRegionModel]):
             rng,
             seed=seed,
             command=command,
-            licence=_licence(data),
+            licence=licence_of(data),
             progress=progress,
         )
 
@@ -139,13 +147,3 @@ class ActiveRegion(Task[SolarDisks, ActiveRegionModel]):
         return prediction.record_predictor(
             model, of_kind(ReadOptions, read_options), of_kind(PredictOptions, options)
         )
-
-
-def _licence(disks: SolarDisks) -> DataLicence:
-    if disks.name == MADE_UP:
-        return DataLicence(licence="none needed: made up", citation="skysift")
-    return DataLicence(
-        licence="free use with credit",
-        citation="Courtesy of NASA/SDO and the AIA, EVE, and HMI science teams; NOAA SWPC region "
-        "summaries",
-    )

@@ -39,7 +39,7 @@ from skysift.tasks.active_region.options import TrainOptions
 from skysift.tasks.active_region.reader import SolarDisks
 from skysift.tasks.active_region.threshold_search import tuned_settings
 
-__all__ = ["BLOCK", "train"]
+__all__ = ["BLOCK", "train", "tss_point"]
 
 BLOCK = np.timedelta64(14, "D")
 """Of the bootstrap: a region is on the disk for two weeks."""
@@ -48,6 +48,8 @@ _EVEN = 0.5
 _ENOUGH_BLOCKS = 2
 
 Blocks = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 
 def train(
@@ -161,18 +163,7 @@ class Measured:
         for name, judged in ((TSS_POINT, self._patches), (BIG_POINT, self._big)):
             if judged.label.all() or not judged.label.any():
                 continue
-            threshold = _threshold(judged)
-            table = contingency(judged.label, judged.probability, threshold)
-            points.append(
-                OperatingPoint(
-                    name=name,
-                    threshold=threshold,
-                    acceptance=table.false_detection,
-                    efficiency=table.detection,
-                    chosen_on=self._split,
-                    method="highest true skill statistic",
-                )
-            )
+            points.append(tss_point(name, judged.label, judged.probability, self._split))
         return tuple(points)
 
     def metrics(self, rng: np.random.Generator) -> tuple[Metric, ...]:
@@ -191,7 +182,7 @@ class Measured:
             scores = forecast_skill(
                 judged.label,
                 judged.probability,
-                threshold=_threshold(judged),
+                threshold=_threshold(judged.label, judged.probability),
                 climatology=float(judged.label.mean()),
                 blocks=blocks,
                 rng=rng,
@@ -203,8 +194,22 @@ class Measured:
         return interval.metric(name, n=len(self._disks), split=self._split)
 
 
-def _threshold(judged: Judged) -> float:
-    return min(max(best_threshold(judged.label, judged.probability), 0.0), 1.0)
+def tss_point(name: str, label: Mask, probability: Floats, split: str) -> OperatingPoint:
+    """Return the threshold of the highest true skill statistic on rows of both classes."""
+    threshold = _threshold(label, probability)
+    table = contingency(label, probability, threshold)
+    return OperatingPoint(
+        name=name,
+        threshold=threshold,
+        acceptance=table.false_detection,
+        efficiency=table.detection,
+        chosen_on=split,
+        method="highest true skill statistic",
+    )
+
+
+def _threshold(label: Mask, probability: Floats) -> float:
+    return min(max(best_threshold(label, probability), 0.0), 1.0)
 
 
 def _hash(disks: SolarDisks) -> str:

@@ -16,7 +16,8 @@ from skysift.data.table import FeatureTable
 from skysift.models.images.streaks.classifier import streaks_by_cuts
 from skysift.models.images.streaks.features import STREAK_FEATURES
 from skysift.models.persist.arrays import load_arrays, save_arrays
-from skysift.models.plain_classifiers import PlainClassifier, plain_from_state
+from skysift.models.plain_classifiers import PlainClassifier
+from skysift.models.plain_state import plain_from_state
 from skysift.tasks.streak.stamps import CLASSES, FEATURES
 
 __all__ = ["POSITIVE", "TASK", "StreakModel", "by_cuts", "load_bundle", "save_bundle", "tempered"]
