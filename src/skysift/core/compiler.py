@@ -7,11 +7,14 @@ whether it is installed or not.
 from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from skysift.core.errors import MissingExtraError
 
-__all__ = ["compiled", "has_compiler", "import_numba"]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["compiled", "has_compiler", "import_numba", "read_only"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -48,3 +51,16 @@ def compiled(function: Function) -> Function:
         return njit(cache=True, **options)(function)  # type: ignore[no-any-return]
     except RuntimeError:  # numba found no folder for its cache
         return njit(**options)(function)  # type: ignore[no-any-return]
+
+
+def read_only(array: "NDArray[Any]") -> "NDArray[Any]":
+    """Return a view that is contiguous and not to be written to; a copy where it is not contiguous.
+
+    A compiled function is compiled again, in seconds, for each kind of argument, and arrays that
+    may be written to are of another kind than those that may not.
+    """
+    import numpy as np  # noqa: PLC0415  # of what asks whether there is a compiler, little needs it
+
+    view = np.ascontiguousarray(array).view()
+    view.flags.writeable = False
+    return view

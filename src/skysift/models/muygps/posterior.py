@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skysift.core.compiler import has_compiler
+from skysift.core.compiler import has_compiler, read_only
 from skysift.core.errors import UnknownNameError
 from skysift.models.muygps.kernels import Kernel, Profile, inverse_length_scale
 
@@ -173,16 +173,16 @@ def _compiled_work(
 
     def work(rows: Neighbourhoods, result: LocalPosterior) -> None:
         posterior_rows(
-            rows.query,
-            rows.points,
-            rows.targets,
-            rows.noise,
-            rows.indices,
-            scale,
+            read_only(rows.query),
+            read_only(rows.points),
+            read_only(rows.targets),
+            read_only(rows.noise),
+            read_only(rows.indices),
+            read_only(scale),
             profile.form,
             profile.table.factor,
             profile.table.first,
-            profile.table.coefficients,
+            read_only(profile.table.coefficients),
             result.mean,
             result.variance,
             result.quadratic,

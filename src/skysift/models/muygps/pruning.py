@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skysift.core.compiler import compiled
+from skysift.core.compiler import compiled, read_only
 
 __all__ = ["PrunedSearch"]
 
@@ -60,15 +60,18 @@ class PrunedSearch:
             index = np.empty((len(rows), _ROOM * keep), np.intp)
             count = np.zeros(len(rows), np.intp)
             bound = np.full(len(rows), np.inf, np.float32)
-            room = np.empty((len(rows), min(_BLOCK, len(self._points))), np.float32)
+            room = np.empty(len(rows) * min(_BLOCK, len(self._points)), np.float32)
             for first in range(0, len(self._points), _BLOCK):
                 block = self._single[first : first + _BLOCK]
-                relative = np.matmul(augmented, block.T, out=room[:, : len(block)])
+                here = room[: len(rows) * len(block)].reshape(len(rows), -1)
+                relative = np.matmul(augmented, block.T, out=here)
                 if first == 0 and keep < len(block):
                     # Nothing beyond the nearest of the first block can be among the nearest of all.
-                    bound = np.partition(relative, keep, axis=1)[:, keep]
-                _keep_nearest(relative, first, keep, distance, index, count, bound)
-            found, kth = _measure(rows, self._points, k, keep, distance, index, count, bound)
+                    bound = np.partition(relative, keep, axis=1)[:, keep].copy()
+                _keep_nearest(read_only(relative), first, keep, distance, index, count, bound)
+            found, kth = _measure(
+                read_only(rows), read_only(self._points), k, keep, distance, index, count, bound
+            )
             return found, kth <= self._turned_away(single, bound)
 
     def _turned_away(
