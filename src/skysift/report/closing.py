@@ -28,7 +28,7 @@ def add_how_to_repeat(page: Page, record: RunRecord, further: Sequence[str] = ()
     """
     command = record.provenance.get("command", "")
     steps = [f"Again from the start: `{command}`"] if command else []
-    steps.append("This page alone, from what is stored beside it, in its folder: `skysift report .`")
+    steps.append("This page alone, from what is stored, in its folder: `skysift report .`")
     section = page.section("How to repeat this")
     section.text("\n".join(f"- {step}" for step in (*steps, *further)))
     return section
