@@ -56,7 +56,16 @@ class WorkerSettings(Config):
     edges: dict[str, tuple[float, ...]] = Field(default_factory=dict)
 
 
-class Item(Config):
+class _Line(Config):
+    """What is read from a line of JSON for each record.
+
+    Its strings are new ones each time: pydantic would keep the last 16,384 of them, 2 MB.
+    """
+
+    model_config = ConfigDict(cache_strings="keys")
+
+
+class Item(_Line):
     """A record to be answered."""
 
     id: str
@@ -78,7 +87,7 @@ class Item(Config):
         return item.model_copy(update={"start": record.start, "size": record.size})
 
 
-class Order(Config):
+class Order(_Line):
     """A batch to be answered into files that begin with `stem`.
 
     Parameters
@@ -97,7 +106,7 @@ class Order(Config):
     together: bool = False
 
 
-class Recall(Config):
+class Recall(_Line):
     """A record that was answered before the worker was started, for one that remembers."""
 
     kind: Literal["recall"] = "recall"
@@ -105,12 +114,13 @@ class Recall(Config):
 
 
 ORDERS: TypeAdapter[Order | Recall] = TypeAdapter(
-    Annotated[Order | Recall, Field(discriminator="kind")]
+    Annotated[Order | Recall, Field(discriminator="kind")],
+    config=ConfigDict(cache_strings="keys"),
 )
 """What a worker may be told after its settings."""
 
 
-class StagedFile(Config):
+class StagedFile(_Line):
     """A file that the worker has written and forced to disk.
 
     Parameters
@@ -125,7 +135,7 @@ class StagedFile(Config):
     ids: tuple[str, ...]
 
 
-class Reply(Config):
+class Reply(_Line):
     """What the worker says.
 
     ``ready`` once, and whether it remembers earlier records; ``recalled`` for each of these, and
