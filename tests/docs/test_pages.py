@@ -2,9 +2,15 @@
 
 import importlib
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from skysift.cli.main import build_app
+from skysift.core.registry import list_tasks
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -53,6 +59,37 @@ def test_links_lead_to_files_and_headings_that_are_there(page):
         assert target.exists(), f"{page.name}: {link}"
         if anchor and target.suffix == ".md":
             assert anchor in set(anchors(target)), f"{page.name}: {link}"
+
+
+@cache
+def help_of(*words):
+    arguments = [*words, "--help"]
+    shown = CliRunner().invoke(build_app(arguments), arguments, env={"COLUMNS": "200"})
+    return set(re.findall(r"--[a-z][a-z-]*", shown.output))
+
+
+def commands(page):
+    """Commands in fences and in running text, as lists of words, without what follows a #."""
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    for found in re.findall(r"(?:^ *(?:\$ )?|`)skysift ([a-z][^`\n]*)", text, re.MULTILINE):
+        yield found.partition(" #")[0].split()
+
+
+def test_commands_name_options_that_there_are():
+    tasks = {task.name for task in list_tasks()}
+    verbs = get_command(build_app()).commands
+    checked = 0
+    for page in PAGES:
+        for verb, *words in commands(page):
+            if verb not in verbs:
+                continue  # a sentence, or what a command prints
+            named = [task for word in words if (task := word.partition("/")[0]) in tasks]
+            parts = [word for word in words[:1] if word in getattr(verbs[verb], "commands", {})]
+            known = help_of(verb, *(named or parts)[:1])
+            options = {word.partition("=")[0] for word in words if re.match("--[a-z]", word)}
+            assert options <= known, f"{page.name}: skysift {verb} {' '.join(words)}"
+            checked += len(options)
+    assert checked > 200
 
 
 def test_every_page_is_in_the_table_of_contents_of_another():
