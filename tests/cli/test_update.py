@@ -130,6 +130,19 @@ def test_a_bundle_without_rows_needs_a_reference(skysift, night, parent):
     assert "--reference" in outcome.err
 
 
+def test_what_was_simulated_needs_no_reference(skysift, night, parent, tmp_path, monkeypatch):
+    def simulated(model, rng):
+        events = load_task("gamma-hadron").synth(400, rng)
+        return continuation.lessons(events, model)
+
+    monkeypatch.setattr(continuation, "simulated", simulated)
+    given = ("--data", night / "new.parquet", "--margin", "1", "--rounds", "1")
+    outcome = skysift("update", parent, *given, "--out", "child")
+    assert outcome.code == 0, outcome.err
+    assert "400 rows simulated" in outcome.err
+    assert Bundle.load(tmp_path / "child").manifest.lineage.replayed == 200
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -42,7 +42,7 @@ def update(
         typer.Option(
             help="Labelled data like those that trained the bundle, half to replay and half to "
             "judge by: a file or a registered name; repeatable. Default: the rows that the bundle "
-            "keeps, or else its registered training data."
+            "keeps, or else simulations like those that trained it, or its registered data."
         ),
     ] = None,
     margin: Annotated[
@@ -81,7 +81,7 @@ def update(
     model = task.load_parent(folder)
     paths = resolve(console, data)
     rng = generator(seed)
-    old, licence = _reference(console, task, model, reference, read_options)
+    old, licence = _reference(console, task, model, reference, read_options, rng=rng.spawn(1)[0])
     rows = task.read(paths, read_options, labelled=True)
     continuation = task.continuation
     new = continuation.lessons(rows, model)
@@ -133,6 +133,8 @@ def _reference(
     model: Any,
     given: list[str] | None,
     read_options: "Config",
+    *,
+    rng: "np.random.Generator",
 ) -> tuple[Any, "DataLicence"]:
     """Return what the new model may not forget, and the licence of it.
 
@@ -144,6 +146,10 @@ def _reference(
     continuation = task.continuation
     if not given and getattr(model, "replay", None):
         return continuation.recalled(model.replay, model), model.data_licence
+    drawn = None if given else continuation.simulated(model, rng)
+    if drawn is not None:
+        console.note(f"Reference: {len(drawn):,} rows simulated as those of the training.")
+        return drawn, model.bundle.manifest.data_licence
     names = given or _registered(task.name, model.training.data)
     rows = task.read(resolve(console, names), read_options, labelled=True)
     return continuation.lessons(rows, model), continuation.origin_of(rows)[1]

@@ -27,6 +27,7 @@ __all__ = [
     "child_of",
     "may_be_kept",
     "remembering",
+    "simulated",
 ]
 
 DataT_contra = TypeVar("DataT_contra", contravariant=True)
@@ -148,6 +149,9 @@ class Continuation(Protocol[DataT_contra, ModelT]):
         rows that decide when to stop, and those that set the operating points, are not fitted.
         """
 
+    def simulated(self, model: ModelT, rng: "np.random.Generator", /) -> Any:
+        """Return lessons drawn anew as those that trained a model; None if they were observed."""
+
     def remembered(self, lessons: Any, /) -> bytes:
         """Return lessons as the content of a file of a bundle.
 
@@ -183,6 +187,11 @@ def child_of(parent: ClassifierT, origin: Origin, **changes: Any) -> ClassifierT
 def remembering(model: ClassifierT, replay: bytes, lineage: Lineage) -> ClassifierT:
     """Return a model with rows to keep, and with what was judged; see :class:`Continuation`."""
     return replace(model, replay=replay or None, lineage=lineage)
+
+
+def simulated(model: Any, rng: "np.random.Generator") -> None:
+    """Return nothing: what most models learnt was observed; see :class:`Continuation`."""
+    del model, rng
 
 
 def may_be_kept(licence: DataLicence) -> bool:

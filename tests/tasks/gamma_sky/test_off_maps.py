@@ -100,6 +100,20 @@ def test_heads_move_alone_and_the_bundle_tells(runs, parent, tmp_path):
     )
 
 
+def test_what_simulations_taught_is_simulated_anew(parent, monkeypatch):
+    monkeypatch.setattr(continuation, "_INSTRUMENTS", 2)
+    one, again, other = (
+        continuation.simulated(parent, np.random.default_rng(seed)) for seed in (1, 1, 2)
+    )
+    assert one.group.tolist() == [0, 0, 1, 1]
+    assert one.sha256() == again.sha256() != other.sha256()
+    assert np.isfinite(continuation.losses(one, parent)).all()
+    manifest = parent.bundle.manifest
+    lineage = Lineage(parent="one", parent_hash="0" * 64, verb="train", method="m")
+    child = replace(parent.bundle, manifest=manifest.model_copy(update={"lineage": lineage}))
+    assert continuation.simulated(replace(parent, bundle=child), np.random.default_rng(1)) is None
+
+
 def test_short_runs_are_refused(runs, parent):
     begin = runs.items[0].events.gti.start[0]
     short = replace(runs.items[0], events=runs.items[0].events.between(begin, begin + 100.0))

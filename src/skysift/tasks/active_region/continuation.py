@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysift.core.bundle_schema import DataLicence, OperatingPoint, Training
-from skysift.core.continuation import ContinueOptions, Origin, child_of, remembering
+from skysift.core.continuation import ContinueOptions, Origin, child_of, remembering, simulated
 from skysift.core.errors import InputError
 from skysift.core.progress import Progress
 from skysift.core.results import Metric
@@ -32,7 +32,16 @@ from skysift.tasks.active_region.model import TSS_POINT, ActiveRegionModel
 from skysift.tasks.active_region.reader import SolarDisks
 from skysift.tasks.active_region.training import tss_point
 
-__all__ = ["go_on", "lessons", "losses", "origin_of", "recalled", "remembered", "remembering"]
+__all__ = [
+    "go_on",
+    "lessons",
+    "losses",
+    "origin_of",
+    "recalled",
+    "remembered",
+    "remembering",
+    "simulated",
+]
 
 _RATE = 0.05
 _OF_PATCHES = "patch_"

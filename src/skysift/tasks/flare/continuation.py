@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from skysift.core.bundle_schema import DataLicence, OperatingPoint
-from skysift.core.continuation import ContinueOptions, Origin, child_of, remembering
+from skysift.core.continuation import ContinueOptions, Origin, child_of, remembering, simulated
 from skysift.core.errors import InputError
 from skysift.core.extras import import_extra
 from skysift.core.progress import Progress
@@ -36,7 +36,16 @@ from skysift.tasks.flare.licence import licence_of
 from skysift.tasks.flare.model import FlareModel
 from skysift.tasks.flare.regions import LEVELS, Regions
 
-__all__ = ["go_on", "lessons", "losses", "origin_of", "recalled", "remembered", "remembering"]
+__all__ = [
+    "go_on",
+    "lessons",
+    "losses",
+    "origin_of",
+    "recalled",
+    "remembered",
+    "remembering",
+    "simulated",
+]
 
 _RATE = 5e-3
 _ALMOST = 1.0 - 1e-9

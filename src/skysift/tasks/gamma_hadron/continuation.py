@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import logit
 
 from skysift.core.bundle_schema import DataLicence, InputColumn
-from skysift.core.continuation import ContinueOptions, Origin, child_of, remembering
+from skysift.core.continuation import ContinueOptions, Origin, child_of, remembering, simulated
 from skysift.core.errors import ContractError, UsageError
 from skysift.core.progress import Progress
 from skysift.core.results import Metric
@@ -31,7 +31,16 @@ from skysift.tasks.gamma_hadron.model import GammaHadronModel, OnnxPredictor, de
 from skysift.tasks.gamma_hadron.reader import Events
 from skysift.tasks.gamma_hadron.training import operating_points
 
-__all__ = ["go_on", "lessons", "losses", "origin_of", "recalled", "remembered", "remembering"]
+__all__ = [
+    "go_on",
+    "lessons",
+    "losses",
+    "origin_of",
+    "recalled",
+    "remembered",
+    "remembering",
+    "simulated",
+]
 
 _RATE = 5e-4  # a sixteenth of that of the distillation
 _BOOSTING_RATE = 0.05

@@ -38,6 +38,7 @@ from skysift.tasks.gamma_sky.network_training import (
 )
 from skysift.tasks.gamma_sky.observations import Observations
 from skysift.tasks.gamma_sky.off_maps import Maps, off_maps
+from skysift.tasks.gamma_sky.training_fields import FieldPool
 
 __all__ = [
     "NetworkModel",
@@ -50,6 +51,7 @@ __all__ = [
     "remembered",
     "remembering",
     "save_child",
+    "simulated",
 ]
 
 HEADS = frozenset({"background", "source", "heat"})
@@ -57,6 +59,7 @@ HEADS = frozenset({"background", "source", "heat"})
 
 _RATE = 2e-4  # a tenth of that of the training
 _BATCH = 8
+_INSTRUMENTS, _MAPS_OF_EACH = 64, 2  # of a reference that is simulated
 _LICENCE = DataLicence(licence="not stated", citation="not stated")
 
 
@@ -231,6 +234,22 @@ def go_on(
         trained=TrainedNetwork(trained_options, weights, history, trials, new.sha256()),
         origin=replace(origin, lineage=lineage),
     )
+
+
+def simulated(model: NetworkModel, rng: np.random.Generator) -> Maps | None:
+    """Return fields drawn anew as those that trained a network; None of one that has gone on.
+
+    Each pair of maps has an instrument of its own, so that pairs are independent.
+    """
+    if model.bundle is None or model.bundle.manifest.lineage is not None:
+        return None
+    alone = model.options.pool.model_copy(update={"instruments": 1, "fields": _MAPS_OF_EACH})
+    drawn = [
+        FieldPool(alone, model.options.settings, rng).batch(_MAPS_OF_EACH, rng)
+        for _ in range(_INSTRUMENTS)
+    ]
+    arrays = {name: np.concatenate([one[name] for one in drawn]) for name in drawn[0]}
+    return Maps(arrays, np.repeat(np.arange(_INSTRUMENTS), _MAPS_OF_EACH))
 
 
 def remembered(maps: Maps) -> bytes:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import logit
 
 from skysift.core.bundle_schema import DataLicence
-from skysift.core.continuation import ContinueOptions, Origin, child_of, remembering
+from skysift.core.continuation import ContinueOptions, Origin, child_of, remembering, simulated
 from skysift.core.errors import UsageError
 from skysift.core.progress import Progress
 from skysift.core.results import Metric
@@ -36,7 +36,16 @@ from skysift.tasks.star_galaxy.reader import Cutouts
 from skysift.tasks.star_galaxy.representations import REPRESENTATIONS
 from skysift.tasks.star_galaxy.training import choose_doubt, operating_points
 
-__all__ = ["go_on", "lessons", "losses", "origin_of", "recalled", "remembered", "remembering"]
+__all__ = [
+    "go_on",
+    "lessons",
+    "losses",
+    "origin_of",
+    "recalled",
+    "remembered",
+    "remembering",
+    "simulated",
+]
 
 _RATE = 4e-4  # a tenth of that of the training
 _BATCH = 64

@@ -9,7 +9,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 from skysift.core.bundle_schema import DataLicence
-from skysift.core.continuation import ContinueOptions, Origin, child_of, remembering
+from skysift.core.continuation import ContinueOptions, Origin, child_of, remembering, simulated
 from skysift.core.errors import UsageError
 from skysift.core.progress import Progress
 from skysift.core.results import Metric
@@ -24,7 +24,16 @@ from skysift.tasks.streak.model import POSITIVE, StreakModel, raw_probability, t
 from skysift.tasks.streak.stamps import CLASSES, FEATURES, Stamps
 from skysift.tasks.streak.training import ACCEPTANCES
 
-__all__ = ["go_on", "lessons", "losses", "origin_of", "recalled", "remembered", "remembering"]
+__all__ = [
+    "go_on",
+    "lessons",
+    "losses",
+    "origin_of",
+    "recalled",
+    "remembered",
+    "remembering",
+    "simulated",
+]
 
 _RATE = 0.05
 _PULL = 0.5
