@@ -16,11 +16,10 @@ task = load_task("gamma-hadron")
 rng = np.random.default_rng(1)
 training, judged = task.synth(1500, rng), task.synth(3000, rng)
 options = load_options("gamma-hadron", "TrainOptions")
-curves, scores = {}, {}
+curves = {}
 for name, model in (("logistic regression", "logistic-regression"), ("extra trees", "extra-trees")):
     fitted = task.fit(training, options(model=model, folds=3), rng)
-    scores[name] = task.predict(judged.table, fitted)["gammaness"]
-    curves[name] = roc_curve(judged.is_gamma, scores[name])
+    curves[name] = roc_curve(judged.is_gamma, task.predict(judged.table, fitted)["gammaness"])
 
 with style():
     _, ax = plt.subplots(figsize=(8, 4.2), layout="constrained")

@@ -1,6 +1,7 @@
 """The page of a stress test: what moves, under which shift, and how far."""
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from skysift.report.tables import Column
 __all__ = ["plot_stress", "stress_page"]
 
 _COLUMNS = 3
+_WIDEST = 38  # characters of a title that fit a panel
 _TINY = 1e-9  # less is rounding
 _NUMBER = ".3f"
 
@@ -49,7 +51,8 @@ def stress_page(record: RunRecord) -> Page:
         "The same rows are put under each shift and answered by the same bundle; its thresholds "
         "stay as they are. Intervals are 95 %, from a bootstrap of independent blocks of rows that "
         "is the same for every shift, so that changes are of pairs. All sizes of a shift share "
-        "their random numbers."
+        "their random numbers. Of many intervals one in twenty leaves out zero by chance: believe "
+        "a change that grows with its shift."
     )
     add_how_to_repeat(page, record)
     return page
@@ -80,7 +83,7 @@ def plot_stress(rows: Sequence[Row], measures: Mapping[str, Row], shift: Row) ->
             axes.set_axis_on()
             axes.grid(visible=True)
             mine = [row for row in rows if row["metric"] == name and row["value"] is not None]
-            axes.set_title(measure["title"], fontsize=9, loc="left")
+            axes.set_title(fill(measure["title"], _WIDEST), fontsize=9, loc="left")
             axes.set_xlabel(shift["quantity"], fontsize=8)
             axes.tick_params(labelsize=8)
             if not mine:
@@ -134,7 +137,8 @@ def _with_limits(row: Row, of: str) -> str:
 
 
 def _summary_columns(facts: Mapping[str, Any]) -> list[Column]:
-    return [Column("metric"), *(Column(one["name"], one["title"]) for one in facts["shifts"])]
+    shifts = (Column(one["name"], one["title"], align="right") for one in facts["shifts"])
+    return [Column("metric"), *shifts]
 
 
 def _summary(facts: Mapping[str, Any]) -> list[dict[str, str]]:

@@ -195,9 +195,7 @@ def answered(data: Skies, model: GammaSkyModel) -> Answered:
         "efficiency": Measure("sources found", mean(there, with_source)),
         "error68": Measure("68 % error [deg]", quantile(away, 0.68, there)),
         "false_candidates": Measure(
-            f"false candidates per empty field ({_FALSE_ALARMS:g} are allowed)",
-            mean(alarms, ~with_source),
-            _FALSE_ALARMS,
+            "false candidates per empty field", mean(alarms, ~with_source), _FALSE_ALARMS
         ),
     }
     distance = _column(found, lambda one: one.distance)
