@@ -12,6 +12,7 @@ from skysift.core.progress import silent
 from skysift.core.registry import bundle_folder, load_task
 from skysift.data.irf.analytic import AnalyticResponse
 from skysift.data.sky.event_list import Pointing
+from skysift.models.lessons import Rows, mix
 from skysift.tasks.gamma_sky import continuation
 from skysift.tasks.gamma_sky.observations import Observation, Observations
 from skysift.tasks.gamma_sky.off_maps import off_maps
@@ -112,6 +113,26 @@ def test_what_simulations_taught_is_simulated_anew(parent, monkeypatch):
     lineage = Lineage(parent="one", parent_hash="0" * 64, verb="train", method="m")
     child = replace(parent.bundle, manifest=manifest.model_copy(update={"lineage": lineage}))
     assert continuation.simulated(replace(parent, bundle=child), np.random.default_rng(1)) is None
+
+
+def test_both_kinds_of_maps_decide_alike_when_to_stop(runs, parent, monkeypatch):
+    monkeypatch.setattr(continuation, "_INSTRUMENTS", 8)
+    maps = continuation.lessons(runs, parent)
+    new = maps.take(np.arange(0, len(maps), 4))  # fewer than the others
+    old = continuation.simulated(parent, np.random.default_rng(1))
+    lineage = Lineage(parent="one", parent_hash="0" * 64, verb="update", method="")
+    origin = Origin(lineage, *continuation.origin_of(runs), 0, "")
+    options = ContinueOptions(body="frozen", rounds=1)
+    rng = np.random.default_rng(0)
+    child = continuation.go_on(parent, new, old, options, rng, origin=origin, progress=silent)
+    numbers = [Rows(np.zeros((len(m), 0)), np.zeros(len(m)), m.group) for m in (new, old)]
+    mixed = mix(*numbers, held_out=options.held_out, rng=np.random.default_rng(0))
+    each = continuation.losses(new.followed_by(old).take(mixed.stop), parent)
+    is_new = mixed.stop < len(new)
+    assert is_new.sum() < (~is_new).sum()
+    assert child.trained.history.validation_loss[0] == pytest.approx(
+        (each[is_new].mean() + each[~is_new].mean()) / 2, rel=1e-4
+    )
 
 
 def test_short_runs_are_refused(runs, parent):

@@ -5,7 +5,7 @@ The default search has learned nothing that could go on: it is calibrated by ``s
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -21,12 +21,16 @@ from skysift.core.errors import UsageError
 from skysift.core.progress import Progress
 from skysift.core.results import Metric
 from skysift.evaluate.updating import gain, with_judgement
-from skysift.models.lessons import Rows, mix
+from skysift.models.lessons import Mixed, Rows, mix
 from skysift.models.sky.baseline.torch_network import import_torch
 from skysift.models.sky.network.export import export_network
 from skysift.models.sky.network.loss import network_loss
 from skysift.models.sky.network.runtime import SkyNetwork
-from skysift.models.sky.network.training import NetworkTrainingOptions, train_weights
+from skysift.models.sky.network.training import (
+    NetworkHistory,
+    NetworkTrainingOptions,
+    train_weights,
+)
 from skysift.models.sky.trials import TrialsTable
 from skysift.tasks.gamma_sky.network_training import (
     NetworkBundle,
@@ -183,50 +187,26 @@ def go_on(
     progress: Progress,
 ) -> NetworkModel:
     """Return a model that goes on from its parent; see :class:`Continuation`."""
-    index = [None if one is None else _numbers(one) for one in (new, replay)]
-    if index[0] is None:  # for mypy: `new` is given
-        raise UsageError("There are no maps.", "Give photon lists.")
-    mixed = mix(index[0], index[1], held_out=options.held_out, rng=rng)
+    old = None if replay is None else _numbers(replay)
+    mixed = mix(_numbers(new), old, held_out=options.held_out, rng=rng)
     maps = new if replay is None else new.followed_by(replay)
-    chance = mixed.weight[mixed.fit] / mixed.weight[mixed.fit].sum()
-
-    def draw(n: int) -> dict[str, NDArray[np.float32]]:
-        return dict(maps.take(rng.choice(mixed.fit, n, p=chance)).arrays)
-
-    steps_of_a_round = max(len(mixed.fit) // _BATCH, 1)
-    training = NetworkTrainingOptions(
-        steps=options.rounds * steps_of_a_round,
-        batch_size=_BATCH,
-        learning_rate=options.rate or _RATE,
-        warm_up=steps_of_a_round,
-        validate_every=steps_of_a_round,
-        patience=options.patience,
-    )
-    layers = {name.rpartition(".")[0] for name in parent.weights}
-    weights, history = train_weights(
-        parent.options.settings,
-        parent.weights,
-        draw,
-        _batches(maps, mixed.stop),
-        options=training,
-        moving=HEADS if options.body == "frozen" else layers,
-        progress=lambda step, loss: progress(step / training.steps, f"loss {loss:.3f}"),
+    training = _steps(options, len(mixed.fit))
+    weights, history = _moved(
+        parent, maps, mixed, training, frozen=options.body == "frozen", rng=rng, progress=progress
     )
     progress(1.0, "calibrate on empty fields")
     trained_options = parent.options.model_copy(update={"training": training})
-    trials = parent.trials
-    if int(np.argmin(history.validation_loss)) > 0:
-        network = SkyNetwork(
-            export_network(parent.options.settings, weights), parent.options.settings
-        )
+    trials, best = parent.trials, int(np.argmin(history.validation_loss))
+    if best > 0:
+        settings = parent.options.settings
+        network = SkyNetwork(export_network(settings, weights), settings)
         trials = calibrate_network(network, parent.options.empty_maps, rng)
     child = NetworkModel(trained_options, weights, trials)
     judged = new.take(mixed.judge)
     change = losses(judged, child) - losses(judged, parent)
     gained = gain(change, judged.group, split=f"{origin.data}, held out", name="new loss")
     moved = "its last layers" if options.body == "frozen" else "all weights"
-    best = history.steps[int(np.argmin(history.validation_loss))]
-    method = f"fine-tuning of {moved}, step {best}"
+    method = f"fine-tuning of {moved}, step {history.steps[best]}"
     lineage = with_judgement(origin.lineage, gained, method=method)
     return replace(
         child,
@@ -280,6 +260,45 @@ def _numbers(maps: Maps) -> Rows:
     return Rows(np.zeros((n, 0)), np.zeros(n), maps.group)
 
 
-def _batches(maps: Maps, rows: NDArray[np.int64]) -> Sequence[dict[str, NDArray[np.float32]]]:
-    parts = np.array_split(rows, -(-len(rows) // _BATCH))
-    return [dict(maps.take(part).arrays) for part in parts]
+def _steps(options: ContinueOptions, n_fit: int) -> NetworkTrainingOptions:
+    """Return the training of some rounds over so many maps."""
+    of_a_round = max(n_fit // _BATCH, 1)
+    return NetworkTrainingOptions(
+        steps=options.rounds * of_a_round,
+        batch_size=_BATCH,
+        learning_rate=options.rate or _RATE,
+        warm_up=of_a_round,
+        validate_every=of_a_round,
+        patience=options.patience,
+    )
+
+
+def _moved(
+    parent: NetworkModel,
+    maps: Maps,
+    mixed: Mixed,
+    training: NetworkTrainingOptions,
+    *,
+    frozen: bool,
+    rng: np.random.Generator,
+    progress: Progress,
+) -> tuple[Mapping[str, NDArray[np.float32]], NetworkHistory]:
+    """Return weights that have moved; new maps and replayed ones count the same, also to stop."""
+    chance = mixed.weight[mixed.fit] / mixed.weight[mixed.fit].sum()
+
+    def draw(n: int) -> dict[str, NDArray[np.float32]]:
+        return dict(maps.take(rng.choice(mixed.fit, n, p=chance)).arrays)
+
+    weight = mixed.weight[mixed.stop]
+    alike = [mixed.stop[weight == one] for one in np.unique(weight)]  # within a batch
+    parts = [part for rows in alike for part in np.array_split(rows, -(-len(rows) // _BATCH))]
+    return train_weights(
+        parent.options.settings,
+        parent.weights,
+        draw,
+        [dict(maps.take(part).arrays) for part in parts],
+        options=training,
+        importance=[float(mixed.weight[part].sum()) for part in parts],
+        moving=HEADS if frozen else {name.rpartition(".")[0] for name in parent.weights},
+        progress=lambda step, loss: progress(step / training.steps, f"loss {loss:.3f}"),
+    )

@@ -77,6 +77,7 @@ def train_weights(
     validation: Sequence[Batch],
     *,
     options: NetworkTrainingOptions,
+    importance: Sequence[float] | None = None,
     moving: Collection[str] | None = None,
     progress: Callable[[int, float], None] | None = None,
     ranks: Ranks = ALONE,
@@ -95,6 +96,8 @@ def train_weights(
         Fixed.
     options : NetworkTrainingOptions
         Steps and rates.
+    importance : sequence of float, optional
+        Of each batch of the validation; its number of maps if left out.
     moving : collection of str, optional
         Layers that move, of a trained network that goes on: the others stay, and so do all where
         no step gains. Without it all move, and the network is first looked at after some steps.
@@ -115,6 +118,7 @@ def train_weights(
     check_weights(settings, weights)
     if not validation:
         raise UsageError("There are no maps to validate on.", "Give some.")
+    judges = _judges(validation, importance)
     live = {
         name: torch.nn.Parameter(torch.from_numpy(array.copy()).to(ranks.device))
         for name, array in weights.items()
@@ -133,7 +137,7 @@ def train_weights(
     if moving is not None:
         for name, value in live.items():
             value.requires_grad_(name.rpartition(".")[0] in moving)
-        begin = _validate(settings, live, validation, ranks)
+        begin = _validate(settings, live, judges, ranks)
         looks.add(0, begin[0], *begin, live)
     total, since = 0.0, 0
     loss_of = ranks.joined(_loss_module(torch, settings, live))
@@ -152,7 +156,7 @@ def train_weights(
         if progress is not None:
             progress(step, loss)
         if step % options.validate_every == 0 or step == options.steps:
-            looks.add(step, total / since, *_validate(settings, live, validation, ranks), live)
+            looks.add(step, total / since, *_validate(settings, live, judges, ranks), live)
             total, since = 0.0, 0
             if looks.should_stop:
                 break
@@ -208,20 +212,26 @@ def _loss_module(torch: Any, settings: SkyNetworkSettings, live: Mapping[str, An
     return Loss()
 
 
+def _judges(
+    batches: Sequence[Batch], importance: Sequence[float] | None
+) -> list[tuple[float, Batch]]:
+    """Return batches with their share of the mean."""
+    counted = [len(batch["counts"]) for batch in batches] if importance is None else importance
+    return [(one / sum(counted), batch) for one, batch in zip(counted, batches, strict=True)]
+
+
 def _validate(
     settings: SkyNetworkSettings,
     live: Mapping[str, Any],
-    batches: Sequence[Batch],
+    judges: Sequence[tuple[float, Batch]],
     ranks: Ranks,
 ) -> tuple[float, dict[str, float]]:
     """Return the loss on the validation maps and its parts, as the first process finds them."""
     torch = import_torch()
     total, sums = 0.0, dict.fromkeys(PARTS, 0.0)
-    n = sum(len(batch["counts"]) for batch in batches)
     with torch.inference_mode():
-        for batch in batches if ranks.is_first else ():
+        for share, batch in judges if ranks.is_first else ():
             value, parts = network_loss(settings, live, _tensors(torch, batch, ranks.device))
-            share = len(batch["counts"]) / n
             total += share * float(value)
             for name, part in parts.items():
                 sums[name] += share * part
