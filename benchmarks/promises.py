@@ -227,7 +227,7 @@ def plot(found: dict[str, object], path: Path) -> None:
     from skysift.report.plots.style import new_grid, style  # noqa: PLC0415
 
     promises = found["promises"]
-    figure, panels = new_grid(len(promises), 3, width=13.0, height=3.0)
+    figure, panels = new_grid(len(promises), 2, width=10.0, height=3.2)
     with style():
         for axes, (name, one) in zip(panels, promises.items(), strict=True):
             axes.set_axis_on()
@@ -239,14 +239,14 @@ def plot(found: dict[str, object], path: Path) -> None:
                 axes.plot(row["one_limit_for_all"], place, "x", color="tab:orange", markersize=5)
             parts = [row["part"].replace("distance from the central meridian", "|longitude|")
                      for row in one["groups"]]  # fmt: skip
-            axes.set_yticks(range(len(parts)), parts, fontsize=6)
+            axes.set_yticks(range(len(parts)), parts, fontsize=8)
             axes.invert_yaxis()
             axes.set_xlim(0.0, 1.02)
-            axes.tick_params(axis="x", labelsize=7)
+            axes.tick_params(axis="x", labelsize=8)
             told = {row["coverage"]: row["covered"] for row in one["levels"]}
             levels = ", ".join(f"{told[level]:.2f} at {level:g}" for level in (0.5, 0.8, 0.95))
-            axes.set_title(f"{name}\n{levels}", fontsize=7, loc="left")
-            axes.set_xlabel("covered at 0.9", fontsize=7)
+            axes.set_title(f"{name}\n{levels}", fontsize=9, loc="left")
+            axes.set_xlabel("covered at 0.9", fontsize=8)
         FigureCanvasAgg(figure)
         figure.savefig(path, dpi=110)
 

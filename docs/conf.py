@@ -69,7 +69,8 @@ html_theme_options = {
     "header_links_before_dropdown": 6,
     "show_toc_level": 2,
     "navigation_depth": 3,
-    "secondary_sidebar_items": ["page-toc"],
+    # Tables of intervals take the room of the page's contents.
+    "secondary_sidebar_items": {"**": ["page-toc"], "conformal": [], "stress": []},
     "footer_start": ["copyright"],
     "footer_end": [],
     "pygments_light_style": "a11y-high-contrast-light",
