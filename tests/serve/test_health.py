@@ -87,6 +87,20 @@ def test_each_check_fails_of_its_own_cause(lived):
     assert "service" in failing(sink)
 
 
+@pytest.mark.parametrize(
+    ("values", "about"),
+    [
+        ({"events": {}}, "the model is being loaded"),
+        ({"events": {"info started": 1}}, "one is started for the next record"),
+        ({"stopped": 1.0}, "the service was stopped"),
+    ],
+)
+def test_it_is_said_why_no_worker_runs(lived, values, about):
+    sink, state, _ = lived
+    write_state(sink, state.model_copy(update={"workers": (), **values}))
+    assert about in health(sink).ready[0].about
+
+
 def test_a_worker_of_another_parent_is_none_of_ours():
     assert is_running(os.getpid(), os.getppid())
     assert not is_running(os.getpid(), os.getpid())

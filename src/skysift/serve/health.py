@@ -152,6 +152,10 @@ def _loop(state: ServiceState, now: float) -> Check:
 def _worker(state: ServiceState) -> Check:
     alive = [process for process in state.workers if is_running(process, state.process)]
     about = "None runs; one is started for the next record."
+    if state.stopped is not None:
+        about = "None runs: the service was stopped."
+    elif "info started" not in state.events:
+        about = "None runs yet: the model is being loaded."
     if alive:
         about = f"Running: {', '.join(f'process {process}' for process in alive)}."
     return Check("worker", ok=bool(alive), about=about)

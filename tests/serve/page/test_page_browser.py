@@ -82,7 +82,10 @@ class Tab:
     def keep(self, name):
         if SCREENSHOTS:
             self.page.wait_for_timeout(300)  # pictures are drawn
+            said = len(self.complaints)
             self.page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png", full_page=True)
+            self.page.wait_for_timeout(300)
+            del self.complaints[said:]  # of the driver, which hides the caret by a style
 
     def width_beyond_the_screen(self):
         return self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")

@@ -46,14 +46,22 @@
       series: [{ label: "UTC", value: (_, v) => clock(v) }, ...series],
       axes: [axis("time [UTC]", { size: 32, space: 70, values: times }), ...axes],
       plugins,
+      // The last time of day must not be cut off where no axis stands on the right.
+      padding: [null, axes.length > 1 ? null : 30, null, null],
     };
   }
 
-  // Of a single moment uPlot would show years.
-  const around = (chart, low, high) => (chart.data[0].length === 1 ? [low - 5, low + 5] : [low, high]);
+  // Of a single moment uPlot would show years, and of a few seconds the same second several times.
+  const SHORTEST = 10; // s
+  const around = (chart) => {
+    const moments = chart.data[0];
+    const [first, last] = [moments[0], moments[moments.length - 1]];
+    const room = Math.max(0, SHORTEST - (last - first)) / 2;
+    return [first - room, last + room];
+  };
 
   // Values from 0 to the highest, with some room, also of nothing at all.
-  const fromZero = (_, low, high) => [0, Math.max(high === null ? 0 : high * 1.1, 1e-9) || 1];
+  const fromZero = (_, low, high) => [0, high > 0 ? high * 1.1 : 1];
 
   const PULSE = { time: [], rate: [], backlog: [], p50: [], p95: [], p99: [] };
   const kinds = {
