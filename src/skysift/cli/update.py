@@ -90,7 +90,7 @@ def update(
     )
     if keep is None:
         keep = _MOST_KEPT if may_be_kept(licence) and may_be_kept(origin.licence) else 0
-    kept = _memory(continuation, old, new, keep, rng.spawn(1)[0])  # refused before the long work
+    kept = _memory(continuation, old, new, keep, rng.spawn(1)[0])  # refused before the work
     with console.progress("update") as progress:
         child, judgement = update_model(
             continuation,

@@ -1,6 +1,6 @@
 """Take a distilled network out of its ONNX graph, and go on training it on labelled rows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,8 @@ from skysift.models.lessons import Mixed
 from skysift.models.persist.onnx_weights import GraphWeights
 
 __all__ = ["network_of_graph", "tune_network"]
+
+Floats = NDArray[np.float32]
 
 _SMALLEST = 1e-6
 _GEMMS_OF_POLAR, _GEMMS_OF_LOGS, _GEMMS_OF_RATIOS = 2, 1, 2
@@ -118,13 +120,8 @@ def tune_network(
             log_odds, wanted[index], reduction="none"
         ).sum(dim=1)
 
-    start = {f"weight.{k}": value for k, value in enumerate(network.weights)}
-    start |= {f"bias.{k}": value for k, value in enumerate(network.biases)}
-    # Columns differ in size by a factor of a thousand: steps are taken in their spread.
-    start["bias.0"] = start["bias.0"] + mean @ start["weight.0"]
-    start["weight.0"] = start["weight.0"] * scale[:, None]
     tuned = fine_tune(
-        start,
+        _in_spreads(network, mean, scale),
         losses,
         fit=mixed.fit,
         stop=mixed.stop,
@@ -134,8 +131,24 @@ def tune_network(
         moving={f"weight.{last}", f"bias.{last}"} if frozen else None,
         progress=progress,
     )
-    weights = [tuned.weights[f"weight.{k}"] for k in range(last + 1)]
-    biases = [tuned.weights[f"bias.{k}"] for k in range(last + 1)]
+    return _with_weights(network, tuned.weights, mean, scale), tuned
+
+
+def _in_spreads(network: DistilledNetwork, mean: Floats, scale: Floats) -> dict[str, Floats]:
+    """Return weights for standardised columns: these differ in size by a factor of a thousand."""
+    start = {f"weight.{k}": value for k, value in enumerate(network.weights)}
+    start |= {f"bias.{k}": value for k, value in enumerate(network.biases)}
+    start["bias.0"] = start["bias.0"] + mean @ start["weight.0"]
+    start["weight.0"] = start["weight.0"] * scale[:, None]
+    return start
+
+
+def _with_weights(
+    network: DistilledNetwork, moved: Mapping[str, Floats], mean: Floats, scale: Floats
+) -> DistilledNetwork:
+    """Return a network with weights for standardised columns put back to its own."""
+    weights = [moved[f"weight.{k}"] for k in range(len(network.weights))]
+    biases = [moved[f"bias.{k}"] for k in range(len(network.biases))]
     weights[0] = weights[0] / scale[:, None]
     biases[0] = biases[0] - mean @ weights[0]
-    return replace(network, weights=tuple(weights), biases=tuple(biases)), tuned
+    return replace(network, weights=tuple(weights), biases=tuple(biases))

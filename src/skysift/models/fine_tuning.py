@@ -111,47 +111,74 @@ def fine_tune(
         If PyTorch is not installed.
     """
     torch = import_extra("torch", extra="train")
-    live = {
-        name: torch.tensor(
-            np.asarray(array, dtype=np.float32), requires_grad=moving is None or name in moving
-        )
-        for name, array in weights.items()
-    }
-    importance = torch.from_numpy(np.asarray(weight, dtype=np.float32))
-    moved = [tensor for tensor in live.values() if tensor.requires_grad]
-    optimiser = torch.optim.Adam(moved, lr=options.rate)
+    live = _Live(torch, weights, moving, losses, weight)
+    optimiser = torch.optim.Adam(live.moving, lr=options.rate)
     size = min(options.batch_size, len(fit))
     steps = options.rounds * -(-len(fit) // size)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-
-    def mean(rows: NDArray[np.int64]) -> Any:
-        share = importance[rows]
-        return (losses(live, rows) * share).sum() / share.sum()
-
-    def held_out() -> float:
-        with torch.no_grad():
-            parts = np.array_split(stop, -(-len(stop) // _ROWS_AT_A_TIME))
-            shares = [float(importance[part].sum()) for part in parts]
-            value = np.average([float(mean(part)) for part in parts], weights=shares)
-        if not np.isfinite(value):
-            raise UsageError("The loss is not finite.", "Lower the learning rate.")
-        return float(value)
-
-    def kept() -> Arrays:
-        return {name: tensor.detach().numpy().copy() for name, tensor in live.items()}
-
-    history, best, found = [held_out()], 0, kept()
+    history, best, found = [live.held_out(stop)], 0, live.kept()
     for number in range(1, options.rounds + 1):
         order = rng.permutation(fit)
         for start in range(0, len(order), size):
             optimiser.zero_grad(set_to_none=True)
-            mean(order[start : start + size]).backward()
+            live.mean(order[start : start + size]).backward()
             optimiser.step()
             schedule.step()
-        history.append(held_out())
+        history.append(live.held_out(stop))
         progress(number / options.rounds)
         if history[-1] < history[best]:
-            best, found = number, kept()
+            best, found = number, live.kept()
         if number - best >= options.patience:
             break
     return FineTuned(found, tuple(history), best)
+
+
+class _Live:
+    """Weights as tensors, and what they lose."""
+
+    def __init__(
+        self,
+        torch: Any,
+        weights: Mapping[str, NDArray[Any]],
+        moving: Collection[str] | None,
+        losses: Callable[[Mapping[str, Any], NDArray[np.int64]], Any],
+        weight: NDArray[Any],
+    ) -> None:
+        self._torch, self._losses = torch, losses
+        self._weights = {
+            name: torch.tensor(
+                np.asarray(array, dtype=np.float32), requires_grad=moving is None or name in moving
+            )
+            for name, array in weights.items()
+        }
+        self._importance = torch.from_numpy(np.asarray(weight, dtype=np.float32))
+
+    @property
+    def moving(self) -> list[Any]:
+        """The tensors that move."""
+        return [tensor for tensor in self._weights.values() if tensor.requires_grad]
+
+    def mean(self, rows: NDArray[np.int64]) -> Any:
+        """Return the weighted mean loss of rows, as a tensor."""
+        share = self._importance[rows]
+        return (self._losses(self._weights, rows) * share).sum() / share.sum()
+
+    def held_out(self, rows: NDArray[np.int64]) -> float:
+        """Return the same as a number, some rows at a time.
+
+        Raises
+        ------
+        UsageError
+            If it is not finite.
+        """
+        with self._torch.no_grad():
+            parts = np.array_split(rows, -(-len(rows) // _ROWS_AT_A_TIME))
+            shares = [float(self._importance[part].sum()) for part in parts]
+            value = np.average([float(self.mean(part)) for part in parts], weights=shares)
+        if not np.isfinite(value):
+            raise UsageError("The loss is not finite.", "Lower the learning rate.")
+        return float(value)
+
+    def kept(self) -> Arrays:
+        """Return a copy of all weights."""
+        return {name: tensor.detach().numpy().copy() for name, tensor in self._weights.items()}
