@@ -13,14 +13,13 @@ from pathlib import Path
 
 import numpy as np
 from benchmarks.learn_on.curves import ORIGIN, write
-from benchmarks.learn_on.gamma_sky import ROUNDS, learned, maps_of, point, runs_of
+from benchmarks.learn_on.gamma_sky import ROUNDS, SIZES, learned, maps_of, point, runs_of
 
 from skysift.core.continuation import ContinueOptions
 from skysift.core.registry import bundle_folder
 from skysift.evaluate.updating import update
 from skysift.tasks.gamma_sky import continuation
 
-RUNS = 6
 WIDE = 1000.0  # margin: what is measured here is not to be refused
 
 
@@ -28,13 +27,14 @@ def main() -> None:
     """Run the study and write its file."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--runs", type=Path, required=True)
+    parser.add_argument("--new", type=int, default=max(SIZES), help="runs to learn from")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/learn_on/sky_replay.json"))
     given = parser.parse_args()
     parent = continuation.load_parent(bundle_folder("gamma-sky", "network"))
     # A study of the loss needs no calibration of false alarms.
     parent = replace(parent, options=parent.options.model_copy(update={"empty_maps": 50}))
     test_runs, new_runs = runs_of(given.runs)
-    new = maps_of(given.runs, new_runs[:RUNS], parent)
+    new = maps_of(given.runs, new_runs[: given.new], parent)
     reference, fields = (continuation.simulated(parent, np.random.default_rng(s)) for s in (1, 2))
     assert reference is not None
     assert fields is not None
@@ -54,7 +54,7 @@ def main() -> None:
     for rows, test in tests.items():
         before = continuation.losses(test, parent)
         for way, model in ways.items():
-            found = point(way, RUNS, continuation.losses(test, model), before, test.group)
+            found = point(way, given.new, continuation.losses(test, model), before, test.group)
             points.append({"rows": rows, "maps": len(test), **found})
             print(points[-1], flush=True)
     facts = {
@@ -64,7 +64,7 @@ def main() -> None:
             "(HESS DL3 DR1, H.E.S.S. collaboration, 2018)."
         ),
     }
-    command = f"python -m benchmarks.learn_on.sky_replay --runs {given.runs.name}"
+    command = f"python -m benchmarks.learn_on.sky_replay --runs {given.runs.name} --new {given.new}"
     write(given.out, "sky network: replay of simulations", points, facts, command)
 
 
