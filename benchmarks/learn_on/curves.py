@@ -54,6 +54,15 @@ class Point:
     against_high: float
 
 
+def measured(loss: Floats, before: Floats, group: NDArray[Any] | None = None) -> dict[str, float]:
+    """Return the mean loss of test rows, and what it is less than the parent's, with intervals."""
+    mean, less = mean_interval(loss, groups=group), mean_interval(loss - before, groups=group)
+    return {
+        "loss": mean.value, "low": mean.low, "high": mean.high,
+        "against_parent": less.value, "against_low": less.low, "against_high": less.high,
+    }  # fmt: skip
+
+
 def nested(group: NDArray[Any], sizes: Sequence[int], rng: np.random.Generator) -> list[NDArray]:
     """Return rows of growing samples of whole groups, each within the next."""
     order = rng.permutation(np.unique(group))
@@ -105,14 +114,7 @@ class Curve:
             loss = np.concatenate([parts[r] for r in done])
             before = np.concatenate([parent[r] for r in done])
             group = np.unique(np.concatenate([groups[r] for r in done]), return_inverse=True)[1]
-            mean = mean_interval(loss, groups=group)
-            less = mean_interval(loss - before, groups=group)
-            found.append(
-                Point(
-                    way, n, len(done), mean.value, mean.low, mean.high,
-                    less.value, less.low, less.high,
-                )
-            )  # fmt: skip
+            found.append(Point(way, n, len(done), **measured(loss, before, group)))
         return found
 
     def seconds(self) -> dict[str, float]:

@@ -8,12 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from benchmarks.learn_on.curves import ORIGIN, write
+from benchmarks.learn_on.curves import ORIGIN, measured, write
 
 from skysift.core.continuation import ContinueOptions
 from skysift.core.progress import silent
 from skysift.core.registry import bundle_folder, load_task
-from skysift.evaluate.intervals import mean_interval
 from skysift.evaluate.updating import update
 from skysift.models.lessons import Rows
 from skysift.tasks.gamma_hadron import continuation
@@ -58,14 +57,7 @@ def main() -> None:
     ):
         for rows, test in (("old", old_test), ("new", new_test)):
             loss, before = continuation.losses(test, model), continuation.losses(test, parent)
-            mean, less = mean_interval(loss), mean_interval(loss - before)
-            points.append(
-                {
-                    "way": way, "rows": rows, "loss": mean.value, "low": mean.low,
-                    "high": mean.high, "against_parent": less.value, "against_low": less.low,
-                    "against_high": less.high,
-                }
-            )  # fmt: skip
+            points.append({"way": way, "rows": rows, **measured(loss, before)})
     facts = {"rows": f"{N} simulated events of each sample"}
     write(given.out, "forgetting", points, facts, "python -m benchmarks.learn_on.forgetting")
 

@@ -12,14 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from benchmarks.learn_on.curves import ORIGIN, Floats, write
+from benchmarks.learn_on.curves import ORIGIN, Floats, measured, write
 from numpy.typing import NDArray
 
 from skysift.core.continuation import ContinueOptions
 from skysift.core.progress import silent
 from skysift.core.registry import bundle_folder
 from skysift.data.sky.gadf_index import open_index
-from skysift.evaluate.intervals import mean_interval
 from skysift.models.sky.network.architecture import initial_weights
 from skysift.tasks.gamma_sky import continuation
 from skysift.tasks.gamma_sky.continuation import NetworkModel
@@ -98,11 +97,7 @@ def point(
     way: str, n: int, loss: Floats, before: Floats, group: NDArray[np.int64]
 ) -> dict[str, object]:
     """Return one row of the result; intervals are by run."""
-    mean, less = mean_interval(loss, groups=group), mean_interval(loss - before, groups=group)
-    return {
-        "way": way, "n": n, "loss": mean.value, "low": mean.low, "high": mean.high,
-        "against_parent": less.value, "against_low": less.low, "against_high": less.high,
-    }  # fmt: skip
+    return {"way": way, "n": n, **measured(loss, before, group)}
 
 
 if __name__ == "__main__":
