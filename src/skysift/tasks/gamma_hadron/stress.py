@@ -50,7 +50,7 @@ def shifts(data: Events) -> Sequence[Shift]:
             "true over supposed light",
             (0.7, 0.8, 0.85, 0.9, 1.0, 1.1, 1.15, 1.2, 1.3),
             _NONE,
-            "The energy scale of MAGIC, and so its light, is known to about 15 % (Aleksic et al. "
+            "The energy scale of MAGIC, and so its light, is known to within 15 % (Aleksic et al. "
             "2016, Astropart. Phys. 72, 76); mirrors and atmosphere change it in between. SIZE "
             "alone moves: what fewer photons do to the shape is in the next shift.",
             lambda events, size, _rng: dimmed(events, size),
