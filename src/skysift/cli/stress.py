@@ -3,7 +3,7 @@
 Heavy modules are imported inside, so that ``--help`` stays quick.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +19,8 @@ from skysift.core.jobs import Run
 from skysift.core.registry import load_task, manifest
 
 if TYPE_CHECKING:
+    from skysift.core.stress import Answered, Shift
+    from skysift.evaluate.stress import Stressed
     from skysift.report.run_folder import RunRecord
 
 __all__ = ["STRESS", "drawn", "stress"]
@@ -68,19 +70,25 @@ def stress(
         "model": model.name,
         "bundle": model.bundle.hash,
         "data": f"{getattr(given, 'name', 'simulated')}, {len(base.blocks):,} rows",
-        "shifts": [
-            {key: getattr(one, key) for key in ("name", "title", "quantity", "sizes", "none")}
-            | {"reason": one.reason}
-            for one in test.shifts(prepared)
-        ],
-        "measures": {
-            key: {"title": one.title, "wanted": one.wanted} for key, one in base.measures.items()
-        },
-        "rows": [one.to_dict() for one in found],
+        **_facts(test.shifts(prepared), base, found),
     }
     record = RunRecord.finished(out, name, STRESS, facts, provenance)
     write_run(record, {})
     finish(console, drawn(record))
+
+
+def _facts(
+    shifts: "Sequence[Shift]", base: "Answered", found: "Sequence[Stressed]"
+) -> dict[str, Any]:
+    """Return what the page is drawn from: JSON."""
+    told = ("name", "title", "quantity", "sizes", "none", "reason")
+    return {
+        "shifts": [{name: getattr(one, name) for name in told} for one in shifts],
+        "measures": {
+            name: {"title": one.title, "wanted": one.wanted} for name, one in base.measures.items()
+        },
+        "rows": [one.to_dict() for one in found],
+    }
 
 
 def drawn(record: "RunRecord") -> Run:

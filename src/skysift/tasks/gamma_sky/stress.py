@@ -106,6 +106,22 @@ def prepared(
 def shifts(_data: Skies) -> Sequence[Shift]:
     """Return the shifts of a sky."""
     return (
+        *_background_shifts(),
+        *_response_shifts(),
+        Shift(
+            "exposure",
+            "Exposure",
+            "live time [s]",
+            (10.0, 30.0, 100.0, 300.0),
+            _EXPOSURE,
+            "Real-time windows of seconds to minutes: with few photons, ellipses are not Gaussian.",
+            _changing(_EXPOSURE, lambda skies, size: replace(skies, exposure=size)),
+        ),
+    )
+
+
+def _background_shifts() -> tuple[Shift, Shift]:
+    return (
         Shift(
             "background",
             "Background rate",
@@ -114,9 +130,7 @@ def shifts(_data: Skies) -> Sequence[Shift]:
             _NONE,
             "The background of an array differs from run to run, with atmosphere, zenith angle "
             "and trigger: its model is scaled to each run (Mohrmann et al. 2019, A&A 632, A72).",
-            lambda skies, size, _rng: (
-                skies if size == _NONE else replace(skies, background_scale=size)
-            ),
+            _changing(_NONE, lambda skies, size: replace(skies, background_scale=size)),
         ),
         Shift(
             "gradient",
@@ -127,10 +141,13 @@ def shifts(_data: Skies) -> Sequence[Shift]:
             "The zenith angle changes by some degrees across a field, and with it the background "
             "by some per cent per degree. Models of the acceptance of a camera often leave that "
             "out (Berge, Funk & Hinton 2007, A&A 466, 1219, compare them).",
-            lambda skies, size, _rng: (
-                skies if size == 0.0 else replace(skies, gradient=(size, 0.0))
-            ),
+            _changing(0.0, lambda skies, size: replace(skies, gradient=(size, 0.0))),
         ),
+    )
+
+
+def _response_shifts() -> tuple[Shift, Shift]:
+    return (
         Shift(
             "psf",
             "Point spread function",
@@ -140,9 +157,7 @@ def shifts(_data: Skies) -> Sequence[Shift]:
             "Pointing, optics and reconstruction leave widths that differ from those simulated "
             "(Aharonian et al. 2006, A&A 457, 899, compare the two on the Crab nebula); 1.5 times "
             "the width is rather an extended source.",
-            lambda skies, size, _rng: (
-                skies if size == _NONE else replace(skies, truth=Blurred(skies.told, size))
-            ),
+            _changing(_NONE, lambda skies, size: replace(skies, truth=Blurred(skies.told, size))),
         ),
         Shift(
             "zenith",
@@ -152,20 +167,16 @@ def shifts(_data: Skies) -> Sequence[Shift]:
             _ZENITH,
             "Responses are made for some zenith angles, 20, 40 and 60 deg in CTAO prod5: an "
             "observation is up to 10 deg from the nearest, and farther from any other.",
-            lambda skies, size, _rng: (
-                skies if size == _ZENITH else replace(skies, truth=AnalyticResponse(size))
-            ),
-        ),
-        Shift(
-            "exposure",
-            "Exposure",
-            "live time [s]",
-            (10.0, 30.0, 100.0, 300.0),
-            _EXPOSURE,
-            "Real-time windows of seconds to minutes: with few photons, ellipses are not Gaussian.",
-            lambda skies, size, _rng: skies if size == _EXPOSURE else replace(skies, exposure=size),
+            _changing(_ZENITH, lambda skies, size: replace(skies, truth=AnalyticResponse(size))),
         ),
     )
+
+
+def _changing(
+    none: float, change: Callable[[Skies, float], Skies]
+) -> Callable[[Skies, float, np.random.Generator], Skies]:
+    """Return what applies a change that needs no random numbers; nothing at the size `none`."""
+    return lambda skies, size, _rng: skies if size == none else change(skies, size)
 
 
 def answered(data: Skies, model: GammaSkyModel) -> Answered:
