@@ -87,7 +87,7 @@ def test_stamps_are_shown_with_their_probabilities(open_page, night_sink, cutout
     page = open_page()
     html = page.wait_for("/panels/stamps", "left open")
     assert str(images.identifiers[0]) in html
-    assert ">0.70</b>" in html
+    assert ">0.700</b>" in html
     address = html.split('<img src="')[1].split('"')[0]
     answer = page.get(address)
     assert Image.open(BytesIO(answer.content)).height > 50

@@ -160,7 +160,7 @@ def _verdict(row: Row) -> str:
         said = str(row["class"] or "not measured")
         if row["length"] is not None and "trail" not in said:
             said += f", {row['length']:.1f} arcsec long"
-    flags = str(row["flags"] or "")
+    flags = str(row["flags"] or "").replace(",", ", ")
     return f"{said} ({flags})" if flags else said
 
 
