@@ -97,7 +97,8 @@ def test_an_update_learns_and_does_not_forget(skysift, night, parent, tmp_path):
     assert again.code == 0, again.err
     third = Bundle.load(tmp_path / "grandchild")
     assert third.manifest.lineage.parent_hash == child.hash
-    assert (third.manifest.lineage.generation, third.manifest.lineage.replayed) == (3, 50)
+    # Half of what it keeps are rows of these new data, which do not judge what learns them again.
+    assert (third.manifest.lineage.generation, third.manifest.lineage.replayed) == (3, 25)
     assert "replay.safetensors" not in third.manifest.files  # the licence is not stated
 
 

@@ -44,7 +44,7 @@ def run(pupil, reference, **options):
     return update(
         pupil,
         pupil,
-        some_rows(20),
+        some_rows(20, seed=9),
         reference,
         ContinueOptions(),
         rng=np.random.default_rng(0),
@@ -60,6 +60,17 @@ def test_half_is_replayed_and_the_other_half_judges():
     assert model.lineage.replayed == 50
     assert judgement.accepted
     assert not set(model.seen.group) - set(reference.group)
+
+
+def test_rows_that_are_learned_do_not_judge():
+    """Nor do others of their groups, however they are labelled."""
+    new = some_rows(20, seed=9)
+    flipped = replace(new.take(np.arange(6)), label=1 - new.label[:6])
+    reference = some_rows(60, groups=30).followed_by(flipped)
+    model, judgement = run(Pupil(0.0), reference, margin=1.0)
+    assert len(model.seen) + judgement.n == 60
+    with pytest.raises(InputError, match="not among the new data"):
+        run(Pupil(0.0), flipped)
 
 
 def test_a_worse_model_is_refused_with_the_numbers():

@@ -87,6 +87,9 @@ class Lessons(Protocol):
     def sha256(self) -> str:
         """Return a SHA-256 over all values."""
 
+    def fingerprints(self) -> list[bytes]:
+        """Return a hash of what each row shows, whatever its label."""
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:

@@ -98,6 +98,13 @@ def judge(
     return Judgement(difference, margin, len(old))
 
 
+def _apart(reference: LessonsT, new: LessonsT) -> LessonsT:
+    """Leave out groups with a row that is to be learned: they would flatter what learned it."""
+    learned = set(new.fingerprints())
+    twice = np.array([one in learned for one in reference.fingerprints()], dtype=bool)
+    return reference.take(~np.isin(reference.group, reference.group[twice]))
+
+
 def _halves(lessons: LessonsT, rng: np.random.Generator) -> tuple[LessonsT, LessonsT]:
     """Divide rows into two halves, group by group.
 
@@ -109,7 +116,9 @@ def _halves(lessons: LessonsT, rng: np.random.Generator) -> tuple[LessonsT, Less
     groups = np.unique(lessons.group)
     if len(groups) < 2:  # noqa: PLR2004  # two halves
         raise InputError(
-            "The reference set has fewer than two independent rows.", "Give more with --reference."
+            "The reference set has fewer than two independent rows that are not among the new "
+            "data.",
+            "Give others with --reference.",
         )
     first = np.isin(lessons.group, rng.permutation(groups)[: len(groups) // 2])
     return lessons.take(first), lessons.take(~first)
@@ -147,7 +156,8 @@ def update(
     parent : object
         The model to go on from.
     new, reference : Lessons
-        What is to be learned, and what is not to be forgotten.
+        What is to be learned, and what is not to be forgotten; rows of the reference that are
+        among the new ones are left out.
     options : ContinueOptions
         How the model goes on.
     rng : numpy.random.Generator
@@ -171,7 +181,7 @@ def update(
     RefusedError
         If the new model is not shown to be as good as the old one, within the margin.
     """
-    replay, kept = _halves(reference, rng)
+    replay, kept = _halves(_apart(reference, new), rng)
     lineage = origin.lineage.model_copy(update={"replayed": len(replay)})
     record = replace(origin, lineage=lineage)
     model = continuation.go_on(parent, new, replay, options, rng, origin=record, progress=progress)

@@ -66,6 +66,11 @@ class Rows:
             digest.update(np.ascontiguousarray(values, dtype="<f8").tobytes())
         return digest.hexdigest()
 
+    def fingerprints(self) -> list[bytes]:
+        """Return a hash of the features of each row."""
+        rows = np.ascontiguousarray(self.features, dtype="<f8")
+        return [hashlib.sha256(row.tobytes()).digest() for row in rows]
+
     def to_bytes(self) -> bytes:
         """Return the rows as a safetensors file, exactly: what is tied to a knot stays so."""
         return save_arrays(

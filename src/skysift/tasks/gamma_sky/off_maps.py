@@ -82,6 +82,10 @@ class Maps:
         """Return a SHA-256 over the counts."""
         return hashlib.sha256(self.arrays["counts"].tobytes()).hexdigest()
 
+    def fingerprints(self) -> list[bytes]:
+        """Return a hash of the counts of each map."""
+        return [hashlib.sha256(one.tobytes()).digest() for one in self.arrays["counts"]]
+
 
 def off_maps(
     observations: Observations, settings: SkyNetworkSettings, rng: np.random.Generator
