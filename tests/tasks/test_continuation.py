@@ -127,6 +127,20 @@ def test_only_free_data_travel_in_a_bundle(licence, kept):
     assert may_be_kept(DataLicence(licence=licence, citation="us")) is kept
 
 
+def test_data_of_unknown_telescopes_state_no_licence():
+    """Their rows are not kept in a bundle unless somebody asks for it."""
+    disks = load_task("active-region").synth(1, np.random.default_rng(1))
+    (one,) = disks.maps
+    for instrument, kept in (("SDO/AIA", True), ("Mount Wilson 150 ft", False), ("", False)):
+        image = replace(one.image, instrument=instrument)
+        theirs = replace(disks, name="night", maps=(replace(one, image=image),))
+        assert may_be_kept(load_task("active-region").continuation.origin_of(theirs)[1]) is kept
+    regions = load_task("flare").synth(5, np.random.default_rng(1))
+    for name, kept in (("aia211_regions", True), ("mine", False)):
+        theirs = replace(regions, name=name)
+        assert may_be_kept(load_task("flare").continuation.origin_of(theirs)[1]) is kept
+
+
 def test_a_hash_without_a_lineage_stays_what_it_was():
     """Bundles that were stored before there was a lineage keep their hash."""
     bundle = load_task("gamma-hadron").load(bundle_folder("gamma-hadron", "fast")).bundle
