@@ -109,6 +109,23 @@ def active_region() -> str:
     return table(("question", "76 later disks", "cross-validation in the years before"), rows)
 
 
+def disk_protocol() -> str:
+    """Show the published network of whole disks by its own protocol, and in time."""
+    found = stored("active_region/results/comparison.json")
+
+    def cells(row: Mapping[str, Any]) -> Row:
+        spread = "" if row["spread"] is None else f" ± {row['spread']:.3f}"
+        area = "not defined" if row["auc"] is None else f"{row['auc']:.2f}"
+        return (
+            row["label"], row["split"], f"{row['accuracy']:.3f}{spread}",
+            f"{row['commoner_class']:.3f}", area, str(row["n"]),
+        )  # fmt: skip
+
+    head = ("is on the disk", "split", "accuracy", "of always the same answer", "AUC", "test disks")
+    rows = [cells(row) for row in found["published"]]
+    return told(head, rows, found["command"], found["split"])
+
+
 def gamma_sky_published() -> str:
     """Show the published networks and what replaces them, on the same photons."""
     found = stored("gamma_sky/results/published_networks.json")
@@ -305,6 +322,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "flare": flare,
     "flare by its own protocol": flare_protocol,
     "active-region": active_region,
+    "active-region by its own protocol": disk_protocol,
     "published networks": gamma_sky_published,
     "gammapy": gamma_sky_gammapy,
     "search speed": gamma_sky_speed,
