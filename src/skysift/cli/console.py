@@ -1,6 +1,7 @@
 """What the command line prints: results on stdout, everything else on stderr."""
 
 import json
+import logging
 import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +11,7 @@ from typing import Any
 from skysift.core.errors import SkysiftError
 from skysift.core.progress import Progress
 
-__all__ = ["Console", "fail"]
+__all__ = ["Console", "fail", "logged_to"]
 
 _NO_WIDTH = 100_000
 _SMALL = 1e-3  # what is below would be told by its zeros
@@ -121,6 +122,22 @@ def _strict(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_strict(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+@contextmanager
+def logged_to(handler: logging.Handler) -> Iterator[None]:
+    """Write the log of what runs in the block, in lines of JSON."""
+    from skysift.serve.journal import LOGGER, JsonLines
+
+    handler.setFormatter(JsonLines())
+    logger = logging.getLogger(LOGGER)
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
 
 
 def _with_intervals(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

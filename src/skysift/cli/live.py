@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from skysift.cli.arguments import Seed
+from skysift.cli.console import logged_to
 from skysift.cli.job import typed_command
 from skysift.cli.paths import check_writable_folder
-from skysift.cli.serve import Host, Port, TokenFile, address_of, logged_to, warn_of_others
+from skysift.cli.serve import Host, Port, TokenFile, address_of, warn_of_others
 from skysift.core.extras import import_extra
 
 if TYPE_CHECKING:

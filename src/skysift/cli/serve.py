@@ -2,14 +2,13 @@
 
 import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from skysift.cli.arguments import Sink
+from skysift.cli.console import logged_to
 from skysift.core.extras import import_extra
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ __all__ = [
     "Port",
     "TokenFile",
     "address_of",
-    "logged_to",
     "serve",
     "warn_of_others",
 ]
@@ -78,22 +76,6 @@ def serve(
         sys.stdout.write(f"{folder}: {address_of(options, listening.getsockname()[1])}\n")
         sys.stdout.flush()
         PageServer(options, token).serve_on([listening])
-
-
-@contextmanager
-def logged_to(handler: logging.Handler) -> Iterator[None]:
-    """Write the log of what runs in the block, in lines of JSON."""
-    from skysift.serve.journal import LOGGER, JsonLines
-
-    handler.setFormatter(JsonLines())
-    logger = logging.getLogger(LOGGER)
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        handler.close()
 
 
 def address_of(options: "PageOptions", port: int) -> str:

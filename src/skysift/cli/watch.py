@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from skysift.cli.arguments import AsJson, BundleName
-from skysift.cli.console import Console
+from skysift.cli.console import Console, logged_to
 from skysift.cli.job import given_to, typed_command
 from skysift.core.config import load_config, parse_assignments
 from skysift.core.errors import UsageError
@@ -75,7 +75,6 @@ def watch(
             options = given_to(load_options(task, kind), task_options)
             settings |= {f"{section}.{key}": value for key, value in options.items()}
     from skysift.serve.config import WatchConfig
-    from skysift.serve.journal import LOGGER, JsonLines
     from skysift.serve.service import Service, stopped_by_signals
 
     if source is not None:
@@ -83,17 +82,10 @@ def watch(
     if publish is not None:
         settings |= _topic_settings(publish)
     loaded = load_config(WatchConfig, config, {**settings, **parse_assignments(assign or [])})
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
-    logger = logging.getLogger(LOGGER)
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    try:
+    with logged_to(logging.StreamHandler(sys.stderr)):
         service = Service(loaded, command=typed_command())
         with stopped_by_signals(service):
             counts = service.run(once=once)
-    finally:
-        logger.removeHandler(handler)
     summary = ", ".join(f"{count:,} {state}" for state, count in counts.items())
     Console(as_json=json).result(
         {"to": str(loaded.sink.folder), "records": counts}, [f"{loaded.sink.folder}: {summary}"]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skysift.core.bundle import Bundle
 from skysift.core.errors import SkysiftError
@@ -16,7 +17,7 @@ from skysift.serve.drift.labels import LabelWatch
 from skysift.serve.drift.ledger import DriftLedger
 from skysift.serve.drift.options import DriftOptions
 from skysift.serve.drift.profile import Profile
-from skysift.serve.drift.reference import Reference, find_reference
+from skysift.serve.drift.reference import Quantity, Reference, find_reference
 from skysift.serve.drift.statistics import Comparison, compare_counts
 from skysift.serve.drift.windows import Window
 from skysift.serve.journal import log
@@ -49,17 +50,20 @@ def look_at(window: Window, reference: Reference) -> dict[str, Comparison]:
 
     Quantities that do not occur in the window are left out.
     """
-    found = {}
-    for name, quantity in reference.quantities.items():
-        blocks = [
-            row
-            for block in window.complete
-            if (row := block.profile.counts.get(name)) is not None
-            and len(row) == len(quantity.counts)
-        ]
-        if blocks:
-            found[name] = compare_counts(quantity.counts, blocks)
-    return found
+    return {
+        name: compare_counts(quantity.counts, blocks)
+        for name, quantity in reference.quantities.items()
+        if (blocks := _counts(window, name, quantity))
+    }
+
+
+def _counts(window: Window, name: str, quantity: Quantity) -> list[NDArray[np.int64]]:
+    """Return the counts of a quantity in the complete blocks that have it in these bins."""
+    return [
+        row
+        for block in window.complete
+        if (row := block.profile.counts.get(name)) is not None and len(row) == len(quantity.counts)
+    ]
 
 
 def alarming(found: Comparison, level: float, least: float, *, before: bool) -> bool:
@@ -273,14 +277,7 @@ def _noted(
             name: {
                 **_rounded(one),
                 "counts": np.sum(
-                    [
-                        block.profile.counts[name]
-                        for block in window.complete
-                        if name in block.profile.counts
-                        and len(block.profile.counts[name])
-                        == len(reference.quantities[name].counts)
-                    ],
-                    axis=0,
+                    _counts(window, name, reference.quantities[name]), axis=0
                 ).tolist(),
             }
             for name, one in found.items()
