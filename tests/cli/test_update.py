@@ -162,7 +162,8 @@ def test_options_that_mean_nothing_are_refused(skysift, night, arguments, said):
 
 
 def test_what_is_no_bundle_is_told(skysift, night):
-    outcome = skysift("update", "nothing", "--data", night / "new.parquet", "--out", "child")
+    given = ("--data", night / "new.parquet", "--rounds", "3", "--out", "child")
+    outcome = skysift("update", "nothing", *given)
     assert outcome.code == 2
     assert "'nothing' is no bundle" in outcome.err
 

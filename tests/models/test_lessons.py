@@ -46,8 +46,10 @@ def test_without_a_replay_rows_weigh_one():
 
 
 def test_too_few_groups_are_told():
-    with pytest.raises(InputError, match="independent rows"):
-        mix(some_rows(50, 3), None, held_out=0.2, rng=np.random.default_rng(0))
+    few, many = some_rows(50, 3), some_rows(50, 50)
+    for new, old, whose in ((few, None, "new"), (many, few, "replayed")):
+        with pytest.raises(InputError, match=f"The {whose} rows are of 3 independent groups"):
+            mix(new, old, held_out=0.2, rng=np.random.default_rng(0))
 
 
 def test_rows_come_back_from_a_file():

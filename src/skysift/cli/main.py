@@ -123,7 +123,13 @@ def build_app(arguments: Sequence[str] = ()) -> typer.Typer:
         if name == "audit" and names_a_dataset(arguments):
             app.command(name)(audit_dataset)
         else:
-            app.command(name)(bind_options(verb, *_options(name, kinds, arguments)))
+            task = _named_task(name, arguments)
+            # Where no task is named, the verb says so, whatever options of one are given.
+            names_none = task is None and [name] == list(arguments[:1])
+            is_lenient = names_none and not "".join(arguments[1:2]).startswith("-")
+            settings = {"ignore_unknown_options": is_lenient, "allow_extra_args": is_lenient}
+            bound = bind_options(verb, *_options(name, kinds, task))
+            app.command(name, context_settings=settings)(bound)
     data = typer.Typer(help="The registered data sets.", no_args_is_help=True)
     data.command("list")(inventory.data_list)
     app.add_typer(data, name="data")
@@ -183,17 +189,21 @@ def _version(
     """Hold the options that go before a verb."""
 
 
-def _options(verb: str, kinds: Sequence[str], arguments: Sequence[str]) -> list[type[Config]]:
-    """Return the option classes of the task that the arguments name, none if they name none."""
+def _named_task(verb: str, arguments: Sequence[str]) -> str | None:
+    """Return the task that the arguments name, if they call the verb and name one."""
     if not arguments or arguments[0] != verb:
-        return []
+        return None
     known = {item.name for item in list_tasks()}
     words = (
         [task_of(word) or word for word in arguments[1:]]
         if verb in _NAMES_A_BUNDLE
         else arguments[1:]
     )
-    task = next((word for word in words if word in known), None)
+    return next((word for word in words if word in known), None)
+
+
+def _options(verb: str, kinds: Sequence[str], task: str | None) -> list[type[Config]]:
+    """Return the option classes of a task, none if there is none."""
     if task is None:
         return []
     own = [options for kind in kinds if (options := find_options(task, kind)) is not None]

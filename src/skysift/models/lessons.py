@@ -165,10 +165,11 @@ def mix(new: Rows, replay: Rows | None, *, held_out: float, rng: np.random.Gener
     InputError
         If there are too few groups.
     """
-    fit, stop, judge = _parts(new.group, (1 - 2 * held_out, held_out, held_out), rng)
+    shares = (1 - 2 * held_out, held_out, held_out)
+    fit, stop, judge = _parts(new.group, shares, rng, what="new")
     if replay is None or not len(replay):
         return Mixed(new, np.ones(len(new)), fit, stop, judge)
-    old_fit, old_stop = _parts(replay.group, (1 - held_out, held_out), rng)
+    old_fit, old_stop = _parts(replay.group, (1 - held_out, held_out), rng, what="replayed")
     rows = new.followed_by(replay)
     weight = np.ones(len(rows))
     pairs = ((fit, old_fit + len(new)), (stop, old_stop + len(new)))
@@ -195,13 +196,16 @@ def remembered(rows: Rows) -> bytes:
     return rows.to_bytes()
 
 
-def _parts(group: Integers, shares: tuple[float, ...], rng: np.random.Generator) -> list[Integers]:
+def _parts(
+    group: Integers, shares: tuple[float, ...], rng: np.random.Generator, *, what: str
+) -> list[Integers]:
     """Return the rows of each part."""
     groups = np.unique(group)
     if len(groups) < _FEWEST_GROUPS:
         raise InputError(
-            f"There are {len(groups)} independent rows; {_FEWEST_GROUPS} are the least.",
-            "Give more data.",
+            f"The {what} rows are of {len(groups)} independent groups; {_FEWEST_GROUPS} are the "
+            "least.",
+            "Give more of them: rows of one object, region, run or fortnight are one group.",
         )
     edges = np.round(np.cumsum(shares)[:-1] * len(groups)).astype(int)
     edges = np.clip(
