@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,45 +35,31 @@ __all__ = [
 _PANEL = "Past one process"
 _AUTO = "auto"
 
+_option = partial(typer.Option, rich_help_panel=_PANEL)
+
 Workers = Annotated[
     int | None,
-    typer.Option(
-        "--workers", min=1, help="Processes of this machine that share the work (Dask).",
-        rich_help_panel=_PANEL,
-    ),
-]  # fmt: skip
+    _option("--workers", min=1, help="Processes of this machine that share the work (Dask)."),
+]
 Dask = Annotated[
     str | None,
-    typer.Option(
-        "--dask", metavar="ADDRESS", help="A Dask scheduler, tcp://HOST:PORT, or its file.",
-        rich_help_panel=_PANEL,
-    ),
-]  # fmt: skip
+    _option("--dask", metavar="ADDRESS", help="A Dask scheduler, tcp://HOST:PORT, or its file."),
+]
 Memory = Annotated[
     str,
-    typer.Option(
-        "--memory", help="Most memory of a process of --workers, e.g. 1.5GB; one beyond is ended.",
-        rich_help_panel=_PANEL,
+    _option(
+        "--memory", help="Most memory of a process of --workers, e.g. 1.5GB; one beyond is ended."
     ),
-]  # fmt: skip
+]
 Part = Annotated[
     str | None,
-    typer.Option(
-        "--part", metavar="K/N", help="Do the K-th of N shares only: one job of an array.",
-        rich_help_panel=_PANEL,
-    ),
-]  # fmt: skip
+    _option("--part", metavar="K/N", help="Do the K-th of N shares only: one job of an array."),
+]
 Together = Annotated[
     int,
-    typer.Option(
-        "--files-per-part", min=1, help="Input files of one output file, if they are small.",
-        rich_help_panel=_PANEL,
-    ),
-]  # fmt: skip
-Retry = Annotated[
-    bool,
-    typer.Option("--retry", help="Also try what is in quarantine.", rich_help_panel=_PANEL),
+    _option("--files-per-part", min=1, help="Input files of one output file, if they are small."),
 ]
+Retry = Annotated[bool, _option("--retry", help="Also try what is in quarantine.")]
 
 
 @dataclass(frozen=True, slots=True)
