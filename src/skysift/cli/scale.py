@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,34 +31,37 @@ __all__ = [
     "spreading",
 ]
 
-_PANEL = "Past one process"
 _AUTO = "auto"
-
-_option = partial(typer.Option, rich_help_panel=_PANEL)
 
 Workers = Annotated[
     int | None,
-    _option("--workers", min=1, help="Processes of this machine that share the work (Dask)."),
+    typer.Option("--workers", min=1, help="Processes of this machine that share the work (Dask)."),
 ]
 Dask = Annotated[
     str | None,
-    _option("--dask", metavar="ADDRESS", help="A Dask scheduler, tcp://HOST:PORT, or its file."),
+    typer.Option(
+        "--dask", metavar="ADDRESS", help="A Dask scheduler, tcp://HOST:PORT, or its file."
+    ),
 ]
 Memory = Annotated[
     str,
-    _option(
+    typer.Option(
         "--memory", help="Most memory of a process of --workers, e.g. 1.5GB; one beyond is ended."
     ),
 ]
 Part = Annotated[
     str | None,
-    _option("--part", metavar="K/N", help="Do the K-th of N shares only: one job of an array."),
+    typer.Option(
+        "--part", metavar="K/N", help="Do the K-th of N shares only: one job of an array."
+    ),
 ]
 Together = Annotated[
     int,
-    _option("--files-per-part", min=1, help="Input files of one output file, if they are small."),
+    typer.Option(
+        "--files-per-part", min=1, help="Input files of one output file, if they are small."
+    ),
 ]
-Retry = Annotated[bool, _option("--retry", help="Also try what is in quarantine.")]
+Retry = Annotated[bool, typer.Option("--retry", help="Also try what is in quarantine.")]
 
 
 @dataclass(frozen=True, slots=True)
