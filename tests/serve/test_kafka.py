@@ -149,6 +149,12 @@ def test_the_history_of_a_partition_says_who_has_taken_a_message():
     assert ownership.read("of another program") == []
 
 
+def test_the_reason_of_a_message_names_no_file_that_nobody_can_open(listener, kafka):
+    kafka.send("events", b'{"value": 1, "do": "refuse"}', *values(3))
+    listener.run()
+    assert list(listener.reasons().values()) == ["Nothing in it can be used. Send another."]
+
+
 def test_no_more_is_asked_for_than_can_be_answered(listener, kafka, caplog):
     """Nothing is answered before the source has paused, however fast the machine is."""
     kafka.send("events", *values(*range(30)))

@@ -46,7 +46,7 @@ class Slices:
         SliceGoneError, ReadError, OutputError
             As of :meth:`path`.
         """
-        if self._is_message(item) and item.size <= room and self._folder is not None:
+        if self.is_message(item) and item.size <= room and self._folder is not None:
             data = self._message(item)
             if len(data) <= room:  # with its schema it has more
                 yield RecordFile(self._folder / item.id / PurePath(item.name).name, data)
@@ -67,7 +67,7 @@ class Slices:
         OutputError
             If it cannot be written where the task can read it.
         """
-        if not self._is_message(item) or self._folder is None:
+        if not self.is_message(item) or self._folder is None:
             yield item.path
             return
         path = self._written(self._folder, item, self._message(item))
@@ -77,7 +77,8 @@ class Slices:
             path.unlink(missing_ok=True)
 
     @staticmethod
-    def _is_message(item: Item) -> bool:
+    def is_message(item: Item) -> bool:
+        """Tell whether a record came as a message, so that no file of its own is known to users."""
         return item.start is not None or item.path.suffix == ALONE
 
     def _message(self, item: Item) -> bytes:
