@@ -141,6 +141,15 @@ def test_a_folder_of_partitions_is_one_table(tmp_path):
     assert table["night"].tolist() == [1, 1, 2, 2]
 
 
+def test_a_folder_of_something_else_says_what_it_holds(tmp_path):
+    pq.write_table(pa.table({"x": [1.0]}), tmp_path / "part.parquet")
+    (tmp_path / "_metadata").write_bytes(b"of Parquet folders")
+    assert len(read_table(tmp_path)) == 1
+    (tmp_path / "regions.csv").write_text("x\n1\n")
+    with pytest.raises(ReadError, match=r"holds regions\.csv.*\bName the table in it"):
+        read_table(tmp_path)
+
+
 def test_a_folder_without_partitions_is_refused(tmp_path):
     with pytest.raises(ReadError, match="no Parquet files"):
         read_table(tmp_path)

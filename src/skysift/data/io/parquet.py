@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -14,6 +15,8 @@ from skysift.data.parquet_bounds import bounded_parquet, bounded_record_batches
 from skysift.data.table import FeatureTable
 
 __all__ = ["PROVENANCE_KEY", "read_parquet"]
+
+_SUFFIXES = {"", ".parquet", ".parq", ".pq"}
 
 PROVENANCE_KEY = b"skysift"
 """Key of the provenance, as JSON, in the metadata of a Parquet schema."""
@@ -40,6 +43,13 @@ def read_parquet(source: Source) -> Iterator[FeatureTable]:
 def _read_folder(source: Source) -> Iterator[FeatureTable]:
     import pyarrow.dataset as ds  # noqa: PLC0415  # imports pandas where it is installed
 
+    for file in source.file.rglob("*"):
+        if file.suffix not in _SUFFIXES and _counts(file, source.file):
+            raise ReadError(
+                f"The folder holds {file.name}: as a table, a folder of Parquet files is read.",
+                "Name the table in it.",
+                path=source.path,
+            )
     dataset = ds.dataset(source.file, format="parquet", partitioning="hive")
     if not dataset.files:
         raise ReadError("The folder holds no Parquet files.", "Check the path.", path=source.path)
@@ -53,6 +63,12 @@ def _read_folder(source: Source) -> Iterator[FeatureTable]:
         )
     )
     yield from _tables(rebatch(batches, source.options.batch_rows), dataset.schema, names)
+
+
+def _counts(path: Path, folder: Path) -> bool:
+    """Tell whether a file is one that pyarrow would take for a part of a table."""
+    inside = path.relative_to(folder).parts
+    return path.is_file() and not any(name.startswith((".", "_")) for name in inside)
 
 
 def _tables(
