@@ -172,8 +172,8 @@ class Answering:
         except (InputError, FileNotFoundError) as error:
             if not item.path.exists():
                 return Reply(kind="replaced", id=item.id)
-            if isinstance(error, InputError) and self._slices.is_message(item):
-                error.path = None  # a file that is nowhere, or was for a moment
+            if isinstance(error, InputError) and self._slices.lends(error.path):
+                error.path = None  # of a file that is nowhere, or was for a moment
             return Reply(kind="refused", id=item.id, reason=str(error))
         except SkysiftError:
             raise

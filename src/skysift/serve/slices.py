@@ -46,13 +46,17 @@ class Slices:
         SliceGoneError, ReadError, OutputError
             As of :meth:`path`.
         """
-        if self.is_message(item) and item.size <= room and self._folder is not None:
+        if self._is_message(item) and item.size <= room and self._folder is not None:
             data = self._message(item)
             if len(data) <= room:  # with its schema it has more
                 yield RecordFile(self._folder / item.id / PurePath(item.name).name, data)
                 return
         with self.path(item) as path:
             yield RecordFile(path)
+
+    def lends(self, path: Path | None) -> bool:
+        """Tell whether a path is one that is given to a task for a moment."""
+        return path is not None and self._folder is not None and path.is_relative_to(self._folder)
 
     @contextmanager
     def path(self, item: Item) -> Iterator[Path]:
@@ -67,7 +71,7 @@ class Slices:
         OutputError
             If it cannot be written where the task can read it.
         """
-        if not self.is_message(item) or self._folder is None:
+        if not self._is_message(item) or self._folder is None:
             yield item.path
             return
         path = self._written(self._folder, item, self._message(item))
@@ -77,8 +81,7 @@ class Slices:
             path.unlink(missing_ok=True)
 
     @staticmethod
-    def is_message(item: Item) -> bool:
-        """Tell whether a record came as a message, so that no file of its own is known to users."""
+    def _is_message(item: Item) -> bool:
         return item.start is not None or item.path.suffix == ALONE
 
     def _message(self, item: Item) -> bytes:
