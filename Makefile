@@ -24,7 +24,7 @@ DOCS_OUT ?= build/docs
 # Tests run in as many processes as there are cores; 0 is one, without any of them.
 TEST_PROCESSES ?= auto
 
-.PHONY: demo live test lint bench docs clean help
+.PHONY: demo live test pytest lint bench docs clean help
 
 help:
 	@sed -n '1,7p' Makefile | cut -c3-
@@ -36,7 +36,11 @@ demo: $(DEMO_ENV)/.ready
 live: $(DEMO_ENV)/.live-ready
 	@exec $(DEMO_ENV)/bin/skysift live --out $(LIVE_OUT)
 
-test: lint
+# Types are checked by one process, so tests run meanwhile.
+test: $(TEST_ENV)/.ready
+	@$(MAKE) --no-print-directory -j 2 lint pytest
+
+pytest: $(TEST_ENV)/.ready
 	@OMP_NUM_THREADS=1 $(TEST_ENV)/bin/python -m pytest -n $(TEST_PROCESSES) --dist worksteal
 
 lint: $(TEST_ENV)/.ready
