@@ -8,6 +8,8 @@ from typing import Any
 
 from measured_rows import Row, cited, interval, listed, named, row_of, stored, table, told
 
+from skysift.evaluate.intervals import wilson_interval
+
 __all__ = ["TABLES"]
 
 STRESS = tomllib.loads((Path(__file__).parent / "stress.toml").read_text(encoding="utf-8"))
@@ -114,14 +116,14 @@ def disk_protocol() -> str:
     found = stored("active_region/results/comparison.json")
 
     def cells(row: Mapping[str, Any]) -> Row:
-        spread = "" if row["spread"] is None else f" ± {row['spread']:.3f}"
-        area = "not defined" if row["auc"] is None else f"{row['auc']:.2f}"
-        return (
-            row["label"], row["split"], f"{row['accuracy']:.3f}{spread}",
-            f"{row['commoner_class']:.3f}", area, str(row["n"]),
-        )  # fmt: skip
+        accuracy = f"{row['accuracy']:.3f} ± {row['spread'] or 0:.3f}"
+        if row["spread"] is None:  # one split: the doubt is that of its disks
+            share = wilson_interval(round(row["accuracy"] * row["n"]), row["n"])
+            accuracy = interval({"value": share.value, "low": share.low, "high": share.high}, 3)
+        commoner = f"{row['commoner_class']:.3f}"
+        return row["label"], row["split"], accuracy, commoner, str(row["n"])
 
-    head = ("is on the disk", "split", "accuracy", "of always the same answer", "AUC", "test disks")
+    head = ("is on the disk", "split", "accuracy", "of always the same answer", "test disks")
     rows = [cells(row) for row in found["published"]]
     return told(head, rows, found["command"], found["split"])
 
