@@ -11,7 +11,7 @@ collaboration, 2018); it tests software and makes no claim about the sky.
 
 import argparse
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,16 +126,16 @@ def methods_of(setup: FieldSetup, parent: NetworkModel, child: NetworkModel) -> 
     """Return the searches that are compared, all without a response."""
     folded = setup.folded()
 
-    def network(model: NetworkModel) -> Callable[..., object]:
+    def network(model: NetworkModel) -> Method:
         graph = export_network(model.options.settings, model.weights)
         classical = folded.search(model.trials, SETTINGS, powers=NETWORK_POWERS)
         search = NetworkSearch(
             classical, SkyNetwork(graph, model.options.settings), livetime=setup.livetime
         )
-        return shipped.with_search(search)
+        return smooth.with_search(search)
 
-    shipped = make_method("likelihood-ratio", setup, parent.trials, SETTINGS)
-    return {"smooth background": shipped, "parent": network(parent), "child": network(child)}
+    smooth = make_method("likelihood-ratio", setup, parent.trials, SETTINGS)
+    return {"smooth background": smooth, "parent": network(parent), "child": network(child)}
 
 
 def with_sources(
