@@ -106,6 +106,18 @@ def test_what_libraries_print_does_not_disturb_the_talk_with_the_worker(toy):
     assert "and one in C" in printed
 
 
+@pytest.mark.parametrize(("told", "taken"), [(None, "1"), ("3", "3")])
+def test_a_worker_computes_with_one_thread_unless_it_is_told_otherwise(
+    toy, monkeypatch, told, taken
+):
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    if told is not None:
+        monkeypatch.setenv("OPENBLAS_NUM_THREADS", told)
+    toy.put("asks.json", do="threads")
+    toy.service().run(once=True)
+    assert [row["threads"] for row in toy.rows()] == [taken]
+
+
 def test_a_file_that_changes_while_it_is_read_is_answered_as_what_it_has_become(toy):
     path = toy.put("a.json", value=1, do="change")
     counts = toy.run()

@@ -68,6 +68,10 @@ def talk(record, _path):
     yield table(record["value"])
 
 
+def threads(_record, _path):
+    yield pa.table({"threads": [os.environ["OPENBLAS_NUM_THREADS"]]})
+
+
 ACTS = {
     "answer": rows,
     "other": other_columns,
@@ -78,6 +82,7 @@ ACTS = {
     "stumble": stumble,
     "change": change,
     "talk": talk,
+    "threads": threads,
 }
 
 

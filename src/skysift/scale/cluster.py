@@ -7,6 +7,7 @@ from typing import Any
 
 from skysift.core.errors import SkysiftError, UsageError
 from skysift.core.extras import import_extra
+from skysift.core.threads import ONE_THREAD
 
 __all__ = ["open_client"]
 
@@ -19,12 +20,7 @@ _SETTINGS = {
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,  # one part at a time: to wait would not free anything
     "distributed.worker.memory.terminate": 0.95,
-    "distributed.nanny.pre-spawn-environ": {
-        "MALLOC_TRIM_THRESHOLD_": 65536,
-        "OMP_NUM_THREADS": 1,
-        "OPENBLAS_NUM_THREADS": 1,
-        "MKL_NUM_THREADS": 1,
-    },
+    "distributed.nanny.pre-spawn-environ": {"MALLOC_TRIM_THRESHOLD_": "65536", **ONE_THREAD},
 }
 
 

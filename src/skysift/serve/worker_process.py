@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import queue
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from typing import IO
 from pydantic import ValidationError
 
 from skysift.core.errors import OutputError, SkysiftError
+from skysift.core.threads import ONE_THREAD
 from skysift.serve.journal import log
 from skysift.serve.messages import Item, Order, Recall, Reply, WorkerSettings
 
@@ -106,6 +108,7 @@ class WorkerProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=printed,
+                env={**ONE_THREAD, **os.environ},
                 start_new_session=True,  # an interrupt at the terminal is for the service
             )
         self._process = process
