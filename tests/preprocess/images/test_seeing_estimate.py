@@ -9,10 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skysift.core.errors import UsageError
+from skysift.data.images.alerts import Cutout
 from skysift.data.images.facts import APERTURE_CORRECTIONS, fact_table
 from skysift.data.images.flags import StampFlag
-from skysift.data.images.image_set import ImageSet
+from skysift.data.images.image_set import ImageSet, by_own_size, own_part
 from skysift.data.images.readers import read_images
+from skysift.models.images.streaks.table import point_spread_of
+from skysift.preprocess.images.degrade import blurred
 from skysift.preprocess.images.moffat import BETA, fit_moffat
 from skysift.preprocess.images.point_source import SEEING_OVER_FWHM, point_sources
 from skysift.preprocess.images.rescale import resampled, resampled_to_seeing
@@ -108,6 +111,27 @@ def test_the_image_of_the_psf_wins(rng) -> None:
     psf[0] = source(20, 20, 4.0, 1.0)[:41, :41]
     found = seeing_of(replace(bare, psf=psf))
     np.testing.assert_allclose(found, [4.0, 2.0], rtol=0.03)
+
+
+@pytest.mark.parametrize("width", [2.5, 6.0])
+def test_the_image_of_the_psf_says_the_same_beside_a_larger_one(rng, width) -> None:
+    bare = cutouts(np.stack([field_of(rng, 2.0, [1.0] * 4) for _ in range(2)]))
+    small = source(19, 19, width, 1.0)[:39, :39].astype(np.float32)
+    alone = replace(bare.take([0]), psf=small[np.newaxis])
+    psf = np.full((2, 53, 53), np.nan, dtype=np.float32)
+    psf[0, :39, :39], psf[1] = small, source(26, 26, 3.0, 1.0)[:53, :53]
+    together = replace(bare, psf=psf)
+    found, wanted = with_estimated_seeing(together), with_estimated_seeing(alone)
+    assert found.facts["seeing"][0] == pytest.approx(wanted.facts["seeing"][0], rel=1e-9)
+    np.testing.assert_allclose(
+        found.facts.matrix(APERTURE_CORRECTIONS)[0],
+        wanted.facts.matrix(APERTURE_CORRECTIONS)[0],
+        rtol=1e-9,
+    )
+    assert point_spread_of(together, 0) == point_spread_of(alone, 0)
+    worse, alike = (blurred(images, 1.5, rng).psf for images in (together, alone))
+    np.testing.assert_array_equal(worse[0, :39, :39], alike[0])
+    assert np.isnan(worse[0, 39:]).all()
 
 
 @pytest.mark.parametrize("width", [1.6, 2.5, 4.0])
@@ -216,6 +240,19 @@ def test_psf_images_of_real_rubin_alerts_agree_with_the_stated_moments(mirror) -
     # The moments are those under a Gaussian weight; the ratio is one of profiles, alike for all.
     assert np.std(np.log(ratio)) < 0.05
     assert 0.8 < np.median(ratio) < 1.1
+
+
+@pytest.mark.mirror
+def test_real_rubin_templates_have_the_same_seeing_alone_and_together(mirror) -> None:
+    path = mirror / "rubin_alerts" / "rubin_alerts.parquet"
+    images = read_images([path], cutout=Cutout.TEMPLATE).images
+    assert len({image.shape for _, image in by_own_size(images.psf)}) > 1
+    together = with_estimated_seeing(images).facts
+    for row, image in enumerate(images.psf):
+        one = replace(images.take([row]), psf=own_part(image)[np.newaxis])
+        alone = with_estimated_seeing(one).facts
+        for name in ("seeing", "apcor1", "apcor6"):
+            assert together[name][row] == pytest.approx(alone[name][0], rel=1e-6), name
 
 
 @given(data=st.data())

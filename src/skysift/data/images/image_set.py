@@ -1,7 +1,7 @@
 """ImageSet: cutouts of objects, with what is known of the image that each was cut from."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -14,7 +14,7 @@ from skysift.data.flags import flag_names
 from skysift.data.images.flags import StampFlag
 from skysift.data.table import FeatureTable
 
-__all__ = ["ImageSet", "join"]
+__all__ = ["ImageSet", "by_own_size", "join", "own_part"]
 
 _PLANES = 3
 
@@ -40,7 +40,8 @@ class ImageSet:
     centers : array of float64, shape (n, 2)
         Where the target should lie, y and x, 0 being the centre of the first pixel [pixel].
     psf : array of float32, shape (n, ky, kx), optional
-        Point-spread function of each, NaN for those without.
+        Point-spread function of each, NaN for those without. Smaller ones are padded as cutouts
+        are: take them by `by_own_size` or `own_part`, whose middle is that of the function.
     variance : array of float32, shape (n, ny, nx), optional
         Of each pixel, in the square of the unit of `pixels`; NaN where none is known.
 
@@ -217,6 +218,47 @@ def join(parts: Sequence[ImageSet]) -> ImageSet:
         psf=_stacked_known([part.psf for part in parts], parts),
         variance=_stacked_known([part.variance for part in parts], parts, like_pixels=True),
     )
+
+
+def own_part(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return an image, shape (ny, nx), without the NaN that pads it at its far sides."""
+    ny, nx = _own_sizes(image[np.newaxis])[0]
+    return image[:ny, :nx]
+
+
+def by_own_size(
+    stack: NDArray[np.float32],
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """Yield the rows of a stack whose images have the same size, and these without padding.
+
+    What is measured of an image then does not depend on which larger ones it was stacked with.
+
+    Parameters
+    ----------
+    stack : array of float32, shape (n, ny, nx)
+        Images that are padded with NaN at their far sides; those without a value are left out.
+
+    Examples
+    --------
+    >>> stack = np.full((3, 3, 3), np.nan, dtype=np.float32)
+    >>> stack[0], stack[2, :2, :2] = 1, 1
+    >>> [(rows.tolist(), images.shape) for rows, images in by_own_size(stack)]
+    [([2], (1, 2, 2)), ([0], (1, 3, 3))]
+    """
+    sizes = _own_sizes(stack)
+    for ny, nx in np.unique(sizes[sizes.all(axis=1)], axis=0):
+        rows = np.flatnonzero((sizes == (ny, nx)).all(axis=1))
+        yield rows, stack[rows, :ny, :nx]
+
+
+def _own_sizes(stack: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Return the last row and column with a value, plus 1, shape (n, 2); 0 where there is none."""
+    valid = np.isfinite(stack)
+    sizes = [
+        np.max(valid.any(axis=across) * np.arange(1, length + 1), axis=1, initial=0)
+        for across, length in ((2, stack.shape[1]), (1, stack.shape[2]))
+    ]
+    return np.stack(sizes, axis=1).astype(np.int64)
 
 
 def _stacked_known(

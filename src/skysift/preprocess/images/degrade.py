@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from skysift.core.errors import UsageError
-from skysift.data.images.image_set import ImageSet
+from skysift.data.images.image_set import ImageSet, own_part
 from skysift.preprocess.images.sky_level import sky_and_noise
 
 __all__ = ["blurred", "lifted", "noisier"]
@@ -110,9 +110,8 @@ def _kept_variance(sigma: float) -> float:
 
 
 def _blurred_psf(psf: Images, sigmas: NDArray[np.float64]) -> Images:
-    return np.stack(
-        [
-            one if np.isnan(one).any() else ndimage.gaussian_filter(one, sigma, mode="constant")
-            for one, sigma in zip(psf, sigmas, strict=True)
-        ]
-    )
+    blurred_psf = psf.copy()
+    for one, sigma in zip(map(own_part, blurred_psf), sigmas, strict=True):
+        if one.size and not np.isnan(one).any():
+            one[:] = ndimage.gaussian_filter(one, sigma, mode="constant")
+    return blurred_psf

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysift.data.images.facts import APERTURE_DIAMETERS
+from skysift.data.images.image_set import by_own_size
 from skysift.preprocess.images.apertures import aperture_fluxes
 from skysift.preprocess.images.moffat import BETA, fit_moffat
 
@@ -18,6 +19,7 @@ __all__ = [
     "SEEING_OVER_FWHM",
     "PointSources",
     "measured_point_sources",
+    "measured_psfs",
     "point_sources",
     "profile_images",
 ]
@@ -107,3 +109,21 @@ def measured_point_sources(
     with np.errstate(divide="ignore", invalid="ignore"):
         part = fluxes / np.broadcast_to(np.asarray(total), len(stack))[:, np.newaxis]
         return PointSources(fit.fwhm, _MAGNITUDES * np.log10(part))
+
+
+def measured_psfs(psf: NDArray[np.float32]) -> PointSources:
+    """Measure images of point-spread functions, each in the middle of its own pixels, a row each.
+
+    Parameters
+    ----------
+    psf : array of float32, shape (n, ky, kx)
+        Those of smaller images padded with NaN at their far sides; NaN comes of those without.
+    """
+    fwhm = np.full(len(psf), np.nan)
+    corrections = np.full((len(psf), len(APERTURE_DIAMETERS)), np.nan)
+    for rows, images in by_own_size(psf):
+        stack = images.astype(np.float64)
+        middle = np.tile((np.array(stack.shape[1:]) - 1) / 2, (len(stack), 1))
+        found = measured_point_sources(stack, middle, np.nansum(stack, axis=(1, 2)))
+        fwhm[rows], corrections[rows] = found.fwhm, found.corrections
+    return PointSources(fwhm, corrections)

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from skysift.data.images.facts import APERTURE_CORRECTIONS, REFERENCE_IMAGE
 from skysift.data.images.flags import StampFlag
-from skysift.data.images.image_set import ImageSet
+from skysift.data.images.image_set import ImageSet, by_own_size
 from skysift.preprocess.images.moffat import fit_moffat
 from skysift.preprocess.images.point_source import (
     SEEING_OVER_FWHM,
     measured_point_sources,
+    measured_psfs,
     point_sources,
 )
 from skysift.preprocess.images.rescale import resampled
@@ -113,19 +114,18 @@ def _filled(
 
 
 def _of_psf(psf: NDArray[np.float32]) -> tuple[FloatArray, FloatArray]:
-    """Return the width and the aperture corrections of images of PSFs."""
-    middle = np.tile((np.array(psf.shape[1:]) - 1) / 2, (len(psf), 1))
-    stack = psf.astype(np.float64)
-    found = measured_point_sources(stack, middle, np.nansum(stack, axis=(1, 2)))
-    fwhm = found.fwhm
+    """Return the width and the aperture corrections of images of PSFs, each with values."""
+    measured = measured_psfs(psf)
+    fwhm = measured.fwhm
     wide = np.flatnonzero(fwhm > _WIDE)  # for the window of the fit
-    if len(wide):
-        side = max(psf.shape[1:]) // int(_LARGER)
-        step = np.full(len(wide), _LARGER)
-        coarse = resampled(psf[wide], middle[wide], step, side).astype(np.float64)
-        places = np.full((len(wide), 2), (side - 1) / 2)
-        fwhm[wide] = _LARGER * measured_point_sources(coarse, places).fwhm
-    return fwhm, found.corrections
+    for rows, images in by_own_size(psf[wide]):
+        side = max(images.shape[1:]) // int(_LARGER)
+        middle = np.tile((np.array(images.shape[1:]) - 1) / 2, (len(images), 1))
+        step = np.full(len(images), _LARGER)
+        coarse = resampled(images, middle, step, side).astype(np.float64)
+        places = np.full((len(images), 2), (side - 1) / 2)
+        fwhm[wide[rows]] = _LARGER * measured_point_sources(coarse, places).fwhm
+    return fwhm, measured.corrections
 
 
 def _of_surroundings(images: ImageSet) -> tuple[FloatArray, FloatArray]:

@@ -17,7 +17,7 @@ from skysift.data.table import FeatureTable
 from skysift.preprocess.images.apertures import aperture_fluxes, radius_of_part
 from skysift.preprocess.images.moffat import MoffatFit, fit_moffat
 from skysift.preprocess.images.moments import asymmetry, brightest_near, weighted_moments
-from skysift.preprocess.images.point_source import measured_point_sources
+from skysift.preprocess.images.point_source import measured_psfs
 from skysift.preprocess.images.sky_level import sky_and_noise
 
 __all__ = ["SHAPE_FEATURES", "ShapeFeatures"]
@@ -166,9 +166,7 @@ def _of_point_sources(images: ImageSet) -> tuple[FloatArray, FloatArray]:
     lacking = np.isnan(seeing) | np.isnan(corrections).any(axis=1)
     rows = np.flatnonzero(lacking & np.isfinite(images.psf).any(axis=(1, 2)))
     if len(rows):
-        psf = images.psf[rows].astype(np.float64)
-        middle = np.tile((np.array(psf.shape[1:]) - 1) / 2, (len(psf), 1))
-        measured = measured_point_sources(psf, middle, np.nansum(psf, axis=(1, 2)))
+        measured = measured_psfs(images.psf[rows])
         seeing[rows] = np.where(np.isnan(seeing[rows]), measured.fwhm, seeing[rows])
         absent = np.isnan(corrections[rows]).any(axis=1, keepdims=True)
         corrections[rows] = np.where(absent, measured.corrections, corrections[rows])

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysift.core.errors import InputError
-from skysift.data.images.image_set import ImageSet
+from skysift.data.images.image_set import ImageSet, own_part
 from skysift.data.table import FeatureTable
 from skysift.models.images.streaks.features import STREAK_FEATURES, streak_features
 from skysift.models.images.streaks.measurement import TrailFit, fit_trail
@@ -99,7 +99,7 @@ def point_spread_of(
         If there is none of these.
     """
     if images.psf is not None and np.isfinite(images.psf[number]).any():
-        return PointSpread.from_image(np.nan_to_num(images.psf[number]))
+        return PointSpread.from_image(np.nan_to_num(own_part(images.psf[number])))
     seeing = float(images.facts["seeing"][number]) if "seeing" in images.facts else np.nan
     if seeing > 0.0:
         return PointSpread.moffat(seeing)
