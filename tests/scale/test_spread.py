@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from operator import call
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from skysift.core.spread import spread_kept, spread_map, spread_with
 from skysift.data.io import read_table
 from skysift.models.sky.search import SearchSettings
 from skysift.tasks.flare.learning import learn_region_head
+from skysift.tasks.flare.published import repetitions
 from skysift.tasks.gamma_sky.evaluation.contestants import main_contestants
 from skysift.tasks.gamma_sky.evaluation.false_alarms import count_false_alarms
 from skysift.tasks.gamma_sky.evaluation.run import truth_setup
@@ -71,6 +73,23 @@ def test_a_forecast_of_flares_learns_the_same_abroad(both):
     np.testing.assert_array_equal(image_there.coefficients, image.coefficients)
     np.testing.assert_array_equal(joined_there.coefficients, joined.coefficients)
     assert after == after_there
+
+
+def test_the_published_protocol_of_flares_is_repeated_the_same_in_any_order():
+    regions = load_task("flare").synth(20, np.random.default_rng(1))
+    options = build_config(load_options("flare", "CompareOptions"), {"published_epochs": "1"})
+
+    def repeated():
+        draws = np.random.default_rng(2).spawn(2)
+        return list(spread_map(call, repetitions(regions, regions, options, draws)))
+
+    def backwards(function, parts):
+        return iter([function(part) for part in reversed(parts)][::-1])
+
+    here = repeated()
+    with spread_with(backwards):
+        assert repeated() == here
+    assert here[0] != here[1]
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,8 @@
 """Several forecasts of the same regions, trained on the past and judged on what came after."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
+from operator import call
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from skysift.core.errors import InputError
 from skysift.core.progress import Progress
+from skysift.core.spread import spread_map
 from skysift.data.chronological import Straddling, chronological_split
 from skysift.data.table import FeatureTable
 from skysift.models.flare_history import McIntoshRates, history_features
@@ -23,7 +25,7 @@ from skysift.tasks.flare.licence import licence_of
 from skysift.tasks.flare.magnetogram_evaluation import judge_disks, judge_keywords
 from skysift.tasks.flare.network import network_scores
 from skysift.tasks.flare.options import CompareOptions, TrainOptions
-from skysift.tasks.flare.published import published_protocol, published_scores
+from skysift.tasks.flare.published import protocol_of, published_scores, repetitions
 from skysift.tasks.flare.regions import LEVELS, Regions
 from skysift.tasks.flare.training import train
 
@@ -38,6 +40,9 @@ _NAMES = {
     "published": "the published network",
 }
 """Names of forecasts in tables."""
+
+_NETWORKS = {"published": published_scores, "network": network_scores}
+"""What is trained for the comparison alone, the longest first."""
 
 Floats = NDArray[np.float64]
 
@@ -122,21 +127,25 @@ def _others(
         head, said = history_head(past, future, level, options.folds)
         scores = scores.with_columns({f"p {level} history": said})
         facts["thresholds"][f"{level} history"] = head.threshold
-    if "network" in options.models:
-        progress(0.45, "train a network")
-        said, threshold = network_scores(
-            past, future, level, epochs=options.network_epochs, rng=rng
-        )
-        scores = scores.with_columns({f"p {level} network": said})
-        facts["thresholds"][f"{level} network"] = threshold
-    if "published" in options.models:
-        progress(0.5, "train the published network")
-        said, threshold = published_scores(past, future, level, options, rng)
-        scores = scores.with_columns({f"p {level} published": said})
-        facts["thresholds"][f"{level} published"] = threshold
-        if options.published_repeats:
-            progress(0.6, "repeat the published protocol")
-            facts["protocol"] = published_protocol(past, future, level, options, rng)
+    names = [name for name in _NETWORKS if name in options.models]
+    repeats = options.published_repeats if "published" in names else 0
+    draws = rng.spawn(len(names) + repeats)
+    parts: list[Callable[[], Any]] = [
+        *(
+            partial(_NETWORKS[name], past, future, options, draw)
+            for name, draw in zip(names, draws, strict=False)
+        ),
+        *repetitions(past, future, options, draws[len(names) :]),
+    ]
+    answers = []
+    for answer in spread_map(call, parts):
+        answers.append(answer)
+        progress(0.45 + 0.4 * len(answers) / len(parts), "train networks")
+    for name, (said, threshold) in zip(names, answers, strict=False):
+        scores = scores.with_columns({f"p {level} {name}": said})
+        facts["thresholds"][f"{level} {name}"] = threshold
+    if repeats:
+        facts["protocol"] = protocol_of(answers[len(names) :], past, future, level)
     return scores, facts
 
 

@@ -15,6 +15,7 @@ from skysift.evaluate.forecast import best_threshold
 from skysift.models.calibration import BetaCalibration
 from skysift.models.images.cnn import StampCnnClassifier
 from skysift.tasks.flare.image_features import CUTOUT_SIDE, Cutouts
+from skysift.tasks.flare.options import CompareOptions
 from skysift.tasks.flare.regions import Regions
 
 __all__ = ["network_scores"]
@@ -30,7 +31,7 @@ Floats = NDArray[np.float64]
 
 
 def network_scores(
-    past: Regions, future: Regions, level: str, *, epochs: int, rng: np.random.Generator
+    past: Regions, future: Regions, options: CompareOptions, rng: np.random.Generator
 ) -> tuple[Floats, float]:
     """Train on the earlier past, calibrate on its last quarter, and forecast the future.
 
@@ -38,8 +39,8 @@ def network_scores(
     ----------
     past, future : Regions
         Labelled regions to learn from, n regions to judge.
-    level : {"C", "M"}
-    epochs : int
+    options : CompareOptions
+        The class of flares, and for how many epochs.
     rng : numpy.random.Generator
         Draws the first weights.
 
@@ -61,9 +62,12 @@ def network_scores(
         purge=np.timedelta64(72, "h"),
         groups=past.noaa,
     )
-    event, rows = past.flared(level), planes(past.cutouts)
+    event, rows = past.flared(options.level), planes(past.cutouts)
     network = StampCnnClassifier(
-        side=SIDE, epochs=epochs, dropout=0.4, random_state=int(rng.integers(2**31))
+        side=SIDE,
+        epochs=options.network_epochs,
+        dropout=0.4,
+        random_state=int(rng.integers(2**31)),
     )
     network.fit(rows[part == 0], event[part == 0])
     held_out = network.predict_proba(rows[part == 1])[:, 1]

@@ -6,6 +6,8 @@ many flaring and quiet regions are drawn; of the same training pictures, the acc
 on rows of later years as well, and with the classes as rare as they are.
 """
 
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -18,7 +20,7 @@ from skysift.tasks.flare.image_features import CUTOUT_SIDE, Cutouts
 from skysift.tasks.flare.options import CompareOptions
 from skysift.tasks.flare.regions import Regions
 
-__all__ = ["PICTURES", "published_protocol", "published_scores"]
+__all__ = ["PICTURES", "protocol_of", "published_scores", "repetitions"]
 
 PICTURES: Final = 131
 """Pictures of the original, training and test together."""
@@ -34,67 +36,84 @@ Floats = NDArray[np.float64]
 
 
 def published_scores(
-    past: Regions,
-    future: Regions,
-    level: str,
-    options: CompareOptions,
-    rng: np.random.Generator,
+    past: Regions, future: Regions, options: CompareOptions, rng: np.random.Generator
 ) -> tuple[Floats, float]:
     """Train the network on all past cutouts; return what it says of later ones, and a threshold.
 
     As it has no rows to choose on, the threshold is the best on those it was trained on.
     """
-    event = past.flared(level)
+    event = past.flared(options.level)
+    seen = pictures(past.cutouts)
     network = train_published(
-        pictures(past.cutouts), event, size=REGION_SIZE, epochs=options.published_epochs, rng=rng
+        seen, event, size=REGION_SIZE, epochs=options.published_epochs, rng=rng
     )
-    threshold = best_threshold(event, network.predict(pictures(past.cutouts)))
+    threshold = best_threshold(event, network.predict(seen))
     return network.predict(pictures(future.cutouts)), threshold
 
 
-def published_protocol(
+def repetitions(
     past: Regions,
     future: Regions,
-    level: str,
     options: CompareOptions,
-    rng: np.random.Generator,
+    draws: Sequence[np.random.Generator],
+) -> list[Callable[[], dict[str, float]]]:
+    """Return the published protocol to be called once for each generator, in any process.
+
+    Each call draws pictures of the past, trains on most of them and judges the network on the rest
+    and on all later rows. What it returns is named as in :func:`protocol_of`.
+    """
+    repeat = partial(
+        _repeat,
+        seen=pictures(past.cutouts),
+        event=past.flared(options.level),
+        unseen=pictures(future.cutouts),
+        later=future.flared(options.level),
+        epochs=options.published_epochs,
+    )
+    return [partial(repeat, draw) for draw in draws]
+
+
+def protocol_of(
+    repeats: Sequence[Mapping[str, float]], past: Regions, future: Regions, level: str
 ) -> dict[str, Any]:
-    """Repeat the published protocol, and judge the same networks on later rows.
+    """Return what the repetitions came to.
 
     Returns
     -------
     dict
-        ``random``, ``later_balanced``, ``later``: accuracies of each repeat with their areas under
-        the ROC curve; ``majority`` and ``majority_later``: what "no flare" always would have.
+        ``random``, ``later_balanced``, ``later``: accuracies of each repeat, ``tss_later`` and
+        ``auc_later``; ``pictures``; ``majority`` and ``majority_later``: what "no flare" always
+        would have.
     """
-    event, later = past.flared(level), future.flared(level)
-    seen, unseen = pictures(past.cutouts), pictures(future.cutouts)
-    kept: dict[str, list[float]] = {
-        name: [] for name in ("random", "later_balanced", "later", "tss_later", "auc_later")
-    }
-    for _ in range(options.published_repeats):
-        chosen = _draw(event, PICTURES, rng)
-        n_test = round(_TEST_SHARE * len(chosen))
-        test, train = chosen[:n_test], chosen[n_test:]
-        network = train_published(
-            seen[train],
-            event[train],
-            size=REGION_SIZE,
-            epochs=options.published_epochs,
-            rng=rng,
-        )
-        said = network.predict(unseen)
-        alike = _draw(later, PICTURES, rng)
-        kept["random"].append(_accuracy(event[test], network.predict(seen[test])))
-        kept["later_balanced"].append(_accuracy(later[alike], said[alike]))
-        kept["later"].append(_accuracy(later, said))
-        kept["tss_later"].append(contingency(later, said, _HALF).tss)
-        kept["auc_later"].append(float(auc(later, said)))
     return {
-        **kept,
-        "pictures": min(PICTURES, len(event)),
+        **{name: [repeat[name] for repeat in repeats] for name in repeats[0]},
+        "pictures": min(PICTURES, len(past)),
         "majority": 1 - FLARING,
-        "majority_later": float(1 - later.mean()),
+        "majority_later": float(1 - future.flared(level).mean()),
+    }
+
+
+def _repeat(
+    rng: np.random.Generator,
+    *,
+    seen: NDArray[np.float32],
+    event: NDArray[np.bool_],
+    unseen: NDArray[np.float32],
+    later: NDArray[np.bool_],
+    epochs: int,
+) -> dict[str, float]:
+    chosen = _draw(event, PICTURES, rng)
+    n_test = round(_TEST_SHARE * len(chosen))
+    test, train = chosen[:n_test], chosen[n_test:]
+    network = train_published(seen[train], event[train], size=REGION_SIZE, epochs=epochs, rng=rng)
+    said = network.predict(unseen)
+    alike = _draw(later, PICTURES, rng)
+    return {
+        "random": _accuracy(event[test], network.predict(seen[test])),
+        "later_balanced": _accuracy(later[alike], said[alike]),
+        "later": _accuracy(later, said),
+        "tss_later": contingency(later, said, _HALF).tss,
+        "auc_later": float(auc(later, said)),
     }
 
 
