@@ -55,6 +55,37 @@ def test_what_was_recorded_from_kafka_arrives_again_with_the_ids_of_the_original
     assert sorted(path.name for path in recording.iterdir()) == kept
 
 
+def test_recorded_messages_in_the_wire_format_find_their_schema_again(listener, kafka, tmp_path):
+    pytest.importorskip("fastavro")
+    schema = {"type": "record", "name": "r", "fields": [{"name": "value", "type": "long"}]}
+    (tmp_path / "7.avsc").write_text(json.dumps(schema))
+    kafka.send("events", b"\0\0\0\0\x07\x54")
+    known = {"schemas": str(tmp_path), "record": str(tmp_path / "recording")}
+    recorded = replace(listener, source={**listener.source, **known}, worker="avro")
+    recorded.run()
+    replayed = again(recorded, tmp_path, folder=tmp_path / "recording", speed=0)
+    assert replayed.run()["quarantined"] == 1
+    assert "source.schemas" in next(iter(replayed.reasons().values()))
+    with replayed.spool() as spool:
+        spool.replay([record.id for record in spool.in_state("quarantined")])
+    informed = again(
+        recorded, tmp_path, folder=tmp_path / "recording", speed=0, schemas=str(tmp_path)
+    )
+    assert informed.run()["done"] == 1
+    assert informed.values() == recorded.values() == [42]
+
+
+def test_folders_inside_arrive_again_if_they_are_asked_for(toy, tmp_path):
+    (toy.incoming / "inside").mkdir()
+    toy.put("inside/1.json", value=1)
+    first = replace(toy, source={"folder": toy.incoming, "settle": 0, "recursive": True})
+    first.run()
+    assert again(toy, tmp_path, folder=toy.incoming, speed=0).run()["done"] == 0
+    replayed = again(toy, tmp_path, folder=toy.incoming, speed=0, recursive=True)
+    assert replayed.run()["done"] == 1
+    assert replayed.ids() == first.ids()
+
+
 class Clock:
     """A time that passes when somebody sleeps."""
 

@@ -113,7 +113,11 @@ class ReplaySource:
             return
         options = self._options
         chosen = DirectoryOptions(
-            folder=options.folder, name=options.name, pattern=options.pattern, settle=0
+            folder=options.folder,
+            name=options.name,
+            pattern=options.pattern,
+            recursive=options.recursive,
+            settle=0,
         )
         source = DirectorySource(chosen, self._record_bytes, lambda _name: None)
         yield from sorted(source.look(), key=lambda arrival: arrival.modified)

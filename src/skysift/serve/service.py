@@ -20,7 +20,13 @@ from skysift.core.errors import OutputError, SkysiftError, UsageError
 from skysift.core.provenance import Provenance
 from skysift.core.registry import bundle_folder, load_options
 from skysift.serve.alerts.follower import AlertFollower
-from skysift.serve.config import KafkaOptions, ReplayOptions, WatchConfig, state_folder
+from skysift.serve.config import (
+    DirectoryOptions,
+    KafkaOptions,
+    ReplayOptions,
+    WatchConfig,
+    state_folder,
+)
 from skysift.serve.directory import DirectorySource, DirectoryWatch, check_folder
 from skysift.serve.drift.follower import DriftFollower
 from skysift.serve.engine import Engine
@@ -258,7 +264,8 @@ def _with_state_folder(config: WatchConfig) -> dict[str, JsonValue]:
 
 
 def _schemas(config: WatchConfig) -> Path | None:
-    return config.source.schemas if isinstance(config.source, KafkaOptions) else None
+    source = config.source
+    return None if isinstance(source, DirectoryOptions) else source.schemas
 
 
 def _start(workers: Sequence[WorkerProcess]) -> None:

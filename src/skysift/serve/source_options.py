@@ -18,6 +18,11 @@ __all__ = [
 ]
 
 MIB = 2**20
+_SCHEMAS = Field(
+    None,
+    description="For messages in Confluent's wire format: the writer's Avro schema, or a folder "
+    "with NUMBER.avsc for each.",
+)
 _SECRET = re.compile(r"password|secret|token|\bkey\b|jaas|sasl\.username|oauthbearer")
 
 
@@ -72,11 +77,7 @@ class KafkaOptions(Config):
     backlog_bytes: int = Field(
         10_240 * MIB, ge=1, description="The same for their size on disk [byte]."
     )
-    schemas: Path | None = Field(
-        None,
-        description="For messages in Confluent's wire format: the writer's Avro schema, or a "
-        "folder with NUMBER.avsc for each.",
-    )
+    schemas: Path | None = _SCHEMAS
     properties: Path | None = Field(
         None,
         description="File with lines key=value for the Kafka client, such as those of its login; "
@@ -118,6 +119,8 @@ class ReplayOptions(Config):
         description="Identity of the source when it was no replay; the absolute folder if empty.",
     )
     pattern: str = Field("*", description="File names to take, e.g. '*.fits*'.")
+    recursive: bool = Field(False, description="Also the folders inside.")
+    schemas: Path | None = _SCHEMAS
 
 
 def _kind(value: Any) -> str:
