@@ -62,7 +62,7 @@ def train_from(
     options = options_of(given)
     read_options = job.options("ReadOptions", given)
     model = job.task.load_parent(bundle_path(job.name, parent))
-    continuation = job.task.continuation
+    continuation = job.task.continuation_of(model, options.part)
     rows = job.task.read(job.paths, read_options, labelled=True)
     lessons = continuation.lessons(rows, model)
     origin = new_origin(

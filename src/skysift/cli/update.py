@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["update"]
 
-_MOST_KEPT = 1000
-
 
 def update(
     bundle: BundleArgument,
@@ -53,7 +51,7 @@ def update(
         typer.Option(
             min=0,
             help="Rows that the new bundle keeps for its own update [default: 1000 where the "
-            "licences of old and new data allow it, else none].",
+            "licences of old and new data allow it, else none; of images none].",
         ),
     ] = None,
     seed: Seed = 0,
@@ -79,17 +77,26 @@ def update(
     check_new_bundle(out)
     task = load_task(name)
     model = task.load_parent(folder)
+    continuation = task.continuation_of(model, options.part)
     paths = resolve(console, data)
     rng = generator(seed)
-    old, licence = _reference(console, task, model, reference, read_options, rng=rng.spawn(1)[0])
+    old, licence = _reference(
+        console,
+        task,
+        model,
+        reference,
+        read_options,
+        continuation=continuation,
+        rng=rng.spawn(1)[0],
+    )
     rows = task.read(paths, read_options, labelled=True)
-    continuation = task.continuation
     new = continuation.lessons(rows, model)
     origin = new_origin(
         model, continuation.origin_of(rows), verb="update", options=options, seed=seed
     )
     if keep is None:
-        keep = _MOST_KEPT if may_be_kept(licence) and may_be_kept(origin.licence) else 0
+        may_travel = may_be_kept(licence) and may_be_kept(origin.licence)
+        keep = continuation.MOST_KEPT if may_travel else 0
     kept = _memory(continuation, old, new, keep, rng.spawn(1)[0])  # refused before the work
     with console.progress("update") as progress:
         child, judgement = update_model(
@@ -134,6 +141,7 @@ def _reference(
     given: list[str] | None,
     read_options: "Config",
     *,
+    continuation: "Continuation[Any, Any]",
     rng: "np.random.Generator",
 ) -> tuple[Any, "DataLicence"]:
     """Return what the new model may not forget, and the licence of it.
@@ -143,7 +151,6 @@ def _reference(
     UsageError
         If there is nothing to take it from.
     """
-    continuation = task.continuation
     if not given and getattr(model, "replay", None):
         return continuation.recalled(model.replay, model), model.data_licence
     drawn = None if given else continuation.simulated(model, rng)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MARGIN",
+    "MOST_KEPT",
     "Continuation",
     "ContinueOptions",
     "Lessons",
@@ -36,6 +37,9 @@ ModelT = TypeVar("ModelT")
 MARGIN = 0.02
 """Most that the mean log loss of old rows may rise, unless another margin is asked for [nat]."""
 
+MOST_KEPT = 1000
+"""Rows that a bundle keeps for its next update, unless another number is asked for."""
+
 _FREE = ("bsd", "cc-by", "cc0", "mit", "none-needed")
 _FREE_TO_USE = ("free-to-use", "free-use", "public-domain")
 _BOUND = ("-nc", "-nd", "terms")
@@ -44,6 +48,12 @@ _BOUND = ("-nc", "-nd", "terms")
 class ContinueOptions(Config):
     """How a model goes on."""
 
+    part: str | None = Field(
+        None,
+        description="What goes on, where a model has parts that learn from different things: "
+        "active-region patches or detector, gamma-sky/cnn regressor or cleaner; the first of them "
+        "if left out.",
+    )
     body: Literal["frozen", "free"] = Field(
         "free",
         description="frozen: what the parent has learned to see stays as it is, and its last step "
@@ -117,7 +127,17 @@ class Origin:
 
 
 class Continuation(Protocol[DataT_contra, ModelT]):
-    """What the module of a task whose models can go on has."""
+    """What the module of a task whose models can go on has.
+
+    A model with parts that learn from different things has one such module for each.
+
+    Attributes
+    ----------
+    MOST_KEPT : int
+        Rows that a bundle keeps unless another number is asked for; 0 where they are large.
+    """
+
+    MOST_KEPT: int
 
     def lessons(self, data: DataT_contra, parent: ModelT, /) -> Any:
         """Return labelled data as lessons for a model.

@@ -149,6 +149,22 @@ class Task(ABC, Generic[DataT, ModelT]):
             f"Train a new one: skysift train {self.name}.",
         )
 
+    def continuation_of(self, model: ModelT, part: str | None) -> Continuation[DataT, ModelT]:
+        """Return the module that goes on from a part of a model; from its first if none is named.
+
+        Raises
+        ------
+        UsageError
+            If it has no such part, or cannot go on.
+        """
+        del model  # of most tasks, all models go on alike and as a whole
+        if part is not None:
+            raise UsageError(
+                f"The models of the task {self.name} go on as a whole: there is no part '{part}'.",
+                "Leave --part out.",
+            )
+        return self.continuation
+
     # --- the path of the data: every task, and the contract suite that all tasks must pass -----
 
     @abstractmethod

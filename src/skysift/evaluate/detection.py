@@ -20,6 +20,7 @@ __all__ = [
     "Detections",
     "best_f1_threshold",
     "detection_skill",
+    "f1_change",
     "match_places",
 ]
 
@@ -214,6 +215,44 @@ def detection_skill(
     return {
         name: drawn.interval(column, confidence=confidence) for column, name in enumerate(_NAMES)
     }
+
+
+def f1_change(
+    new: Detections,
+    old: Detections,
+    *,
+    threshold: float,
+    blocks: ArrayLike,
+    rng: np.random.Generator,
+    n_bootstrap: int = 1000,
+    confidence: float = 0.95,
+) -> Interval:
+    """Return F1 of one search minus that of another on the same images, with its interval.
+
+    Parameters
+    ----------
+    new, old : Detections
+        On the same n images.
+    threshold : float
+        Of both; the other parameters are those of :func:`detection_skill`.
+
+    Raises
+    ------
+    InputError
+        If the blocks do not fit, or there is one only.
+    """
+    both = [one.counts(threshold).astype(np.float64) for one in (new, old)]
+
+    def change(weight: Floats) -> Floats:
+        scores = []
+        for counts in both:
+            hits, alarms, misses = (weight @ counts).T
+            scores.append(2 * hits / np.maximum(2 * hits + alarms + misses, 1))
+        return np.asarray(scores[0] - scores[1])[:, None]
+
+    n = len(both[0])
+    drawn = bootstrap_rows(change, n, rng=rng, groups=as_groups(blocks, n), n_bootstrap=n_bootstrap)
+    return drawn.interval(0, confidence=confidence)
 
 
 def _f1(precision: Floats, recall: Floats) -> Floats:

@@ -13,7 +13,16 @@ from skysift.core.continuation import Origin
 from skysift.core.errors import BundleError, InputError
 from skysift.models.persist.arrays import load_arrays, save_arrays
 
-__all__ = ["Mixed", "Rows", "has_both", "mix", "remembered", "training_of"]
+__all__ = [
+    "Mixed",
+    "Rows",
+    "grouped",
+    "has_both",
+    "mix",
+    "remembered",
+    "shifted_groups",
+    "training_of",
+]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -51,12 +60,11 @@ class Rows:
 
     def followed_by(self, other: Self) -> Self:
         """Return these rows, then others; no group of theirs is one of these."""
-        shifted = other.group - other.group.min(initial=0) + self.group.max(initial=-1) + 1
         return replace(
             self,
             features=np.concatenate([self.features, other.features]),
             label=np.concatenate([self.label, other.label]),
-            group=np.concatenate([self.group, shifted]),
+            group=np.concatenate([self.group, shifted_groups(other.group, self.group)]),
         )
 
     def sha256(self) -> str:
@@ -139,6 +147,16 @@ class Mixed:
     def share(self, chosen: NDArray[np.bool_]) -> float:
         """Return the share of some rows, shape (n,), among those to fit, by their weight."""
         return float(np.average(chosen[self.fit], weights=self.weight[self.fit]))
+
+
+def grouped(group: Integers) -> Rows:
+    """Return rows of which only the groups count, to be divided: of images, shape (n,)."""
+    return Rows(np.zeros((len(group), 0)), np.zeros(len(group)), group)
+
+
+def shifted_groups(group: Integers, taken: Integers) -> Integers:
+    """Return groups, shape (n,), by numbers above those that are taken."""
+    return np.asarray(group - group.min(initial=0) + taken.max(initial=-1) + 1)
 
 
 def has_both(label: NDArray[np.bool_]) -> bool:

@@ -28,7 +28,14 @@ from skysift.models.solar.region_network import (
     initial_weights,
 )
 
-__all__ = ["Centres", "RegionTraining", "train_region_network"]
+__all__ = [
+    "Centres",
+    "RegionTraining",
+    "disk_losses",
+    "random_views",
+    "targets",
+    "train_region_network",
+]
 
 _TURN, _STRETCH, _SHIFT = 12.0, 0.08, 0.08  # degrees, logarithm, half widths of the grid
 _GAIN, _OFFSET = 0.18, 0.12  # of the brightness: logarithm, quiet disks
@@ -121,15 +128,9 @@ def train_region_network(
         order = rng.permutation(len(disks))
         for start in range(0, per_epoch * size, size):
             chosen = order[start : start + size]
-            views = [_View.draw(rng) for _ in chosen]
-            seen = _seen(torch, torch.from_numpy(disks[chosen]), views, rng)
-            heat, hits = _targets([centres[row] for row in chosen], views)
-            loss = _loss(
-                torch,
-                apply_network(TorchOperations(live), seen),
-                torch.from_numpy(heat),
-                torch.from_numpy(hits),
-            )
+            some = [centres[row] for row in chosen]
+            seen, heat, hits = random_views(torch, torch.from_numpy(disks[chosen]), some, rng)
+            loss = _loss(torch, apply_network(TorchOperations(live), seen), heat, hits)
             if not math.isfinite(float(loss.detach())):
                 raise UsageError("The loss is not finite.", "Lower the learning rate.")
             optimiser.zero_grad(set_to_none=True)
@@ -140,6 +141,46 @@ def train_region_network(
         if progress is not None:
             progress((epoch + 1) / training.epochs)
     return {name: np.ascontiguousarray(value.detach().numpy()) for name, value in live.items()}
+
+
+def random_views(
+    torch: Any, disks: Any, centres: Sequence[Centres], rng: np.random.Generator
+) -> tuple[Any, Any, Any]:
+    """Return disks as random views show them, and what :func:`targets` says of these.
+
+    Parameters
+    ----------
+    torch : module
+    disks : tensor, shape (n, 4, 128, 128)
+    centres : sequence of Centres, shape (n,)
+    rng : numpy.random.Generator
+        Draws mirrors, turns, shifts, sizes and brightness.
+    """
+    views = [_View.draw(rng) for _ in centres]
+    seen = _seen(torch, disks, views, rng)
+    heat, hits = _targets(centres, views)
+    return seen, torch.from_numpy(heat), torch.from_numpy(hits)
+
+
+def targets(centres: Sequence[Centres]) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return how near each cell is to a centre, and which hold one, (n, 2, 64, 64), of disks."""
+    return _targets(centres, [_View(np.eye(2), np.zeros(2)) for _ in centres])
+
+
+def disk_losses(torch: Any, log_odds: Any, heat: Any, hits: Any) -> Any:
+    """Return the loss of each disk by itself, shape (n,), over the number of its regions.
+
+    Parameters
+    ----------
+    torch : module
+    log_odds : tensor, shape (n, 2, 64, 64)
+        Of the network.
+    heat, hits : tensor, shape (n, 2, 64, 64)
+        Of :func:`targets`.
+    """
+    spots, plage = (cells.sum(dim=(1, 2)) for cells in _gains(torch, log_odds, heat, hits))
+    n_spots, n_plage = hits.sum(dim=(2, 3)).clamp(min=1).T
+    return -spots / n_spots - _PLAGE_WEIGHT * plage / n_plage
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,13 +245,18 @@ def _targets(
     return heat, hits
 
 
-def _loss(torch: Any, log_odds: Any, heat: Any, hits: Any) -> Any:
+def _gains(torch: Any, log_odds: Any, heat: Any, hits: Any) -> tuple[Any, Any]:
+    """Return what each cell adds to the likelihood of spots and of plage, (n, side, side)."""
     probability = torch.sigmoid(log_odds)
     found = (1 - probability) ** _FOCUS * torch.nn.functional.logsigmoid(log_odds) * hits
     negative = (1 - heat) ** _NEAR * probability**_FOCUS
     negative = negative * torch.nn.functional.logsigmoid(-log_odds) * ~hits
     spots = found[:, 0] + negative[:, 0] * (1 - _PLAGE_EXCUSE * heat[:, 1])
-    plage = found[:, 1] + negative[:, 1]
+    return spots, found[:, 1] + negative[:, 1]
+
+
+def _loss(torch: Any, log_odds: Any, heat: Any, hits: Any) -> Any:
+    spots, plage = _gains(torch, log_odds, heat, hits)
     n_spots, n_plage = (max(int(hits[:, kind].sum()), 1) for kind in range(len(KINDS)))
     return -spots.sum() / n_spots - _PLAGE_WEIGHT * plage.sum() / n_plage
 

@@ -2,7 +2,8 @@
 
 What judges patches goes on: trees are boosted on its log-odds (a free body), or these are stretched
 (a frozen one). The network that finds regions, its calibration and the probability of a big region
-stay those of the parent: they are learnt from whole disks, not from patches.
+stay those of the parent: they are learnt from whole disks, not from patches. The network is a part
+that goes on by itself: :mod:`skysift.tasks.active_region.detector_continuation`.
 """
 
 from dataclasses import replace
@@ -11,7 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysift.core.bundle_schema import DataLicence, OperatingPoint, Training
-from skysift.core.continuation import ContinueOptions, Origin, child_of, remembering, simulated
+from skysift.core.continuation import (
+    MOST_KEPT,
+    ContinueOptions,
+    Origin,
+    child_of,
+    remembering,
+    simulated,
+)
 from skysift.core.errors import InputError
 from skysift.core.progress import Progress
 from skysift.core.results import Metric
@@ -33,7 +41,9 @@ from skysift.tasks.active_region.reader import SolarDisks
 from skysift.tasks.active_region.training import tss_point
 
 __all__ = [
+    "MOST_KEPT",
     "go_on",
+    "joined_split",
     "lessons",
     "losses",
     "origin_of",
@@ -145,12 +155,17 @@ def _continued(
     return ContinuedClassifier.of(parent.patches, trees=boosted.trees), method
 
 
-def _training(parent: ActiveRegionModel, mixed: Mixed, new: Rows, origin: Origin) -> Training:
-    """Return the record; its split is from the first to the last disk that either has seen."""
+def joined_split(parent: ActiveRegionModel, origin: Origin) -> str:
+    """Return the time from the first to the last disk that parent or new data have."""
     spans = (parent.training.split, origin.data.rpartition(", ")[2])
     first, last = zip(*(span.split(_TO) for span in spans), strict=True)
-    split = f"{min(first)}{_TO}{max(last)}"
-    return training_of(mixed, new, origin).model_copy(update={"split": split})
+    return f"{min(first)}{_TO}{max(last)}"
+
+
+def _training(parent: ActiveRegionModel, mixed: Mixed, new: Rows, origin: Origin) -> Training:
+    """Return the record; its split is from the first to the last disk that either has seen."""
+    told = training_of(mixed, new, origin)
+    return told.model_copy(update={"split": joined_split(parent, origin)})
 
 
 def _operating_points(

@@ -38,11 +38,13 @@ __all__ = [
     "LIMIT",
     "MATCH_LIMIT",
     "PURGE",
+    "Candidates",
     "Judged",
     "JudgedRegions",
     "Networks",
     "Runs",
     "calibrate_regions",
+    "candidates_of",
     "learn_disks",
     "learn_networks",
     "learn_patches",
@@ -116,6 +118,24 @@ class JudgedRegions:
     detections: Detections
 
 
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Maxima of the heat of n disks, an array of each.
+
+    Parameters
+    ----------
+    places : list of array, shape (m, 2)
+        How far west and north [radius].
+    heat : list of array, shape (m,)
+    is_region : list of array of bool, shape (m,)
+        Whether a region with spots is there.
+    """
+
+    places: list[Floats]
+    heat: list[Floats]
+    is_region: list[Mask]
+
+
 def runs_of(times: NDArray[np.datetime64], n: int) -> Runs:
     """Return training and test disks of each run."""
     return list(chronological_folds(times, n_splits=n, purge=PURGE))
@@ -181,21 +201,39 @@ def learn_networks(
     return Networks(export_region_network(final), heats)
 
 
-def calibrate_regions(disks: SolarDisks, heats: NDArray[np.float32]) -> JudgedRegions:
-    """Learn how sure the heat is, from networks that had not seen the disk."""
+def candidates_of(heats: Sequence[NDArray[np.float32]], truth: Sequence[Floats]) -> Candidates:
+    """Return the maxima of heats, shape (n, 2, 64, 64), and which are regions with spots.
+
+    Parameters
+    ----------
+    heats : sequence of array
+        Of each disk.
+    truth : sequence of array, shape (m, 2)
+        How far west and north regions with spots lie on each [radius].
+    """
     places, heat, labels = [], [], []
-    truth = disks.spots()
-    for disk, one in enumerate(heats):
+    for one, true in zip(heats, truth, strict=True):
         found = candidates_by_network(one)
         west, north = (np.asarray(axis) for axis in HEAT_GRID.offsets(found.column, found.row))
         places.append(np.stack([west, north], axis=1))
         heat.append(found.score)
-        labels.append(match_places(places[-1], found.score, truth[disk], limit=LIMIT) >= 0)
-    label = np.concatenate(labels)
+        labels.append(match_places(places[-1], found.score, true, limit=LIMIT) >= 0)
+    return Candidates(places, heat, labels)
+
+
+def calibrate_regions(disks: SolarDisks, heats: NDArray[np.float32]) -> JudgedRegions:
+    """Learn how sure the heat is, from networks that had not seen the disk."""
+    truth = disks.spots()
+    found = candidates_of(list(heats), truth)
+    label = np.concatenate(found.is_region)
     known = bool(label.any()) and not label.all()
-    calibration = BetaCalibration.fit(np.concatenate(heat), label) if known else BetaCalibration()
-    scores = [calibration(one) for one in heat]
-    return JudgedRegions(calibration, scores, Detections.match(places, scores, truth, limit=LIMIT))
+    calibration = (
+        BetaCalibration.fit(np.concatenate(found.heat), label) if known else BetaCalibration()
+    )
+    scores = [calibration(one) for one in found.heat]
+    return JudgedRegions(
+        calibration, scores, Detections.match(found.places, scores, truth, limit=LIMIT)
+    )
 
 
 def learn_patches(patches: Patches, runs: Runs, model: str, *, trees: int, seed: int) -> Judged:

@@ -30,8 +30,10 @@ from skysift.tasks.active_region.disks import DiskMap
 
 __all__ = [
     "CLASSES",
+    "DETECTOR",
     "DISK_FEATURES",
     "F1_POINT",
+    "PATCHES",
     "POSITIVE",
     "TASK",
     "TSS_POINT",
@@ -45,6 +47,9 @@ TASK = "active-region"
 POSITIVE = "region"
 CLASSES = ("quiet", POSITIVE)
 """Of a patch, in the order of the model's outputs."""
+
+PATCHES, DETECTOR = "patches", "detector"
+"""Parts of a model that go on."""
 
 F1_POINT, TSS_POINT, BIG_POINT = "detection-f1", "patch-tss", "big-region-tss"
 """Names of the operating points: of scores, of patches, and of disks."""
@@ -192,7 +197,7 @@ def save_bundle(model: ActiveRegionModel, folder: Path) -> Bundle:
     card = text.format(
         family=model.family,
         data=model.training.data,
-        rows=f"{model.training.n_rows} {'disks' if model.lineage is None else 'patches'}",
+        rows=f"{model.training.n_rows} {_learned(model)}",
         prior=f"{model.prior:.1%}",
         split=model.training.split,
     )
@@ -202,6 +207,12 @@ def save_bundle(model: ActiveRegionModel, folder: Path) -> Bundle:
         _NETWORK: model.network,
     }
     return write_bundle(folder, spec, {**members, **model.kept}, render_card(spec, card))
+
+
+def _learned(model: ActiveRegionModel) -> str:
+    """Return what the last training learned from."""
+    of_disks = model.lineage is None or model.parameters.get("part") == DETECTOR
+    return "disks" if of_disks else "patches"
 
 
 def load_bundle(folder: Path) -> ActiveRegionModel:

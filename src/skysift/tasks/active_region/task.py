@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from skysift.core.config import Config, of_kind
 from skysift.core.continuation import Continuation
-from skysift.core.errors import UsageError
+from skysift.core.errors import UnknownNameError, UsageError
 from skysift.core.jobs import Coverage, Jobs, Piece, Prediction
 from skysift.core.progress import Progress, silent
 from skysift.core.stream import RecordPredictor
@@ -24,7 +24,14 @@ from skysift.data.table import FeatureTable
 from skysift.tasks.active_region import prediction
 from skysift.tasks.active_region.licence import licence_of
 from skysift.tasks.active_region.made_up import MadeUpDisks, made_up_disks, write_disks
-from skysift.tasks.active_region.model import TASK, ActiveRegionModel, load_bundle, save_bundle
+from skysift.tasks.active_region.model import (
+    DETECTOR,
+    PATCHES,
+    TASK,
+    ActiveRegionModel,
+    load_bundle,
+    save_bundle,
+)
 from skysift.tasks.active_region.options import (
     CompareOptions,
     PredictOptions,
@@ -71,6 +78,19 @@ class ActiveRegion(Task[SolarDisks, ActiveRegionModel]):
         from skysift.tasks.active_region import continuation
 
         return continuation
+
+    def continuation_of(
+        self, model: ActiveRegionModel, part: str | None
+    ) -> Continuation[SolarDisks, ActiveRegionModel]:
+        """Return the module that goes on from what judges patches, or from what finds regions."""
+        del model  # all have both
+        if part in (None, PATCHES):
+            return self.continuation
+        if part != DETECTOR:
+            raise UnknownNameError("part of an active-region model", part, (PATCHES, DETECTOR))
+        from skysift.tasks.active_region import detector_continuation
+
+        return detector_continuation
 
     @property
     def stress(self) -> StressTest[SolarDisks, ActiveRegionModel]:

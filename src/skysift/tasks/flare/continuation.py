@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from skysift.core.bundle_schema import DataLicence, OperatingPoint
-from skysift.core.continuation import ContinueOptions, Origin, child_of, remembering, simulated
+from skysift.core.continuation import (
+    MOST_KEPT,
+    ContinueOptions,
+    Origin,
+    child_of,
+    remembering,
+    simulated,
+)
 from skysift.core.errors import InputError
 from skysift.core.extras import import_extra
 from skysift.core.progress import Progress
@@ -37,6 +44,7 @@ from skysift.tasks.flare.model import FlareModel
 from skysift.tasks.flare.regions import LEVELS, Regions
 
 __all__ = [
+    "MOST_KEPT",
     "go_on",
     "lessons",
     "losses",

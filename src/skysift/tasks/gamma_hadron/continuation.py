@@ -9,7 +9,14 @@ from numpy.typing import NDArray
 from scipy.special import logit
 
 from skysift.core.bundle_schema import DataLicence, InputColumn
-from skysift.core.continuation import ContinueOptions, Origin, child_of, remembering, simulated
+from skysift.core.continuation import (
+    MOST_KEPT,
+    ContinueOptions,
+    Origin,
+    child_of,
+    remembering,
+    simulated,
+)
 from skysift.core.errors import ContractError, UsageError
 from skysift.core.progress import Progress
 from skysift.core.results import Metric
@@ -32,6 +39,7 @@ from skysift.tasks.gamma_hadron.reader import Events
 from skysift.tasks.gamma_hadron.training import operating_points
 
 __all__ = [
+    "MOST_KEPT",
     "go_on",
     "lessons",
     "losses",

@@ -21,7 +21,7 @@ from skysift.core.errors import UsageError
 from skysift.core.progress import Progress
 from skysift.core.results import Metric
 from skysift.evaluate.updating import gain, with_judgement
-from skysift.models.lessons import Mixed, Rows, mix
+from skysift.models.lessons import Mixed, grouped, mix
 from skysift.models.sky.baseline.torch_network import import_torch
 from skysift.models.sky.network.export import export_network
 from skysift.models.sky.network.loss import network_loss
@@ -45,6 +45,7 @@ from skysift.tasks.gamma_sky.off_maps import Maps, off_maps
 from skysift.tasks.gamma_sky.training_fields import FieldPool
 
 __all__ = [
+    "MOST_KEPT",
     "NetworkModel",
     "go_on",
     "lessons",
@@ -60,6 +61,9 @@ __all__ = [
 
 HEADS = frozenset({"background", "source", "heat"})
 """The last layers: what moves where the body is frozen."""
+
+MOST_KEPT = 0
+"""Maps are large, and the terms of real telescopes rarely let them travel."""
 
 _RATE = 2e-4  # a tenth of that of the training
 _BATCH = 8
@@ -187,8 +191,8 @@ def go_on(
     progress: Progress,
 ) -> NetworkModel:
     """Return a model that goes on from its parent; see :class:`Continuation`."""
-    old = None if replay is None else _numbers(replay)
-    mixed = mix(_numbers(new), old, held_out=options.held_out, rng=rng)
+    old = None if replay is None else grouped(replay.group)
+    mixed = mix(grouped(new.group), old, held_out=options.held_out, rng=rng)
     maps = new if replay is None else new.followed_by(replay)
     training = _steps(options, len(mixed.fit))
     weights, history = _moved(
@@ -252,12 +256,6 @@ def remembering(model: NetworkModel, replay: bytes, lineage: Lineage) -> Network
     return model if model.origin is None else replace(
         model, origin=replace(model.origin, lineage=lineage)
     )  # fmt: skip
-
-
-def _numbers(maps: Maps) -> Rows:
-    """Return the groups of maps, to be divided."""
-    n = len(maps)
-    return Rows(np.zeros((n, 0)), np.zeros(n), maps.group)
 
 
 def _steps(options: ContinueOptions, n_fit: int) -> NetworkTrainingOptions:

@@ -21,6 +21,7 @@ from skysift.data.irf.analytic import AnalyticResponse
 from skysift.data.sky.counts_map import bin_events
 from skysift.data.sky.event_list import EventList
 from skysift.data.sky.tangent import TangentGrid
+from skysift.models.lessons import shifted_groups
 from skysift.models.sky.network.architecture import BLOCK, SkyNetworkSettings
 from skysift.models.sky.network.runtime import conditions_of, groups_of
 from skysift.preprocess.folding import energy_bands, field_coordinates, fold_background
@@ -75,8 +76,8 @@ class Maps:
             name: np.concatenate([values, other.arrays[name]])
             for name, values in self.arrays.items()
         }
-        shifted = other.group + self.group.max(initial=-1) + 1
-        return replace(self, arrays=joined, group=np.concatenate([self.group, shifted]))
+        group = np.concatenate([self.group, shifted_groups(other.group, self.group)])
+        return replace(self, arrays=joined, group=group)
 
     def sha256(self) -> str:
         """Return a SHA-256 over the counts."""

@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 from scipy.special import logit
 
 from skysift.core.bundle_schema import DataLicence
-from skysift.core.continuation import ContinueOptions, Origin, child_of, remembering, simulated
+from skysift.core.continuation import (
+    MOST_KEPT,
+    ContinueOptions,
+    Origin,
+    child_of,
+    remembering,
+    simulated,
+)
 from skysift.core.errors import UsageError
 from skysift.core.progress import Progress
 from skysift.core.results import Metric
@@ -37,6 +44,7 @@ from skysift.tasks.star_galaxy.representations import REPRESENTATIONS
 from skysift.tasks.star_galaxy.training import choose_doubt, operating_points
 
 __all__ = [
+    "MOST_KEPT",
     "go_on",
     "lessons",
     "losses",

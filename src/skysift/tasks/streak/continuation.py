@@ -9,7 +9,14 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 from skysift.core.bundle_schema import DataLicence
-from skysift.core.continuation import ContinueOptions, Origin, child_of, remembering, simulated
+from skysift.core.continuation import (
+    MOST_KEPT,
+    ContinueOptions,
+    Origin,
+    child_of,
+    remembering,
+    simulated,
+)
 from skysift.core.errors import UsageError
 from skysift.core.progress import Progress
 from skysift.core.results import Metric
@@ -25,6 +32,7 @@ from skysift.tasks.streak.stamps import CLASSES, FEATURES, Stamps
 from skysift.tasks.streak.training import ACCEPTANCES
 
 __all__ = [
+    "MOST_KEPT",
     "go_on",
     "lessons",
     "losses",
