@@ -149,6 +149,23 @@ def test_a_catalogue_becomes_one_file_that_reads_back(science_image, tmp_path, s
     assert len(table) == 8
 
 
+@pytest.mark.parametrize("suffix", [".fits", ".parquet", ".zarr"])
+def test_padding_is_not_taken_for_holes_once_it_is_written(science_image, tmp_path, suffix) -> None:
+    path = science_image("TPV")
+    holes = np.array([[2.0, 100.0], [150.0, 120.0], [1.0, 50.0]])
+    with fits.open(path) as opened:
+        opened[0].data = opened[0].data.astype(np.float32)
+        opened[0].data[50, 2] = np.nan
+        opened.writeto(tmp_path / "holes.fits")
+    positions = positions_at(read_science_image(path).wcs, holes)
+    Table({"RA": positions.ra, "DEC": positions.dec}).write(tmp_path / "objects.ecsv")
+    out = tmp_path / f"cutouts{suffix}"
+    make_cutouts(tmp_path / "objects.ecsv", [tmp_path / "holes.fits"], 12.0, out, parity="odd")
+    back = read_images([out]).images
+    assert back.has(StampFlag.PADDED).tolist() == [True, False, True]
+    assert back.has(StampFlag.NAN).tolist() == [False, False, True]
+
+
 def test_processes_give_the_same_file(science_image, tmp_path) -> None:
     paths = [science_image("TPV"), science_image("SIP")]
     sky = read_science_image(paths[0]).wcs.all_pix2world([[50.0, 60.0]], 0)[0]

@@ -12,7 +12,7 @@ from skysift.core.errors import UsageError
 from skysift.data.images.alerts import Cutout
 from skysift.data.images.facts import APERTURE_CORRECTIONS, fact_table
 from skysift.data.images.flags import StampFlag
-from skysift.data.images.image_set import ImageSet, by_own_size, own_part
+from skysift.data.images.image_set import ImageSet, by_own_size, join, own_part
 from skysift.data.images.readers import read_images
 from skysift.models.images.streaks.table import point_spread_of
 from skysift.preprocess.images.degrade import blurred
@@ -184,6 +184,25 @@ def test_good_seeing_and_unknown_seeing_stay(rng) -> None:
     assert resampled_to_seeing(small, worst=1.85, wanted=1.735) is small
     with pytest.raises(UsageError):
         resampled_to_seeing(images, worst=1.7, wanted=1.8)
+
+
+@pytest.mark.parametrize("other", [1.6, 3.3])
+def test_what_is_said_of_a_cutout_does_not_depend_on_larger_ones_beside_it(rng, other) -> None:
+    small = ImageSet.from_pixels(
+        rng.normal(200, 5, (2, 20, 20)).astype(np.float32),
+        facts=fact_table([{"seeing": 1.6, "pixel_scale": 1.0}] * 2),
+    )
+    small = replace(small, centers=np.array([[9.5, 9.5], [4.0, 12.0]]))
+    facts = fact_table([{"seeing": other, "pixel_scale": 1.0}])
+    large = ImageSet.from_pixels(field_of(rng, 1.5, [])[np.newaxis], facts=facts)
+    together = resampled_to_seeing(join([small, large]), worst=1.85, wanted=1.735)
+    alone = resampled_to_seeing(small, worst=1.85, wanted=1.735)
+    np.testing.assert_array_equal(together.flags[:2], alone.flags)
+    np.testing.assert_array_equal(together.centers[:2], alone.centers)
+    np.testing.assert_array_equal(together.sizes[:2], alone.sizes)
+    np.testing.assert_array_equal(together.pixels[:2, :20, :20], alone.pixels)
+    assert np.isnan(together.pixels[:2, 20]).all()
+    assert together.sizes[2].tolist() == [21, 21]
 
 
 @settings(max_examples=30, deadline=None)

@@ -20,6 +20,7 @@ from skysift.tasks.star_galaxy.options import (
     ReadOptions,
     TrainOptions,
 )
+from skysift.tasks.star_galaxy.prediction import predict_images
 from skysift.tasks.star_galaxy.reader import read_cutouts
 from skysift.tasks.star_galaxy.representations import REPRESENTATIONS
 from skysift.tasks.star_galaxy.synth import fits_bytes
@@ -178,6 +179,15 @@ def test_the_answer_is_written_for_astronomers(cutouts, model, tmp_path, suffix)
     table = read_table(out)
     assert len(table) == N
     assert {"file", "p_galaxy", "p_galaxy_err", "ambiguous", "flags"} <= set(table.columns)
+
+
+def test_a_target_without_a_pixel_is_left_open(cutouts, model):
+    pixels = np.repeat(cutouts.images.pixels[:1], 3, axis=0)
+    pixels[1, 5:15, 5:15] = np.nan
+    pixels[2, 10, 10] = np.nan
+    images = replace(cutouts.images.take([0, 0, 0]), pixels=pixels)
+    answer = predict_images(images, model, PredictOptions(prior=0.999))
+    assert answer["ambiguous"].tolist() == [False, True, False]
 
 
 def test_a_missing_label_and_a_single_class_are_refused(cutouts, tmp_path):

@@ -20,7 +20,7 @@ from skysift.data.images.fits_bytes import FitsBytes
 from skysift.data.images.flags import StampFlag
 from skysift.data.images.header_position import linear_matrix, sky_position
 from skysift.data.images.limits import DEFAULT_LIMITS, Limits
-from skysift.data.images.stamp import Rejected, Stamp, StampError, require_sound
+from skysift.data.images.stamp import NOTED, Rejected, Stamp, StampError, require_sound
 from skysift.data.images.tiles import require_small_tiles
 from skysift.data.sky.fits_table import Cards, FitsHdu, walk_hdus
 
@@ -167,7 +167,8 @@ def _primary_stamp(
     require_sound(pixels, limits)
     facts, flags = _facts(primary.cards, None, pixels.shape)
     psf, variance = _company(primary, others, stream, limits, pixels.shape)
-    return Stamp(identifier, source, pixels, facts, flags, _center(primary.cards), psf, variance)
+    center, noted = _center(primary.cards), _is_noted(primary.cards)
+    return Stamp(identifier, source, pixels, facts, flags, center, psf, variance, noted)
 
 
 def _company(
@@ -230,7 +231,8 @@ def _extension_stamps(
             require_sound(pixels, limits)
             facts, flags = _facts(hdu.cards, primary.cards, pixels.shape)
             own_name = hdu.cards.text(NAME_KEYWORD) or name
-            yield Stamp(own_name, where, pixels, facts, flags, _center(hdu.cards))
+            center, noted = _center(hdu.cards), _is_noted(hdu.cards)
+            yield Stamp(own_name, where, pixels, facts, flags, center, noted=noted)
         except StampError as error:
             yield Rejected(name, where, error.code, error.problem)
     if not found:
@@ -259,14 +261,18 @@ def _center(cards: Cards) -> tuple[float, float] | None:
     return (y - 1, x - 1) if isfinite(y) and isfinite(x) else None
 
 
+def _is_noted(cards: Cards) -> bool:
+    """Tell whether a cutout carries the flags of its maker, as ours do."""
+    return isfinite(cards.number(FLAG_KEYWORD))
+
+
 def _facts(
     cards: Cards, primary: Cards | None, shape: tuple[int, ...]
 ) -> tuple[FactValues, StampFlag]:
     facts, sound = facts_of_cards(cards, primary)
     flags = StampFlag.NONE if sound else StampFlag.BAD_CARD
-    noted = cards.number(FLAG_KEYWORD)
-    if isfinite(noted):  # of a cutout that we made
-        flags |= StampFlag(int(noted)) & (StampFlag.PADDED | StampFlag.BLENDED)
+    if _is_noted(cards):
+        flags |= StampFlag(int(cards.number(FLAG_KEYWORD))) & NOTED
     with suppress(ReadError):  # a card that cannot be read is no coordinate
         of_wcs = _wcs_flags(cards, facts)
         if not of_wcs and not ("ra" in facts and "dec" in facts):

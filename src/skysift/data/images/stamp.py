@@ -13,10 +13,21 @@ from skysift.data.images.image_set import ImageSet
 from skysift.data.images.limits import Limits
 from skysift.data.table import FeatureTable
 
-__all__ = ["SATURATED_ABOVE", "Rejected", "Stamp", "StampError", "assemble", "require_sound"]
+__all__ = [
+    "NOTED",
+    "SATURATED_ABOVE",
+    "Rejected",
+    "Stamp",
+    "StampError",
+    "assemble",
+    "require_sound",
+]
 
 SATURATED_ABOVE = 0.9
 """Part of the saturation level from which a pixel counts as saturated."""
+
+NOTED = StampFlag.PADDED | StampFlag.BLENDED | StampFlag.NAN
+"""Flags of our own cutouts that nothing but their maker can tell."""
 
 _WIDEST = 300  # pixels of a cutout; beyond, somebody gave an image and wants its objects
 _UNUSABLE_INFOBITS = 2**25  # from here on the archive itself leaves images out
@@ -58,6 +69,8 @@ class Stamp:
         Point-spread function.
     variance : array of float32, shape (ny, nx), optional
         Of each pixel.
+    noted : bool
+        Whether `flags` are those of its maker, who could tell NaN of the image from padding.
     """
 
     identifier: str
@@ -68,6 +81,7 @@ class Stamp:
     center: tuple[float, float] | None = None
     psf: NDArray[np.float32] | None = None
     variance: NDArray[np.float32] | None = None
+    noted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,13 +152,15 @@ def assemble(stamps: Sequence[Stamp]) -> ImageSet:
             centers[k] = stamp.center
     pixels[np.isinf(pixels)] = np.nan
     facts = fact_table([stamp.facts for stamp in stamps])
+    flags = common_flags(pixels, sizes, facts)
+    told = [stamp.noted and StampFlag.PADDED in stamp.flags for stamp in stamps]
+    flags[np.array(told, dtype=bool)] &= ~np.uint32(StampFlag.NAN)
     return ImageSet(
         pixels=pixels,
         identifiers=np.array([stamp.identifier for stamp in stamps], dtype=np.str_),
         sources=np.array([stamp.source for stamp in stamps], dtype=np.str_),
         facts=facts,
-        flags=np.array([int(stamp.flags) for stamp in stamps], dtype=np.uint32)
-        | common_flags(pixels, sizes, facts),
+        flags=np.array([int(stamp.flags) for stamp in stamps], dtype=np.uint32) | flags,
         sizes=sizes,
         centers=centers,
         psf=_stack([stamp.psf for stamp in stamps]),

@@ -25,7 +25,7 @@ from skysift.data.images.cutout_piece import Piece, StampForm
 from skysift.data.images.facts import FACTS, FactValues
 from skysift.data.images.flags import StampFlag
 from skysift.data.images.limits import DEFAULT_LIMITS, Limits
-from skysift.data.images.stamp import Rejected, Stamp, StampError, require_sound
+from skysift.data.images.stamp import NOTED, Rejected, Stamp, StampError, require_sound
 from skysift.data.table import FeatureTable
 
 __all__ = ["ZARR_MARKER", "ZarrSink", "import_zarr", "is_zarr", "read_zarr_stamps"]
@@ -204,9 +204,9 @@ def _of_row(columns: Mapping[str, NDArray[Any]], row: int, source: str, limits: 
                 facts[name] = str(value)
             elif not fact.is_text and np.isfinite(value):
                 facts[name] = float(value)
-    noted = StampFlag(int(columns["flags"][row])) & (StampFlag.PADDED | StampFlag.BLENDED)
+    flags = StampFlag(int(columns["flags"][row])) & NOTED
     y, x = columns["target"][row].tolist()
-    return Stamp(identifier, source, pixels, facts, noted, (y, x))
+    return Stamp(identifier, source, pixels, facts, flags, (y, x), noted=True)
 
 
 def _checked_arrays(path: Path, limits: Limits) -> dict[str, tuple[int, ...]]:

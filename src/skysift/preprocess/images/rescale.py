@@ -55,9 +55,9 @@ def resampled_to_seeing(
     Returns
     -------
     ImageSet
-        Larger ones are cut to `side`, so that it does not matter to any whether another was
-        resampled; if one was, smaller ones are padded. The facts ``seeing``, ``pixel_scale`` and
-        the aperture corrections of resampled cutouts are those in new pixels, for a Moffat profile;
+        Larger ones are cut to `side`, smaller ones stay as they are, so that it does not matter to
+        any which others it came with. The facts ``seeing``, ``pixel_scale`` and the aperture
+        corrections of resampled cutouts are those in new pixels, for a Moffat profile;
         they carry the flag ``resampled``.
 
     Raises
@@ -69,17 +69,18 @@ def resampled_to_seeing(
         raise UsageError(f"wanted = {wanted}, worst = {worst}.", "Both positive, in this order.")
     chosen = images.facts["seeing"] > worst
     if not chosen.any():
-        return images.cropped(side) if max(images.pixels.shape[1:]) > side else images
+        return _no_larger(images, side)
     rows = np.flatnonzero(chosen)
     part = images.take(rows)
     seeing = part.facts["seeing"]
     step = seeing / wanted
-    cut = images.cropped(side)
-    pixels, centers = cut.pixels.copy(), cut.centers.copy()
+    cut = _no_larger(images, side)
+    pixels = _on_squares(cut.pixels, side)
+    centers, sizes = cut.centers.copy(), cut.sizes.copy()
     for start in range(0, len(rows), _CUTOUTS_AT_A_TIME):
         some = slice(start, start + _CUTOUTS_AT_A_TIME)
         pixels[rows[some]] = resampled(part.pixels[some], part.centers[some], step[some], side)
-    centers[rows] = (side - 1) / 2
+    centers[rows], sizes[rows] = (side - 1) / 2, side
     before, after = _point_sources_after(wanted / SEEING_OVER_FWHM)
     native = seeing / SEEING_OVER_FWHM
     new = {
@@ -99,11 +100,41 @@ def resampled_to_seeing(
         cut,
         pixels=pixels,
         centers=centers,
+        sizes=sizes,
         facts=cut.facts.with_columns(columns),
         flags=flags,
         variance=None,  # new pixels share the old ones, so that theirs are not independent
     )
     return done.with_flag(StampFlag.PADDED, sparse).with_flag(StampFlag.RESAMPLED, chosen)
+
+
+def _no_larger(images: ImageSet, side: int) -> ImageSet:
+    """Cut those cutouts that are larger than a square, each by its own size."""
+    larger = np.asarray(images.sizes.max(axis=1) > side)
+    if not larger.any():
+        return images
+    cut = images.cropped(side)
+    if larger.all():
+        return cut
+    each = larger[:, np.newaxis]
+    return replace(
+        cut,
+        pixels=np.where(each[..., np.newaxis], cut.pixels, _on_squares(images.pixels, side)),
+        variance=None
+        if images.variance is None or cut.variance is None
+        else np.where(each[..., np.newaxis], cut.variance, _on_squares(images.variance, side)),
+        sizes=np.where(each, cut.sizes, images.sizes),
+        centers=np.where(each, cut.centers, images.centers),
+        flags=np.where(larger, cut.flags, images.flags),
+    )
+
+
+def _on_squares(stack: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    """Return the first pixels of each image on a square, shape (n, side, side); NaN elsewhere."""
+    squares = np.full((len(stack), side, side), np.nan, dtype=np.float32)
+    ny, nx = (min(length, side) for length in stack.shape[1:])
+    squares[:, :ny, :nx] = stack[:, :ny, :nx]
+    return squares
 
 
 def resampled(

@@ -41,6 +41,8 @@ _DESCRIPTIONS = {
     "bundle": "hash of the model",
 }
 _UNITS = {"ra": "deg", "dec": "deg"}
+_CORE = 3
+"""Side of the middle, without a known pixel of which nothing is seen of a target [pixel]."""
 
 
 def predict_images(
@@ -67,7 +69,8 @@ def predict_images(
     -----
     Cutouts are brought to what the model knows first, see
     :func:`~skysift.tasks.star_galaxy.reader.as_models_know`. One of an image that the survey calls
-    unusable is predicted all the same, but ambiguous whatever the probability.
+    unusable, or of whose target no pixel is known, is predicted all the same, but ambiguous
+    whatever the probability.
     """
     images = as_models_know(images)
     probability, error = model.probability(images, measured=measured)
@@ -80,7 +83,8 @@ def predict_images(
             probability, error, prior=model.prior, new_prior=options.prior
         )
         ambiguous = model.ambiguous(probability)
-    doubtful = images.has(StampFlag.BAD_IMAGE)
+    unseen = ~images.cropped(_CORE).valid.any(axis=(1, 2))
+    doubtful = images.has(StampFlag.BAD_IMAGE) | unseen
     return FeatureTable.from_columns(
         {
             "file": images.identifiers,
