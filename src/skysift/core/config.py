@@ -69,7 +69,7 @@ def load_config(
         except OSError as error:
             raise ConfigError(
                 f"Cannot read the configuration: {error.strerror}.",
-                "Check the path given to --config.",
+                "Check the path.",
                 path=path,
             ) from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

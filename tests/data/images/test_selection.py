@@ -97,3 +97,16 @@ def test_a_missing_column_and_an_unknown_key_are_named(rng) -> None:
         select_objects(FeatureTable.from_columns(columns), CatalogueCuts(), rng=rng)
     with pytest.raises(ConfigError, match="fracflux_max"):
         build_config(CatalogueCuts, {"fracflux_mx": 0.1})
+    with pytest.raises(ConfigError, match="fracflux_max"):
+        build_config(CatalogueCuts, {"fracflux_max": float("nan")})
+
+
+def test_the_column_of_another_band_is_not_taken_for_a_missing_one(rng) -> None:
+    columns = sweep()
+    del columns["FRACFLUX_G"]
+    table = FeatureTable.from_columns(columns)
+    with pytest.raises(ContractError, match="fracflux_max = inf") as caught:
+        select_objects(table, CatalogueCuts(), rng=rng)
+    assert "FRACFLUX_R" not in str(caught.value)
+    selection = select_objects(table, CatalogueCuts(fracflux_max=float("inf")), rng=rng)
+    assert not any("FRACFLUX" in cut.name for cut in selection.cuts)

@@ -7,7 +7,7 @@ in nanomaggies: magnitude = 22.5 - 2.5 log10(flux).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import isfinite, sqrt
 from typing import Annotated
 
 import numpy as np
@@ -56,7 +56,8 @@ class CatalogueCuts(Config):
     magnitude_max : mapping of str to float
         Faintest magnitude of each band; the flux must be positive in all bands named.
     fracflux_max : float, optional
-        Largest part of the flux of an object that comes from its neighbours, in each band.
+        Largest part of the flux of an object that comes from its neighbours, in each band;
+        infinite for no such cut, where a catalogue does not say.
     isolation : float
         Distance to the next kept object, at least [arcsec]; 0 for no such cut.
     star_types, galaxy_types : tuple of str
@@ -77,7 +78,7 @@ class CatalogueCuts(Config):
     magnitude_max: dict[str, float] = Field(
         default_factory=lambda: {"g": 20.5, "r": 20.0, "z": 19.0}
     )
-    fracflux_max: float | None = 0.1
+    fracflux_max: Annotated[float, Field(ge=0)] | None = 0.1
     isolation: Annotated[float, Field(ge=0)] = 20 * sqrt(2)
     star_types: tuple[str, ...] = ("PSF",)
     galaxy_types: tuple[str, ...] = ("REX", "DEV", "EXP", "SER")
@@ -180,9 +181,9 @@ def select_objects(
         magnitude = catalogue.magnitude(band)
         keep(f"flux in {band} > 0", np.isfinite(magnitude)[rows])
         keep(f"{band} < {limit:g}", magnitude[rows] < limit)
-    if cuts.fracflux_max is not None:
+    if cuts.fracflux_max is not None and isfinite(cuts.fracflux_max):
         for band in cuts.magnitude_max:
-            part = catalogue.column(cuts.fracflux.format(band=band))[rows]
+            part = catalogue.column("fracflux", band)[rows]
             keep(
                 f"0 <= {cuts.fracflux.format(band=band)} <= {cuts.fracflux_max:g}",
                 (part >= 0) & (part <= cuts.fracflux_max),
@@ -207,22 +208,29 @@ class _Catalogue:
         self._table = table
         self._cuts = cuts
         self._names = {name.lower(): name for name in reversed(table.columns)}
-        self.ra = self.column(cuts.ra)
-        self.dec = self.column(cuts.dec)
+        self.ra = self.column("ra")
+        self.dec = self.column("dec")
 
-    def _known(self, name: str) -> str:
+    def _known(self, key: str, band: str = "") -> str:
+        """Return the column that a key of the cuts names, in any case of letters."""
+        template = str(getattr(self._cuts, key))
+        name = template.format(band=band)
         if name in self._table:
             return name
         if name.lower() in self._names:
             return self._names[name.lower()]
+        others = {template.format(band=other).lower() for other in self._cuts.magnitude_max}
+        free = [column for column in self._table.columns if column.lower() not in others]
+        without = ", or fracflux_max = inf for no such cut" if key == "fracflux" else ""
         raise ContractError(
             f"The catalogue has no column '{name}'.",
-            f"{did_you_mean(name, self._table.columns)}Name the column in the cuts.",
+            f"{did_you_mean(name, free)}Name yours as {key} in the cuts{without}.",
             path=self._table.meta.get("path"),
         )
 
-    def column(self, name: str) -> NDArray[np.float64]:
-        return np.asarray(self._table[self._known(name)], dtype=np.float64)
+    def column(self, key: str, band: str = "") -> NDArray[np.float64]:
+        """Return the numbers of the column that a key of the cuts names."""
+        return np.asarray(self._table[self._known(key, band)], dtype=np.float64)
 
     def on_sky(self) -> Mask:
         return np.asarray(np.isfinite(self.ra) & (np.abs(self.dec) <= 90))  # noqa: PLR2004 - pole
@@ -237,15 +245,15 @@ class _Catalogue:
     def magnitude(self, band: str) -> NDArray[np.float64]:
         """Return magnitudes, NaN where the flux is not positive."""
         if self._cuts.magnitude is not None:
-            return self.column(self._cuts.magnitude.format(band=band))
-        flux = self.column(self._cuts.flux.format(band=band))
+            return self.column("magnitude", band)
+        flux = self.column("flux", band)
         if self._cuts.transmission is not None:
-            flux = flux / self.column(self._cuts.transmission.format(band=band))
+            flux = flux / self.column("transmission", band)
         positive = np.where(flux > 0, flux, np.nan)
         return np.asarray(_NANOMAGGY_ZERO_POINT - 2.5 * np.log10(positive))
 
     def of_types(self, types: Sequence[str]) -> Mask:
-        stated = self._table[self._known(self._cuts.type)]
+        stated = self._table[self._known("type")]
         kinds, which = np.unique([str(kind) for kind in stated], return_inverse=True)
         fits = np.array([kind.strip() in types for kind in kinds], dtype=bool)
         return np.asarray(fits[which]) if len(which) else np.zeros(0, dtype=bool)
@@ -254,7 +262,7 @@ class _Catalogue:
         if self._cuts.identifier is None:
             names = rows
         else:
-            names = self._table[self._known(self._cuts.identifier)][rows]
+            names = self._table[self._known("identifier")][rows]
         return self._table.take(rows).with_columns(
             {
                 "identifier": np.array([str(name) for name in names], dtype=np.str_),

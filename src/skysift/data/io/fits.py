@@ -115,7 +115,7 @@ def _table_hdu(hdus: fits.HDUList, source: Source) -> fits.BinTableHDU:
         if tables:
             return next(iter(tables.values()))
         raise ReadError(
-            "The file holds no binary table.", "Name a file with an event list.", path=source.path
+            "The file holds no binary table.", "Name a file with a table.", path=source.path
         )
     if isinstance(asked, str) and asked.isdigit():
         asked = int(asked)
