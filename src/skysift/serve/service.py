@@ -98,6 +98,8 @@ class Service:
         for kind, values in (("ReadOptions", config.read), ("PredictOptions", config.predict)):
             build_config(load_options(config.task, kind), values)
         _check_source(config)
+        if config.alerts is not None:
+            config.alerts.require_environment()
         self._bundle = Bundle.load(_bundle_folder(config), task=config.task)
         refuse_bundle(self._bundle, config.operations, time.time())
         self._operations = Operations(

@@ -20,6 +20,7 @@ from skysift.data.sky.gadf_write import write_events
 from skysift.serve.alerts.database import ledger_path
 from skysift.serve.alerts.ledger import AlertLedger
 from skysift.serve.config import WatchConfig
+from skysift.serve.service import Service
 from skysift.tasks.gamma_sky.candidates import FalseAlarmSetting
 from skysift.tasks.gamma_sky.live.night import Night, write_night
 from skysift.tasks.gamma_sky.live.tables import bins_table, no_candidates, windows_table
@@ -136,6 +137,24 @@ def test_alerts_are_a_section_of_the_configuration():
     assert build_config(WatchConfig, values | {"alerts": {"far": 1e-6}}).alerts.tense == "test"
     with pytest.raises(ConfigError, match="Did you mean 'far'"):
         build_config(WatchConfig, values | {"alerts": {"farr": 1e-6}})
+
+
+@pytest.mark.parametrize(
+    ("destinations", "lacks"),
+    [
+        ({"webhooks": {"room": {"url": "https://example.org/hidden", "secret": "OURS"}}}, "OURS"),
+        ({"webhooks": {"room": {"url": "$WHERE"}}}, "WHERE"),
+        ({"kafka": {"gcn": {"topic": "a", "settings": {}, "secrets": {"key": "WORD"}}}}, "WORD"),
+    ],
+)
+def test_a_secret_that_is_not_there_is_told_before_the_service_starts(
+    tmp_path, monkeypatch, destinations, lacks
+):
+    monkeypatch.delenv(lacks, raising=False)
+    values = {"task": "gamma-sky", "source": {"folder": tmp_path}, "sink": {"folder": "out"}}
+    with pytest.raises(ConfigError, match=f"{lacks} is not set") as caught:
+        Service(build_config(WatchConfig, values | {"alerts": destinations}))
+    assert "hidden" not in str(caught.value)
 
 
 def test_rows_are_dataclasses_that_are_whole_in_the_ledger(sink, row):

@@ -2,12 +2,14 @@
 
 import os
 import re
+from collections.abc import Iterable
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
 from skysift.core.config import Config
+from skysift.core.errors import ConfigError
 
 __all__ = [
     "HARMLESS_FLAGS",
@@ -124,6 +126,15 @@ class WebhookOptions(_Destination):
         self.require_usable(found)
         return found
 
+    @property
+    def lacking(self) -> str:
+        """What the environment lacks for it, empty if nothing."""
+        try:
+            _ = self.address
+        except ValueError as error:
+            return str(error)
+        return _unset([self.secret] if self.secret else [])
+
 
 class KafkaOptions(_Destination):
     """A topic of a Kafka cluster."""
@@ -144,6 +155,18 @@ class KafkaOptions(_Destination):
             if "password" in key or "secret" in key:
                 raise ValueError(f"'{key}' goes to an environment variable, named in 'secrets'")
         return self
+
+    @property
+    def lacking(self) -> str:
+        """What the environment lacks for it, empty if nothing."""
+        return _unset(self.secrets.values())
+
+
+def _unset(variables: Iterable[str]) -> str:
+    """Return in words which variable of the environment is not set, empty if all are."""
+    return next(
+        (f"the variable {one} is not set" for one in variables if not os.environ.get(one)), ""
+    )
 
 
 class AlertOptions(Config):
@@ -260,3 +283,18 @@ class AlertOptions(Config):
         found |= {f"webhook:{name}": options for name, options in self.webhooks.items()}
         found |= {f"kafka:{name}": options for name, options in self.kafka.items()}
         return found
+
+    def require_environment(self) -> None:
+        """Check that the environment has the secrets that destinations need.
+
+        Raises
+        ------
+        ConfigError
+            If one is not there; neither it nor an address is in the message.
+        """
+        for name, destination in self.destinations.items():
+            if destination.lacking:
+                raise ConfigError(
+                    f"Nobody at {name} can be told of alerts: {destination.lacking}.",
+                    "Set it where the service is started, or leave this destination out.",
+                )

@@ -1,4 +1,4 @@
-"""The files of an alert, ``alerts/ID/REVISION.json``, ``.xml`` and ``.reg`` in the sink."""
+"""The files of an alert, ``_alerts/ID/REVISION.json``, ``.xml`` and ``.reg`` in the sink."""
 
 import logging
 from collections.abc import Callable, Mapping
