@@ -15,7 +15,7 @@ from skysift.cli.console import Console
 from skysift.cli.continuation import new_origin, options_of, tell
 from skysift.cli.job import build_options, generator
 from skysift.cli.paths import check_new_bundle, resolve
-from skysift.core.continuation import MARGIN, may_be_kept
+from skysift.core.continuation import may_be_kept
 from skysift.core.errors import UsageError
 from skysift.core.registry import load_task, manifest
 
@@ -44,8 +44,13 @@ def update(
         ),
     ] = None,
     margin: Annotated[
-        float, typer.Option(min=0.0, help="Most that the log loss of reference rows may rise.")
-    ] = MARGIN,
+        float | None,
+        typer.Option(
+            min=0.0,
+            help="Most that the mean loss of reference rows may rise [default: 0.02 of rows with a "
+            "class, 0.4 of sky maps, 0.08 of solar disks].",
+        ),
+    ] = None,
     keep: Annotated[
         int | None,
         typer.Option(
@@ -94,6 +99,8 @@ def update(
     origin = new_origin(
         model, continuation.origin_of(rows), verb="update", options=options, seed=seed
     )
+    if margin is None:
+        margin = continuation.MARGIN
     if keep is None:
         may_travel = may_be_kept(licence) and may_be_kept(origin.licence)
         keep = continuation.MOST_KEPT if may_travel else 0

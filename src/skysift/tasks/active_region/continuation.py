@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from skysift.core.bundle_schema import DataLicence, OperatingPoint, Training
 from skysift.core.continuation import (
+    MARGIN,
     MOST_KEPT,
     ContinueOptions,
     Origin,
@@ -41,6 +42,7 @@ from skysift.tasks.active_region.reader import SolarDisks
 from skysift.tasks.active_region.training import tss_point
 
 __all__ = [
+    "MARGIN",
     "MOST_KEPT",
     "go_on",
     "joined_split",

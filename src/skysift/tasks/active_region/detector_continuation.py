@@ -32,6 +32,7 @@ from skysift.tasks.active_region.model import F1_POINT, ActiveRegionModel
 from skysift.tasks.active_region.reader import SolarDisks
 
 __all__ = [
+    "MARGIN",
     "MOST_KEPT",
     "detections_of",
     "go_on",
@@ -43,6 +44,9 @@ __all__ = [
     "remembering",
     "simulated",
 ]
+
+MARGIN = 0.08
+"""The loss of a disk, over the number of its regions, is about 2."""
 
 MOST_KEPT = 0
 """Disks are large."""

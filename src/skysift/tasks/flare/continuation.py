@@ -15,6 +15,7 @@ from scipy.special import expit
 
 from skysift.core.bundle_schema import DataLicence, OperatingPoint
 from skysift.core.continuation import (
+    MARGIN,
     MOST_KEPT,
     ContinueOptions,
     Origin,
@@ -44,6 +45,7 @@ from skysift.tasks.flare.model import FlareModel
 from skysift.tasks.flare.regions import LEVELS, Regions
 
 __all__ = [
+    "MARGIN",
     "MOST_KEPT",
     "go_on",
     "lessons",

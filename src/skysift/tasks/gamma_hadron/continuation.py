@@ -10,6 +10,7 @@ from scipy.special import logit
 
 from skysift.core.bundle_schema import DataLicence, InputColumn
 from skysift.core.continuation import (
+    MARGIN,
     MOST_KEPT,
     ContinueOptions,
     Origin,
@@ -39,6 +40,7 @@ from skysift.tasks.gamma_hadron.reader import Events
 from skysift.tasks.gamma_hadron.training import operating_points
 
 __all__ = [
+    "MARGIN",
     "MOST_KEPT",
     "go_on",
     "lessons",

@@ -32,6 +32,8 @@ from skysift.models.sky.network.training import (
     train_weights,
 )
 from skysift.models.sky.trials import TrialsTable
+from skysift.tasks.gamma_sky.baseline.continuation import PublishedModel, load_published_parent
+from skysift.tasks.gamma_sky.model import is_published
 from skysift.tasks.gamma_sky.network_training import (
     NetworkBundle,
     NetworkOptions,
@@ -45,6 +47,7 @@ from skysift.tasks.gamma_sky.off_maps import Maps, off_maps
 from skysift.tasks.gamma_sky.training_fields import FieldPool
 
 __all__ = [
+    "MARGIN",
     "MOST_KEPT",
     "NetworkModel",
     "go_on",
@@ -61,6 +64,9 @@ __all__ = [
 
 HEADS = frozenset({"background", "source", "heat"})
 """The last layers: what moves where the body is frozen."""
+
+MARGIN = 0.4
+"""The loss of a simulated map is about 10."""
 
 MOST_KEPT = 0
 """Maps are large, and the terms of real telescopes rarely let them travel."""
@@ -117,33 +123,37 @@ class NetworkModel:
         return None if self.bundle is None else self.bundle.manifest.training
 
 
-def load_parent(folder: Path) -> NetworkModel:
-    """Load a network to go on from.
+def load_parent(folder: Path) -> NetworkModel | PublishedModel:
+    """Load networks to go on from.
 
     Raises
     ------
     UsageError
-        If the bundle holds a calibrated search or published networks.
+        If the bundle holds a calibrated search.
     """
     bundle = Bundle.load(folder, task="gamma-sky")
+    if is_published(bundle):
+        return load_published_parent(folder)
     if bundle.manifest.model.family != "residual U-Net":
         raise UsageError(
             f"A {bundle.manifest.model.family} has learned nothing that goes on.",
-            "Go on from the bundle 'network'; calibrate a search anew with skysift train.",
+            "Go on from the bundle 'network' or 'cnn'; calibrate a search anew with skysift train.",
         )
     found: NetworkBundle = load_network_bundle(folder)
     options = NetworkOptions.model_validate_json(found.bundle.read_bytes("settings.json"))
     return NetworkModel(options, found.weights, found.trials, bundle.manifest.metrics, found.bundle)
 
 
-def save_child(model: NetworkModel, folder: Path) -> Bundle:
-    """Write a network that has gone on as a bundle.
+def save_child(model: NetworkModel | PublishedModel, folder: Path) -> Bundle:
+    """Write networks that have gone on as a bundle.
 
     Raises
     ------
     UsageError
-        If it has not.
+        If they have not.
     """
+    if isinstance(model, PublishedModel):
+        return model.save(folder)
     if model.trained is None or model.origin is None:
         raise UsageError("This network has not gone on.", "Copy the bundle that it came from.")
     return save_network_bundle(

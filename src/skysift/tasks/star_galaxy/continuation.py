@@ -14,6 +14,7 @@ from scipy.special import logit
 
 from skysift.core.bundle_schema import DataLicence
 from skysift.core.continuation import (
+    MARGIN,
     MOST_KEPT,
     ContinueOptions,
     Origin,
@@ -44,6 +45,7 @@ from skysift.tasks.star_galaxy.representations import REPRESENTATIONS
 from skysift.tasks.star_galaxy.training import choose_doubt, operating_points
 
 __all__ = [
+    "MARGIN",
     "MOST_KEPT",
     "go_on",
     "lessons",

@@ -10,6 +10,7 @@ from scipy.special import log_softmax
 
 from skysift.core.bundle_schema import DataLicence
 from skysift.core.continuation import (
+    MARGIN,
     MOST_KEPT,
     ContinueOptions,
     Origin,
@@ -32,6 +33,7 @@ from skysift.tasks.streak.stamps import CLASSES, FEATURES, Stamps
 from skysift.tasks.streak.training import ACCEPTANCES
 
 __all__ = [
+    "MARGIN",
     "MOST_KEPT",
     "go_on",
     "lessons",
