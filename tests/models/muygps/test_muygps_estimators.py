@@ -200,6 +200,7 @@ def test_a_damaged_state_is_refused(surface):
         ({"threads": 0}, UsageError, "threads"),
         ({"batch_size": 0}, UsageError, "batch_size"),
         ({"noise": -1.0}, UsageError, "noise"),
+        ({"kernel": 3}, UsageError, "no kernel"),
         ({"noise": np.nan}, UsageError, "noise"),
         ({"precision": "float16"}, UnknownNameError, "float16"),
         ({"loss": "mae"}, UnknownNameError, "mae"),

@@ -64,6 +64,8 @@ def test_infinite_smoothness_is_the_squared_exponential():
 def test_one_length_scale_or_one_per_feature():
     assert inverse_length_scale(RBF(2.0), 3).tolist() == [0.5, 0.5, 0.5]
     assert inverse_length_scale(Matern(0.5, (1.0, 4.0)), 2).tolist() == [1.0, 0.25]
+    assert RBF([1.0, 4.0]) == RBF(np.array([1.0, 4.0])) == RBF((1.0, 4.0))
+    assert kernel_to_state(Matern(length_scale=[1, 4]))["length_scale"] == [1.0, 4.0]
     with pytest.raises(UsageError, match="2 length scales for 3 features"):
         inverse_length_scale(RBF((1.0, 4.0)), 3)
 
@@ -74,7 +76,7 @@ def test_a_nu_that_cannot_be(nu):
         Matern(nu)
 
 
-@pytest.mark.parametrize("scale", [0.0, -1.0, math.inf, math.nan, (1.0, 0.0)])
+@pytest.mark.parametrize("scale", [0.0, -1.0, math.inf, math.nan, (1.0, 0.0), [[1.0], [2.0]]])
 def test_a_length_scale_that_cannot_be(scale):
     with pytest.raises(UsageError, match="length scale"):
         RBF(scale)

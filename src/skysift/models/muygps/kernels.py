@@ -102,7 +102,7 @@ class Matern:
     nu : float
         Smoothness, above 0 and up to 30, or infinity.
     length_scale : float or tuple of float
-        Above 0; one for all features or one for each.
+        Above 0; one for all features or one for each, of which a list or an array may be given.
 
     Raises
     ------
@@ -119,7 +119,7 @@ class Matern:
     length_scale: LengthScale = 1.0
 
     def __post_init__(self) -> None:
-        _check_length_scale(self.length_scale)
+        object.__setattr__(self, "length_scale", _checked_length_scale(self.length_scale))
         if not (0.0 < self.nu <= _LARGEST_NU or self.nu == math.inf):
             raise UsageError(
                 f"A Matern kernel cannot have nu = {self.nu}.",
@@ -139,7 +139,7 @@ class RBF:
     Parameters
     ----------
     length_scale : float or tuple of float
-        Above 0; one for all features or one for each.
+        As of :class:`Matern`.
 
     Raises
     ------
@@ -150,7 +150,7 @@ class RBF:
     length_scale: LengthScale = 1.0
 
     def __post_init__(self) -> None:
-        _check_length_scale(self.length_scale)
+        object.__setattr__(self, "length_scale", _checked_length_scale(self.length_scale))
 
     def profile(self) -> Profile:
         """Return the function of squared distance."""
@@ -218,10 +218,12 @@ def with_parameters(kernel: Kernel, values: Mapping[str, LengthScale]) -> Kernel
     return replace(kernel, **changes)
 
 
-def _check_length_scale(length_scale: LengthScale) -> None:
-    scale = np.atleast_1d(np.asarray(length_scale, dtype=np.float64))
-    if scale.ndim != 1 or not np.all((scale > 0.0) & np.isfinite(scale)):
+def _checked_length_scale(length_scale: LengthScale) -> LengthScale:
+    """Return a length scale as one number, or as a tuple where there is one per feature."""
+    scale = np.asarray(length_scale, dtype=np.float64)
+    if scale.ndim > 1 or not np.all((scale > 0.0) & np.isfinite(scale)):
         raise UsageError(
             f"A kernel cannot have the length scale {length_scale}.",
             "Use a finite number above 0, or a tuple of one per feature.",
         )
+    return tuple(scale.tolist()) if scale.ndim else float(scale)

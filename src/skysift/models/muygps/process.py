@@ -54,9 +54,13 @@ class Settings:
         Raises
         ------
         UsageError
-            If a number is out of its range, or the precision is not one of two.
+            If a number is out of its range, the kernel is none, or the precision is not one of two.
         """
         settings = cls(**{field.name: getattr(estimator, field.name) for field in fields(cls)})
+        if not isinstance(settings.kernel, Kernel | None):
+            raise UsageError(
+                f"This is no kernel: {settings.kernel!r}.", "Give a Matern or an RBF, or None."
+            )
         if min(settings.n_neighbours, settings.threads, estimator.batch_size) < 1:
             raise UsageError(
                 f"n_neighbours = {settings.n_neighbours}, threads = {settings.threads}, "

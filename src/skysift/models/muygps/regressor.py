@@ -43,7 +43,8 @@ class MuyGPsRegressor(LocalEstimator, RegressorMixin, BaseEstimator):  # type: i
     prior_mean : float, optional
         Of the process, far from all data; the mean of the training targets if left out.
     loss : {"lool", "looph", "mse", "cross_entropy"}
-        What is minimised; see :mod:`skysift.models.muygps.losses`.
+        What is minimised; see :mod:`skysift.models.muygps.losses`. Only the first two see the
+        variance: with the others the error of a prediction is not to be relied on.
     batch_size : int
         Training rows in the loss.
     optimiser : {"scipy", "bayes"}

@@ -76,6 +76,8 @@ class TrainOptions(Config):
     @field_validator("model")
     @classmethod
     def _known_model(cls, value: str) -> str:
+        if value in COMPARED_ONLY:
+            raise ValueError(f"'{value}' is trained in 'skysift compare' only. Choose another.")
         return known_name("model", value, _STORED)
 
 
