@@ -48,7 +48,7 @@ def update(
         typer.Option(
             min=0.0,
             help="Most that the mean loss of reference rows may rise [default: 0.02 of rows with a "
-            "class, 0.4 of sky maps, 0.08 of solar disks].",
+            "class, 0.4 of sky maps, 0.08 of solar disks, 0.0025 deg of places].",
         ),
     ] = None,
     keep: Annotated[

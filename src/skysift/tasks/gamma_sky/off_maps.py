@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from skysift.core.errors import InputError
 from skysift.data.irf.analytic import AnalyticResponse
 from skysift.data.sky.counts_map import bin_events
-from skysift.data.sky.event_list import EventList
+from skysift.data.sky.event_list import EventList, Pointing
 from skysift.data.sky.tangent import TangentGrid
 from skysift.models.lessons import shifted_groups
 from skysift.models.sky.network.architecture import BLOCK, SkyNetworkSettings
@@ -34,7 +34,7 @@ from skysift.tasks.gamma_sky.simulation.field import Field, Source
 from skysift.tasks.gamma_sky.simulation.folded import FoldedResponse
 from skysift.tasks.gamma_sky.training_fields import block_centres
 
-__all__ = ["Maps", "off_maps"]
+__all__ = ["Maps", "background_model", "known_zenith", "off_maps"]
 
 Floats = NDArray[np.float32]
 
@@ -53,13 +53,12 @@ class Maps:
     Parameters
     ----------
     arrays : mapping of str to array
-        As :func:`skysift.models.sky.network.loss.network_loss` wants them, one map behind the
-        other.
+        What a loss wants, one map behind the other; the photons that are seen are ``counts``.
     group : array of int, shape (n,)
         Equal for maps of one run.
     """
 
-    arrays: Mapping[str, Floats]
+    arrays: Mapping[str, NDArray[Any]]
     group: NDArray[np.int64]
 
     def __len__(self) -> int:
@@ -135,6 +134,35 @@ def _windows(events: EventList) -> list[NDArray[np.bool_]]:
     return [number == k for k in range(int((stop - start) // _WINDOW))]
 
 
+def known_zenith(pointing: Pointing) -> float:
+    """Return the zenith angle of a pointing, a typical one where it is unknown [deg]."""
+    return pointing.zenith if np.isfinite(pointing.zenith) else _TYPICAL_ZENITH
+
+
+def background_model(
+    grid: TangentGrid, pointing: Pointing, edges: NDArray[np.float64], zenith: float
+) -> BackgroundModel:
+    """Return what fits the smooth background of a run.
+
+    Parameters
+    ----------
+    grid : TangentGrid
+        Of the maps.
+    pointing : Pointing
+    edges : array, shape (n_bands + 1,) [TeV]
+    zenith : float [deg]
+    """
+    x, y = field_coordinates(grid, pointing)
+    with np.errstate(divide="ignore", invalid="ignore"):  # far corners of a narrow field
+        template = fold_background(AnalyticResponse(zenith), edges, grid, pointing)
+    return BackgroundModel(
+        np.maximum(np.nan_to_num(template), _DARKEST).astype(np.float32),
+        x,
+        y,
+        replace(FROM_THE_MAP, powers=NETWORK_POWERS),
+    )
+
+
 class _Maker:
     """Makes maps of one run."""
 
@@ -142,7 +170,7 @@ class _Maker:
         self, item: Observation, edges: NDArray[np.float64], settings: SkyNetworkSettings
     ) -> None:
         pointing = item.events.pointing
-        zenith = pointing.zenith if np.isfinite(pointing.zenith) else _TYPICAL_ZENITH
+        zenith = known_zenith(pointing)
         n_y, n_x = settings.shape
         self._settings, self._edges = settings, edges
         self._pointing = pointing
@@ -151,14 +179,7 @@ class _Maker:
         self._groups = groups_of(len(edges) - 1, settings.n_bands)
         x, y = field_coordinates(self._grid, pointing)
         self._offset = np.hypot(x, y)
-        with np.errstate(divide="ignore", invalid="ignore"):  # far corners of a narrow field
-            template = fold_background(AnalyticResponse(zenith), edges, self._grid, pointing)
-        self._model = BackgroundModel(
-            np.maximum(np.nan_to_num(template), _DARKEST).astype(np.float32),
-            x,
-            y,
-            replace(FROM_THE_MAP, powers=NETWORK_POWERS),
-        )
+        self._model = background_model(self._grid, pointing, edges, zenith)
 
     def __call__(
         self,

@@ -79,8 +79,19 @@ class GammaSky(Task[Observations, GammaSkyModel]):
 
         return continuation
 
+    def continuation_of(self, model: Any, part: str | None) -> Continuation[Observations, Any]:
+        """Return what goes on from a sky network, or from one of the published ones."""
+        from skysift.tasks.gamma_sky.baseline.continuation import (
+            PublishedModel,
+            continuation_of_part,
+        )
+
+        if isinstance(model, PublishedModel):
+            return continuation_of_part(part)
+        return super().continuation_of(model, part)
+
     def load_parent(self, folder: Path) -> Any:
-        """Load a sky network to go on from."""
+        """Load sky networks to go on from."""
         from skysift.tasks.gamma_sky.continuation import load_parent
 
         return load_parent(folder)

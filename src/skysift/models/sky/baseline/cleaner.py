@@ -110,8 +110,8 @@ class CnnCleaner(BaseEstimator):  # type: ignore[misc]
             network,
             weights,
             self._loss(),
-            self._samples(noisy, clean),
-            self._samples(*validation),
+            self.samples(noisy, clean),
+            self.samples(*validation),
             rng=rng,
             options=self.options or TrainingOptions(),
         )
@@ -144,7 +144,14 @@ class CnnCleaner(BaseEstimator):  # type: ignore[misc]
                 result[start : start + _CHUNK] = output[:, 0].numpy()
         return result
 
-    def _samples(self, noisy: ArrayLike, clean: ArrayLike) -> Samples:
+    def samples(self, noisy: ArrayLike, clean: ArrayLike) -> Samples:
+        """Return pairs of maps, shape (n, n_y, n_x), ready for the network and its loss.
+
+        Raises
+        ------
+        UsageError
+            If shapes do not fit, or a map is not finite.
+        """
         raw, wanted = check_maps(noisy, "noisy maps"), check_maps(clean, "clean maps")
         if raw.shape != wanted.shape:
             raise UsageError(
@@ -164,12 +171,27 @@ class CnnCleaner(BaseEstimator):  # type: ignore[misc]
         return Samples(len(raw), batch)
 
     def _loss(self) -> Any:
+        of_pixels = self.pixel_losses()
+
+        def mean(*values: Any) -> Any:
+            return of_pixels(*values).mean()
+
+        return mean
+
+    def pixel_losses(self) -> Any:
+        """Return what gives the loss of each pixel of an output, and what :meth:`samples` add."""
         torch = import_torch()
         if self.variant.intensity == "stretch":
-            return torch.nn.functional.binary_cross_entropy_with_logits
+
+            def crossed(output: Any, wanted: Any) -> Any:
+                return torch.nn.functional.binary_cross_entropy_with_logits(
+                    output, wanted, reduction="none"
+                )
+
+            return crossed
 
         def poisson(output: Any, counts: Any, background: Any) -> Any:
             mean = torch.nn.functional.softplus(output) + background.clamp(min=_FAINTEST)
-            return (mean - counts * mean.log()).mean()
+            return mean - counts * mean.log()
 
         return poisson

@@ -114,8 +114,8 @@ class CnnRegressor(BaseEstimator):  # type: ignore[misc]
             network,
             initial_weights(layers, rng),
             absolute_error,
-            self._samples(maps, positions),
-            self._samples(*validation),
+            self.samples(maps, positions),
+            self.samples(*validation),
             rng=rng,
             options=self.options or TrainingOptions(),
         )
@@ -150,7 +150,14 @@ class CnnRegressor(BaseEstimator):  # type: ignore[misc]
             )
         return raw
 
-    def _samples(self, maps: ArrayLike, positions: ArrayLike) -> Samples:
+    def samples(self, maps: ArrayLike, positions: ArrayLike) -> Samples:
+        """Return cleaned maps, shape (n, n_y, n_x), and places [pixel], ready for the network.
+
+        Raises
+        ------
+        UsageError
+            If shapes do not fit, a map is not finite, or a source is outside its map.
+        """
         raw = self._check(maps)
         shares = (check_positions(positions, raw) / self._pixels).astype(np.float32)
         smoothed = self.variant.smooth(raw)

@@ -8,23 +8,25 @@ import argparse
 import hashlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from skysift.core.bundle import Bundle, render_card, write_bundle
 from skysift.core.bundle_schema import BundleSpec, DataLicence, InputColumn, ModelEntry, Training
 from skysift.core.config import Config
+from skysift.core.continuation import Origin
 from skysift.core.errors import BundleError, ReadError, UsageError
 from skysift.core.provenance import package_versions
 from skysift.core.results import Metric
 from skysift.models.sky.baseline.cleaner import CnnCleaner
 from skysift.models.sky.baseline.export import export_folded_cleaner, export_layers
-from skysift.models.sky.baseline.layers import parameter_count
+from skysift.models.sky.baseline.layers import Weights, parameter_count
 from skysift.models.sky.baseline.networks import PublishedNetworks
 from skysift.models.sky.baseline.regressor import CnnRegressor
 from skysift.models.sky.baseline.runtime import CleanerRuntime, RegressorRuntime
@@ -41,18 +43,29 @@ from skysift.tasks.gamma_sky.baseline.training import (
 from skysift.tasks.gamma_sky.model import REGRESSOR_FILE, is_published
 
 __all__ = [
+    "CLEANER_FILE",
+    "FAMILY",
     "MODULE",
     "PublishedBundle",
+    "PublishedSettings",
     "load_published",
     "networks_of",
+    "published_graphs",
     "read_networks",
+    "read_published",
+    "ready_networks",
     "save_published",
     "weights_hash",
+    "write_published",
 ]
 
 TASK = "gamma-sky"
 MODULE = "skysift.tasks.gamma_sky.baseline"
-_CLEANER, _REGRESSOR, _SETTINGS = "cleaner.onnx", REGRESSOR_FILE, "networks.json"
+FAMILY = "convolutional autoencoder and regressor"
+CLEANER_FILE, _SETTINGS = "cleaner.onnx", "networks.json"
+_OF_SIMULATIONS = DataLicence(
+    licence="BSD-3-Clause", citation="simulated by skysift from analytic formulas"
+)
 _EXPOSURE = 100.0  # s
 _METRICS = {
     "error68@1 [deg]": "error68",
@@ -62,19 +75,26 @@ _METRICS = {
 }
 
 
-class _Settings(Config):
-    """What ``networks.json`` holds."""
+class PublishedSettings(Config):
+    """What ``networks.json`` holds; by an analytic response of the array, or else by a file."""
 
     variant: Variant
     pixel_size: float = 0.025
     energies: tuple[float, float] = (0.04, 1.0)
     radius: float = 2.5
     exposure: float = _EXPOSURE
+    array: str = "north"
+    analytic: bool = True
 
     @classmethod
-    def of(cls, variant: Variant, budget: Budget) -> "_Settings":
+    def of(cls, variant: Variant, budget: Budget) -> "PublishedSettings":
         """Return the settings of networks that were trained on a budget."""
-        return cls(variant=variant, pixel_size=pixel_size_of(budget.pixels))
+        return cls(
+            variant=variant,
+            pixel_size=pixel_size_of(budget.pixels),
+            array=budget.array,
+            analytic=budget.irf is None,
+        )
 
 
 @dataclass(frozen=True)
@@ -114,8 +134,8 @@ def read_networks(out: Path, variant: Variant) -> tuple[CnnCleaner, CnnRegressor
 def networks_of(out: Path, variant: Variant) -> PublishedNetworks:
     """Return the trained networks of a variant, ready to run; errors as of `read_networks`."""
     graphs = _graphs(*read_networks(out, variant))
-    settings = _Settings.of(variant, budget_of(out))
-    return _networks(graphs[_CLEANER], graphs[_REGRESSOR], settings)
+    settings = PublishedSettings.of(variant, budget_of(out))
+    return ready_networks(graphs, settings)
 
 
 def weights_hash(out: Path, variant: Variant) -> str:
@@ -155,17 +175,73 @@ def save_published(
     """
     cleaner, regressor = read_networks(out, variant)
     budget = budget_of(out)
-    settings = _Settings.of(variant, budget)
-    members: dict[str, bytes | Path] = {
-        **_graphs(cleaner, regressor),
-        _SETTINGS: (settings.model_dump_json(indent=2) + "\n").encode(),
-    }
+    settings = PublishedSettings.of(variant, budget)
+    return write_published(
+        folder,
+        settings,
+        _graphs(cleaner, regressor),
+        parameters={
+            "cleaner_parameters": parameter_count(cleaner.layers),
+            "regressor_parameters": parameter_count(regressor.layers),
+            "cleaner_validation_loss": list(cleaner.history_.validation_loss),
+            "regressor_validation_loss": list(regressor.history_.validation_loss),
+        },
+        metrics=metrics,
+        training=_training(budget, settings),
+        overwrite=overwrite,
+    )
+
+
+def write_published(
+    folder: Path,
+    settings: PublishedSettings,
+    graphs: Mapping[str, bytes],
+    *,
+    parameters: dict[str, Any],
+    metrics: Sequence[Metric],
+    training: Training,
+    origin: Origin | None = None,
+    overwrite: bool = False,
+) -> Bundle:
+    """Write published networks as a bundle.
+
+    Parameters
+    ----------
+    folder : Path
+        The bundle to make.
+    settings : PublishedSettings
+        What maps they take.
+    graphs : mapping of str to bytes
+        Of :func:`published_graphs`.
+    parameters : dict
+        Of their training, for the record.
+    metrics : sequence of Metric
+        What was measured.
+    training : Training
+        What they learned from.
+    origin : Origin, optional
+        The networks that these go on from.
+    overwrite : bool
+        Replace a bundle that is there.
+
+    Raises
+    ------
+    OutputError
+        If the folder exists or cannot be written.
+    """
+    name = settings.variant.name
     spec = BundleSpec(
-        name=f"gamma-sky-cnn-{variant.name.replace(',', '').replace(' ', '-')}",
+        name=f"gamma-sky-cnn-{name.replace(',', '').replace(' ', '-')}",
         task=TASK,
         created=datetime.now(UTC).replace(microsecond=0),
-        summary=f"CNN-cleaner and CNN-regressor of astroAI, variant '{variant.name}'",
-        model=_entry(cleaner, regressor),
+        summary=f"CNN-cleaner and CNN-regressor of astroAI, variant '{name}'",
+        model=ModelEntry(
+            format="onnx",
+            file=REGRESSOR_FILE,
+            family=FAMILY,
+            parameters=parameters,
+            outputs=("x", "y"),
+        ),
         inputs=tuple(
             InputColumn(name=name, unit=unit, description=text)
             for name, unit, text in (
@@ -177,19 +253,22 @@ def save_published(
         classes=("background", "source"),
         positive_class="source",
         metrics=tuple(metrics),
-        training=_training(budget, settings),
+        training=training,
         packages=package_versions(),
-        data_licence=DataLicence(
-            licence="BSD-3-Clause", citation="simulated by skysift from analytic formulas"
-        ),
+        data_licence=_OF_SIMULATIONS if origin is None else origin.licence,
+        lineage=None if origin is None else origin.lineage,
     )
     body = Path(str(files(MODULE))) / "card.md"
     card = render_card(spec, body.read_text(encoding="utf-8"))
+    members: dict[str, bytes | Path] = {
+        **graphs,
+        _SETTINGS: (settings.model_dump_json(indent=2) + "\n").encode(),
+    }
     return write_bundle(folder, spec, members, card, overwrite=overwrite)
 
 
-def load_published(folder: str | Path) -> PublishedBundle:
-    """Load published networks.
+def read_published(folder: str | Path) -> tuple[Bundle, PublishedSettings, dict[str, bytes]]:
+    """Return a bundle of published networks with what maps they take, and their graphs.
 
     Raises
     ------
@@ -205,52 +284,76 @@ def load_published(folder: str | Path) -> PublishedBundle:
             path=bundle.folder,
         )
     try:
-        settings = _Settings.model_validate_json(bundle.read_bytes(_SETTINGS))
+        settings = PublishedSettings.model_validate_json(bundle.read_bytes(_SETTINGS))
     except ValidationError as error:
         raise BundleError(
             f"The settings of the networks are not sound: {error.errors()[0]['msg']}.",
             "Make the bundle again.",
             path=bundle.folder,
         ) from error
-    cleaner, regressor = bundle.read_bytes(_CLEANER), bundle.read_bytes(_REGRESSOR)
-    return PublishedBundle(_networks(cleaner, regressor, settings), bundle)
+    return (
+        bundle,
+        settings,
+        {name: bundle.read_bytes(name) for name in (CLEANER_FILE, REGRESSOR_FILE)},
+    )
 
 
-def _networks(cleaner: bytes, regressor: bytes, settings: _Settings) -> PublishedNetworks:
+def load_published(folder: str | Path) -> PublishedBundle:
+    """Load published networks; errors as of `read_published`."""
+    bundle, settings, graphs = read_published(folder)
+    return PublishedBundle(ready_networks(graphs, settings), bundle)
+
+
+def ready_networks(graphs: Mapping[str, bytes], settings: PublishedSettings) -> PublishedNetworks:
+    """Return networks that are ready to run.
+
+    Raises
+    ------
+    BundleError
+        If a graph is damaged, or not that of such a network.
+    UsageError
+        If the two are for maps of different sizes.
+    """
     return PublishedNetworks(
         settings.variant,
-        CleanerRuntime(cleaner),
-        RegressorRuntime(regressor),
+        CleanerRuntime(graphs[CLEANER_FILE]),
+        RegressorRuntime(graphs[REGRESSOR_FILE]),
         settings.pixel_size,
         settings.energies,
         settings.radius,
     )
 
 
-def _graphs(cleaner: CnnCleaner, regressor: CnnRegressor) -> dict[str, bytes]:
-    shape = regressor.shape
+def published_graphs(
+    variant: Variant, cleaner: Weights, regressor: Weights, shape: tuple[int, int]
+) -> dict[str, bytes]:
+    """Return the graphs of networks of a variant, by the names of their files.
+
+    Parameters
+    ----------
+    variant : Variant
+        Which network.
+    cleaner, regressor : mapping of str to array
+        Weights.
+    shape : (int, int)
+        Rows and columns of a map.
+    """
+    layers = CnnRegressor(variant, shape=shape).layers
     return {
-        _CLEANER: export_folded_cleaner(cleaner.variant, cleaner.weights_, shape),
-        _REGRESSOR: export_layers(regressor.layers, regressor.weights_, shape),
+        CLEANER_FILE: export_folded_cleaner(variant, cleaner, shape),
+        REGRESSOR_FILE: export_layers(layers, regressor, shape),
     }
 
 
-def _entry(cleaner: CnnCleaner, regressor: CnnRegressor) -> ModelEntry:
-    return ModelEntry(
-        format="onnx",
-        file=_REGRESSOR,
-        family="convolutional autoencoder and regressor",
-        parameters={
-            "cleaner_parameters": parameter_count(cleaner.layers),
-            "regressor_parameters": parameter_count(regressor.layers),
-            "cleaner_validation_loss": list(cleaner.history_.validation_loss),
-            "regressor_validation_loss": list(regressor.history_.validation_loss),
-        },
-        outputs=("x", "y"),
-    )
+def _graphs(cleaner: CnnCleaner, regressor: CnnRegressor) -> dict[str, bytes]:
+    shape = regressor.shape
+    return {
+        CLEANER_FILE: export_folded_cleaner(cleaner.variant, cleaner.weights_, shape),
+        REGRESSOR_FILE: export_layers(regressor.layers, regressor.weights_, shape),
+    }
 
 
-def _training(budget: Budget, settings: _Settings) -> Training:
+def _training(budget: Budget, settings: PublishedSettings) -> Training:
     digest = hashlib.sha256(budget.model_dump_json().encode()).hexdigest()
     return Training(
         data="the published recipe, simulated; the digest is that of the settings of training",
