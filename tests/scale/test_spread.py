@@ -13,8 +13,9 @@ from skysift.core.registry import list_tasks, load_options, load_task
 from skysift.core.spread import spread_kept, spread_map, spread_with
 from skysift.data.io import read_table
 from skysift.models.sky.search import SearchSettings
+from skysift.tasks.flare import published
 from skysift.tasks.flare.learning import learn_region_head
-from skysift.tasks.flare.published import repetitions
+from skysift.tasks.flare.published import best_start, published_starts, repetitions
 from skysift.tasks.gamma_sky.evaluation.contestants import main_contestants
 from skysift.tasks.gamma_sky.evaluation.false_alarms import count_false_alarms
 from skysift.tasks.gamma_sky.evaluation.run import truth_setup
@@ -75,21 +76,27 @@ def test_a_forecast_of_flares_learns_the_same_abroad(both):
     assert after == after_there
 
 
-def test_the_published_protocol_of_flares_is_repeated_the_same_in_any_order():
+def test_the_published_protocol_of_flares_is_repeated_the_same_in_any_order(monkeypatch):
+    monkeypatch.setattr(published, "REGION_SIZE", 40)
     regions = load_task("flare").synth(20, np.random.default_rng(1))
     options = build_config(load_options("flare", "CompareOptions"), {"published_epochs": "1"})
 
     def repeated():
-        draws = np.random.default_rng(2).spawn(2)
-        return list(spread_map(call, repetitions(regions, regions, options, draws)))
+        draws = np.random.default_rng(2).spawn(4)
+        parts = repetitions(regions, regions, options, draws[:2])
+        starts = published_starts(regions, regions, options, draws[2:])
+        return list(spread_map(call, parts)), best_start(list(spread_map(call, starts)))
 
     def backwards(function, parts):
         return iter([function(part) for part in reversed(parts)][::-1])
 
-    here = repeated()
+    (first, second), (said, threshold) = repeated()
     with spread_with(backwards):
-        assert repeated() == here
-    assert here[0] != here[1]
+        again, (said_again, threshold_again) = repeated()
+    assert again == [first, second]
+    assert first != second
+    np.testing.assert_array_equal(said_again, said)
+    assert threshold_again == threshold
 
 
 @pytest.fixture(scope="module")

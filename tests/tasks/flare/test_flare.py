@@ -323,6 +323,7 @@ def test_a_comparison_writes_its_report_and_draws_it_again(tmp_path, monkeypatch
         models=("both", "image", "history", "persistence", "network", "published"),
         network_epochs=1,
         published_epochs=1,
+        published_starts=1,
         published_repeats=1,
         folds=2,
         bags=1,

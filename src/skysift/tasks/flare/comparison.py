@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import islice
 from operator import call
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,12 @@ from skysift.tasks.flare.licence import licence_of
 from skysift.tasks.flare.magnetogram_evaluation import judge_disks, judge_keywords
 from skysift.tasks.flare.network import network_scores
 from skysift.tasks.flare.options import CompareOptions, TrainOptions
-from skysift.tasks.flare.published import protocol_of, published_scores, repetitions
+from skysift.tasks.flare.published import (
+    best_start,
+    protocol_of,
+    published_starts,
+    repetitions,
+)
 from skysift.tasks.flare.regions import LEVELS, Regions
 from skysift.tasks.flare.training import train
 
@@ -40,9 +46,6 @@ _NAMES = {
     "published": "the published network",
 }
 """Names of forecasts in tables."""
-
-_NETWORKS = {"published": published_scores, "network": network_scores}
-"""What is trained for the comparison alone, the longest first."""
 
 Floats = NDArray[np.float64]
 
@@ -121,32 +124,58 @@ def _others(
 ) -> tuple[FeatureTable, dict[str, Any]]:
     """Add what needs no bundle: history alone, and networks."""
     level, meta = options.level, scores.meta
-    facts: dict[str, Any] = {"thresholds": dict(meta["thresholds"]), "protocol": {}}
+    facts: dict[str, Any] = {"thresholds": dict(meta["thresholds"])}
     if "history" in options.models:
         progress(0.4, "train on history")
         head, said = history_head(past, future, level, options.folds)
         scores = scores.with_columns({f"p {level} history": said})
         facts["thresholds"][f"{level} history"] = head.threshold
-    names = [name for name in _NETWORKS if name in options.models]
-    repeats = options.published_repeats if "published" in names else 0
-    draws = rng.spawn(len(names) + repeats)
+    told, more = _networks(past, future, options, rng=rng, progress=progress)
+    for name, (probability, threshold) in told.items():
+        scores = scores.with_columns({f"p {level} {name}": probability})
+        facts["thresholds"][f"{level} {name}"] = threshold
+    return scores, facts | more
+
+
+def _networks(
+    past: Regions,
+    future: Regions,
+    options: CompareOptions,
+    *,
+    rng: np.random.Generator,
+    progress: Progress,
+) -> tuple[dict[str, tuple[Floats, float]], dict[str, Any]]:
+    """Return what each network says of later rows with its threshold, and what else is told."""
+    published = "published" in options.models
+    counts = (
+        options.published_starts if published else 0,
+        options.published_repeats if published else 0,
+        int("network" in options.models),
+    )
+    for_starts, for_repeats, for_own = (
+        draw.spawn(count) for draw, count in zip(rng.spawn(3), counts, strict=True)
+    )
     parts: list[Callable[[], Any]] = [
-        *(
-            partial(_NETWORKS[name], past, future, options, draw)
-            for name, draw in zip(names, draws, strict=False)
-        ),
-        *repetitions(past, future, options, draws[len(names) :]),
+        *published_starts(past, future, options, for_starts),
+        *repetitions(past, future, options, for_repeats),
+        *(partial(network_scores, past, future, options, draw) for draw in for_own),
     ]
+    answers = iter(_each(parts, progress))
+    starts, repeats, own = (list(islice(answers, count)) for count in counts)
+    told: dict[str, tuple[Floats, float]] = dict(zip(["network"], own, strict=False))
+    facts: dict[str, Any] = {"protocol": protocol_of(repeats, past, future, options.level)}
+    if published:
+        told["published"] = best_start(starts)
+        facts["starts"] = [loss for loss, *_ in starts]
+    return told, facts
+
+
+def _each(parts: list[Callable[[], Any]], progress: Progress) -> list[Any]:
     answers = []
     for answer in spread_map(call, parts):
         answers.append(answer)
         progress(0.45 + 0.4 * len(answers) / len(parts), "train networks")
-    for name, (said, threshold) in zip(names, answers, strict=False):
-        scores = scores.with_columns({f"p {level} {name}": said})
-        facts["thresholds"][f"{level} {name}"] = threshold
-    if repeats:
-        facts["protocol"] = protocol_of(answers[len(names) :], past, future, level)
-    return scores, facts
+    return answers
 
 
 def _of_files(

@@ -108,6 +108,12 @@ class CompareOptions(Config):
     )
     network_epochs: int = Field(30, ge=1, description="Of our own network on the cutouts.")
     published_epochs: int = Field(12, ge=1, description="Of the published network.")
+    published_starts: int = Field(
+        5,
+        ge=1,
+        description="Trainings of the published network on all earlier rows; the one that fits "
+        "them best is judged on later ones.",
+    )
     published_repeats: int = Field(
         10, ge=0, description="Random splits of the published protocol; 0 leaves it out."
     )

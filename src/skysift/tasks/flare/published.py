@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysift.evaluate.forecast import best_threshold, contingency
+from skysift.evaluate.probability import log_loss
 from skysift.evaluate.roc import auc
 from skysift.models.solar.published import REGION_SIZE, train_published
 from skysift.tasks.flare.image_features import CUTOUT_SIDE, Cutouts
 from skysift.tasks.flare.options import CompareOptions
 from skysift.tasks.flare.regions import Regions
 
-__all__ = ["PICTURES", "protocol_of", "published_scores", "repetitions"]
+__all__ = ["PICTURES", "best_start", "protocol_of", "published_starts", "repetitions"]
 
 PICTURES: Final = 131
 """Pictures of the original, training and test together."""
@@ -33,22 +34,48 @@ _HALF = 0.5
 _REGION = 64  # pixel
 
 Floats = NDArray[np.float64]
+Start = tuple[float, Floats, float]
+"""Of one start: the mean log loss of its training rows, what it says of others, a threshold."""
 
 
-def published_scores(
-    past: Regions, future: Regions, options: CompareOptions, rng: np.random.Generator
-) -> tuple[Floats, float]:
-    """Train the network on all past cutouts; return what it says of later ones, and a threshold.
-
-    As it has no rows to choose on, the threshold is the best on those it was trained on.
-    """
-    event = past.flared(options.level)
-    seen = pictures(past.cutouts)
-    network = train_published(
-        seen, event, size=REGION_SIZE, epochs=options.published_epochs, rng=rng
+def published_starts(
+    past: Regions,
+    future: Regions,
+    options: CompareOptions,
+    draws: Sequence[np.random.Generator],
+) -> list[Callable[[], Start]]:
+    """Return the training of the network on all past cutouts, to be called once per generator."""
+    train = partial(
+        _train,
+        seen=pictures(past.cutouts),
+        event=past.flared(options.level),
+        unseen=pictures(future.cutouts),
+        epochs=options.published_epochs,
     )
-    threshold = best_threshold(event, network.predict(seen))
-    return network.predict(pictures(future.cutouts)), threshold
+    return [partial(train, draw) for draw in draws]
+
+
+def best_start(starts: Sequence[Start]) -> tuple[Floats, float]:
+    """Return what the network says that fits its own training rows best, and its threshold.
+
+    Many starts end with the same answer to every picture, which can be seen without later rows. As
+    it has no rows to choose on, the threshold is the best on those it was trained on.
+    """
+    _, said, threshold = min(starts, key=lambda start: start[0])
+    return said, threshold
+
+
+def _train(
+    rng: np.random.Generator,
+    *,
+    seen: NDArray[np.float32],
+    event: NDArray[np.bool_],
+    unseen: NDArray[np.float32],
+    epochs: int,
+) -> Start:
+    network = train_published(seen, event, size=REGION_SIZE, epochs=epochs, rng=rng)
+    told = network.predict(seen)
+    return log_loss(event, told), network.predict(unseen), best_threshold(event, told)
 
 
 def repetitions(
@@ -83,8 +110,10 @@ def protocol_of(
     dict
         ``random``, ``later_balanced``, ``later``: accuracies of each repeat, ``tss_later`` and
         ``auc_later``; ``pictures``; ``majority`` and ``majority_later``: what "no flare" always
-        would have.
+        would have. Empty if there are none.
     """
+    if not repeats:
+        return {}
     return {
         **{name: [repeat[name] for repeat in repeats] for name in repeats[0]},
         "pictures": min(PICTURES, len(past)),
