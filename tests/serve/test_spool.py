@@ -36,6 +36,15 @@ def spool(tmp_path):
         yield spool
 
 
+@pytest.mark.parametrize(("writable", "remedy"), [(True, "has room"), (False, "while a service")])
+def test_who_may_not_write_is_told_when_a_spool_can_be_read(
+    tmp_path, monkeypatch, writable, remedy
+):
+    monkeypatch.setattr("skysift.serve.database.os.access", lambda *_: writable)
+    with pytest.raises(OutputError, match=f"unable to open.*{remedy}"):
+        Spool(tmp_path)  # a folder is no database
+
+
 def test_a_spool_of_another_version_is_refused(tmp_path):
     path = tmp_path / "spool.sqlite"
     Spool(path).close()

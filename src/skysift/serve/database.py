@@ -1,5 +1,6 @@
 """The databases of a service: opened, checked, written in transactions, their errors explained."""
 
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -121,9 +122,15 @@ class ServiceDatabase:
         try:
             yield
         except sqlite3.OperationalError as error:
+            remedy = "Check that the disk has room and that you may write there."
+            if not os.access(self.path.parent, os.W_OK):
+                remedy = (
+                    "You may not write to its folder: then it can be read while a service runs, "
+                    "and not after that."
+                )
             raise OutputError(
                 f"The {self.layout.what} cannot be used: {error}.",
-                "Check that the disk has room and that you may write there.",
+                remedy,
                 path=self.path,
             ) from error
         except sqlite3.DatabaseError as error:
