@@ -79,6 +79,18 @@ def test_edges_are_padded_and_flagged_and_objects_outside_left_out(science_image
     assert np.isfinite(cutouts.pixels[0, :, 3:]).all()
 
 
+@pytest.mark.parametrize(
+    ("n", "side", "told"), [(1, 0, "1 to 4,096"), (1, 4097, "1 to 4,096"), (40, 4096, "2.5 GiB")]
+)
+def test_cutouts_that_no_memory_holds_are_refused_before_it_is_asked_for(
+    science_image, n, side, told
+) -> None:
+    image = read_science_image(science_image("TPV"))
+    positions = positions_at(image.wcs, np.full((n, 2), 100.0))
+    with pytest.raises(UsageError, match=told):
+        cut_out(image, positions, side)
+
+
 def test_numbers_of_a_catalogue_stay_whole(tmp_path, science_image) -> None:
     path = science_image("TPV")
     ra, dec = read_science_image(path).wcs.all_pix2world([[100.0, 100.0]], 0)[0]

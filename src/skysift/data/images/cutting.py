@@ -12,6 +12,7 @@ from skysift.data.images.facts import PIXEL_MATRIX, fact_table
 from skysift.data.images.fits_stamps import FLAG_KEYWORD, NAME_KEYWORD
 from skysift.data.images.flags import StampFlag
 from skysift.data.images.image_set import ImageSet
+from skysift.data.images.limits import DEFAULT_LIMITS
 from skysift.data.images.science_image import ScienceImage
 from skysift.data.images.sphere import chord_of, unit_vectors
 from skysift.data.images.stamp import common_flags
@@ -29,6 +30,7 @@ Parity = Literal["nearest", "odd", "even"]
 
 _BLOCK, _CARD = 2880, 80
 _LONGEST_TEXT = 66
+_MOST_BYTES = 2 << 30  # of the cutouts of one image, which are in memory together
 _EDGE = 0.5
 _ITSELF = 0.01  # arcsec within which a neighbour is the object
 
@@ -162,15 +164,19 @@ def cut_out(image: ScienceImage, positions: Positions, side: int) -> ImageSet:
     Raises
     ------
     UsageError
-        If `side` is less than 1.
+        If `side` is less than 1 or more than a cutout may have, or all of them together are too
+        large for memory.
     """
-    if side < 1:
-        raise UsageError(f"side = {side} pixels.", "Ask for 1 pixel or more.")
+    if not 1 <= side <= DEFAULT_LIMITS.side:
+        raise UsageError(
+            f"side = {side:,} pixels.", f"Ask for 1 to {DEFAULT_LIMITS.side:,} pixels."
+        )
     ny, nx = image.pixels.shape
     places = image.pixel_positions(positions.ra, positions.dec)
     with np.errstate(invalid="ignore"):
         on_image = ((places >= -_EDGE) & (places < np.array([ny, nx]) - _EDGE)).all(axis=1)
     rows = np.flatnonzero(on_image)
+    _require_room(len(rows), side)
     places = places[rows]
     start = np.ceil(places - side / 2).astype(np.int64)
     pixels = _windows(image.pixels, start, side)
@@ -259,6 +265,23 @@ def stamp_bytes(image: ScienceImage, cutouts: ImageSet, row: int, *, is_extensio
     header = b"".join(head) + image.cards + b"END".ljust(_CARD)
     data = cutouts.pixels[row].astype(">f4").tobytes()
     return _padded(header, b" ") + _padded(data, b"\0")
+
+
+def _require_room(n: int, side: int) -> None:
+    """Refuse cutouts of one image that memory cannot hold together.
+
+    Raises
+    ------
+    UsageError
+        If they are too many or too large.
+    """
+    size = n * side**2 * np.dtype(np.float32).itemsize
+    if size > _MOST_BYTES:
+        raise UsageError(
+            f"{n:,} cutouts of {side:,} x {side:,} pixels of one image take "
+            f"{size / 2**30:.1f} GiB, more than {_MOST_BYTES / 2**30:g}.",
+            "Ask for a smaller side, or give the catalogue in parts.",
+        )
 
 
 def _windows(

@@ -227,13 +227,14 @@ def _sky(
     table: FeatureTable, ra: str | None, dec: str | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     columns = []
-    for given, known, what in ((ra, _RA, "right ascension"), (dec, _DEC, "declination")):
+    asked = ((ra, _RA, "ra", "right ascension"), (dec, _DEC, "dec", "declination"))
+    for given, known, option, what in asked:
         column = given or next((name for name in known if name in table), None)
         if column is None or column not in table:
             hint = did_you_mean(given or known[0], table.columns)
             raise ContractError(
                 f"The catalogue has no column of {what}.",
-                f"{hint}Name it; it has: {', '.join(table.columns[:20])}.",
+                f"{hint}Name it as {option}; there are: {', '.join(table.columns[:20])}.",
                 path=table.meta.get("path"),
             )
         columns.append(np.asarray(table[column], dtype=np.float64))
