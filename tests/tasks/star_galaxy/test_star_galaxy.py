@@ -309,6 +309,12 @@ def test_what_training_needs_is_looked_for_before_it_begins(cutouts, monkeypatch
     assert not told
 
 
+def test_magnitude_and_width_stand_beside_whatever_is_compared():
+    assert CompareOptions(models=("svm",)).models == ("svm", "fwhm-cut", "magnitude")
+    assert CompareOptions(models=("magnitude",)).models == ("magnitude", "fwhm-cut")
+    assert set(CompareOptions().models) == set(MODELS)
+
+
 def test_the_models_of_the_issue_are_all_there():
     wanted = {
         "blend",

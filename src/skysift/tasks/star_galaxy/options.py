@@ -39,14 +39,15 @@ _STORED = (
 COMPARED_ONLY = ("knn", "svm")
 """Models of the comparison that are not written as bundles."""
 MODELS = (*_STORED, *COMPARED_ONLY)
+BESIDE = ("fwhm-cut", "magnitude")
+"""What every comparison holds, for without them no number says what a model is worth."""
 QUICK_MODELS = (
     "random-forest",
     "hist-gradient-boosting",
     "logistic-regression",
     "gp-shapes",
     "gp-profile",
-    "fwhm-cut",
-    "magnitude",
+    *BESIDE,
 )
 """Those that train in seconds."""
 
@@ -98,7 +99,9 @@ class CompareOptions(Config):
     """Which models are compared, and how."""
 
     models: tuple[str, ...] = Field(
-        MODELS, description=f"Models to train: {', '.join(MODELS)}; repeatable."
+        MODELS,
+        description=f"Models to train: {', '.join(MODELS)}; repeatable. The cut on the FWHM and "
+        "magnitude alone stand beside them in any case.",
     )
     by: Literal["object", "exposure"] = Field(
         "object",
@@ -114,4 +117,5 @@ class CompareOptions(Config):
     @field_validator("models")
     @classmethod
     def _known_models(cls, values: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(known_name("model", value, MODELS) for value in values)
+        known = (known_name("model", value, MODELS) for value in (*values, *BESIDE))
+        return tuple(dict.fromkeys(known))
