@@ -59,7 +59,11 @@ class EngineOptions(Config):
         60.0, gt=0, le=86_400, description="Time that one record may take [s]."
     )
     workers: int = Field(
-        1, ge=1, le=64, description="Processes that answer at the same time; each loads the model."
+        1,
+        ge=1,
+        le=64,
+        description="Processes that answer at the same time; each loads the model, and computes "
+        "with one thread unless the environment has OMP_NUM_THREADS or its like.",
     )
     memory: int = Field(
         2048 * MIB,
