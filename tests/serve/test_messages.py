@@ -4,6 +4,9 @@ import hashlib
 import tracemalloc
 from pathlib import Path
 
+import pytest
+
+from skysift.core.errors import OutputError, ReadError, SkysiftError, UsageError
 from skysift.serve.messages import ORDERS, Item, Order, Reply
 
 RECORDS = 1000
@@ -29,3 +32,19 @@ def test_names_of_records_are_not_kept_in_memory():
     finally:
         tracemalloc.stop()
     assert (after - before) / RECORDS < 10  # bytes; their ids alone have 64
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (OutputError("No room.", "Make some.", path="found"), OutputError),
+        (UsageError("No such map.", "Name another.", path="map.toml"), UsageError),
+        (ReadError("It is damaged.", "Fetch it.", path="response.fits"), UsageError),
+        (SkysiftError("It is broken."), SkysiftError),
+    ],
+)
+def test_the_service_ends_with_what_its_worker_could_not_go_on_for(error, kind):
+    told = Reply.model_validate_json(Reply.of_error(error).model_dump_json()).error
+    assert type(told) is kind
+    assert (str(told), told.exit_code) == (str(error), error.exit_code)
+    assert Reply(kind="end").error is None

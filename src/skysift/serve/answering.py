@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import pyarrow as pa
 
-from skysift.core.errors import InputError, OutputError, SkysiftError, nobody_foresaw
+from skysift.core.errors import InputError, SkysiftError, nobody_foresaw
 from skysift.core.files import sha256_of_file
 from skysift.core.stream import BatchPredictor, RecordPredictor, RememberingPredictor
 from skysift.serve.bounds import bounded_time
@@ -81,10 +81,8 @@ class Answering:
             if not (order.together and self._answer_together(order.items, staged)):
                 self._answer_singly(order.items, staged)
             return Reply(kind="end", files=staged.finish(), profile=self._tally.finish())
-        except OutputError as error:
-            return Reply(kind="unwritable", reason=error.problem, remedy=error.remedy)
         except SkysiftError as error:
-            return Reply(kind="failed", reason=error.problem, remedy=error.remedy)
+            return Reply.of_error(error)
 
     def _answer_together(self, items: Sequence[Item], staged: StagedBatch) -> bool:
         """Answer all records at once, or none of them, where the task cannot or fails over it."""
@@ -172,8 +170,10 @@ class Answering:
         except (InputError, FileNotFoundError) as error:
             if not item.path.exists():
                 return Reply(kind="replaced", id=item.id)
-            if isinstance(error, InputError) and self._slices.lends(error.path):
-                error.path = None  # of a file that is nowhere, or was for a moment
+            if isinstance(error, InputError) and (
+                error.path == item.path or self._slices.lends(error.path)
+            ):
+                error.path = None  # it is told beside the reason, or was for a moment
             return Reply(kind="refused", id=item.id, reason=str(error))
         except SkysiftError:
             raise

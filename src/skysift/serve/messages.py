@@ -1,14 +1,20 @@
 """What service and worker say to each other: one JSON object a line, never a pickle."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import ConfigDict, Field, JsonValue, TypeAdapter
 
 from skysift.core.config import Config
+from skysift.core.errors import OutputError, SkysiftError, UsageError
 from skysift.serve.records import Record
 
 __all__ = ["ORDERS", "Item", "Order", "Recall", "Reply", "StagedFile", "WorkerSettings"]
+
+
+_UNWRITABLE: Final = "unwritable"
+_MISUSED: Final = "misused"
+_FAILED: Final = "failed"
 
 
 class WorkerSettings(Config):
@@ -141,8 +147,8 @@ class Reply(_Line):
     ``ready`` once, and whether it remembers earlier records; ``recalled`` for each of these, and
     whether `more` matter. For each record of an order ``begin`` and then ``answered``, ``refused``
     or ``replaced``, or ``begin-together`` and then what became of each; ``end`` with the files
-    after the last, and the `profile` of what was answered. ``failed`` or ``unwritable`` is its
-    last word: the fault lies not with a record, and the service has to stop.
+    after the last, and the `profile` of what was answered. ``failed``, ``misused`` or
+    ``unwritable`` is its last word: the fault lies not with a record, and the service has to stop.
     """
 
     kind: Literal[
@@ -155,13 +161,31 @@ class Reply(_Line):
         "replaced",
         "end",
         "failed",
+        "misused",
         "unwritable",
     ]
     id: str = ""
     rows: int = 0
     reason: str = ""
     remedy: str = ""
+    path: Path | None = None
     files: tuple[StagedFile, ...] = ()
     profile: str = ""
     remembers: bool = False
     more: bool = False
+
+    @classmethod
+    def of_error(cls, error: SkysiftError) -> Self:
+        """Return the last word of a worker that cannot go on."""
+        if isinstance(error, OutputError):
+            kind = _UNWRITABLE
+        else:
+            kind = _MISUSED if error.exit_code == UsageError.exit_code else _FAILED
+        return cls(kind=kind, reason=error.problem, remedy=error.remedy, path=error.path)
+
+    @property
+    def error(self) -> SkysiftError | None:
+        """What the service ends with, if this is a last word."""
+        of_kind = {_UNWRITABLE: OutputError, _MISUSED: UsageError, _FAILED: SkysiftError}
+        found = of_kind.get(self.kind)
+        return None if found is None else found(self.reason, self.remedy, path=self.path)

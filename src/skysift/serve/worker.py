@@ -67,7 +67,7 @@ def main(open_: OpenPredictor = open_predictor) -> None:
     try:
         predict = open_(settings)
     except SkysiftError as error:
-        _say(replies, Reply(kind="failed", reason=error.problem, remedy=error.remedy))
+        _say(replies, Reply.of_error(error))
         return
     answering = Answering(settings, predict, lambda reply: _say(replies, reply))
     warm_up()
@@ -77,7 +77,7 @@ def main(open_: OpenPredictor = open_predictor) -> None:
         order = ORDERS.validate_json(line)
         last = answering.recall(order) if isinstance(order, Recall) else answering.answer(order)
         _say(replies, last)
-        if last.kind in {"failed", "unwritable"}:
+        if last.error is not None:
             return
 
 

@@ -16,7 +16,7 @@ from typing import IO
 
 from pydantic import ValidationError
 
-from skysift.core.errors import OutputError, SkysiftError
+from skysift.core.errors import SkysiftError
 from skysift.core.threads import ONE_THREAD
 from skysift.serve.journal import log
 from skysift.serve.messages import Item, Order, Recall, Reply, WorkerSettings
@@ -121,7 +121,7 @@ class WorkerProcess:
         reply = self._next(self._start_seconds)
         if reply.kind != "ready":
             self.stop()
-            raise SkysiftError(reply.reason, reply.remedy)
+            raise reply.error or SkysiftError(reply.reason, reply.remedy)
         self.remembers = reply.remembers
         log(logging.INFO, "worker-started", process=process.pid)
 
@@ -156,6 +156,8 @@ class WorkerProcess:
             If it dies, or takes too long and is ended.
         OutputError
             If it cannot write.
+        UsageError
+            If it cannot work as it is configured.
         SkysiftError
             If it says that it cannot go on for another reason.
         """
@@ -163,10 +165,9 @@ class WorkerProcess:
         self._send(order.model_dump_json())
         while True:
             reply = self._next(self._settings.seconds + _GRACE)
-            if reply.kind in {"unwritable", "failed"}:
+            if reply.error is not None:
                 self.stop()
-                kind = OutputError if reply.kind == "unwritable" else SkysiftError
-                raise kind(reply.reason, reply.remedy)
+                raise reply.error
             yield reply
             if reply.kind == "end":
                 return

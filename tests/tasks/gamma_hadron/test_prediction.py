@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
-from skysift.core.errors import ContractError, OutputError
+from skysift.core.errors import ConfigError, ContractError, OutputError
 from skysift.core.provenance import Provenance
 from skysift.core.registry import load_task
 from skysift.data.io import open_writer, read_table
@@ -30,6 +30,12 @@ def predict(small_bundle):
         )
 
     return run
+
+
+def test_a_stream_tells_what_is_wrong_with_its_column_map_before_the_first_table(small_bundle):
+    model = TASK.load(small_bundle)
+    with pytest.raises(ConfigError, match="nowhere"):
+        TASK.stream(model, ReadOptions(columns="nowhere.toml"), PredictOptions())
 
 
 def store(table, path):

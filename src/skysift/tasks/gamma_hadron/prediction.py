@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from skysift.core.progress import Progress
 from skysift.core.provenance import Provenance
 from skysift.core.stream import RecordPredictor
+from skysift.data.columns import load_map
 from skysift.data.contract import Checked
 from skysift.data.io import check_writable, open_writer
 from skysift.data.table import FeatureTable
@@ -100,7 +101,15 @@ def predict_files(
 def record_predictor(
     model: GammaHadronModel, read_options: ReadOptions, options: PredictOptions
 ) -> RecordPredictor:
-    """Return what predicts one table of events after the other."""
+    """Return what predicts one table of events after the other.
+
+    Raises
+    ------
+    ConfigError, UnknownNameError
+        If the column map cannot be used.
+    """
+    if read_options.columns is not None:
+        load_map(read_options.columns)  # what is wrong with it is told before the first table
 
     def predict(path: Path) -> Iterator[pa.Table]:
         for batch in batches(
