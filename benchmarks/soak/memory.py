@@ -133,7 +133,7 @@ def soak(folder: Path, minutes: float, rate: float, every: float, seed: int) -> 
             raise SystemExit((folder / "log").read_text())
         producer.start()
         seconds, sizes, workers = sampled(found, minutes * 60, every)
-        waiting = len(workers) == 1 and service.poll() is None
+        lasted = len(workers) == 1 and service.poll() is None
         producer.stopping.set()
         producer.join()
         settled(found, producer.sent)
@@ -151,7 +151,7 @@ def soak(folder: Path, minutes: float, rate: float, every: float, seed: int) -> 
         "records_per_second": rate,
         "sent": producer.sent,
         "states": counts,
-        "worker_replaced": not waiting,
+        "worker_replaced": not lasted,
         "follower_failures": events.count("follower-failed"),
         "service": growth(seconds, sizes[:, 0], warm_up),
         "worker": growth(seconds, sizes[:, 1], warm_up),

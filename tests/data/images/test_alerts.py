@@ -85,6 +85,12 @@ def test_blocks_that_arrow_packs(alert_schema, make_alert, codec) -> None:
         assert codes(raw_container(alert_schema, broken, 1, b"snappy")) == ["damaged-avro"]
 
 
+def test_a_block_of_snappy_that_claims_far_more_than_it_has_is_refused_unread(alert_schema) -> None:
+    claims = b"\x80\x80\x80\x64" + bytes(60)  # 200 MiB in 64 bytes
+    (refused,) = read_avro_stamps(raw_container(alert_schema, claims, 1, b"snappy"), "a", "a")
+    assert "too large" in refused.reason
+
+
 def test_one_bad_alert_does_not_stop_the_others(alert_schema, make_alert) -> None:
     bad = {"fileName": "x", "stampData": b"\x1f\x8bnot a gzip file"}
     bomb = {"fileName": "x", "stampData": gzip.compress(b"SIMPLE  =" + bytes(10_000_000))}

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skysift.cli.main import main
-from skysift.core.errors import InputError
+from skysift.core.errors import InputError, OutputError
 from skysift.core.registry import bundle_folder
 from skysift.core.stream import RememberingPredictor
 from skysift.data.irf.spectra import crab_power_law
@@ -25,7 +25,9 @@ from skysift.tasks.gamma_sky.live.batch import gathered, stream_tables
 from skysift.tasks.gamma_sky.live.night import START, Flare, Night, night_events
 from skysift.tasks.gamma_sky.live.predictor import LivePredictor
 from skysift.tasks.gamma_sky.live.records import SkyRecord
+from skysift.tasks.gamma_sky.live.state import StateFolder
 from skysift.tasks.gamma_sky.live.stream import LiveAnswers, WindowStream
+from skysift.tasks.gamma_sky.live.tracking import TrackerState
 from skysift.tasks.gamma_sky.model import load_bundle
 from skysift.tasks.gamma_sky.observations import Observation
 from skysift.tasks.gamma_sky.options import PredictOptions, ReadOptions
@@ -372,3 +374,9 @@ def test_a_flare_a_step_and_a_dead_sector_make_no_false_sources() -> None:
     ends = np.round((tables.windows["t_stop"] - 51910.00074287037) * 86400 - START)
     assert dead[ends >= 40].mean() > 0.9
     assert not dead[ends <= 20].any()
+
+
+def test_states_that_cannot_be_removed_are_an_error_with_a_remedy(tmp_path: Path) -> None:
+    (tmp_path / "state-0000000000020.000000.json").mkdir()
+    with pytest.raises(OutputError, match="state_folder"):
+        StateFolder(tmp_path).keep_states({10.0: TrackerState(10.0)}, begin=0.0)

@@ -313,7 +313,7 @@ def _unpacked(block: bytes, codec: str) -> bytes:
                 raise _damaged("a block is cut short or too large")
             return out
         if codec == "snappy":
-            return _unsnapped(block)
+            return _unsnapped(block, most)
         if codec == "zstandard":
             with pa.CompressedInputStream(pa.BufferReader(block), "zstd") as stream:
                 out = stream.read(most + 1)
@@ -328,7 +328,7 @@ def _unpacked(block: bytes, codec: str) -> bytes:
     )
 
 
-def _unsnapped(block: bytes) -> bytes:
+def _unsnapped(block: bytes, most: int) -> bytes:
     """Unpack snappy: the size goes before, the CRC-32 of the unpacked bytes behind."""
     size = shift = 0
     for byte in block[:5]:
@@ -336,7 +336,7 @@ def _unsnapped(block: bytes) -> bytes:
         shift += 7
         if not byte & 0x80:
             break
-    if size > _MAX_BLOCK:
+    if size > most:
         raise _damaged("a block is too large")
     out = bytes(pa.Codec("snappy").decompress(block[:-4], decompressed_size=size, asbytes=True))
     if zlib.crc32(out) != struct.unpack(">I", block[-4:])[0]:

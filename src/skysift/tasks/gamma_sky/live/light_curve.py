@@ -98,6 +98,11 @@ def measure_bin(
         For the exposure.
     places : sequence of (float, float)
         RA and Dec [deg].
+
+    Returns
+    -------
+    list of BinMeasurement
+        One for each place; none if the photons were not kept.
     """
     counts = method.counts_of(binned.counts.counts)
     photons = method.photons_of(binned.photons)

@@ -188,9 +188,9 @@ class FieldMemory:
         held = self._held
         if new.shape[1] == 0 or len(self) == 0 or new[0, 0] > held[0, -1]:
             return new
-        first, last = np.searchsorted(held[0], (new[0, 0], new[0, -1]), side="left")
+        first = int(np.searchsorted(held[0], new[0, 0], side="left"))
         last = int(np.searchsorted(held[0], new[0, -1], side="right"))
-        known = {tuple(row) for row in held[:4, int(first) : last].T}
+        known = {tuple(row) for row in held[:4, first:last].T}
         return new[:, [tuple(row) not in known for row in new[:4].T]]
 
     def _fresh_intervals(self, events: EventList) -> FloatArray:

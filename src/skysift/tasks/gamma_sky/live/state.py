@@ -8,6 +8,7 @@ import json
 import math
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Self
@@ -53,10 +54,16 @@ class StateFolder:
         return None if folder is None else cls(Path(folder))
 
     def keep_states(self, tracked: Mapping[float, TrackerState], begin: float) -> None:
-        """Keep what was tracked, a state every few seconds; those after `begin` are new."""
+        """Keep what was tracked, a state every few seconds; those after `begin` are new.
+
+        Raises
+        ------
+        OutputError
+            If they cannot be written, or old ones not removed.
+        """
         known = self._states()
         for end in [end for end in known if end > begin]:
-            known.pop(end).unlink(missing_ok=True)
+            _remove(known.pop(end))
         latest = max(known, default=-math.inf)
         for end in sorted(end for end in tracked if end > max(begin, latest)):
             if math.floor(end / _STEP) > math.floor(max(latest, -_STEP) / _STEP):
@@ -65,7 +72,7 @@ class StateFolder:
                 self._replace(path, json.dumps(values).encode())
                 known[end], latest = path, end
         for end in sorted(known)[:-_MOST_STATES]:
-            known[end].unlink(missing_ok=True)
+            _remove(known[end])
 
     def state_before(self, time: float) -> TrackerState | None:
         """Return the latest state that is not after a time, None if there is none."""
@@ -77,7 +84,13 @@ class StateFolder:
         return None
 
     def keep_maps(self, length: float, searched: Searched, row: Mapping[str, Any]) -> None:
-        """Keep the maps of the last window of a length."""
+        """Keep the maps of the last window of a length [s].
+
+        Raises
+        ------
+        OutputError
+            If they cannot be written.
+        """
         buffer = BytesIO()
         np.savez_compressed(buffer, allow_pickle=False, **map_arrays(searched, row))
         self._replace(self.folder / f"maps-{length:g}s.npz", buffer.getvalue())
@@ -98,7 +111,8 @@ class StateFolder:
             temporary.write_bytes(data)
             temporary.replace(path)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
             raise _not_writable(path, error) from error
 
 
@@ -112,6 +126,13 @@ def _read_state(path: Path) -> TrackerState | None:
         return TrackerState(float(values["end"]), sources)
     except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise _not_writable(path, error) from error
 
 
 def _not_writable(path: Path, error: OSError) -> OutputError:
