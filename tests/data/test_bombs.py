@@ -194,3 +194,17 @@ def test_the_record_of_a_run_that_makes_no_sense_is_refused(tmp_path, part):
     (tmp_path / "run.json").write_text(f"{{{', '.join([*kept, part])}}}")
     with pytest.raises(ReadError, match="makes no sense"):
         read_run(tmp_path)
+
+
+def test_a_long_text_in_lists_is_bounded_as_well(tmp_path) -> None:
+    path = tmp_path / "lists.parquet"
+    for text, entries in (("sound", 3), ("x" * 2**20, 200)):
+        lists = pa.array([[text] * entries, None, []], type=pa.list_(pa.string()))
+        pq.write_table(pa.table({"lists": lists}), path)
+        with bounded_parquet(path) as file:
+            batches = bounded_record_batches(file, 256, ["lists"], [0])
+            if text == "sound":
+                assert next(batches).column(0).to_pylist() == [["sound"] * 3, None, []]
+                continue
+            with pytest.raises(ReadError, match="repeats its entries"):
+                next(batches)

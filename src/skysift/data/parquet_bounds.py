@@ -109,6 +109,11 @@ def bounded_record_batches(
 def _unpacked(array: pa.Array, name: str) -> pa.Array:
     if isinstance(array, pa.StructArray):
         return _unpacked_struct(array, name)
+    if isinstance(array, pa.ListArray | pa.LargeListArray):
+        entry = array.type.value_field.with_type(_unpacked(array.flatten(), name).type)
+        return array.cast(
+            pa.large_list(entry) if isinstance(array, pa.LargeListArray) else pa.list_(entry)
+        )
     if not isinstance(array, pa.DictionaryArray):
         return array
     entries = array.dictionary
