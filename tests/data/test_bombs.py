@@ -196,15 +196,17 @@ def test_the_record_of_a_run_that_makes_no_sense_is_refused(tmp_path, part):
         read_run(tmp_path)
 
 
-def test_a_long_text_in_lists_is_bounded_as_well(tmp_path) -> None:
+@pytest.mark.parametrize("kind", [pa.list_(pa.string()), pa.map_(pa.string(), pa.string())])
+def test_a_long_text_in_lists_and_maps_is_bounded_as_well(tmp_path, kind) -> None:
     path = tmp_path / "lists.parquet"
     for text, entries in (("sound", 3), ("x" * 2**20, 200)):
-        lists = pa.array([[text] * entries, None, []], type=pa.list_(pa.string()))
-        pq.write_table(pa.table({"lists": lists}), path)
+        names = [str(number) for number in range(entries)]
+        several = [text] * entries if pa.types.is_list(kind) else [(n, text) for n in names]
+        pq.write_table(pa.table({"a": pa.array([several, None, []], type=kind)}), path)
         with bounded_parquet(path) as file:
-            batches = bounded_record_batches(file, 256, ["lists"], [0])
+            batches = bounded_record_batches(file, 256, ["a"], [0])
             if text == "sound":
-                assert next(batches).column(0).to_pylist() == [["sound"] * 3, None, []]
+                assert next(batches).column(0).to_pylist() == [several, None, []]
                 continue
             with pytest.raises(ReadError, match="repeats its entries"):
                 next(batches)

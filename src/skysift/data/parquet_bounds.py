@@ -109,11 +109,13 @@ def bounded_record_batches(
 def _unpacked(array: pa.Array, name: str) -> pa.Array:
     if isinstance(array, pa.StructArray):
         return _unpacked_struct(array, name)
+    if isinstance(array, pa.MapArray):  # which is a list for pyarrow as well
+        parts = (_unpacked(part, name).type for part in (array.keys, array.items))
+        return array.cast(pa.map_(*parts))
     if isinstance(array, pa.ListArray | pa.LargeListArray):
         entry = array.type.value_field.with_type(_unpacked(array.flatten(), name).type)
-        return array.cast(
-            pa.large_list(entry) if isinstance(array, pa.LargeListArray) else pa.list_(entry)
-        )
+        kind = pa.large_list if isinstance(array, pa.LargeListArray) else pa.list_
+        return array.cast(kind(entry))
     if not isinstance(array, pa.DictionaryArray):
         return array
     entries = array.dictionary
