@@ -152,7 +152,8 @@ def test_a_file_that_is_not_text_is_refused(tmp_path):
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="Cannot read the configuration") as caught:
         load_config(Job, tmp_path / "none.toml")
-    assert "--config" in caught.value.remedy
+    assert caught.value.path == tmp_path / "none.toml"
+    assert caught.value.remedy == "Check the path."
 
 
 def test_an_error_in_a_file_names_the_file(tmp_path):
