@@ -137,7 +137,8 @@ def test_a_catalogue_labels_cutouts_and_keeps_its_columns(cutouts, model, tmp_pa
         writer.write(FeatureTable.from_columns({"file": names, "parallax": np.arange(9.0)}))
     counts = predict([folder], tmp_path / "out.parquet", model, catalog=str(catalogue))
     table = read_table(tmp_path / "out.parquet")
-    assert counts == {"accepted": 10, "repaired": 0, "rejected": 1}
+    unknown = {"not in the catalogue": 2}  # the tenth cutout, and the file that is none
+    assert counts == {"accepted": 10, "repaired": 0, "rejected": 1} | unknown
     row = {name: place for place, name in enumerate(table["file"])}
     assert table["parallax"][row["4"]] == 4.0
     assert np.isnan(table["parallax"][row["9"]])

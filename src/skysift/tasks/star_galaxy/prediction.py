@@ -1,5 +1,6 @@
 """Probabilities for cutouts without labels: in memory, and from files to a file, batch by batch."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -121,19 +122,22 @@ def predict_files(
     Returns
     -------
     mapping of str to int
-        Numbers of rows: accepted, repaired, rejected.
+        Numbers of rows: accepted, repaired, rejected; with a catalogue also ``not in the
+        catalogue``, where there are such.
     """
     check_writable(out, inputs=paths)
     catalogue = _catalogue(read_options)
-    counts = {"accepted": 0, "repaired": 0, "rejected": 0}
+    counts: Counter[str] = Counter(accepted=0, repaired=0, rejected=0)
     done, begun = 0, _Begun(paths)
     batches = iter_images(begun, cutout=cutout_of(read_options), batch=options.batch)
     with open_writer(out, provenance=_provenance(provenance, model, options)) as writer:
         for found, verdicts in spread_map(BatchAnswers(model, options), batches):
             answer = _completed(found, model, catalogue)
             writer.write(answer)
-            for verdict, rows in verdicts.items():
-                counts[verdict] += rows
+            counts.update(verdicts)
+            if catalogue is not None:
+                unknown = int((catalogue.rows(found["file"].tolist()) < 0).sum())
+                counts.update({"not in the catalogue": unknown} if unknown else {})
             done += len(answer)
             progress(begun.share, f"{done:,} cutouts")
     return counts
