@@ -1,6 +1,6 @@
 """Whether the sets and bounds of the shipped bundles hold the truth as often as they state.
 
-    python benchmarks/promises.py --data ../shared/data --streaks streaks/test.parquet \
+    python benchmarks/promises.py --data "$SKYSIFT_MIRROR" --streaks streaks/test.parquet \
         --out benchmarks/promises.json --plot docs/images/coverage.png
 
 Rows are those that no bundle was trained on (see docs/conformal.md). Half of the independent blocks

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import re
 import time
 from contextlib import closing
@@ -10,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from skysift.core.config import build_config
-from skysift.core.errors import ConfigError
+from skysift.core.errors import ConfigError, UsageError
 from skysift.serve import ownership
 from skysift.serve.config import WatchConfig
 from skysift.serve.journal import LOGGER
@@ -213,6 +214,7 @@ def test_secrets_are_taken_from_a_file_and_the_environment_and_never_from_the_co
 ):
     path = tmp_path / "kafka.properties"
     path.write_text("# login\nsecurity.protocol=SASL_SSL\nsasl.password = hidden\n")
+    path.chmod(0o600)
     environment = {"SKYSIFT_KAFKA_SASL_USERNAME": "ada", "HOME": "/"}
     assert client_settings("one:1", {"fetch.min.bytes": 1}, path, environment) == {
         "bootstrap.servers": "one:1",
@@ -235,6 +237,18 @@ def test_secrets_are_taken_from_a_file_and_the_environment_and_never_from_the_co
     source["kind"] = "kafak"
     with pytest.raises(ConfigError, match="kafak"):
         build_config(WatchConfig, values)
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="no such modes on this system")
+def test_a_file_with_a_password_that_others_can_read_is_refused(tmp_path):
+    path = tmp_path / "kafka.properties"
+    path.write_text("security.protocol=SSL\n")
+    path.chmod(0o644)
+    assert client_settings("one:1", {}, path, {})["security.protocol"] == "SSL"
+    path.write_text("sasl.password=hidden\n")
+    with pytest.raises(UsageError, match="chmod 600") as raised:
+        client_settings("one:1", {}, path, {})
+    assert "hidden" not in str(raised.value)
 
 
 def test_messages_that_do_not_fit_on_the_disk_stop_the_service_and_are_not_acknowledged(

@@ -8,6 +8,7 @@ from typing import Any
 
 from skysift.core.errors import ConfigError
 from skysift.core.extras import import_extra
+from skysift.serve.secret_file import check_private, is_secret
 
 __all__ = ["PREFIX", "client", "client_settings"]
 
@@ -42,6 +43,8 @@ def client_settings(
     ------
     ConfigError
         If the file cannot be read. No value of it is ever repeated.
+    UsageError
+        If there is a secret in it and others can open it.
 
     Examples
     --------
@@ -63,20 +66,27 @@ def silent(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, str]:
-    found = {}
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        with path.open("rb") as opened:
+            found = _settings(opened.read().decode("utf-8"), path)
+            if any(map(is_secret, found)):
+                check_private(opened, path)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
             "The settings of the Kafka client cannot be read.",
             "Give lines key=value.",
             path=path,
         ) from error
-    for number, line in enumerate(lines):
-        text = line.strip()
-        if not text or text.startswith("#"):
+    return found
+
+
+def _settings(text: str, path: Path) -> dict[str, str]:
+    found = {}
+    for number, line in enumerate(text.splitlines()):
+        stripped = line.strip()
+        if not stripped or stripped.startswith("#"):
             continue
-        key, separator, value = text.partition("=")
+        key, separator, value = stripped.partition("=")
         if not separator:
             raise ConfigError("A line is not key=value.", "Mend it.", path=path, row=number)
         found[key.strip()] = value.strip()

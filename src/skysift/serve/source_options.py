@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, field_validator
 
 from skysift.core.config import Config
+from skysift.serve.secret_file import is_secret
 
 __all__ = [
     "DirectoryOptions",
@@ -23,7 +24,6 @@ _SCHEMAS = Field(
     description="For messages in Confluent's wire format: the writer's Avro schema, or a folder "
     "with NUMBER.avsc for each.",
 )
-_SECRET = re.compile(r"password|secret|token|\bkey\b|jaas|sasl\.username|oauthbearer")
 
 
 class DirectoryOptions(Config):
@@ -162,7 +162,7 @@ def refuse_secrets(settings: dict[str, Any]) -> dict[str, Any]:
         If one may be.
     """
     for key in settings:
-        if _SECRET.search(key.lower()):
+        if is_secret(key):
             raise ValueError(
                 f"'{key}' may be a secret: put it into the file that properties names, or into "
                 f"the environment as {_variable(key)}"

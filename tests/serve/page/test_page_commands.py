@@ -81,6 +81,7 @@ def test_serve_shows_a_folder_and_stops_on_sigterm(night_sink, tmp_path):
     night_sink.field()
     token = tmp_path / "token"
     token.write_text("correct-horse-battery-staple")
+    token.chmod(0o600)
     arguments = ("serve", night_sink.folder, "--port", 0, "--token-file", token)
     with started(*arguments) as process:
         place = address(process)

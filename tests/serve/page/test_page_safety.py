@@ -1,7 +1,9 @@
 """Who is answered, who may change something, and that nothing comes in or goes out by stealth."""
 
 import hashlib
+import os
 import re
+import threading
 import tomllib
 from importlib import resources
 from pathlib import Path
@@ -221,6 +223,7 @@ def test_sessions_end():
 def test_the_token_comes_from_a_file_or_the_environment(tmp_path, monkeypatch):
     file = tmp_path / "token"
     file.write_text(f"  {TOKEN} \nsecond line\n")
+    file.chmod(0o600)
     assert read_token(file) == TOKEN
     monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
     assert read_token(None) is None
@@ -231,6 +234,37 @@ def test_the_token_comes_from_a_file_or_the_environment(tmp_path, monkeypatch):
         read_token(file)
     with pytest.raises(ReadError, match="No such file"):
         read_token(tmp_path / "nothing")
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="no such modes on this system")
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602, 0o644])
+def test_a_token_that_others_can_read_is_refused_with_the_remedy(tmp_path, mode):
+    file = tmp_path / "the token"
+    file.write_text(TOKEN)
+    file.chmod(mode)
+    with pytest.raises(UsageError, match=re.escape(f"chmod 600 '{file}'")) as raised:
+        read_token(file)
+    assert f"{mode:04o}" in str(raised.value)
+    assert TOKEN not in str(raised.value)
+    file.chmod(0o400)
+    assert read_token(file) == TOKEN
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes on this system")
+def test_a_token_may_come_from_a_pipe_or_from_who_hands_out_secrets(tmp_path, monkeypatch):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    pipe.chmod(0o644)
+    writer = threading.Thread(target=pipe.write_text, args=(f"{TOKEN}\n",))
+    writer.start()
+    assert read_token(pipe) == TOKEN
+    writer.join()
+    file = tmp_path / "of-the-system"
+    file.write_text(TOKEN)
+    file.chmod(0o444)
+    owner = file.stat().st_uid
+    monkeypatch.setattr("skysift.serve.secret_file.os.getuid", lambda: owner + 1)
+    assert read_token(file) == TOKEN
 
 
 # --- what the page is made of ---------------------------------------------------------------------

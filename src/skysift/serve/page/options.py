@@ -8,6 +8,7 @@ from pydantic import Field
 
 from skysift.core.config import Config
 from skysift.core.errors import ReadError, UsageError
+from skysift.serve.secret_file import check_private
 
 __all__ = ["TOKEN_VARIABLE", "PageOptions", "is_loopback", "read_token"]
 
@@ -68,7 +69,7 @@ def read_token(file: Path | None) -> str | None:
     ReadError
         If the file cannot be read.
     UsageError
-        If the token is too short to be one.
+        If the token is too short to be one, or others can open the file.
     """
     if file is None:
         token = os.environ.get(TOKEN_VARIABLE, "").strip()
@@ -87,6 +88,7 @@ def read_token(file: Path | None) -> str | None:
 def _first_line(file: Path) -> str:
     try:
         with file.open("rb") as opened:
+            check_private(opened, file)
             return opened.readline(_MOST_TOKEN + 2).decode("ascii", "replace").strip()
     except OSError as error:
         raise ReadError(
