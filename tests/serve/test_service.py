@@ -106,6 +106,14 @@ def test_what_libraries_print_does_not_disturb_the_talk_with_the_worker(toy):
     assert "and one in C" in printed
 
 
+def test_what_was_printed_before_a_worker_died_is_in_the_log(toy, monkeypatch):
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    toy.put("a.json", value=1, do="talk crash")
+    assert toy.run()["quarantined"] == 1
+    printed = (toy.found / ".skysift" / "worker.log").read_text()
+    assert "a library that prints" in printed
+
+
 @pytest.mark.parametrize(("told", "taken"), [(None, "1"), ("3", "3")])
 def test_a_worker_computes_with_one_thread_unless_it_is_told_otherwise(
     toy, monkeypatch, told, taken

@@ -89,6 +89,8 @@ def _channels() -> tuple[BinaryIO, BinaryIO]:
     os.dup2(nothing, 0)
     os.close(nothing)
     os.dup2(2, 1)
+    # What is printed is in the log at once: a worker may be killed before it ends.
+    sys.stdout = open(1, "w", encoding="utf-8", buffering=1, closefd=False)  # noqa: SIM115
     return orders, replies
 
 
