@@ -158,4 +158,10 @@ def test_the_container_runs_as_an_ordinary_user_of_a_pinned_base():
     assert "/livez" in text
     stages = text.split("\nFROM ")
     assert "COPY ." not in stages[-1]  # neither sources nor compilers in what runs
+    values = tomllib.loads((EXAMPLES / "watch.toml").read_text(encoding="utf-8"))
+    mounted = dict(re.findall(r" -v (/[\w/.-]+):(/[\w/.-]+)", text))
+    folder = values["source"]["folder"]
+    assert mounted[folder] == folder  # what is watched is where watch.toml says
+    assert values["sink"]["folder"].startswith(re.search(r"^VOLUME (\S+)", text, re.MULTILINE)[1])
+    assert "HEALTHCHECK" not in text or "--format docker" in text  # podman would pass it over
     assert "0.0.0.0" not in re.sub("^#.*$", "", text, flags=re.MULTILINE)  # noqa: S104  # the point
