@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import threading
+from datetime import datetime
 from http.client import HTTPConnection
 from io import BytesIO
 
@@ -42,6 +43,7 @@ def test_a_candidate_is_listed_with_units_and_has_a_page_of_its_own(open_page, n
     for unit in ("[deg]", "counts per pixel", "[UTC]", "[records/s]"):
         assert unit in html
     own = page.get(f"/candidates/{SOURCE}").text
+    assert own.count("<dt>bundle hash</dt>") == 1
     for text in ("8.40", "chunk.fits", "b" * 64, "skysift watch incoming", "packages", "numpy"):
         assert text in own, text
     assert page.get("/candidates/J000000+000000-9").status == 404
@@ -208,7 +210,7 @@ def test_candidates_are_acknowledged_and_retracted_with_words(open_page, night_s
 
 
 def test_alerts_are_shown_and_taken_back_for_everybody(open_page, night_sink):
-    night_sink.field()
+    night_sink.field(end=night_sink.now - 600)
     window = night_sink.window(length=10.0, flags="dead-sector")
     held = night_sink.candidate(window, source="J053000+220000-1", ra=82.5)
     night_sink.publish([window], [held])
@@ -216,12 +218,18 @@ def test_alerts_are_shown_and_taken_back_for_everybody(open_page, night_sink):
     page = open_page()
     text = page.wait_for("/panels/alerts", SOURCE)
     assert 'class="chip test"' in text
+    (issued,) = re.findall(r'data-name="Issued \[UTC\]">([^<]+)<', text)
+    assert datetime.fromisoformat(f"{issued}+00:00").timestamp() >= int(night_sink.now)
     assert "J053000+220000-1" in text
     assert "dead" in text.split("J053000+220000-1")[1]  # why that one is none
     assert "No alert:" in page.get("/candidates/J053000+220000-1/panel").text
     said = page.post(f"/candidates/{SOURCE}/retract", {"reason": "a satellite"}).text
     assert "is retracted" in said
     assert 'class="chip retracted"' in page.wait_for("/panels/alerts", "chip retracted")
+    night_sink.field()
+    night_sink.decide_alerts()
+    page.wait_for("/panels/alerts", "was retracted")
+    assert issued in page.get("/panels/alerts").text  # whenever the source is seen again
     notices = sorted((night_sink.folder / "_alerts").glob("*/*.json"))
     assert json.loads(notices[-1].read_text())["alert_type"] == "retraction"
 

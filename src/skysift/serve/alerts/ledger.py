@@ -33,6 +33,8 @@ class KnownAlert:
     retracted : bool
     trigger : float
         When the data of its first revision begin, Unix time [s].
+    issued : float
+        When its first revision was decided, Unix time [s].
     seen : float
         End of the last data that showed its source, Unix time [s].
     window, source : str
@@ -47,6 +49,7 @@ class KnownAlert:
     tense: Tense
     retracted: bool
     trigger: float
+    issued: float
     seen: float
     window: str
     source: str
@@ -185,7 +188,8 @@ class AlertLedger(LedgerDatabase):
 
     def _known(self, condition: str, values: Sequence[Any], most: int = 1000) -> list[KnownAlert]:
         rows = self._rows(
-            "SELECT id, tense, retracted, trigger, seen, window, source, revision, row FROM alerts "  # noqa: S608  # our own words
+            "SELECT id, tense, retracted, trigger, (SELECT min(decided) FROM revisions "  # noqa: S608  # our own words
+            "WHERE alert = id), seen, window, source, revision, row FROM alerts "
             "JOIN revisions ON alert = id AND revision = "
             "(SELECT max(revision) FROM revisions WHERE alert = id) "
             f"WHERE {condition} ORDER BY seen DESC, id LIMIT {most:d}",
@@ -197,11 +201,12 @@ class AlertLedger(LedgerDatabase):
                 tense=found[1],
                 retracted=bool(found[2]),
                 trigger=found[3],
-                seen=found[4],
-                window=found[5],
-                source=found[6],
-                revision=found[7],
-                row=Row.from_json(found[8]),
+                issued=found[4],
+                seen=found[5],
+                window=found[6],
+                source=found[7],
+                revision=found[8],
+                row=Row.from_json(found[9]),
             )
             for found in rows
         ]

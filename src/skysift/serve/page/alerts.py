@@ -24,7 +24,7 @@ class AlertView:
     id, source : str
         Of the alert and of its candidate.
     time : float
-        When its source was last seen, Unix time [s].
+        When it was first issued, Unix time [s].
     far : float or None
         [Hz].
     state : str
@@ -133,4 +133,4 @@ def retract_candidate(sink: Path, candidate: str, reason: str) -> str:
 def _view(alert: KnownAlert) -> AlertView:
     state = "retracted" if alert.retracted else {"live": "live-alert"}.get(alert.tense, "test")
     words = {"live-alert": "alert", "test": alert.tense, "retracted": "retracted"}
-    return AlertView(alert.id, alert.source, alert.seen, alert.row.far, state, words[state])
+    return AlertView(alert.id, alert.source, alert.issued, alert.row.far, state, words[state])

@@ -150,7 +150,8 @@ class Rendering:
         record = self._sources.find_record(str(best[RECORD_COLUMN]))
         if record is not None:
             facts.insert(2, ("input SHA-256", record.sha256))
-        return [(name, value) for name, value in facts if value] + self.facts(told)
+        known = [(name, value) for name, value in facts if value]
+        return known + [fact for fact in self.facts(told) if fact not in known]
 
     def facts(self, provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
         """Return how something was made, as names and texts."""
