@@ -90,6 +90,13 @@ class Tab:
     def width_beyond_the_screen(self):
         return self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
 
+    def tables_wider_than_their_frames(self):
+        return self.page.evaluate(
+            "[...document.querySelectorAll('.table-frame')]"
+            ".filter((frame) => frame.scrollWidth > frame.clientWidth)"
+            ".map((frame) => frame.getAttribute('aria-label'))"
+        )
+
     def close(self):
         self.context.close()
         assert self.elsewhere == []
@@ -165,6 +172,7 @@ def test_a_quarantined_record_is_replayed_after_signing_in(open_page, night_sink
     row = page.locator("#quarantine tr", has_text="The file is cut short.")
     row.wait_for()
     assert page.locator("#quarantine button").count() == 0
+    assert page.get_by_text("Sign in to replay.").is_visible()
 
     page.get_by_role("button", name="Sign in").click()
     page.get_by_label("Token").fill("not the token")
@@ -184,6 +192,34 @@ def test_a_quarantined_record_is_replayed_after_signing_in(open_page, night_sink
     page.get_by_role("button", name="Replay").click()
     page.get_by_text("Nothing is in quarantine.").wait_for()
     assert night_sink.spool.find(record).state.value == "pending"
+
+
+@pytest.mark.parametrize("looks", [DESK, PHONE], ids=["desk", "phone"])
+def test_no_table_hides_anything_beyond_its_edge(open_page, night_sink, open_tab, looks):
+    window = night_sink.window(length=600.0)
+    source = "J053741+211258-817028888"  # as long as names are
+    found = night_sink.candidate(window, source=source, significance=28.1, far=1e-78)
+    night_sink.publish([window], [found])
+    night_sink.decide_alerts()
+    night_sink.arrive("torn-file-with-a-rather-long-name.fits", "The file is cut short. " * 3)
+    served = open_page()
+    served.wait_for("/panels/alerts", source)
+    tab = open_tab(served, **looks)
+    page = tab.go(f"/candidates/{source}")
+    page.get_by_label("Note").fill("seen")
+    page.get_by_role("button", name="Acknowledge").click()
+    page.locator("#candidate .chip.seen").wait_for()
+    page.get_by_label("Reason").fill("a satellite")
+    page.get_by_role("button", name="Retract").click()
+    page.locator("#candidate .chip.retracted").wait_for()
+    tab.go("/")
+    page.locator("#sources .chip.retracted").wait_for()
+    assert tab.tables_wider_than_their_frames() == []
+    if looks is PHONE:  # cells say what they are
+        told = page.locator("#sources td[data-name^=Best]")
+        said = told.evaluate("(cell) => getComputedStyle(cell, '::before').content")
+        assert "Best" in said
+    tab.keep(f"tables-{'phone' if looks is PHONE else 'desk'}")
 
 
 @pytest.mark.parametrize("looks", ["phone", "dark"])
