@@ -13,6 +13,8 @@ from skysift.evaluate.detection import (
     best_f1_threshold,
     detection_skill,
     match_places,
+    nearest_within,
+    nearness_skill,
 )
 
 
@@ -142,3 +144,16 @@ def test_a_threshold_that_nothing_reaches_has_no_skill():
         two_images(), threshold=2.0, blocks=[0, 1], rng=np.random.default_rng(1)
     )
     assert [skill[name].value for name in ("f1", "precision", "recall")] == [0.0, 0.0, 0.0]
+
+
+def test_by_distance_alone_one_found_place_stands_for_two_true_ones(rng):
+    truth = np.array([[0.0, 0], [2, 0], [50, 0]])
+    found, score = np.array([[1.0, 0], [80, 0]]), np.array([0.9, 0.6])
+    assert nearest_within(truth, found, score, limit=3).tolist() == [0.9, 0.9, 0.0]
+    assert (nearest_within(found, truth, np.ones(3), limit=3) > 0).tolist() == [True, False]
+    assert nearest_within(truth, np.empty((0, 2)), [], limit=3).tolist() == [0, 0, 0]
+    assert nearest_within(truth[:1], [[3, 0]], [1.0], limit=3).tolist() == [0.0]
+    skill = nearness_skill(([1, 1], [2, 2]), ([2, 2], [3, 3]), blocks=[0, 1], rng=rng)
+    assert skill["precision"].value == 1 / 2
+    assert skill["recall"].value == pytest.approx(2 / 3)
+    assert skill["f1"].value == pytest.approx(4 / 7)

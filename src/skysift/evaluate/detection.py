@@ -22,6 +22,8 @@ __all__ = [
     "detection_skill",
     "f1_change",
     "match_places",
+    "nearest_within",
+    "nearness_skill",
 ]
 
 _NAMES = ("f1", "precision", "recall")
@@ -75,6 +77,34 @@ def match_places(
         if distance[nearest] < limit:
             matched[row], free[nearest] = nearest, False
     return matched
+
+
+def nearest_within(
+    places: ArrayLike, others: ArrayLike, score: ArrayLike, *, limit: float
+) -> Floats:
+    """Return the highest score of those others that lie within a limit, shape (n,), or 0.
+
+    Parameters
+    ----------
+    places : array_like, shape (n, 2)
+        E.g. true places, in pixels.
+    others : array_like, shape (m, 2)
+        E.g. found places.
+    score : array_like, shape (m,)
+        Of the others, above 0.
+    limit : float
+        Those as far apart do not count.
+
+    Examples
+    --------
+    >>> nearest_within([[0, 0], [9, 0]], [[1, 0], [2, 0]], [0.4, 0.7], limit=3).tolist()
+    [0.7, 0.0]
+    """
+    here, there = (np.asarray(one, np.float64).reshape(-1, 2) for one in (places, others))
+    if not len(there):
+        return np.zeros(len(here))
+    distance = np.hypot(*(here[:, None] - there).transpose(2, 0, 1))
+    return np.asarray(np.where(distance < limit, np.asarray(score, np.float64), 0.0).max(axis=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +239,50 @@ def detection_skill(
         with np.errstate(divide="ignore", invalid="ignore"):  # a draw may hold nothing to find
             recall = hits / (hits + misses)
             return np.stack([2 * hits / (2 * hits + alarms + misses), precision, recall], axis=1)
+
+    n = len(counts)
+    drawn = bootstrap_rows(scores, n, rng=rng, groups=as_groups(blocks, n), n_bootstrap=n_bootstrap)
+    return {
+        name: drawn.interval(column, confidence=confidence) for column, name in enumerate(_NAMES)
+    }
+
+
+def nearness_skill(
+    right: tuple[ArrayLike, ArrayLike],
+    caught: tuple[ArrayLike, ArrayLike],
+    *,
+    blocks: ArrayLike,
+    rng: np.random.Generator,
+    n_bootstrap: int = 1000,
+    confidence: float = 0.95,
+) -> Mapping[str, Interval]:
+    """Return F1, precision and recall where distance alone decides, with intervals.
+
+    One found place may stand for two true ones that lie close together, and the other way round:
+    a laxer count than that of :func:`detection_skill`, and the one of searches that do not match.
+
+    Parameters
+    ----------
+    right : pair of array_like, shape (n,)
+        Found places of each image with a true one near them, and all found places.
+    caught : pair of array_like, shape (n,)
+        True places of each image with a found one near them, and all true places.
+    blocks, rng, n_bootstrap, confidence
+        As for :func:`detection_skill`.
+
+    Raises
+    ------
+    InputError
+        If the blocks do not fit, or there is one only.
+    """
+    counts = np.stack([np.asarray(one, np.float64) for one in (*right, *caught)], axis=1)
+
+    def scores(weight: Floats) -> Floats:
+        near, found, seen, true = (weight @ counts).T
+        precision = near / np.maximum(found, 1)
+        with np.errstate(divide="ignore", invalid="ignore"):  # a draw may hold nothing to find
+            recall = seen / true
+        return np.stack([_f1(precision, recall), precision, recall], axis=1)
 
     n = len(counts)
     drawn = bootstrap_rows(scores, n, rng=rng, groups=as_groups(blocks, n), n_bootstrap=n_bootstrap)

@@ -14,7 +14,13 @@ from skysift.core.errors import InputError
 from skysift.core.results import Evaluation, Metric
 from skysift.data.chronological import time_blocks
 from skysift.data.table import FeatureTable
-from skysift.evaluate.detection import Detections, detection_skill, match_places
+from skysift.evaluate.detection import (
+    Detections,
+    detection_skill,
+    match_places,
+    nearest_within,
+    nearness_skill,
+)
 from skysift.evaluate.forecast import forecast_skill
 from skysift.tasks.active_region.learning import MATCH_LIMIT
 from skysift.tasks.active_region.model import BIG_POINT, F1_POINT, TSS_POINT, ActiveRegionModel
@@ -30,6 +36,7 @@ _METHODS = ("best", "threshold")
 _EVEN = 0.5
 _EVERYWHERE = 180.0
 
+Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
@@ -82,6 +89,21 @@ class Scores:
             found["disk"][near], found["score"][near], found["hit"][near], n_true.astype(np.int64)
         )
 
+    def nearness(self, method: str, threshold: float) -> tuple[tuple[Counts, Counts], ...]:
+        """Return what :func:`~skysift.evaluate.detection.nearness_skill` asks for."""
+        n = len(self.disks)
+        found = self.found.take(
+            (self.found["method"].astype(str) == method) & (self.found["score"] >= threshold)
+        )
+        true = self.truth.take(self.truth["section"].astype(str) == "I")
+
+        def counts(table: FeatureTable, chosen: NDArray[np.bool_]) -> tuple[Counts, Counts]:
+            disks = table["disk"]
+            return np.bincount(disks[chosen], minlength=n), np.bincount(disks, minlength=n)
+
+        caught = true[f"near_{method}"] >= threshold
+        return counts(found, found["near"]), counts(true, caught)
+
 
 def score(disks: SolarDisks, model: ActiveRegionModel) -> Scores:
     """Ask a model about labelled disks."""
@@ -91,6 +113,7 @@ def score(disks: SolarDisks, model: ActiveRegionModel) -> Scores:
         spotted = regions["section"].astype(str) == "I"
         places = regions.matrix(["x", "y"])
         caught = np.zeros(len(regions))
+        close = {method: np.zeros(len(regions)) for method in _METHODS}
         unit = _PIXEL / one.image.pixel_scale
         for method in _METHODS:
             there = model.find(one, method=method)
@@ -98,6 +121,9 @@ def score(disks: SolarDisks, model: ActiveRegionModel) -> Scores:
                 there.places / unit, there.score, places[spotted] / unit, limit=MATCH_LIMIT
             )
             hit = matched >= 0
+            given = (there.places / unit, places[spotted] / unit)
+            near = nearest_within(*given, np.ones(int(spotted.sum())), limit=MATCH_LIMIT)
+            close[method][spotted] = nearest_within(*given[::-1], there.score, limit=MATCH_LIMIT)
             if method == "best":
                 caught[np.flatnonzero(spotted)[matched[hit]]] = there.score[hit]
                 big.append(model.big_region(one, there))
@@ -108,9 +134,11 @@ def score(disks: SolarDisks, model: ActiveRegionModel) -> Scores:
                     "method": np.full(n, method),
                     **{name: getattr(there, name) for name in _FOUND},
                     "hit": hit,
+                    "near": near > 0,
                 }
             )
-        truth.append(regions.with_columns({"score": caught}))
+        near_scores = {f"near_{method}": score for method, score in close.items()}
+        truth.append(regions.with_columns({"score": caught, **near_scores}))
     times = disks.times
     patches = disks.patches
     return Scores(
@@ -219,4 +247,14 @@ def evaluate_scores(
             rng=rng,
         )
         metrics += [one.metric(f"{name}_{what}", n=n, split=split) for what, one in skill.items()]
+    if (scores.truth["section"].astype(str) == "I").any():
+        chosen = thresholds.get(F1_POINT, _EVEN)
+        for method, least, name in (
+            ("best", chosen, "detection"),
+            ("threshold", _EVEN, "threshold"),
+        ):
+            skill = nearness_skill(*scores.nearness(method, least), blocks=blocks, rng=rng)
+            metrics += [
+                one.metric(f"{name}_near_{what}", n=n, split=split) for what, one in skill.items()
+            ]
     return Evaluation(model=model, data=data, split=split, metrics=tuple(metrics))
