@@ -104,6 +104,26 @@ def test_what_the_model_does_not_give_is_an_error():
         OnnxClassifier(logistic_graph().SerializeToString(), device="tpu")
 
 
+@pytest.mark.parametrize("rows", [1, 3])
+def test_a_graph_that_loads_and_cannot_run_is_told_as_a_damaged_bundle(rows):
+    """As a flipped bit leaves it: an index beyond what there is."""
+    nodes = [
+        helper.make_node("Gather", ["x", "place"], ["column"], axis=1),
+        helper.make_node("Sigmoid", ["column"], ["probability"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "gather",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 4])],
+        [helper.make_tensor_value_info("probability", TensorProto.FLOAT, ["n"])],
+        [numpy_helper.from_array(np.array(2**40), "place")],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    model = OnnxClassifier(made.SerializeToString())
+    with pytest.raises(BundleError, match="could not run the model"):
+        model.predict_proba(np.zeros((rows, 4), np.float32))
+
+
 def test_data_in_other_files_is_refused_though_the_runtime_would_read_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     model = logistic_graph()

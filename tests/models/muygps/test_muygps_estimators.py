@@ -191,6 +191,11 @@ def test_a_damaged_state_is_refused(surface):
         MuyGPsRegressor.from_state(plain, arrays | {"targets": arrays["targets"][:-1]})
     with pytest.raises(BundleError, match="classes"):
         MuyGPsClassifier.from_state(plain, arrays)
+    for name in ("points", "targets", "sigma_squared"):
+        spoilt = arrays[name].copy()
+        spoilt.flat[0] = np.nan
+        with pytest.raises(BundleError, match="no finite number"):
+            MuyGPsRegressor.from_state(plain, arrays | {name: spoilt})
 
 
 @pytest.mark.parametrize(

@@ -188,6 +188,8 @@ class LocalProcess:
             and sigma_squared.shape == targets.shape[1:]
         ):
             raise _unusable("its arrays do not fit together")
+        if not all(np.isfinite(array).all() for array in (points, targets, noise, sigma_squared)):
+            raise _unusable("its arrays hold what is no finite number")
         return cls(
             points,
             targets,

@@ -3,18 +3,51 @@
 from typing import Any
 
 import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as _runtime
 
-from skysift.core.errors import UsageError
+from skysift.core.errors import BundleError, UsageError
 from skysift.models.persist.archive import malformed
 
 __all__ = ["open_session"]
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
-_ERRORS_ONLY = 3
+_FATAL_ONLY = 4  # what it raises is told by us
+_RUNTIME_ERRORS = (  # they have no common class but Exception
+    RuntimeError,  # of bound buffers
+    *(
+        found
+        for found in vars(_runtime).values()
+        if isinstance(found, type) and issubclass(found, Exception)
+    ),
+)
+
+
+class _Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # the runtime has no types
+    """A session whose errors are ours: a graph may load and yet ask for what is not there."""
+
+    def run(self, *arguments: Any, **options: Any) -> Any:
+        try:
+            return super().run(*arguments, **options)
+        except _RUNTIME_ERRORS as error:
+            raise _cannot_run(error) from error
+
+    def run_with_iobinding(self, *arguments: Any, **options: Any) -> None:
+        try:
+            super().run_with_iobinding(*arguments, **options)
+        except _RUNTIME_ERRORS as error:
+            raise _cannot_run(error) from error
+
+
+def _cannot_run(error: Exception) -> BundleError:
+    return BundleError(
+        f"ONNX Runtime could not run the model: {str(error).splitlines()[0]}.",
+        "Fetch the bundle again, or train it again; if other inputs are answered, this one asks "
+        "for more than there is.",
+    )
 
 
 def open_session(data: bytes, *, threads: int = 1, device: str = "cpu") -> Any:
-    """Return an inference session.
+    """Return an inference session, which raises a BundleError where the runtime would its own.
 
     Parameters
     ----------
@@ -41,8 +74,8 @@ def open_session(data: bytes, *, threads: int = 1, device: str = "cpu") -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = _ERRORS_ONLY
+    options.log_severity_level = _FATAL_ONLY
     try:
-        return onnxruntime.InferenceSession(data, options, providers=[provider])
+        return _Session(data, options, providers=[provider])
     except Exception as error:  # the runtime's errors have no common class but this
         raise malformed(f"ONNX Runtime refuses it: {str(error).splitlines()[0]}") from error

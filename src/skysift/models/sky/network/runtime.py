@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from skysift.core.errors import InputError
 from skysift.models.persist.archive import malformed
 from skysift.models.persist.onnx_graph import check_onnx_graph
+from skysift.models.persist.onnx_session import open_session
 from skysift.models.sky.network.architecture import BLOCK, SkyNetworkSettings
 from skysift.models.sky.network.export import INPUT, OUTPUTS
 
@@ -18,7 +18,6 @@ __all__ = ["NetworkOutput", "SkyNetwork", "conditions_of", "groups_of"]
 
 Floats = NDArray[np.float32]
 
-_ERRORS_ONLY = 3
 _FAR, _LONG = 3.0, 3.0  # deg, and decades of seconds: conditions are of order one
 
 
@@ -106,16 +105,7 @@ class SkyNetwork:
     def __init__(self, data: bytes, settings: SkyNetworkSettings, *, threads: int = 1) -> None:
         check_onnx_graph(data)
         self.settings = settings
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = _ERRORS_ONLY
-        try:
-            self._session: Any = onnxruntime.InferenceSession(
-                data, options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # the runtime's errors have no common class but this
-            raise malformed(f"ONNX Runtime refuses it: {str(error).splitlines()[0]}") from error
+        self._session = open_session(data, threads=threads)
         inputs = [(item.name, item.shape[1:]) for item in self._session.get_inputs()]
         names = tuple(item.name for item in self._session.get_outputs())
         wanted = [2 * settings.n_bands + 2, *settings.shape]
