@@ -12,7 +12,7 @@ __all__ = ["open_session"]
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 _FATAL_ONLY = 4  # what it raises is told by us
-_RUNTIME_ERRORS = (  # they have no common class but Exception
+_RUNTIME_ERRORS: tuple[type[Exception], ...] = (  # they have no common class but Exception
     RuntimeError,  # of bound buffers
     *(
         found
