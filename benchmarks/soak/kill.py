@@ -21,7 +21,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -41,6 +41,21 @@ WHILE_ANSWERING = 0.8  # share of kills that wait until their share of records i
 LONGEST = 0.8  # s from a start, or a kill, to the next kill
 SECONDS_PER_RECORD = 0.001
 PATIENCE = 30.0  # s; a service takes long to start beside other work
+WANTED = {
+    "exit_code_of_sigterm": 0,
+    "exit_code_at_the_end": 0,
+    "lost": 0,
+    "doubled": 0,
+    "under_two_ids": 0,
+    "invented": 0,
+    "done_without_a_row": 0,
+    "rows_not_done": 0,
+    "others_quarantined": {},
+    "quarantined_without_reason": 0,
+    "batches_left_prepared": 0,
+    "left_in_staging": 0,
+    "database": "ok",
+}
 
 
 def answer(path: Path) -> Iterator[pa.Table]:
@@ -242,6 +257,7 @@ def verdict(folder: Path, records: int) -> dict[str, object]:
     return {
         "lost": len(wanted - values.keys()),
         "doubled": sum(count - 1 for count in ids.values()),
+        "under_two_ids": len(rows) - len(values) - sum(count - 1 for count in ids.values()),
         "invented": len(values.keys() - wanted),
         "done_without_a_row": len(done - ids.keys()),
         "rows_not_done": len(ids.keys() - done),
@@ -256,6 +272,14 @@ def verdict(folder: Path, records: int) -> dict[str, object]:
         "left_in_staging": len(list((folder / "found/.skysift/staging").iterdir())),
         "database": "ok",  # check() has not raised
     }
+
+
+def faults(result: Mapping[str, object]) -> list[str]:
+    """Return the names of what is not as it should be."""
+    found = [name for name in WANTED if result[name] != WANTED[name]]
+    if result["poison_quarantined"] != result["poison"]:
+        found.append("poison_quarantined")
+    return found
 
 
 def main() -> None:
@@ -285,6 +309,7 @@ def main() -> None:
     print(text)
     if given.out:
         given.out.write_text(text + "\n")
+    sys.exit(1 if faults(result) else 0)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ from typing import Any
 
 import fastavro
 import numpy as np
+import pyarrow.dataset as ds
 
 from skysift import __version__
 from skysift.core.config import build_config
@@ -133,6 +134,7 @@ def run(mirror: Path, folder: Path, arguments: argparse.Namespace) -> dict[str, 
         "records": count,
         "done": counts["done"],
         "quarantined": counts["quarantined"],
+        "records_with_one_row": records_with_one_row(found),
         "seconds": round(seconds, 3),
         "records_per_second": round(count / seconds, 1),
         "kept_per_second": round(count / float(np.ptp(arrived) or seconds), 1),
@@ -145,6 +147,15 @@ def run(mirror: Path, folder: Path, arguments: argparse.Namespace) -> dict[str, 
         "load_before": round(load, 2),
         "load_after": round(os.getloadavg()[0], 2),
     }
+
+
+def records_with_one_row(found: Path) -> int:
+    """Return of how many records there is one row with a probability, and no more."""
+    table = ds.dataset(found, partitioning="hive").to_table(columns=["skysift_record", "p_galaxy"])
+    records, counts = np.unique(table["skysift_record"].to_numpy(), return_counts=True)
+    known = np.isfinite(table["p_galaxy"].to_numpy())
+    without = np.unique(table["skysift_record"].to_numpy()[~known])
+    return int(np.sum((counts == 1) & ~np.isin(records, without)))
 
 
 def decoding_milliseconds(mirror: Path) -> float:

@@ -23,7 +23,7 @@ import tempfile
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -224,6 +224,28 @@ def verdict(found: Path, producer: Producer, task: str) -> dict[str, Any]:
     }
 
 
+def faults(run: Mapping[str, Any]) -> list[str]:
+    """Return the names of what is not as it should be."""
+    wanted = {
+        "service_went_on": True,
+        "exit_code_of_sigterm": 0,
+        "states": {
+            "pending": 0,
+            "done": run["records"] - run["poison"],
+            "quarantined": run["poison"],
+            "retracted": 0,
+        },
+        "poison_quarantined": run["poison"],
+        "sound_quarantined": {},
+        "sound_not_answered": 0,
+        "poison_answered": [],
+        "answered_twice": 0,
+        "contents_with_different_answers": 0,
+        "reasons_that_are_no_plain_words": [],
+    }
+    return [name for name, value in wanted.items() if run[name] != value]
+
+
 def main() -> None:
     """Run the soak."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -252,6 +274,7 @@ def main() -> None:
     print(text)
     if given.out:
         given.out.write_text(text + "\n")
+    sys.exit(1 if any(map(faults, results)) else 0)
 
 
 if __name__ == "__main__":
