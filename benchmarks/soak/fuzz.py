@@ -40,7 +40,7 @@ from skysift import __version__
 from skysift.core.errors import SkysiftError
 from skysift.serve.bounds import bound_memory, bounded_time
 
-SECONDS = 5.0  # of a core: the wall clock of a busy machine says little
+SECONDS = 5.0  # of a core, or of waiting: the wall clock of a busy machine says little
 PATIENCE = 60.0  # of the wall clock: for what waits and does nothing
 MEMORY = 512 * 2**20
 START_SECONDS = 300.0  # to load all bundles
@@ -84,18 +84,32 @@ def work(seeds: Path, seed: int) -> None:
             path = Path(folder) / f"case-{number}-{name}"
             path.write_bytes(data)
             begun = time.monotonic()
-            before = time.process_time()
+            before, queued = time.process_time(), in_queue()
             signal.setitimer(signal.ITIMER_PROF, SECONDS)
             with bounded_time(PATIENCE):
                 said = outcome(kind, path)
             signal.setitimer(signal.ITIMER_PROF, 0)
             seconds, wall = time.process_time() - before, time.monotonic() - begun
+            idle = max(0.0, wall - seconds - (in_queue() - queued))
+            if idle > SECONDS:
+                said = {"end": "fault", "fault": "hang", "text": f"waited {idle:.1f} s"}
         replies.write(
             json.dumps(
-                {"case": number, "seconds": round(seconds, 4), "wall": round(wall, 3), **said}
+                {"case": number, "seconds": round(seconds, 4), "idle": round(idle, 3), **said}
             )
             + "\n"
         )
+
+
+def in_queue() -> float:
+    """Return for how long this thread has been ready to run and others ran [s], where it is told.
+
+    The wall clock less this and less what it ran is what it waited for something else.
+    """
+    try:
+        return int(Path("/proc/self/schedstat").read_text().split()[1]) / 1e9
+    except OSError:
+        return 0.0
 
 
 def outcome(kind: Kind, path: Path) -> dict[str, str]:
@@ -171,12 +185,14 @@ def run(cases: Sequence[int], seed: int) -> dict[str, Any]:
     ends: dict[str, Counter[str]] = defaultdict(Counter)
     faults: list[dict[str, Any]] = []
     kinds, slowest, begun = list(KINDS.values()), (0.0, -1), time.monotonic()
+    longest_idle = 0.0
     with prepared() as seeds, contextlib.closing(_Stopped(Worker(seeds, seed))) as worker:
         for number in cases:
             said = worker.read(number)
             kind = kinds[number % len(kinds)].name
             ends[kind][said["end"]] += 1
             slowest = max(slowest, (said["seconds"], number))
+            longest_idle = max(longest_idle, said.get("idle", 0.0))
             if said["end"] == "fault":
                 faults.append({"kind": kind, **said})
                 print(json.dumps(faults[-1]), file=sys.stderr, flush=True)
@@ -190,6 +206,7 @@ def run(cases: Sequence[int], seed: int) -> dict[str, Any]:
         "kinds": {kind: dict(counts.most_common()) for kind, counts in sorted(ends.items())},
         "slowest_seconds": slowest[0],
         "slowest_case": slowest[1],
+        "longest_idle_seconds": longest_idle,
         "seconds": round(time.monotonic() - begun, 1),
         "bounds": {"seconds": SECONDS, "memory": MEMORY},
         "told": faults[:KEPT],
@@ -238,6 +255,7 @@ def joined(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "kinds": {kind: dict(counts.most_common()) for kind, counts in kinds.items()},
         "slowest_seconds": slowest["slowest_seconds"],
         "slowest_case": slowest["slowest_case"],
+        "longest_idle_seconds": max(part["longest_idle_seconds"] for part in parts),
         "seconds": round(sum(part["seconds"] for part in parts), 1),
         "told": [fault for part in parts for fault in part["told"]][:KEPT],
     }

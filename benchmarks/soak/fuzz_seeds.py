@@ -44,6 +44,7 @@ BUNDLES = {  # files that are damaged, with a description that fits them again
     "streak": "trees.safetensors",
     "gamma-hadron/fast": "model.onnx",
     "active-region": "regions.onnx",
+    "star-galaxy": "member-2-3.onnx",
 }
 SRS = """:Product: 0225SRS.txt
 :Issued: 2014 Feb 25 0030 UTC
@@ -129,10 +130,10 @@ def _bundle_part(path: Path) -> None:
     }
     (folder / "bundle.json").write_text(json.dumps(manifest))
     task, _, bundle = name.partition("/")
-    model = load_task(task).load(folder)
+    loaded = load_task(task)
+    model = loaded.load(folder)
+    predict = loaded.stream(model, loaded.read_options(), loaded.predict_options())
     if bundle == "fast":
-        loaded = load_task(task)
-        predict = loaded.stream(model, loaded.read_options(), loaded.predict_options())
         table = path.with_name("events.csv")
         loaded.write_synth(loaded.synth(3, np.random.default_rng(1)), table)
         list(predict(table))
