@@ -114,16 +114,17 @@ def test_what_was_printed_before_a_worker_died_is_in_the_log(toy, monkeypatch):
     assert "a library that prints" in printed
 
 
+@pytest.mark.parametrize("variable", ["OPENBLAS_NUM_THREADS", "MALLOC_ARENA_MAX"])
 @pytest.mark.parametrize(("told", "taken"), [(None, "1"), ("3", "3")])
-def test_a_worker_computes_with_one_thread_unless_it_is_told_otherwise(
-    toy, monkeypatch, told, taken
+def test_a_worker_has_one_thread_and_one_heap_unless_it_is_told_otherwise(
+    toy, monkeypatch, variable, told, taken
 ):
-    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    monkeypatch.delenv(variable, raising=False)
     if told is not None:
-        monkeypatch.setenv("OPENBLAS_NUM_THREADS", told)
-    toy.put("asks.json", do="threads")
+        monkeypatch.setenv(variable, told)
+    toy.put("asks.json", do="tell", value=variable)
     toy.service().run(once=True)
-    assert [row["threads"] for row in toy.rows()] == [taken]
+    assert [row["told"] for row in toy.rows()] == [taken]
 
 
 def test_a_file_that_changes_while_it_is_read_is_answered_as_what_it_has_become(toy):

@@ -68,8 +68,8 @@ def talk(record, _path):
     yield table(record["value"])
 
 
-def threads(_record, _path):
-    yield pa.table({"threads": [os.environ["OPENBLAS_NUM_THREADS"]]})
+def tell(record, _path):
+    yield pa.table({"told": [os.environ[record["value"]]]})
 
 
 ACTS = {
@@ -82,7 +82,7 @@ ACTS = {
     "stumble": stumble,
     "change": change,
     "talk": talk,
-    "threads": threads,
+    "tell": tell,
 }
 
 

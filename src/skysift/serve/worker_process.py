@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from skysift.core.errors import SkysiftError
 from skysift.core.threads import ONE_THREAD
+from skysift.serve.heap import ONE_HEAP
 from skysift.serve.journal import log
 from skysift.serve.messages import Item, Order, Recall, Reply, WorkerSettings
 
@@ -108,7 +109,7 @@ class WorkerProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=printed,
-                env={**ONE_THREAD, **os.environ},
+                env={**ONE_THREAD, **ONE_HEAP, **os.environ},
                 start_new_session=True,  # an interrupt at the terminal is for the service
             )
         self._process = process

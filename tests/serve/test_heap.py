@@ -1,0 +1,58 @@
+"""A process that shares one heap: threads get none of their own."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+
+import pytest
+
+from skysift.serve.heap import ONE_HEAP
+
+HEAP = 64 << 20
+"""Each heap but the first begins at a multiple of this (``HEAP_MAX_SIZE`` of malloc/arena.c)."""
+
+TALLY = f"""
+import ctypes, json, sys, threading
+from skysift.serve.heap import share_one_heap
+
+shared = share_one_heap() if sys.argv[1] == "share" else None
+malloc = ctypes.CDLL(None).malloc
+malloc.restype = ctypes.c_void_p
+places = []
+together = threading.Barrier(6)
+
+
+def take():
+    together.wait()  # all at once: a thread that finds a heap of one that has ended takes that
+    places.append(malloc(1000))
+    together.wait()
+
+
+threads = [threading.Thread(target=take) for _ in range(6)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(json.dumps([shared, len({{place // {HEAP} for place in places}})]))
+"""
+
+
+def tally(word: str, **given: str) -> list[object]:
+    """Return what sharing said, and in how many parts of memory six threads were given theirs."""
+    env = {name: value for name, value in os.environ.items() if name not in ONE_HEAP}
+    command = [sys.executable, "-c", TALLY, word]
+    done = subprocess.run(command, env={**env, **given}, check=True, capture_output=True)
+    return json.loads(done.stdout)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="heaps as of the GNU C library")
+def test_threads_share_one_heap_unless_the_environment_says_how_many():
+    _, apart = tally("leave")
+    assert apart > 2
+    shared, together = tally("share")
+    assert shared is True
+    assert together <= 2  # the first heap may reach over a multiple of the size
+    said, _ = tally("share", MALLOC_ARENA_MAX="4")
+    assert said is False
