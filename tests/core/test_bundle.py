@@ -222,6 +222,8 @@ def test_another_task_is_refused(folder):
         ('{"schema_version": 1, "schema_version": 1}', "occurs twice"),
         ('{"schema_version": NaN}', "NaN is no number"),
         ("[" * 200_000, "Not valid JSON"),
+        ('{"threshold": 1' + "0" * 400 + "}", "no number that fits"),
+        ('{"threshold": [-1e400]}', "no number that fits"),
         ("\xff\xfe", "Not valid JSON"),
     ],
 )

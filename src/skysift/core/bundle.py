@@ -26,6 +26,7 @@ from skysift.core.bundle_schema import (
 )
 from skysift.core.errors import BundleError
 from skysift.core.files import staged_folder
+from skysift.core.strict_json import strict_json
 
 __all__ = ["Bundle", "copy_bundle", "render_card", "write_bundle"]
 
@@ -362,7 +363,7 @@ def _read_manifest(folder: Path) -> bytes:
 
 def _parse(data: bytes, path: Path) -> BundleManifest:
     try:
-        raw = json.loads(data, object_pairs_hook=_unique_keys, parse_constant=_no_constant)
+        raw = strict_json(data)
     except (ValueError, RecursionError) as error:  # JSONDecodeError, UnicodeDecodeError, ours
         raise BundleError(f"Not valid JSON: {error}.", _FETCH_AGAIN, path=path) from error
     version = raw.get("schema_version") if isinstance(raw, dict) else None
@@ -376,17 +377,6 @@ def _parse(data: bytes, path: Path) -> BundleManifest:
         return BundleManifest.model_validate(raw)
     except ValidationError as error:
         raise _schema_error(error, path) from error
-
-
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) != len(pairs):
-        raise ValueError("a key occurs twice")
-    return values
-
-
-def _no_constant(text: str) -> None:
-    raise ValueError(f"{text} is no number")
 
 
 def _schema_error(error: ValidationError, path: Path) -> BundleError:
