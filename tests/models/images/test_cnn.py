@@ -173,6 +173,45 @@ def test_the_weights_are_those_of_the_epoch_that_was_best_on_rows_left_out(rng):
     assert losses[-1] > min(losses) + 0.01
 
 
+def seen_in_training(*, early_stopping):
+    """Return the share of the rows that a network learns from, by their useless number."""
+    x, y = blobs(120, np.random.default_rng(7))
+    seen = set()
+
+    def watch(rows, _rng):
+        seen.update(rows[:, -1].tolist())
+        return rows
+
+    model = StampCnnClassifier(
+        **SMALL, epochs=3, batch_size=20, early_stopping=early_stopping, vary=watch
+    )
+    model.fit(x, y)
+    assert seen <= set(x[:, -1].astype(np.float32).tolist())  # as they came, not standardised
+    return len(seen) / len(x), model.losses_
+
+
+def test_without_early_stopping_all_rows_are_learnt_from():
+    share, losses = seen_in_training(early_stopping=True)
+    assert share == pytest.approx(5 / 6)
+    assert len(losses[0]) == 1
+    share, losses = seen_in_training(early_stopping=False)
+    assert share == 1.0
+    assert losses == [[]]
+
+
+def test_what_is_learnt_is_what_the_rows_are_varied_to():
+    x, y = blobs(300, np.random.default_rng(8))
+    told = {**SMALL, "epochs": 6, "batch_size": 32, "early_stopping": False}
+    assert roc_auc_score(y, StampCnnClassifier(**told).fit(x, y).predict_proba(x)[:, 1]) > 0.98
+
+    def others(rows, rng):
+        return rng.permutation(rows)  # not those of the labels
+
+    p = StampCnnClassifier(**told, vary=others).fit(x, y).predict_proba(x)[:, 1]
+    assert roc_auc_score(y, p) < 0.9
+    assert log_loss(y, p) > 0.5
+
+
 def test_misuse_is_told(monkeypatch):
     x, y = blobs(60, np.random.default_rng(6))
     with pytest.raises(NotFittedError):

@@ -1,5 +1,6 @@
 """A small convolutional network of stamps as a scikit-learn classifier, run by ONNX Runtime."""
 
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -22,6 +23,7 @@ from skysift.models.persist.onnx_format import OnnxClassifier
 __all__ = ["StampCnnClassifier", "open_graph"]
 
 Floats = NDArray[np.float32]
+Vary = Callable[[Floats, np.random.Generator], Floats]
 
 _OUTPUT = "probability"
 _CHUNK = 256  # rows at a time: what is in work stays in the cache
@@ -31,9 +33,10 @@ _PARTS = 6
 class StampCnnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """The mean, in log-odds, of small networks over the eight views of a stamp.
 
-    A row holds the pixels of one or more planes, then numbers such as the seeing. Each network
-    leaves out another sixth of the training rows, which chooses its epoch: rows of one object must
-    not be split, so give one row for each. PyTorch is needed to train, ONNX Runtime to predict.
+    A row holds the pixels of one or more planes, then numbers such as the seeing. With early
+    stopping each network leaves out another sixth of the training rows, which chooses its epoch:
+    rows of one object must not be split, so give one row for each. Without it each learns from all
+    rows to the last epoch. PyTorch is needed to train, ONNX Runtime to predict.
 
     Parameters
     ----------
@@ -47,6 +50,11 @@ class StampCnnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Width of the hidden layer.
     epochs, batch_size, learning_rate, weight_decay, dropout, smoothing
         See :class:`skysift.models.images.cnn_network.CnnTraining`.
+    early_stopping : bool
+        Whether rows that are left out choose the epoch.
+    vary : callable, optional
+        Takes rows, shape (n, n_features), and a generator, and returns rows of the same objects as
+        they might have been seen, e.g. fainter. Called at each step of the training.
     random_state : int
         Seed.
 
@@ -57,7 +65,8 @@ class StampCnnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     graph_ : bytes
         All that predictions need, an ONNX model.
     losses_ : list of list of float
-        Log loss of each network on the rows that it left out, as training went on.
+        Log loss of each network on the rows that it left out, as training went on; empty without
+        early stopping.
 
     Raises
     ------
@@ -79,6 +88,8 @@ class StampCnnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         weight_decay: float = 2e-2,
         dropout: float = 0.2,
         smoothing: float = 5e-3,
+        early_stopping: bool = True,
+        vary: Vary | None = None,
         random_state: int = 0,
     ) -> None:
         self.side = side
@@ -92,6 +103,8 @@ class StampCnnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.weight_decay = weight_decay
         self.dropout = dropout
         self.smoothing = smoothing
+        self.early_stopping = early_stopping
+        self.vary = vary
         self.random_state = random_state
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:  # noqa: N803  # scikit-learn's name
@@ -101,9 +114,13 @@ class StampCnnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         shape = self._shape(columns)
         standardisation = Standardisation.fit(columns, shape)
         rows = standardisation(columns)
+        vary, drawn = self.vary, None
+        if vary is not None:
+
+            def drawn(chosen: NDArray[np.int64], rng: np.random.Generator) -> Floats:
+                return standardisation(vary(columns[chosen], rng))
+
         rng = np.random.default_rng(self.random_state)
-        parts = StratifiedKFold(_PARTS, shuffle=True, random_state=int(rng.integers(2**31)))
-        splits = list(parts.split(rows, label))[: self.networks]
         training = CnnTraining(
             epochs=self.epochs,
             batch_size=self.batch_size,
@@ -114,10 +131,9 @@ class StampCnnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
         networks: list[Weights] = []
         self.losses_: list[list[float]] = []
-        for _, part in splits:
-            left_out = np.isin(np.arange(len(rows)), part)
+        for left_out in self._left_out(rows, label, rng):
             weights, losses = train_network(
-                shape, rows, label == 1, left_out=left_out, training=training, rng=rng
+                shape, rows, label == 1, left_out=left_out, training=training, rng=rng, drawn=drawn
             )
             networks.append(weights)
             self.losses_.append(losses)
@@ -134,6 +150,16 @@ class StampCnnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict(self, X: ArrayLike) -> NDArray[Any]:  # noqa: N803
         """Return the likelier class of each row, shape (n,)."""
         return np.asarray(self.classes_[np.argmax(self.predict_proba(X), axis=1)])
+
+    def _left_out(
+        self, rows: Floats, label: NDArray[np.int64], rng: np.random.Generator
+    ) -> list[NDArray[np.bool_]]:
+        """Return which rows each network does not learn from."""
+        if not self.early_stopping:
+            return [np.zeros(len(rows), dtype=bool)] * self.networks
+        parts = StratifiedKFold(_PARTS, shuffle=True, random_state=int(rng.integers(2**31)))
+        splits = list(parts.split(rows, label))[: self.networks]
+        return [np.isin(np.arange(len(rows)), part) for _, part in splits]
 
     def _shape(self, columns: Floats) -> CnnShape:
         numbers = (columns.shape[1] if columns.ndim == 2 else 0) - self.planes * self.side**2  # noqa: PLR2004  # a matrix

@@ -6,7 +6,7 @@ mirrored: a stamp is drawn in a random one of its eight views (the symmetries of
 each step of the training, and the log-odds of all eight are averaged in the graph.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,7 @@ __all__ = [
 
 Floats = NDArray[np.float32]
 Weights = dict[str, Floats]
+Drawn = Callable[[NDArray[np.int64], np.random.Generator], Floats]
 
 LARGEST = 6.0
 """Standardised inputs are limited to it, so that one bad pixel does not decide."""
@@ -199,8 +200,11 @@ def train_network(
     left_out: NDArray[np.bool_],
     training: CnnTraining,
     rng: np.random.Generator,
+    drawn: Drawn | None = None,
 ) -> tuple[Weights, list[float]]:
     """Train one network, and return its weights at the look that was best on other rows.
+
+    Where no rows are left out, those at the end are returned.
 
     Parameters
     ----------
@@ -216,6 +220,9 @@ def train_network(
         How.
     rng : numpy.random.Generator
         Draws weights, order, views and what is dropped.
+    drawn : callable, optional
+        Takes the numbers of rows and a generator, and returns these rows, standardised, as they
+        might have been: drawn anew at each step. Without it they are what they are.
 
     Returns
     -------
@@ -251,23 +258,27 @@ def train_network(
     for epoch in range(1, training.epochs + 1):
         order = rng.permutation(seen)
         for start in range(0, len(seen) - size + 1, size):
-            chosen = torch.from_numpy(order[start : start + size])
+            chosen = order[start : start + size]
             view = views[torch.from_numpy(rng.integers(_VIEWS, size=size))]
-            pixels = rows[chosen, : shape.n_pixels].gather(1, view)
-            numbers = rows[chosen, shape.n_pixels :]
-            odds = log_odds(torch, shape, live, (pixels, numbers), (training.dropout, drops))
+            some = rows[chosen] if drawn is None else torch.from_numpy(drawn(chosen, rng))
+            turned = (some[:, : shape.n_pixels].gather(1, view), some[:, shape.n_pixels :])
+            odds = log_odds(torch, shape, live, turned, (training.dropout, drops))
             optimiser.zero_grad(set_to_none=True)
             entropy(odds, targets[chosen]).backward()
             optimiser.step()
             schedule.step()
-        if epoch % _EPOCHS_PER_LOOK and epoch < training.epochs:
+        if not len(held) or (epoch % _EPOCHS_PER_LOOK and epoch < training.epochs):
             continue
         with torch.inference_mode():
             odds = mean_log_odds(torch, shape, live, rows[held], views)
             losses.append(float(entropy(odds, truth[held])))
         if losses[-1] == min(losses):
-            best = {name: value.detach().numpy().copy() for name, value in live.items()}
-    return best, losses
+            best = _copied(live)
+    return best or _copied(live), losses
+
+
+def _copied(live: Mapping[str, Any]) -> Weights:
+    return {name: value.detach().numpy().copy() for name, value in live.items()}
 
 
 def export_networks(

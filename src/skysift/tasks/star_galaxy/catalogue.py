@@ -25,6 +25,7 @@ from skysift.models.muygps import Matern, MuyGPsClassifier
 from skysift.models.persist.allowed import allow_type
 from skysift.preprocess.images.normalisation import Normalisation, PixelNormaliser
 from skysift.tasks.star_galaxy.choice import BlendRecipe
+from skysift.tasks.star_galaxy.fainter import Fainter
 from skysift.tasks.star_galaxy.representations import REPRESENTATIONS, STAMP_PLANES, STAMP_SIDE
 
 __all__ = ["CATALOGUE", "ModelSpec"]
@@ -107,7 +108,16 @@ def _extra_trees(trees: int = 200) -> Any:
 
 
 def _network() -> StampCnnClassifier:
-    return StampCnnClassifier(side=STAMP_SIDE, planes=STAMP_PLANES, random_state=0)
+    return StampCnnClassifier(
+        side=STAMP_SIDE,
+        planes=STAMP_PLANES,
+        learning_rate=2e-2,
+        weight_decay=0.3,
+        smoothing=0.015,
+        early_stopping=False,
+        vary=Fainter(),
+        random_state=0,
+    )
 
 
 def _svm() -> Any:

@@ -57,7 +57,7 @@ __all__ = [
     "simulated",
 ]
 
-_RATE = 4e-4  # a tenth of that of the training
+_RATE = 4e-4  # small beside that of the training
 _BATCH = 64
 _ENOUGH = 200  # rows for a limit of doubt of their own
 _FLOOR = 1e-7

@@ -6,6 +6,7 @@ to be learned from many, such as extremes or scales, is learned by the model fro
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,15 @@ from skysift.preprocess.images.photometry import aperture_magnitude
 from skysift.preprocess.images.seeing_match import SeeingMatcher
 from skysift.preprocess.images.shapes import SHAPE_FEATURES, ShapeFeatures
 
-__all__ = ["REPRESENTATIONS", "SIDE", "STAMP_PLANES", "STAMP_SIDE", "Representation"]
+__all__ = [
+    "REPRESENTATIONS",
+    "SIDE",
+    "STAMP_PLANES",
+    "STAMP_SIDE",
+    "Representation",
+    "flux_of_core",
+    "stamp_columns",
+]
 
 Floats = NDArray[np.float64]
 
@@ -74,8 +83,8 @@ def _matched(images: ImageSet) -> Floats:
 
 
 def _flux(matched: Floats) -> Floats:
-    """Return the flux in the aperture in units of the noise, shape (n,)."""
-    middle = _MATCHED_SIDE // 2
+    """Return the flux in the aperture about the middle, in units of the noise, shape (n,)."""
+    middle = matched.shape[1] // 2
     y, x = np.mgrid[-middle : middle + 1, -middle : middle + 1]
     return np.asarray(np.sum(matched, axis=(1, 2), where=np.hypot(y, x) <= _FLUX_RADIUS))
 
@@ -100,14 +109,38 @@ def _profile(matched: Floats) -> Floats:
     return np.column_stack([np.where((flux > 0)[:, np.newaxis], values, np.nan), signal])
 
 
+def flux_of_core(core: Floats) -> Floats:
+    """Return the flux in the aperture, shape (n,), of what the network sees of matched images.
+
+    Parameters
+    ----------
+    core : array, shape (n, STAMP_SIDE**2)
+        In units of the noise.
+    """
+    return _flux(core.reshape(-1, STAMP_SIDE, STAMP_SIDE))
+
+
+def stamp_columns(core: Floats, flux: Floats, seeing: NDArray[Any]) -> Floats:
+    """Return what the network sees: two planes of the core, its flux and the seeing.
+
+    Parameters
+    ----------
+    core : array, shape (n, STAMP_SIDE**2)
+        Seeing-matched pixels in units of the noise.
+    flux : array, shape (n,)
+        In the aperture, likewise.
+    seeing : array, shape (n,)
+        NaN where unknown [pixel].
+    """
+    unit = np.maximum(flux, 1.0)
+    parts = np.clip(100.0 * core / unit[:, np.newaxis], -_LARGEST_PART, _LARGEST_PART)
+    return np.column_stack([np.arcsinh(core), parts, np.log10(unit), seeing])
+
+
 def _stamp(matched: Floats, seeing: Floats) -> Floats:
-    """Return the core of the seeing-matched image in two planes, its flux and the seeing."""
     edge = (_MATCHED_SIDE - STAMP_SIDE) // 2
     core = matched[:, edge:-edge, edge:-edge].reshape(len(matched), STAMP_SIDE**2)
-    flux = np.maximum(_flux(matched), 1.0)
-    parts = np.clip(100.0 * core / flux[:, np.newaxis], -_LARGEST_PART, _LARGEST_PART)
-    known = np.where(seeing > 0, seeing, np.nan)
-    return np.column_stack([np.arcsinh(core), parts, np.log10(flux), known])
+    return stamp_columns(core, _flux(matched), np.where(seeing > 0, seeing, np.nan))
 
 
 def _equivalent_pixels() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
