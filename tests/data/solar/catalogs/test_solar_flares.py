@@ -203,3 +203,8 @@ def test_the_lists_of_the_first_solar_networks(mirror):
     assert [int((gallery & (kind == one)).sum()) for one in ("FL", "AR")] == [8, 3]
     days = images["made"].astype("datetime64[D]")
     assert not np.isnat(days).any()
+
+
+def test_a_list_of_a_day_that_is_none_is_refused():
+    with pytest.raises(ReadError, match="2015-13-01, which is no day"):
+        parse_events(EVENTS.replace("2015 03 01", "2015 13 01"))

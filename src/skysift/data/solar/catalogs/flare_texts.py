@@ -48,7 +48,14 @@ def parse_events(text: str, *, path: Path | None = None) -> FeatureTable:
         raise ReadError(
             "The text has no line ':Date:'.", "Is it a daily list of SWPC events?", path=path
         )
-    day = np.datetime64("-".join(date.groups()), "D")
+    try:
+        day = np.datetime64("-".join(date.groups()), "D")
+    except ValueError as error:
+        raise ReadError(
+            f"The list is of {'-'.join(date.groups())}, which is no day.",
+            "Download it again.",
+            path=path,
+        ) from error
     rows: list[dict[str, Any]] = []
     places: dict[str, tuple[float, float]] = {}
     skipped: list[tuple[str, int, str]] = []
