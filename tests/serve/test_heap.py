@@ -1,4 +1,4 @@
-"""A process that shares one heap: threads get none of their own."""
+"""A tidy heap: threads get none of their own, and large pieces lie outside of it."""
 
 import json
 import os
@@ -15,9 +15,9 @@ HEAP = 64 << 20
 
 TALLY = f"""
 import ctypes, json, sys, threading
-from skysift.serve.heap import share_one_heap
+from skysift.serve.heap import tidy_heap
 
-shared = share_one_heap() if sys.argv[1] == "share" else None
+shared = tidy_heap() if sys.argv[1] == "share" else None
 malloc = ctypes.CDLL(None).malloc
 malloc.restype = ctypes.c_void_p
 places = []
@@ -48,7 +48,7 @@ def tally(word: str, **given: str) -> list[object]:
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="heaps as of the GNU C library")
-def test_threads_share_one_heap_unless_the_environment_says_how_many():
+def test_threads_tidy_heap_unless_the_environment_says_how_many():
     _, apart = tally("leave")
     assert apart > 2
     shared, together = tally("share")
@@ -56,3 +56,29 @@ def test_threads_share_one_heap_unless_the_environment_says_how_many():
     assert together <= 2  # the first heap may reach over a multiple of the size
     said, _ = tally("share", MALLOC_ARENA_MAX="4")
     assert said is False
+
+
+LARGE = """
+import ctypes, json, sys
+from skysift.serve.heap import tidy_heap
+
+if sys.argv[1] == "share":
+    tidy_heap()
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+libc.free.argtypes = [ctypes.c_void_p]
+size = 4 << 20
+libc.free(libc.malloc(size))  # from here on the library would take such pieces from the heap
+place = libc.malloc(size)
+ends = [line.split()[0].split("-") for line in open("/proc/self/maps") if "[heap]" in line]
+print(json.dumps(any(int(low, 16) <= place < int(high, 16) for low, high in ends)))
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="heaps as of the GNU C library")
+@pytest.mark.parametrize(("word", "inside"), [("leave", True), ("share", False)])
+def test_large_pieces_lie_outside_of_the_heap(word, inside):
+    env = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    command = [sys.executable, "-c", LARGE, word]
+    done = subprocess.run(command, env=env, check=True, capture_output=True)
+    assert json.loads(done.stdout) is inside

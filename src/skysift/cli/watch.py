@@ -75,10 +75,10 @@ def watch(
             options = given_to(load_options(task, kind), task_options)
             settings |= {f"{section}.{key}": value for key, value in options.items()}
     from skysift.serve.config import WatchConfig
-    from skysift.serve.heap import share_one_heap
+    from skysift.serve.heap import tidy_heap
     from skysift.serve.service import Service, stopped_by_signals
 
-    share_one_heap()
+    tidy_heap()
     if source is not None:
         settings |= _source_settings(source)
     if publish is not None:

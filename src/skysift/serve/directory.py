@@ -262,9 +262,10 @@ def _hash(path: Path, seen: tuple[int, int, int]) -> str | None:
 
 
 def _pieces(file: BinaryIO, size: int) -> Iterator[bytes]:
-    """Yield a file in pieces, and little more of it than it had when it was seen."""
+    """Yield a file in pieces, and a byte more of it at most than it had when it was seen."""
     done = 0
-    while done <= size and (piece := file.read(_PIECE)):
+    # A read sets aside what is asked for: no more than the file has.
+    while done <= size and (piece := file.read(min(_PIECE, size + 1 - done))):
         done += len(piece)
         yield piece
 
