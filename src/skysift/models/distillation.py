@@ -23,6 +23,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from skysift.core.errors import MissingExtraError
 from skysift.models.graph_builder import GraphBuilder
+from skysift.models.one_cycle import one_cycle
 
 __all__ = ["DistilledNetwork", "Expansion", "InterpolatedRows", "Polar", "interpolate_rows"]
 
@@ -384,9 +385,7 @@ def _train(
     optimiser = torch.optim.AdamW(
         [decayed, {"params": biases, "weight_decay": 0.0}], lr=learning_rate, fused=True
     )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, learning_rate, total_steps=epochs * (len(seen) // batch_size), pct_start=0.1
-    )
+    schedule = one_cycle(torch, optimiser, learning_rate, epochs * (len(seen) // batch_size))
     rows, wanted = torch.from_numpy(seen), torch.from_numpy(target)
     for _ in range(epochs):
         order = torch.from_numpy(rng.permutation(len(seen)))

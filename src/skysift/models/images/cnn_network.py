@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from skysift.core.errors import UsageError
 from skysift.core.extras import import_extra
 from skysift.models.graph_builder import GraphBuilder
+from skysift.models.one_cycle import one_cycle
 
 __all__ = [
     "CnnShape",
@@ -249,9 +250,7 @@ def train_network(
     size = min(training.batch_size, len(seen))
     steps = training.epochs * (len(seen) // size)
     optimiser = _optimiser(torch, live, training)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, training.learning_rate, total_steps=steps, pct_start=0.1, anneal_strategy="cos"
-    )
+    schedule = one_cycle(torch, optimiser, training.learning_rate, steps)
     entropy = torch.nn.functional.binary_cross_entropy_with_logits
     best: Weights = {}
     losses: list[float] = []

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from skysift.core.errors import UsageError
 from skysift.core.extras import import_extra
+from skysift.models.one_cycle import one_cycle
 from skysift.models.sky.network.torch_operations import TorchOperations
 from skysift.models.solar.region_network import (
     HEAT_GRID,
@@ -121,9 +122,7 @@ def train_region_network(
     size = min(training.batch_size, len(disks))
     per_epoch = len(disks) // size
     optimiser = torch.optim.AdamW(_groups(live), lr=training.learning_rate)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, training.learning_rate, total_steps=training.epochs * per_epoch, pct_start=0.1
-    )
+    schedule = one_cycle(torch, optimiser, training.learning_rate, training.epochs * per_epoch)
     for epoch in range(training.epochs):
         order = rng.permutation(len(disks))
         for start in range(0, per_epoch * size, size):
