@@ -15,7 +15,6 @@ from skysift.core.errors import InputError
 from skysift.data.irf.analytic import AnalyticResponse
 from skysift.data.irf.spectra import crab_power_law
 from skysift.data.sky.counts_map import bin_events
-from skysift.data.sky.event_list import EventList
 from skysift.data.sky.tangent import TangentGrid
 from skysift.tasks.gamma_sky.observations import Observation, Observations
 from skysift.tasks.gamma_sky.off_maps import Maps, background_model, known_zenith
@@ -115,7 +114,7 @@ def _maps_of(
     share = wanted.exposure / (stop - start)
     for number in range(int((stop - start) // wanted.exposure)):
         begin = start + number * wanted.exposure
-        counts, _, _, _ = bin_events(_between(events, begin, wanted.exposure), grid, band)
+        counts, _, _, _ = bin_events(events.between(begin, begin + wanted.exposure), grid, band)
         source = _source(grid, rng)
         field = Field(pointing, events.livetime * share, (source,))
         drawn = draw_counts(expect(field, ready, grid).source, rng)
@@ -125,10 +124,6 @@ def _maps_of(
             "clean": (noisy - rate * np.float32(share) * seen).astype(np.float32),
             "positions": np.array(grid.to_pixel(source.ra, source.dec), dtype=np.float64),
         }
-
-
-def _between(events: EventList, begin: float, length: float) -> EventList:
-    return events.take((events.time >= begin) & (events.time < begin + length))
 
 
 def _source(grid: TangentGrid, rng: np.random.Generator) -> Source:
