@@ -50,7 +50,7 @@ def test_the_notice_has_the_fields_of_gcn(content):
     row = content.row
     told = "From chunk & <1>.fits. Model bbbbbbbbbbbbbbbb."
     assert notice == {
-        "$schema": "https://gcn.nasa.gov/schema/v6.1.0/gcn/notices/core/Alert.schema.json",
+        "$schema": "https://gcn.nasa.gov/schema/v7.2.3/gcn/notices/core/Alert.schema.json",
         "id": ["20270115-5e5e"],
         "event_name": ["J053424+220052-1"],
         "alert_datetime": "2027-01-15T08:00:02.500Z",

@@ -1,6 +1,6 @@
 """An alert as a JSON notice of the General Coordinates Network.
 
-The model below holds what the unified schema of GCN, version 6.1.0, says of the fields that we use:
+The model below holds what the unified schema of GCN, version 7.2.3, says of the fields that we use:
 their names, types, units, and what they may be; see the tables of ``Alert``, ``Event``,
 ``Reporter``, ``DateTime``, ``Localization``, ``Statistics`` and ``AdditionalInfo`` at
 https://gcn.nasa.gov/docs/schema . It is stricter where the schema leaves a choice, and a field that

@@ -201,7 +201,7 @@ class AlertOptions(Config):
     contact: str = Field("", description="Name and address of who answers for the alerts.")
     messenger: Literal["EM", "GW", "Neutrino"] = "EM"
     schema_url: str = Field(
-        "https://gcn.nasa.gov/schema/v6.1.0/gcn/notices/core/Alert.schema.json",
+        "https://gcn.nasa.gov/schema/v7.2.3/gcn/notices/core/Alert.schema.json",
         description="What '$schema' of a notice says; that of the mission once it has one.",
     )
 
