@@ -102,33 +102,53 @@ def test_the_example_configuration_is_valid_and_on_loopback():
     assert config.sink.folder.is_relative_to("/var/lib/skysift")
 
 
-def unit():
-    text = (EXAMPLES / "skysift-watch.service").read_text(encoding="utf-8")
+WATCH, SERVE = "skysift-watch.service", "skysift-serve.service"
+
+
+def unit(name):
+    text = (EXAMPLES / name).read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if "=" in line and not line.startswith("#")]
     return dict(line.split("=", 1) for line in lines)
 
 
-def test_the_unit_gives_up_what_it_does_not_need():
-    found = unit()
+@pytest.mark.parametrize("name", [WATCH, SERVE])
+def test_a_unit_gives_up_what_it_does_not_need(name):
+    found = unit(name)
     assert found["DynamicUser"] == found["NoNewPrivileges"] == found["ProtectHome"] == "yes"
     assert found["ProtectSystem"] == "strict"
     assert found["CapabilityBoundingSet"] == ""
-    assert found["Type"] == "notify"
     assert found["Restart"] == "on-failure"
     assert found["RestartPreventExitStatus"] == "2"
     assert "MemoryMax" in found
-    options = OperationsOptions()
-    assert float(found["WatchdogSec"]) > options.stall
+
+
+def test_the_unit_waits_as_long_as_the_service_may_take():
+    found = unit(WATCH)
+    assert found["Type"] == "notify"
+    assert float(found["WatchdogSec"]) > OperationsOptions().stall
     config = build_config(
         WatchConfig, tomllib.loads((EXAMPLES / "watch.toml").read_text(encoding="utf-8"))
     )
     assert float(found["TimeoutStartSec"]) > config.engine.start_seconds
 
 
+def test_the_page_has_the_folder_and_the_user_of_the_service():
+    watch, serve = unit(WATCH), unit(SERVE)
+    for key in ("User", "StateDirectory", "StateDirectoryMode", "UMask"):
+        assert serve[key] == watch[key]
+    values = tomllib.loads((EXAMPLES / "watch.toml").read_text(encoding="utf-8"))
+    assert f" serve {values['sink']['folder']} " in serve["ExecStart"]
+    name, _, path = serve["LoadCredential"].partition(":")
+    assert path.startswith("/etc/skysift/")
+    assert serve["ExecStart"].endswith(f"--token-file ${{CREDENTIALS_DIRECTORY}}/{name}")
+    assert "--host" not in serve["ExecStart"]  # loopback, unless somebody says otherwise
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not here")
-def test_systemd_understands_the_unit_and_finds_little_exposed(tmp_path):
-    text = (EXAMPLES / "skysift-watch.service").read_text(encoding="utf-8")
-    copy = tmp_path / "skysift-watch.service"
+@pytest.mark.parametrize("name", [WATCH, SERVE])
+def test_systemd_understands_the_unit_and_finds_little_exposed(name, tmp_path):
+    text = (EXAMPLES / name).read_text(encoding="utf-8")
+    copy = tmp_path / name
     copy.write_text(re.sub("^ExecStart=.*", "ExecStart=/bin/true", text, flags=re.MULTILINE))
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", str(copy)],
