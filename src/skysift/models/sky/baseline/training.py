@@ -15,6 +15,7 @@ from skysift.models.sky.baseline.torch_network import import_torch
 __all__ = ["Samples", "TrainingHistory", "TrainingOptions", "train"]
 
 _KERAS_EPSILON = 1e-7  # of Adam, where torch has 1e-8
+_MAPS = 4  # dimensions of maps, and of the weights of a convolution
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,19 +127,19 @@ def train(
     if min(samples.size, validation.size) == 0:
         raise UsageError("There are no maps to train or to validate on.", "Give some of each.")
     generator = torch.Generator(options.device).manual_seed(int(rng.integers(2**31)))
-    parameters = {
-        name: torch.nn.Parameter(torch.from_numpy(array.copy()).to(options.device))
-        for name, array in weights.items()
-    }
+
+    def tensor(array: NDArray[np.float32]) -> Any:
+        found = torch.from_numpy(array).to(options.device)
+        # Channels next to each other in memory: a step takes two thirds of the time or less.
+        return found.to(memory_format=torch.channels_last) if found.ndim == _MAPS else found
+
+    parameters = {name: torch.nn.Parameter(tensor(array.copy())) for name, array in weights.items()}
     optimiser = torch.optim.Adam(
         list(parameters.values()), lr=options.learning_rate, eps=_KERAS_EPSILON
     )
 
-    def tensors(part: Samples, rows: NDArray[np.int64]) -> list[Any]:
-        return [torch.from_numpy(array).to(options.device) for array in part.batch(rows)]
-
     def step(rows: NDArray[np.int64]) -> float:
-        inputs, *targets = tensors(samples, rows)
+        inputs, *targets = map(tensor, samples.batch(rows))
         value = loss(network(parameters, inputs, generator=generator), *targets)
         optimiser.zero_grad(set_to_none=True)
         value.backward()
@@ -146,7 +147,7 @@ def train(
         return float(value.detach())
 
     def validate(rows: NDArray[np.int64]) -> float:
-        inputs, *targets = tensors(validation, rows)
+        inputs, *targets = map(tensor, validation.batch(rows))
         with torch.inference_mode():
             return float(loss(network(parameters, inputs), *targets))
 
