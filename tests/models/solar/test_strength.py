@@ -78,6 +78,19 @@ def test_what_fills_gaps_is_no_field():
     assert seen[distance_map(DISK_GRID) > 0.9].max() < 4
 
 
+def test_a_limb_that_is_drawn_bright_is_no_field():
+    """As in pictures of GONG; a region at the limb, which fills no ring, stays."""
+    field = magnetogram(np.random.default_rng(1))
+    y, x = np.mgrid[:512, :512]
+    drawn = np.where((distance(x, y) > 0.96) & (distance(x, y) < 1), 60.0, field)
+    seen = flux_ratio(image(drawn, ImageKind.MAGNETOGRAM), DISK_GRID, smoothing=4.0)
+    assert seen[distance_map(DISK_GRID) > 0.85].max() < 4
+    assert seen.max() > 8
+    spot = 300 * np.exp(-((x - 70) ** 2 + (y - 256) ** 2) / (2 * 6.0**2))
+    kept = flux_ratio(image(field + spot, ImageKind.MAGNETOGRAM), DISK_GRID, smoothing=4.0)
+    assert kept[distance_map(DISK_GRID) > 0.85].max() > 8
+
+
 def test_no_magnetogram_no_flux():
     with pytest.raises(ContractError, match="not the magnetic field"):
         flux_ratio(image(np.ones((512, 512)), ImageKind.EUV), DISK_GRID, smoothing=4.0)

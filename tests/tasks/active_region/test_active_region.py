@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from PIL import Image
 
 from skysift.core.config import build_config, load_config
@@ -79,6 +80,19 @@ def test_every_file_has_a_row_and_every_refusal_a_reason(disks, model, tmp_path)
         assert row.sum() == 1
         assert np.isnan(table["score"][row]).all()
         assert table["flags"][row][0]
+
+
+def test_a_map_of_one_region_says_that_it_is_no_disk(model, tmp_path):
+    hdu = fits.PrimaryHDU(np.ones((40, 60), np.float32))
+    hdu.header.update(
+        CTYPE1="CRLN-CEA", CTYPE2="CRLT-CEA", CUNIT1="degree", CUNIT2="degree", CRPIX1=30.5,
+        CRPIX2=20.5, CRVAL1=100.0, CRVAL2=10.0, CDELT1=0.03, CDELT2=0.03, CRLN_OBS=110.0,
+        CRLT_OBS=-7.2, DSUN_OBS=1.48e11, RSUN_REF=696000000,
+    )  # fmt: skip
+    hdu.writeto(tmp_path / "hmi.sharp_cea_720s.1.20120306_000000_TAI.magnetogram.fits")
+    table, counts = predicted([tmp_path], model, tmp_path.parent / "map.parquet")
+    assert counts["rejected"] == 1
+    assert "not-a-disk" in str(table["flags"][0])
 
 
 def test_regions_lie_in_the_file_and_on_the_sun(disks, model, tmp_path):
@@ -304,6 +318,14 @@ def test_limb_noise_of_a_real_magnetogram_is_no_region(mirror, model):
     found = model.find(one)
     assert 5 <= len(found) <= 20
     assert (np.abs(found.lat) < 45).all()
+
+
+@pytest.mark.mirror
+def test_the_bright_limb_of_gong_pictures_is_no_region(mirror, model):
+    """Five days of 2019, near the minimum: a region or two each, not a dozen around the limb."""
+    paths = sorted((mirror / "solar/seed_examples").glob("*.jpg"))
+    assert len(paths) == 5
+    assert sum(len(model.find(disk_map(read_solar_image(path)))) for path in paths) <= 10
 
 
 @pytest.mark.mirror

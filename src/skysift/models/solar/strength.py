@@ -5,6 +5,7 @@ thresholds serves images of any size.
 """
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,8 @@ _FILL_SHARE = 1e-3  # of the pixels
 _INNER_LIMB = 0.95  # radii; where the continuum falls off steeply, its fit is not good enough
 _LEAST_MU = 0.2  # the flux of what is nearer to the limb is not corrected further
 _LIMB = 0.995  # the pixels at the limb are noise in one half
+_LIMB_RINGS = np.arange(0.9, _LIMB, 0.01)  # inner edges [radius]
+_LIMB_NOISE = 1.25  # of the inner disk's median: the field of the Sun only falls towards the limb
 _LOG_RANGE = float(np.log(150 / 7))
 _BLACK = 7 / 150  # over the quiet disk
 _DARKEST = 20.0  # of 255: a median below is no picture of the Sun
@@ -56,7 +59,8 @@ def flux_ratio(image: SolarImage, grid: DiskGrid, *, smoothing: float) -> Floats
     The line-of-sight field is averaged over the pixels of the grid, so that noise and the salt and
     pepper of the quiet network cancel, made positive, divided by mu and smoothed. The quiet disk is
     its 40th percentile within 0.8 radii: noise, resolution and the unknown scale of pictures made
-    for display drop out.
+    for display drop out. Where half of a ring at the limb is stronger than the disk, as in pictures
+    of GONG, the limb itself is seen, and nothing from there outward counts.
 
     Parameters
     ----------
@@ -84,10 +88,11 @@ def flux_ratio(image: SolarImage, grid: DiskGrid, *, smoothing: float) -> Floats
         )
     is_display = SolarFlag.DISPLAY_SCALE in image.flags
     field = image.data - np.float32(_MID_GREY) if is_display else _without_fill(image.data)
-    on_grid = np.nan_to_num(disk_grid(replace(image, data=field), grid))
+    strength = np.abs(np.nan_to_num(disk_grid(replace(image, data=field), grid)))
     distance = distance_map(grid)
     mu = np.sqrt(np.maximum(1 - distance**2, _LEAST_MU**2))
-    unsigned = np.where(distance < _LIMB, np.abs(on_grid) / mu, np.float32(0))
+    limb = _start_of_limb(strength, distance)
+    unsigned = np.where(distance < limb, strength / mu, np.float32(0))
     smooth = ndimage.gaussian_filter(unsigned, smoothing)
     quiet = float(np.percentile(smooth[distance < _QUIET_DISK], _QUIET_PERCENTILE))
     if quiet <= 0:
@@ -97,6 +102,17 @@ def flux_ratio(image: SolarImage, grid: DiskGrid, *, smoothing: float) -> Floats
             path=image.source or None,
         )
     return np.asarray(smooth / np.float32(quiet), dtype=np.float32)
+
+
+def _start_of_limb(strength: Floats, distance: Floats) -> float:
+    """Return the distance from which on the limb is no field of the Sun [radius]."""
+    most = _LIMB_NOISE * float(np.median(strength[distance < _QUIET_DISK]))
+    edges = [*_LIMB_RINGS.tolist(), _LIMB]
+    for inner, outer in pairwise(edges):
+        ring = strength[(distance >= inner) & (distance < outer)]
+        if len(ring) and float(np.median(ring)) > most:
+            return inner
+    return _LIMB
 
 
 def _without_fill(field: Floats) -> Floats:

@@ -15,6 +15,7 @@ from skysift.core.provenance import Provenance
 from skysift.core.stream import MeasuringPredictor, Note, RecordPredictor
 from skysift.data.images.stamp import Rejected
 from skysift.data.io import check_writable, open_writer, read_table
+from skysift.data.solar.cea import CeaGrid
 from skysift.data.solar.readers import iter_solar_images
 from skysift.data.solar.solar_image import SolarImage
 from skysift.data.table import FeatureTable
@@ -56,6 +57,7 @@ _DESCRIPTIONS = {
     "bundle": "hash of the model",
 }
 _NO_REGION = "no-region"
+_NOT_A_DISK = "not-a-disk"
 _NO_IMAGE = "no-such-image"
 _OUTSIDE = "outside-image"
 
@@ -163,10 +165,7 @@ def _answer(
     else:
         one = disk_map(item)
         if one.strength is None:
-            table, reason = (
-                _without_disk(one, options.coverage),
-                "No solar limb was found in the image.",
-            )
+            table, reason = _without_disk(one, options.coverage)
         else:
             table, reason = regions_of(one, model, options), ""
             if note is not None:
@@ -221,8 +220,13 @@ def _name(item: SolarImage | Rejected) -> str:
     return item.source.rpartition("/")[2]
 
 
-def _without_disk(one: DiskMap, coverage: float | None) -> FeatureTable:
-    return _nothing(one.file, ",".join(one.flags()), coverage=coverage)
+def _without_disk(one: DiskMap, coverage: float | None) -> tuple[FeatureTable, str]:
+    """Return the row of an image that shows no disk, and why it cannot be used."""
+    flags, reason = one.flags(), "No solar limb was found in the image."
+    if isinstance(one.image.frame, CeaGrid):
+        flags.append(_NOT_A_DISK)
+        reason = "It is the map of a part of the Sun, not a disk."
+    return _nothing(one.file, ",".join(flags), coverage=coverage), reason
 
 
 def _nothing(
