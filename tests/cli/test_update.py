@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 
 import numpy as np
 import pytest
@@ -85,7 +86,15 @@ def test_an_update_learns_and_does_not_forget(skysift, night, parent, tmp_path):
     assert judged["reference log_loss"].high <= 0.1
     assert child.manifest.operating_points[0].chosen_on.endswith("held out")
 
-    assert skysift("train", "gamma-hadron", "--from", parent, *given, "--out", "plain").code == 0
+    plain = skysift("train", "gamma-hadron", "--from", parent, *given, "--out", "plain")
+    assert plain.code == 0
+    moved, gained = plain.out.splitlines()[-3:-1]
+    assert moved.startswith("What moved: fine-tuning of all weights, round ")
+    assert re.fullmatch(
+        r"On 240 new rows held out the mean loss changes by -0\.\d{4} \[-0\.\d{4}, -0\.\d{4}\] "
+        r"\(95 %\)\.",
+        gained,
+    )
     old, new = night / "old-test.parquet", night / "new-test.parquet"
     before = loss_of(parent, old)
     assert loss_of(tmp_path / "child", new) < loss_of(parent, new) - 0.05
@@ -95,6 +104,9 @@ def test_an_update_learns_and_does_not_forget(skysift, night, parent, tmp_path):
     # The rows that it keeps serve its own update, and its hash is in the next one's lineage.
     again = skysift("update", "child", *given, "--margin", "1", "--out", "grandchild")
     assert again.code == 0, again.err
+    *_, judged, verdict, _ = again.out.splitlines()
+    assert re.match(r"On \d+ reference rows the mean loss changes by [+-]\d", judged)
+    assert verdict == "Accepted: the reference rows allow for a rise by 1."
     third = Bundle.load(tmp_path / "grandchild")
     assert third.manifest.lineage.parent_hash == child.hash
     # Half of what it keeps are rows of these new data, which do not judge what learns them again.

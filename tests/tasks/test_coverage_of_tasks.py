@@ -176,6 +176,7 @@ def test_calibrate_adds_a_promise_and_leaves_the_model_as_it_is(tmp_path, skysif
             assert made.read_bytes(name) == first.read_bytes(name)
     assert made.card.count("## Coverage") == 1
     metrics = {one["name"]: one for one in json.loads(told)["metrics"]}
+    assert {one["promise"] for one in metrics.values()} == {"set"}  # there may be several
     assert metrics["coverage@0.9"]["value"] == pytest.approx(0.9, abs=0.05)
     assert metrics["coverage@0.9"]["n"] == pytest.approx(750, abs=5)
     again = tmp_path / "again" / "made"
@@ -191,7 +192,9 @@ def test_stress_leaves_a_page_that_can_be_drawn_again(tmp_path, skysift_run, mon
     monkeypatch.setattr(task.stress, "shifts", lambda data: every(data)[:1])  # one is enough
     path = task.write_synth(task.synth(300, np.random.default_rng(5)), tmp_path)
     out = tmp_path / "run"
-    skysift_run("stress", "gamma-hadron/fast", "--data", path, "--out", out)
+    told = skysift_run("stress", "gamma-hadron/fast", "--data", path, "--out", out)
+    assert "changes for sure" in told
+    assert "is_certain" not in told  # of all that is shown
     first = (out / "report.html").read_text()
     assert "Calibration of the light yield" in first
     summary = unescape(re.search(r"<table.*?</table>", first, re.DOTALL)[0])

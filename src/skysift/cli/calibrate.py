@@ -79,7 +79,9 @@ def calibrate(
         {CONFORMAL_FILE: promises_to_bytes(promises)},
         section=_section(promises, coverage),
     )
-    metrics = [metric.to_dict() for one in promises for metric in one.checked]
+    metrics = [
+        {"promise": one.name, **metric.to_dict()} for one in promises for metric in one.checked
+    ]
     console.table(metrics)
     console.result({"bundle": str(out), "hash": made.hash, "metrics": metrics}, [f"Bundle: {out}"])
 

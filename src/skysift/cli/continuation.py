@@ -73,7 +73,7 @@ def train_from(
             model, lessons, None, options, generator(seed), origin=origin, progress=progress
         )
     job.task.save(child, out)
-    tell(console, out, child.metrics, {"parent": origin.lineage.parent_hash})
+    tell(console, out, child, {"parent": origin.lineage.parent_hash})
 
 
 def new_origin(
@@ -100,13 +100,35 @@ def new_origin(
 
 
 def tell(
-    console: Console,
-    out: Path,
-    metrics: "Sequence[Metric]",
-    facts: Mapping[str, Any],
-    lines: Sequence[str] = (),
+    console: Console, out: Path, child: Any, facts: Mapping[str, Any], verdict: str = ""
 ) -> None:
-    """Print what the new model does, and where it is."""
-    rows = [metric.to_dict() for metric in metrics]
+    """Print what the new model does, what moved and what that changed, and where it is."""
+    rows = [metric.to_dict() for metric in child.metrics]
     console.table(rows)
+    changes = [_change(metric) for metric in child.lineage.judged]
+    lines = [f"What moved: {child.lineage.method}.", *changes, *([verdict] if verdict else [])]
     console.result({"bundle": str(out), "metrics": rows, **facts}, [*lines, f"Bundle: {out}"])
+
+
+def _change(metric: "Metric") -> str:
+    """Return in words by how much a measure changed from the parent to its child.
+
+    Examples
+    --------
+    >>> from skysift.core.results import Metric
+    >>> _change(Metric("new log_loss", -0.02, -0.031, -0.0092, n=120))
+    'On 120 new rows held out the mean loss changes by -0.0200 [-0.0310, -0.0092] (95 %).'
+    """
+    kind, _, measure = metric.name.partition(" ")
+    rows = "new rows held out" if kind == "new" else "reference rows"
+    what = "mean loss" if measure.endswith("loss") else measure
+    text = _signed(metric.value)
+    if metric.low is not None and metric.high is not None:
+        limits = f"[{_signed(metric.low)}, {_signed(metric.high)}]"
+        text += f" {limits} ({100 * metric.confidence:g} %)"
+    return f"On {metric.n:,} {rows} the {what} changes by {text}."
+
+
+def _signed(value: float) -> str:
+    """Return a number with its sign; what rounds to nothing has that of a plus."""
+    return f"{round(value, 4) + 0.0:+.4f}"

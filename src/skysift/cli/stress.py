@@ -103,7 +103,11 @@ def drawn(record: "RunRecord") -> Run:
 
     try:
         page = stress_page(record).write(record.folder / "report.html")
-        certain = [row for row in record.facts["rows"] if row["is_certain"]]
+        certain = [
+            {name: value for name, value in row.items() if name != "is_certain"}
+            for row in record.facts["rows"]
+            if row["is_certain"]
+        ]
         title = f"{record.facts['model']} under stress: changes for sure"
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise ReadError(

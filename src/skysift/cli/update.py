@@ -120,9 +120,9 @@ def update(
     metric = judgement.metric("reference rows that were not replayed, child minus parent")
     child = continuation.remembering(child, kept, with_judgement(child.lineage, metric))
     task.save(child, out)
-    line = f"Reference: {metric} on {metric.n:,} rows, margin {margin:g}: accepted."
+    verdict = f"Accepted: the reference rows allow for a rise by {margin:g}."
     facts = {"parent": origin.lineage.parent_hash, "reference": metric.to_dict(), "margin": margin}
-    tell(console, out, child.metrics, facts, [line])
+    tell(console, out, child, facts, verdict)
 
 
 def _memory(
