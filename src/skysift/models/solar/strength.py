@@ -107,7 +107,7 @@ def flux_ratio(image: SolarImage, grid: DiskGrid, *, smoothing: float) -> Floats
 def _start_of_limb(strength: Floats, distance: Floats) -> float:
     """Return the distance from which on the limb is no field of the Sun [radius]."""
     most = _LIMB_NOISE * float(np.median(strength[distance < _QUIET_DISK]))
-    edges = [*_LIMB_RINGS.tolist(), _LIMB]
+    edges: list[float] = [*_LIMB_RINGS.tolist(), _LIMB]
     for inner, outer in pairwise(edges):
         ring = strength[(distance >= inner) & (distance < outer)]
         if len(ring) and float(np.median(ring)) > most:
