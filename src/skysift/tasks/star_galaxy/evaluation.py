@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from skysift.core.results import Evaluation
 from skysift.evaluate.binary import evaluate_binary
 from skysift.evaluate.intervals import wilson_interval
+from skysift.evaluate.probability import log_losses
 from skysift.evaluate.resampling import bootstrap_rows
 from skysift.tasks.star_galaxy.matched import MATCHED, matched_columns, matched_weights
 
@@ -59,6 +60,7 @@ def evaluate(
     model: str,
     data: str,
     split: str,
+    few: bool = False,
 ) -> Evaluation:
     """Measure a model on labelled objects that it has not been trained on.
 
@@ -78,6 +80,9 @@ def evaluate(
         Draws the bootstrap.
     model, data, split : str
         Names of the model, of the data and of these rows.
+    few : bool
+        Whether log loss and Brier score get bootstrap intervals, too. They do in any case where
+        that of normal errors would begin below 0.
 
     Returns
     -------
@@ -99,7 +104,9 @@ def evaluate(
         n_bootstrap=_DRAWS,
     )
     rows = _Rows(is_galaxy, probability, ambiguous, magnitude)
-    own = _columns(rows)
+    below_zero = any((common[name].low or 0.0) < 0 for name in ("log_loss", "brier"))
+    losses = _losses(rows) if few or below_zero else {}
+    own = {**_columns(rows), **losses}
     drawn = bootstrap_rows(
         lambda weight: np.stack([column(weight) for column in own.values()], axis=1),
         len(is_galaxy),
@@ -110,10 +117,11 @@ def evaluate(
     metrics = []
     for place, name in enumerate(own):
         n, limits = _number(name, rows), drawn.interval(place)
-        if limits.low == limits.high:  # all right, or none: no draw can show the doubt that is left
+        if limits.low == limits.high and name not in losses:
+            # All right, or none: no draw can show the doubt that is left.
             limits = wilson_interval(limits.value * n, n)
         metrics.append(limits.metric(name, n=n, split=split))
-    kept = ("auc", "log_loss", "brier", "ece")
+    kept = {"auc", "log_loss", "brier", "ece"} - own.keys()
     metrics += [metric for metric in common.metrics if metric.name in kept]
     return replace(common, metrics=tuple(metrics))
 
@@ -161,6 +169,14 @@ def _columns(rows: _Rows) -> Mapping[str, Column]:
     return found | matched_columns(rows.is_galaxy, rows.probability, rows.magnitude)
 
 
+def _losses(rows: _Rows) -> Mapping[str, Column]:
+    everything = np.ones(len(rows.is_galaxy), dtype=bool)
+    return {
+        "log_loss": _mean(log_losses(rows.is_galaxy, rows.probability), everything),
+        "brier": _mean((rows.probability - rows.is_galaxy) ** 2, everything),
+    }
+
+
 def _number(name: str, rows: _Rows) -> int:
     """Return the number of objects that a statistic rests on."""
     if name == "accuracy_unambiguous":
@@ -176,8 +192,8 @@ def _number(name: str, rows: _Rows) -> int:
     return len(rows.is_galaxy) if part is None else int(part.sum())
 
 
-def _mean(values: Bools, among: Bools) -> Column:
-    some = (values & among).astype(np.float64)
+def _mean(values: Bools | Floats, among: Bools) -> Column:
+    some = np.where(among, values, 0.0)
     those = among.astype(np.float64)
 
     def column(weight: Floats) -> Floats:

@@ -1,10 +1,12 @@
 """The sections of the reports, each from a study of what the run stored."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from skysift.core.results import Metric
 from skysift.report import Block, Column, Page
 from skysift.report.plots import (
     Series,
@@ -35,6 +37,10 @@ __all__ = [
 
 _CLASSICAL = ("fwhm-cut", "magnitude")
 _MOST_CURVES = 4
+_COMPLETENESS = f"star_completeness@{CONTAMINATION:g}"
+_NOTHING = Metric("accuracy", float("nan"), n=0)
+"""Of a bin without objects, which leaves a gap in a curve."""
+
 _SIZES = ((5.4, 4.0), (8.2, 4.3))  # of figures of one curve, of several
 
 
@@ -124,13 +130,17 @@ def add_by_magnitude(page: Page, study: Study) -> None:
         "many apart. Within a bin it does not.",
     )
     edges = _edges(list(parts))
+    between = [f"{low:g}-{high:g}" for low, high in pairwise(edges)]  # some may hold no object
     edges[0] = max(edges[0], edges[1] - 1)  # the brightest may be far away
     curves = {}
     shown = _curves(study)
     for name in shown:
-        found = [study.metric(name, f"accuracy@{part}") for part in parts]
+        found = [
+            study.metric(name, f"accuracy@{part}") if part in parts else _NOTHING
+            for part in between
+        ]
         curves[study.labels[name]] = Series(
-            np.arange(len(parts)),
+            np.arange(len(between)),
             [one.value for one in found],
             [one.value if one.low is None else one.low for one in found],
             [one.value if one.high is None else one.high for one in found],
@@ -168,6 +178,7 @@ def add_by_magnitude(page: Page, study: Study) -> None:
         ],
         caption="Accuracy by magnitude, with 95 % intervals.",
     )
+    _add_measures_by_magnitude(section, study)
     _add_matched(section, study)
 
 
@@ -226,6 +237,29 @@ def add_errors(page: Page, errors: Sequence[Mapping[str, Any]]) -> None:
     )
 
 
+def _add_measures_by_magnitude(block: Block, study: Study) -> None:
+    """Add the table of all measures in bins; nothing where no bin has enough of both classes."""
+    if not study.bins:
+        return
+    shown = [
+        Column("auc", "AUC", format=".3f"),
+        Column("log_loss", "Log loss", format=".3f"),
+        Column("brier", "Brier score", format=".3f"),
+        Column("ece", "Calibration error", format=".3f"),
+        Column(_COMPLETENESS, "Stars kept", format=".0%"),
+    ]
+    block.table(
+        [
+            {"bin": part, **{column.name: found[column.name] for column in shown}}
+            for part, found in study.bins.items()
+        ],
+        columns=[Column("bin", "Magnitude"), *shown],
+        caption=f"**{study.label} in each bin**, where it has five stars and five galaxies at "
+        "least. Stars kept: with 0.5 % galaxies among them, of fewer than 200 that is none. 95 % "
+        "intervals: bootstrap by object, DeLong for the AUC.",
+    )
+
+
 def _add_matched(block: Block, study: Study) -> None:
     """Add the table of equally bright classes; nothing where they do not overlap."""
     shown = [
@@ -249,13 +283,13 @@ def _add_matched(block: Block, study: Study) -> None:
 
 
 def _add_table(block: Block, study: Study) -> None:
-    completeness, faint = f"star_completeness@{CONTAMINATION:g}", f"error@i>{FAINT:g}"
+    faint = f"error@i>{FAINT:g}"
     shown = [
         Column("accuracy", "Accuracy", format=".4f", best="max"),
         Column("auc", "AUC", format=".4f", best="max"),
         Column("log_loss", "Log loss", format=".4f", best="min"),
         Column("ece", "Calibration error", format=".4f", best="min"),
-        Column(completeness, "Stars kept at 0.5 % galaxies", format=".1%", best="max"),
+        Column(_COMPLETENESS, "Stars kept at 0.5 % galaxies", format=".1%", best="max"),
         Column("accuracy_unambiguous", "Accuracy, unambiguous", format=".4f", best="max"),
         Column("ambiguous", "Ambiguous", format=".1%"),
         Column(faint, f"Error, i > {FAINT:g}", format=".1%", best="min"),

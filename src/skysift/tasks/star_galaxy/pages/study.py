@@ -6,9 +6,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skysift.core.results import Evaluation, Metric
-from skysift.tasks.star_galaxy.evaluation import CONTAMINATION, FAINT, evaluate
+from skysift.tasks.star_galaxy.evaluation import CONTAMINATION, FAINT, by_magnitude, evaluate
 from skysift.tasks.star_galaxy.matched import MATCHED
 from skysift.tasks.star_galaxy.scoring import Scored
 
@@ -17,6 +18,9 @@ __all__ = ["CLASSES", "SEED", "Study", "result_rows"]
 CLASSES = ("galaxy", "star")
 SEED = 20210503
 """Of the bootstrap of the report, so that the same run gives the same page."""
+
+_FEWEST = 5
+"""Objects of each class in a bin of magnitude, below which most measures of it say nothing."""
 
 
 @dataclass(frozen=True)
@@ -37,25 +41,42 @@ class Study:
     @cached_property
     def evaluations(self) -> Mapping[str, Evaluation]:
         """Every model measured, by name."""
-        scored = self.scored
-        return {
-            name: evaluate(
-                scored.is_galaxy,
-                scored.probability[name],
-                scored.ambiguous[name],
-                scored.magnitude,
-                scored.groups,
-                rng=np.random.default_rng(SEED),
-                model=name,
-                data=scored.data,
-                split=scored.split,
-            )
-            for name in scored.contestants
-        }
+        everything = np.ones(len(self.scored.is_galaxy), dtype=bool)
+        names = self.scored.contestants
+        return {name: self._measured(name, everything, few=False) for name in names}
+
+    @cached_property
+    def bins(self) -> Mapping[str, Evaluation]:
+        """The model that the page is about, measured in each bin of magnitude.
+
+        Bins with fewer than five stars or galaxies, or of one group alone, are left out.
+        """
+        scored, found = self.scored, {}
+        for name, inside in by_magnitude(scored.magnitude).items():
+            galaxies = int(scored.is_galaxy[inside].sum())
+            groups = len(np.unique(scored.groups[inside]))
+            if min(galaxies, int(inside.sum()) - galaxies) >= _FEWEST and groups > 1:
+                found[name] = self._measured(self.reference, inside, few=True)
+        return found
 
     def metric(self, name: str, metric: str) -> Metric:
         """Return a metric of a model."""
         return self.evaluations[name][metric]
+
+    def _measured(self, name: str, rows: NDArray[np.bool_], *, few: bool) -> Evaluation:
+        scored = self.scored
+        return evaluate(
+            scored.is_galaxy[rows],
+            scored.probability[name][rows],
+            scored.ambiguous[name][rows],
+            scored.magnitude[rows],
+            scored.groups[rows],
+            rng=np.random.default_rng(SEED),
+            model=name,
+            data=scored.data,
+            split=scored.split,
+            few=few,
+        )
 
     def has(self, metric: str) -> bool:
         """Tell whether a metric is defined on these objects."""
