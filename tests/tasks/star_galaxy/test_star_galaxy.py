@@ -172,6 +172,26 @@ def test_a_catalogue_knows_the_cutouts_that_were_made_of_it(cutouts, model, tmp_
     )  # that of the cutout, where nothing else is known
 
 
+@pytest.mark.parametrize("key", ["ID", "source_id", "objectId", "ls_id"])
+def test_names_are_found_in_the_columns_that_cutouts_are_named_by(cutouts, model, tmp_path, key):
+    for number, stamp in enumerate(stamps_of(cutouts)[:2]):
+        (tmp_path / f"{number + 7}@image_1.fits").write_bytes(stamp)
+    columns = {key: [7.0, 8.0], "parallax": [3.0, 4.0]}  # whole, as a file with gaps gives them
+    with open_writer(tmp_path / "objects.parquet") as writer:
+        writer.write(FeatureTable.from_columns(columns))
+    options = {"catalog": str(tmp_path / "objects.parquet")}
+    predict(sorted(tmp_path.glob("*@*.fits")), tmp_path / "out.parquet", model, **options)
+    assert read_table(tmp_path / "out.parquet")["parallax"].tolist() == [3.0, 4.0]
+
+
+def test_cutouts_are_their_own_catalogue_in_any_format(cutouts, model, tmp_path):
+    source = TASK.write_synth(cutouts, tmp_path)
+    predict([source], tmp_path / "out.vot", model, catalog=str(source))
+    table = read_table(tmp_path / "out.vot")
+    assert {"label", "p_galaxy"} <= set(table.columns)
+    assert "cutout" not in table.columns
+
+
 @pytest.mark.parametrize("suffix", [".ecsv", ".vot"])
 def test_the_answer_is_written_for_astronomers(cutouts, model, tmp_path, suffix):
     source = TASK.write_synth(cutouts, tmp_path)

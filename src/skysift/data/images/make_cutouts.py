@@ -28,6 +28,7 @@ from skysift.data.images.cutting import (
     stamp_bytes,
 )
 from skysift.data.images.facts import FACTS
+from skysift.data.images.object_names import NAME_COLUMNS, object_names
 from skysift.data.images.parquet_stamps import STAMP_COLUMN
 from skysift.data.images.science_image import read_science_image
 from skysift.data.io import read_table
@@ -37,7 +38,6 @@ __all__ = ["CutoutReport", "make_cutouts", "positions_of"]
 
 _RA = ("ra", "RA", "RAJ2000", "_RAJ2000", "ra_deg", "ALPHA_J2000", "raMean", "coord_ra")
 _DEC = ("dec", "DEC", "DEJ2000", "_DEJ2000", "dec_deg", "DELTA_J2000", "decMean", "coord_dec")
-_NAME = ("identifier", "id", "ID", "name", "object", "objectId", "source_id", "ls_id", "objID")
 _PREFETCHED = 2  # images per worker that may wait to be written
 
 
@@ -198,14 +198,14 @@ def positions_of(
     """
     table = catalog if isinstance(catalog, FeatureTable) else read_table(catalog)
     right_ascension, declination = _sky(table, ra, dec)
-    column = name or next((known for known in _NAME if known in table), None)
+    column = name or next((known for known in NAME_COLUMNS if known in table), None)
     names = np.arange(len(table)) if column is None else table[column]
     others = None
     if neighbours is not None:
         all_of_them = neighbours if isinstance(neighbours, FeatureTable) else read_table(neighbours)
         others = _sky(all_of_them, None, None)
     positions = Positions(
-        _names(names),
+        object_names(names),
         right_ascension,
         declination,
         np.zeros(len(table), dtype=bool),
@@ -214,13 +214,6 @@ def positions_of(
         blended = is_blended(positions.ra, positions.dec, blend_radius, neighbours=others)
         return replace(positions, blended=blended)
     return positions
-
-
-def _names(values: NDArray[Any]) -> NDArray[np.str_]:
-    """Return identifiers as text; whole numbers that a file gives as real ones are whole."""
-    if values.dtype.kind == "f" and np.all(np.mod(values, 1) == 0):
-        values = values.astype(np.int64)
-    return np.array([str(value) for value in values], dtype=np.str_)
 
 
 def _sky(

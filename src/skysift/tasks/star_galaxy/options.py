@@ -57,9 +57,10 @@ class ReadOptions(Config):
 
     catalog: str | None = Field(
         None,
-        description="A table with one row for each object, joined by its column file, identifier "
-        "or id to the names of the cutouts; its columns are kept in what is written. To train and "
-        "evaluate it has a column label: star or galaxy.",
+        description="A table with one row for each object, joined by its column file, "
+        "identifier, id or another that names objects for 'skysift cutouts', to the names of the "
+        "cutouts; its columns are kept in what is written. To train and evaluate it has a column "
+        "label: star or galaxy.",
     )
     cutout: Literal["science", "template"] = Field(
         "template",

@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from skysift.core.errors import ContractError, InputError, ReadError
@@ -14,6 +15,7 @@ from skysift.data.contract import Checked
 from skysift.data.images.alerts import Cutout
 from skysift.data.images.groups import exposure_groups, object_groups
 from skysift.data.images.image_set import ImageSet
+from skysift.data.images.object_names import NAME_COLUMNS, object_names
 from skysift.data.images.readers import read_images
 from skysift.data.io import read_table
 from skysift.data.registry import list_datasets
@@ -33,7 +35,7 @@ _WORST_SEEING = 1.85
 _COMMON_SEEING = 1.735
 """That of half of them, which worse ones are brought to [pixel]."""
 
-_KEYS = ("file", "identifier", "id")
+_KEYS = ("file", *NAME_COLUMNS)
 _LABEL = "label"
 _TABLES = (".csv", ".ecsv", ".vot", ".xml")
 
@@ -44,7 +46,9 @@ class Catalogue:
     Parameters
     ----------
     table : FeatureTable
-        With a column ``file``, ``identifier`` or ``id``.
+        With a column ``file``, or one of
+        :data:`~skysift.data.images.object_names.NAME_COLUMNS`. Columns of bytes, such as the
+        pixels in a table of cutouts, are left out.
 
     Raises
     ------
@@ -57,10 +61,14 @@ class Catalogue:
         if key is None:
             raise ContractError(
                 f"The catalogue has no column {', '.join(_KEYS[:-1])} or {_KEYS[-1]}.",
-                "Add one with the names of the cutouts.",
+                "Add one with the names of the cutouts, or rename yours.",
             )
-        self.table = table
-        self._row = {_stem(str(name)): row for row, name in enumerate(table[key])}
+        kinds = table.arrow.schema.types
+        plain = [
+            name for name, kind in zip(table.columns, kinds, strict=True) if not _is_bytes(kind)
+        ]
+        self.table = table.select(plain)
+        self._row = {_stem(name): row for row, name in enumerate(object_names(table[key]))}
         if len(self._row) < len(table):
             raise ContractError(
                 f"Two rows of the catalogue have the same {key}.", "Give each cutout one row."
@@ -85,8 +93,6 @@ class Catalogue:
 
     def columns(self, identifiers: Sequence[str]) -> FeatureTable:
         """Return the columns for these cutouts, null where the catalogue does not know one."""
-        import pyarrow as pa  # noqa: PLC0415  # for this alone
-
         rows = self.rows(identifiers)
         return FeatureTable(self.table.arrow.take(pa.array(rows, mask=rows < 0)))
 
@@ -231,6 +237,10 @@ def _is_galaxy(label: str, name: str) -> bool:
             "Give --catalog with a column label, star or galaxy, for each cutout.",
         )
     return label == CLASSES[1]
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
 
 def _stem(name: str) -> str:
