@@ -120,6 +120,7 @@ def test_a_unit_gives_up_what_it_does_not_need(name):
     assert found["Restart"] == "on-failure"
     assert found["RestartPreventExitStatus"] == "2"
     assert "MemoryMax" in found
+    assert "HOME=/tmp" in found["Environment"].split()  # its user has none
 
 
 def test_the_unit_waits_as_long_as_the_service_may_take():
