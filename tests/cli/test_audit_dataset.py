@@ -150,3 +150,14 @@ def test_one_folder_is_no_two_classes(skysift, tmp_path):
 def test_a_task_keeps_its_own_audit(skysift, events_file):
     run = skysift("audit", "gamma-hadron", "--data", events_file)
     assert run.code == 0, run.err
+
+
+def test_a_file_that_is_not_there_is_no_unknown_task(skysift, tmp_path):
+    run = skysift("audit", tmp_path / "gone.csv", "--label", "flare")
+    assert run.code == 2
+    assert "There is no such file" in run.err
+
+
+def test_the_audit_of_a_task_names_that_of_any_data(skysift):
+    assert "skysift audit images.csv --help" in " ".join(skysift("audit", "--help").out.split())
+    assert "--split-at" in skysift("audit", "images.csv", "--help").out

@@ -34,7 +34,10 @@ def names_a_dataset(arguments: Sequence[str]) -> bool:
         return False
     words = [word for word in arguments[1:] if not word.startswith("-")]
     tasks = {item.name for item in list_tasks()}
-    return bool(words) and words[0] not in tasks and Path(words[0]).exists()
+    if not words or words[0] in tasks:
+        return False
+    looks_like_a_file = bool(Path(words[0]).suffix) or "/" in words[0]
+    return looks_like_a_file or Path(words[0]).exists()
 
 
 def audit_dataset(
@@ -72,7 +75,7 @@ def audit_dataset(
 ) -> None:
     """Search a labelled data set for leaks: copies, times, headers and files that know the class.
 
-    Example: skysift audit images.csv --images frames --label flare --time time --split-at 2014-07
+    Example: skysift audit images.csv --images frames --label flare_C --time time --split-at 2014-07
     """
     import numpy as np
 
