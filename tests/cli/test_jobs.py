@@ -329,7 +329,7 @@ def test_each_row_is_answered_with_its_reason(predict, tmp_path, edit, counts, f
 
 def test_people_are_told_the_reasons(predict, tmp_path):
     spoilt_csv(tmp_path / "bad.csv", edit=put(7, "width", "nan"))
-    assert "Flags: not-finite-width (1)" in predict("bad.csv", "--out", "out.csv").out
+    assert "  not-finite-width (1)" in predict("bad.csv", "--out", "out.csv").out
     spoilt_csv(tmp_path / "good.csv")
     assert "Flags:" not in predict("good.csv", "--out", "out.csv").out
 

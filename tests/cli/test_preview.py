@@ -31,14 +31,19 @@ def test_first_rows_and_flags_of_each_format(tmp_path, suffix):
     assert len(seen.rows) == 5
     assert seen.rows[0] == {"file": "0.fits", "noaa": "12000", "score": 0.0}
     assert seen.flags == {"edge": 4, "saturated": 2}
-    assert seen.lines() == ["... and 3 more", "Flags: edge (4), saturated (2)."]
+    assert seen.lines({"saturated": "too bright"}) == [
+        "... and 3 more",
+        "Flags:",
+        "  edge (4)",
+        "  saturated (2): too bright",
+    ]
 
 
 def test_a_short_table_without_flags_has_nothing_below_it(tmp_path):
     path = write(tmp_path / "two.csv", {"score": [0.25, 0.5]})
     seen = preview_of(path, ["score"])
     assert [row["score"] for row in seen.rows] == [0.25, 0.5]
-    assert seen.lines() == []
+    assert seen.lines({}) == []
 
 
 def test_what_is_large_or_of_another_format_is_not_read_again(tmp_path, monkeypatch):

@@ -208,6 +208,12 @@ def test_files_and_memory_give_the_same_answers(passed):
             np.testing.assert_array_equal(from_file[name], in_memory[name], err_msg=name)
 
 
+def test_flags_of_answers_are_told_in_words(passed):
+    answer, _ = passed.predict_files([passed.fresh_path], passed.model)
+    flags = {name for text in answer["flags"].tolist() for name in text.split(",") if name}
+    assert flags <= passed.task.flag_words.keys()
+
+
 def test_the_bundle_says_how_it_was_made(passed):
     manifest = Bundle.load(passed.bundle, task=passed.task.name).manifest
     assert manifest.training.command == "skysift train"

@@ -1,7 +1,7 @@
 """The first rows of a table of answers, and how often each flag is among them."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,12 +31,28 @@ class Preview:
     more: int = 0
     flags: dict[str, int] | None = None
 
-    def lines(self) -> list[str]:
-        """Return what is to say below the table."""
+    def lines(self, words: Mapping[str, str]) -> list[str]:
+        """Return what is to say below the table.
+
+        Parameters
+        ----------
+        words : mapping of str to str
+            What flags mean; the others are only counted.
+
+        Examples
+        --------
+        >>> for line in Preview(flags={"nan": 2, "edge": 1}).lines({"nan": "a pixel is NaN"}):
+        ...     print(line)
+        Flags:
+          nan (2): a pixel is NaN
+          edge (1)
+        """
         said = [f"... and {self.more:,} more"] if self.more else []
         if self.flags:
-            counted = ", ".join(f"{name} ({count:,})" for name, count in self.flags.items())
-            said.append(f"Flags: {counted}.")
+            said.append("Flags:")
+        for name, count in (self.flags or {}).items():
+            meaning = f": {words[name]}" if name in words else ""
+            said.append(f"  {name} ({count:,}){meaning}")
         return said
 
 

@@ -85,6 +85,8 @@ def audit(
     """Search labelled data for leaks: duplicates, and fields that reveal the class.
 
     Example: skysift audit gamma-hadron --data magic
+
+    Any labelled table, or folder of images, in place of a task: skysift audit images.csv --help
     """
     console = Console(as_json=json)
     job = Job(console, task, data, None)
@@ -256,7 +258,8 @@ def predict(
     seen = preview_of(out, manifest(task).shown)
     console.line(f"{out}: " + ", ".join(f"{value:,} {name}" for name, value in counts.items()))
     console.table(seen.rows)
-    console.result({"out": str(out), "rows": dict(counts), "flags": seen.flags}, seen.lines())
+    document = {"out": str(out), "rows": dict(counts), "flags": seen.flags}
+    console.result(document, seen.lines(loaded.flag_words))
 
 
 def simulate(

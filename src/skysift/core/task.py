@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from skysift.core.config import Config, of_kind
@@ -90,6 +91,9 @@ class Task(ABC, Generic[DataT, ModelT]):
     spreads: frozenset[str] = frozenset()
     """The jobs whose parts other processes can do, see :mod:`skysift.core.spread`; each task can
     have its files predicted so, piece by piece."""
+
+    flag_words: Mapping[str, str] = MappingProxyType({})
+    """What flags of its answers mean, for people: those that their names do not tell."""
 
     read_options: type[Config]
     predict_options: type[Config]

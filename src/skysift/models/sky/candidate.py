@@ -1,13 +1,25 @@
 """A place on a counts map where there may be a source."""
 
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Candidate"]
+__all__ = ["FLAG_WORDS", "Candidate"]
 
-FLAGS = ("edge", "hole", "extended", "blended", "not-converged", "low-counts")
+FLAG_WORDS: Final = MappingProxyType(
+    {
+        "edge": "near the border of the map or of the field of view",
+        "hole": "a camera hole or a dead sector lies below it",
+        "extended": "wider than the point spread function",
+        "blended": "another candidate is near",
+        "not-converged": "the fit did not converge: position and errors are those of its last step",
+        "low-counts": "fewer than ten counts: the error ellipse is not Gaussian",
+    }
+)
+"""What flags of candidates mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +45,7 @@ class Candidate:
     background : float
         Counts of background within the 68 % containment radius of the point spread function.
     flags : tuple of str
-        What a user should know: ``edge`` (near the border of the map or the field of view),
-        ``hole`` (camera hole or dead sector below it), ``extended`` (wider than the point spread
-        function), ``blended`` (another candidate is near), ``not-converged``, ``low-counts``
-        (fewer than ten counts: the ellipse is not Gaussian).
+        What a user should know, of `FLAG_WORDS`.
     """
 
     xi: float

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -13,9 +13,11 @@ from skysift.core.jobs import Piece
 from skysift.core.progress import Progress
 from skysift.core.provenance import Provenance
 from skysift.core.stream import MeasuringPredictor, Note, RecordPredictor
+from skysift.data.flags import words_by_name
 from skysift.data.images.stamp import Rejected
 from skysift.data.io import check_writable, open_writer, read_table
 from skysift.data.solar.cea import CeaGrid
+from skysift.data.solar.flags import FLAG_MESSAGES
 from skysift.data.solar.readers import iter_solar_images
 from skysift.data.solar.solar_image import SolarImage
 from skysift.data.table import FeatureTable
@@ -31,7 +33,7 @@ from skysift.tasks.active_region.model import F1_POINT, ActiveRegionModel
 from skysift.tasks.active_region.options import PredictOptions, ReadOptions
 from skysift.tasks.active_region.reader import image_files
 
-__all__ = ["pieces", "predict_files", "record_predictor", "regions_of"]
+__all__ = ["FLAG_WORDS", "pieces", "predict_files", "record_predictor", "regions_of"]
 
 _NUMBERS = ("x", "y", "lon", "lat", "width", "height", "box_x", "box_y", "score")
 _UNITS = {
@@ -60,6 +62,19 @@ _NO_REGION = "no-region"
 _NOT_A_DISK = "not-a-disk"
 _NO_IMAGE = "no-such-image"
 _OUTSIDE = "outside-image"
+
+FLAG_WORDS: Final = {
+    **words_by_name(FLAG_MESSAGES),
+    _NO_REGION: "nothing was found on the disk",
+    _NOT_A_DISK: "the map of a part of the Sun; give an image of the whole disk",
+    _NO_IMAGE: "no image of that name was given",
+    _OUTSIDE: "the place lies beyond the image",
+    "other-channel": "not of 211 Angstrom, which the network was trained on: scores mean less",
+    "other-kind": "not of a kind that the network was trained on",
+    "other-scale": "not of the pixel scale that patches were trained on",
+    "no-patch-model": "patches are judged in EUV alone",
+}
+"""What flags of disks mean."""
 
 
 def predict_files(

@@ -49,6 +49,7 @@ class ActiveRegion(Task[SolarDisks, ActiveRegionModel]):
     name = TASK
     answers_each_row = False
     spreads = frozenset({"compare"})
+    flag_words = prediction.FLAG_WORDS
     read_options = ReadOptions
     predict_options = PredictOptions
     compare_options = CompareOptions

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -13,9 +13,10 @@ from skysift.core.jobs import Piece
 from skysift.core.progress import Progress
 from skysift.core.provenance import Provenance
 from skysift.core.stream import MeasuringPredictor, Note, RecordPredictor
-from skysift.data.flags import flag_names
+from skysift.data.flags import flag_names, words_by_name
 from skysift.data.images.stamp import Rejected
 from skysift.data.io import check_writable, open_writer
+from skysift.data.solar.flags import FLAG_MESSAGES
 from skysift.data.solar.readers import iter_solar_images
 from skysift.data.solar.solar_image import ImageKind, SolarImage
 from skysift.data.table import FeatureTable
@@ -44,7 +45,7 @@ from skysift.tasks.flare.sources import (
     source_of,
 )
 
-__all__ = ["answers", "pieces", "predict_files", "record_predictor"]
+__all__ = ["FLAG_WORDS", "answers", "pieces", "predict_files", "record_predictor"]
 
 _ONE_TABLE = 2  # jobs: the table, and the images that it does not name
 _UNITS = {"x": "pix", "y": "pix", "lon": "deg", "lat": "deg"}
@@ -84,6 +85,19 @@ _DESCRIPTIONS = {
     "flags": "what the input contract found, empty if nothing",
     "bundle": "hash of the model",
 }
+
+FLAG_WORDS: Final = {
+    **words_by_name(FLAG_MESSAGES),
+    **{code: text[0].lower() + text[1:] for code, text in REASONS.items()},
+    "no-history": "the flares of the last day are unknown: the image alone answers",
+    "no-region": "no region with spots is told on this disk",
+    "no-regions": "not a magnetogram, and its regions are not told: give --regions TABLE",
+    "no-time": "its time is unknown, and so are its regions",
+    "not-in-the-table": "the table of regions does not name the image",
+    "regions-not-renewed": "newer regions could not be read; older ones were used",
+    "stale-regions": "the last summary of regions is too old",
+}
+"""What flags of forecasts mean."""
 
 
 def answers(

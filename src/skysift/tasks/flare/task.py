@@ -37,6 +37,7 @@ class Flare(Task[Regions, FlareModel]):
 
     name = TASK
     spreads = frozenset({"compare"})
+    flag_words = prediction.FLAG_WORDS
     read_options = ReadOptions
     predict_options = PredictOptions
     compare_options = CompareOptions

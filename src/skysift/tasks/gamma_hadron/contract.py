@@ -19,6 +19,7 @@ once, on its first rows, and holds for the rest.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,16 @@ from skysift.core.suggest import did_you_mean, listed
 from skysift.data.contract import Checked, Finding, Verdict
 from skysift.data.table import FeatureTable
 
-__all__ = ["Conventions", "check", "conventions_of"]
+__all__ = ["FLAG_WORDS", "Conventions", "check", "conventions_of"]
+
+FLAG_WORDS: Final = {
+    "alpha-was-in-radians": "alpha was in radians: converted to degrees",
+    "alpha-was-folded": "alpha was signed or beyond 90 deg: folded to 0..90 deg",
+    "size-was-linear": "SIZE was linear: its decimal logarithm was taken",
+    "size-not-positive": "SIZE is not positive",
+    "outside-training-range": "a value lies far outside what the model was trained on",
+}
+"""What flags of events mean, where no column is named."""
 
 _LENGTHS = ("length", "width", "dist")
 _FRACTIONS = (
@@ -159,23 +169,20 @@ def _repair(
         alpha = np.asarray(table["alpha"], dtype=np.float64)
         if conventions.alpha_in_radians:
             alpha = np.degrees(alpha)
-            message = "alpha was in radians: converted to degrees"
-            findings.append(Finding("alpha-was-in-radians", Verdict.REPAIRED, message, every))
+            findings.append(_found("alpha-was-in-radians", Verdict.REPAIRED, every))
         with np.errstate(invalid="ignore"):
             folded = np.abs(alpha) % 180.0
         folded = np.where(folded > _RIGHT_ANGLE, 180.0 - folded, folded)
         changed = np.isfinite(alpha) & (folded != alpha)
         if changed.any():
-            message = "alpha was signed or beyond 90 deg: folded to 0..90 deg"
             rows = np.flatnonzero(changed)
-            findings.append(Finding("alpha-was-folded", Verdict.REPAIRED, message, rows))
+            findings.append(_found("alpha-was-folded", Verdict.REPAIRED, rows))
         if changed.any() or conventions.alpha_in_radians:
             table = table.with_columns({"alpha": folded}, units={"alpha": "deg"})
     if "log_size" in table and conventions.linear_size:
         size = np.asarray(table["log_size"], dtype=np.float64)
-        reject("size-not-positive", size <= 0, "SIZE is not positive")
-        message = "SIZE was linear: its decimal logarithm was taken"
-        findings.append(Finding("size-was-linear", Verdict.REPAIRED, message, every))
+        reject("size-not-positive", size <= 0, FLAG_WORDS["size-not-positive"])
+        findings.append(_found("size-was-linear", Verdict.REPAIRED, every))
         with np.errstate(divide="ignore", invalid="ignore"):
             table = table.with_columns({"log_size": np.log10(size)})
     return table
@@ -210,9 +217,11 @@ def _outside(
         )
     if not outside.any():
         return []
-    message = "a value lies far outside what the model was trained on"
-    rows = np.flatnonzero(outside)
-    return [Finding("outside-training-range", Verdict.NOTED, message, rows)]
+    return [_found("outside-training-range", Verdict.NOTED, np.flatnonzero(outside))]
+
+
+def _found(code: str, verdict: Verdict, rows: NDArray[np.int64]) -> Finding:
+    return Finding(code, verdict, FLAG_WORDS[code], rows)
 
 
 def _finite(values: NDArray[np.generic]) -> NDArray[np.float64]:

@@ -24,6 +24,7 @@ from skysift.data.contract import Checked
 from skysift.data.io import open_writer
 from skysift.data.table import FeatureTable
 from skysift.tasks.gamma_hadron import prediction
+from skysift.tasks.gamma_hadron.contract import FLAG_WORDS
 from skysift.tasks.gamma_hadron.model import TASK, GammaHadronModel, load_bundle, save_bundle
 from skysift.tasks.gamma_hadron.options import (
     FAST,
@@ -43,6 +44,7 @@ class GammaHadron(Task[Events, GammaHadronModel]):
 
     name = TASK
     spreads = frozenset({"compare"})
+    flag_words = FLAG_WORDS
     read_options = ReadOptions
     predict_options = PredictOptions
     compare_options = CompareOptions

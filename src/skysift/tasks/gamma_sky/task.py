@@ -17,6 +17,7 @@ from skysift.core.stress import StressTest
 from skysift.core.task import Task
 from skysift.data.sky.gadf_write import write_events
 from skysift.data.table import FeatureTable
+from skysift.models.sky.candidate import FLAG_WORDS
 from skysift.tasks.gamma_sky import prediction
 from skysift.tasks.gamma_sky.candidates import CandidateTable
 from skysift.tasks.gamma_sky.model import TASK, GammaSkyModel, load_bundle, save_bundle
@@ -41,6 +42,7 @@ class GammaSky(Task[Observations, GammaSkyModel]):
     name = TASK
     answers_each_row = False
     spreads = frozenset({"evaluate", "simulate"})
+    flag_words = FLAG_WORDS
     read_options = ReadOptions
     predict_options = PredictOptions
     compare_options = CompareOptions

@@ -19,7 +19,9 @@ from skysift.core.registry import task_folder
 from skysift.core.stream import RecordPredictor
 from skysift.core.stress import StressTest
 from skysift.core.task import Task
+from skysift.data.flags import words_by_name
 from skysift.data.images.avro import compile_reader
+from skysift.data.images.flags import FLAG_MESSAGES
 from skysift.data.images.image_set import ImageSet
 from skysift.data.io import open_writer
 from skysift.data.table import FeatureTable
@@ -46,6 +48,7 @@ class StarGalaxy(Task[Cutouts, StarGalaxyModel]):
 
     name = TASK
     spreads = frozenset({"compare", "predict"})
+    flag_words = words_by_name(FLAG_MESSAGES)
     read_options = ReadOptions
     predict_options = PredictOptions
     compare_options = CompareOptions

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -13,8 +13,9 @@ from skysift.core.errors import ReadError
 from skysift.core.progress import Progress
 from skysift.core.provenance import Provenance
 from skysift.core.stream import MeasuringPredictor, Note, RecordPredictor
+from skysift.data.flags import words_by_name
 from skysift.data.images.facts import PIXEL_MATRIX
-from skysift.data.images.flags import StampFlag
+from skysift.data.images.flags import FLAG_MESSAGES, StampFlag
 from skysift.data.images.image_set import ImageSet
 from skysift.data.images.readers import ReadImages, iter_images
 from skysift.data.io import check_writable, open_writer
@@ -26,13 +27,21 @@ from skysift.tasks.streak.model import StreakModel
 from skysift.tasks.streak.options import PredictOptions, ReadOptions
 from skysift.tasks.streak.stamps import CLASSES, SEEN, cutout_of, measure, scale_of
 
-__all__ = ["answers", "predict_files", "record_predictor"]
+__all__ = ["FLAG_WORDS", "answers", "predict_files", "record_predictor"]
 
 RESOLVED = 3.0  # standard deviations by which a trail is better than a point
 _ENDS = 2.0
 _OF_NO_MATTER = np.uint32(  # to a trail, whose flux is in the unit of its image
     StampFlag.NO_APERTURE_CORRECTION | StampFlag.NO_ZERO_POINT | StampFlag.NO_SATURATION_LEVEL
 )
+
+FLAG_WORDS: Final = {
+    **words_by_name(FLAG_MESSAGES),
+    "unresolved": "no longer than a point for sure: its length and angle mean little",
+    "leaves-stamp": "it may go on beyond the stamp, and be longer than is told",
+    "unmeasured": "no line could be fitted",
+}
+"""What flags of stamps mean."""
 
 _UNITS = {
     "ra": "deg",
@@ -122,9 +131,9 @@ def _on_sky(
 
 def _flags(images: ImageSet, measured: FeatureTable) -> NDArray[np.str_]:
     flags = images.flags & ~_OF_NO_MATTER
-    if images.psf is not None:  # an image of the point-spread function tells more than its width
-        pictured = np.isfinite(images.psf).any(axis=(1, 2))
-        flags = np.where(pictured, flags & ~np.uint32(StampFlag.NO_SEEING), flags)
+    # By an image of the point-spread function, or by the width of that of the difference image.
+    told_otherwise = measured["seeing_told"] > 0
+    flags = np.where(told_otherwise, flags & ~np.uint32(StampFlag.NO_SEEING), flags)
     oriented = np.isfinite(images.facts.matrix(PIXEL_MATRIX)).all(axis=1)
     flags = np.where(oriented, flags & ~np.uint32(StampFlag.NO_WCS), flags)
     told = replace(images, flags=flags).flag_texts()

@@ -43,6 +43,7 @@ class Streak(Task[Stamps, StreakModel]):
 
     name = TASK
     spreads = frozenset({"compare"})
+    flag_words = prediction.FLAG_WORDS
     read_options = ReadOptions
     predict_options = PredictOptions
     compare_options = CompareOptions
