@@ -14,7 +14,7 @@ from skysift.core.conformal import CONFORMAL_FILE, promises_of
 from skysift.core.errors import ConfigError, UsageError
 from skysift.core.progress import silent
 from skysift.core.provenance import Provenance
-from skysift.core.registry import bundle_folder, list_tasks, load_options, load_task
+from skysift.core.registry import bundle_folder, list_tasks, load_options, load_task, manifest
 from skysift.data.io import read_table
 from skysift.report.run_folder import read_run
 from skysift.tasks.gamma_hadron.coverage import unseen
@@ -108,6 +108,7 @@ def test_without_a_coverage_no_column_is_added(shipped, answers):
     plain = shipped.predict()
     added = set(answers[0.5].columns) - set(plain.columns)
     assert {*SETS[shipped.task.name]} <= added
+    assert added <= {*manifest(shipped.task.name).shown, "err_angle"}  # on the screen, too
     for name in plain.columns:
         np.testing.assert_array_equal(plain[name], answers[0.5][name], err_msg=name)
 
