@@ -128,6 +128,22 @@ def test_without_coordinates_the_angle_on_the_sky_is_unknown(model, tmp_path):
     assert abs(turn(found["angle_pixel"] - 30.0)[0]) < 5
 
 
+def test_a_seeing_is_unknown_only_where_nothing_tells_it(model, tmp_path):
+    """Alerts of ZTF tell the width of the difference image, which the fit takes."""
+    path = write_stamps(
+        as_stamps([trailed(turned(0.0, flipped=False))], "s"), tmp_path / "s.parquet"
+    )
+    files = [tmp_path / f"{name}.fits" for name in ("own", "difference", "nothing")]
+    for file, keyword in zip(files, ("SEEING", "DIFFFWHM", "COMMENT"), strict=True):
+        file.write_bytes(read_table(path)["cutout"][0])
+        with fits.open(file, mode="update") as opened:
+            opened[0].header[keyword] = opened[0].header.pop("SEEING")
+    predict(files, tmp_path / "out.parquet", model)
+    found = read_table(tmp_path / "out.parquet")
+    assert ["no-seeing" in flags for flags in found["flags"]] == [False, False, True]
+    assert found["length"][1] == pytest.approx(found["length"][0])
+
+
 def test_a_line_that_leaves_and_a_point_are_flagged(model, tmp_path):
     matrix = turned(0.0, flipped=False)
     made = [

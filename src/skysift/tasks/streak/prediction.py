@@ -131,9 +131,9 @@ def _on_sky(
 
 def _flags(images: ImageSet, measured: FeatureTable) -> NDArray[np.str_]:
     flags = images.flags & ~_OF_NO_MATTER
-    # By an image of the point-spread function, or by the width of that of the difference image.
-    told_otherwise = measured["seeing_told"] > 0
-    flags = np.where(told_otherwise, flags & ~np.uint32(StampFlag.NO_SEEING), flags)
+    # An image of the point-spread function tells the seeing, and the width of the difference image.
+    is_told = measured["seeing_told"] > 0
+    flags = np.where(is_told, flags & ~np.uint32(StampFlag.NO_SEEING), flags)
     oriented = np.isfinite(images.facts.matrix(PIXEL_MATRIX)).all(axis=1)
     flags = np.where(oriented, flags & ~np.uint32(StampFlag.NO_WCS), flags)
     told = replace(images, flags=flags).flag_texts()
