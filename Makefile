@@ -67,10 +67,11 @@ docs: $(TEST_ENV)/.docs-ready
 	@$(TEST_ENV)/bin/sphinx-build -W --keep-going -q docs $(DOCS_OUT)
 	@echo "The site: $(DOCS_OUT)/index.html"
 
+# sunpy for the real image of the Sun that it brings.
 $(DEMO_ENV)/.ready: pyproject.toml constraints.txt
 	@$(call new_environment,$(DEMO_ENV))
 	@echo "Installing skysift (about 200 MB, once) ..."
-	@$(DEMO_ENV)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt -e ".[boost,report]"
+	@$(DEMO_ENV)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt -e ".[boost,report]" sunpy
 	@touch $@
 
 $(DEMO_ENV)/.live-ready: $(DEMO_ENV)/.ready

@@ -58,6 +58,12 @@ def test_the_source_can_be_tested_from_its_archive(built):
     assert needed - names == set()
 
 
+def test_the_demo_installs_the_image_of_the_sun_that_it_shows():
+    """Without the mirror, sunpy's image of HMI is the one real disk."""
+    _, _, rule = (ROOT / "Makefile").read_text(encoding="utf-8").partition("$(DEMO_ENV)/.ready: ")
+    assert " sunpy\n" in rule.partition("\n\n")[0]
+
+
 def test_what_the_wheel_holds_predicts_outside_of_the_checkout(built, tmp_path):
     (wheel,) = built.glob("*.whl")
     installed = tmp_path / "installed"
