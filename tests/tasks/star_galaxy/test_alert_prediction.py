@@ -17,6 +17,7 @@ from skysift.core.spread import spread_with
 from skysift.data.io import read_table
 from skysift.preprocess.images.moffat import BETA
 from skysift.tasks.star_galaxy.options import PredictOptions, ReadOptions, TrainOptions
+from skysift.tasks.star_galaxy.reader import read_cutouts
 
 TASK = load_task("star-galaxy")
 CANDID = 1105522281015015000
@@ -97,6 +98,18 @@ def test_the_transient_hides_the_host_in_the_science_image(alerts, model, tmp_pa
     table = predicted(alerts, tmp_path / "science.parquet", model, cutout="science")
     is_galaxy = np.arange(48) % 2 == 1
     assert np.mean(table["p_galaxy"][is_galaxy] < 0.5) > 0.8
+
+
+def test_alerts_are_labelled_by_a_catalogue_of_their_numbers(alerts, tmp_path) -> None:
+    """Several packets of an object have its name in common; the table has one row for each."""
+    rows = pq.read_table(alerts).slice(0, 6).to_pylist()
+    packets, labels = tmp_path / "packets.parquet", tmp_path / "labels.csv"
+    pq.write_table(pa.Table.from_pylist([row | {"objectId": "same"} for row in rows]), packets)
+    words = ("star", "galaxy")
+    lines = [f"{row['candid']},{words[number % 2]}" for number, row in enumerate(rows)]
+    labels.write_text("\n".join(["file,label", *lines]))
+    read = read_cutouts([packets], ReadOptions(catalog=str(labels)))
+    assert read.is_galaxy.tolist() == [False, True] * 3
 
 
 def elsewhere(function, parts):

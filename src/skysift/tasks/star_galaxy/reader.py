@@ -204,7 +204,7 @@ def read_cutouts(paths: Sequence[Path], options: ReadOptions) -> Cutouts:
 def _labels(images: ImageSet, files: Sequence[Path], tables: Sequence[Path]) -> NDArray[np.bool_]:
     names = [str(name) for name in images.identifiers]
     known: dict[str, str] = {}
-    for path in [*tables, *(p for p in files if p.suffix.lower() == ".parquet")]:
+    for path in tables or [path for path in files if path.suffix.lower() == ".parquet"]:
         catalogue = Catalogue.read(path)
         if _LABEL not in catalogue.table:
             if path in tables:
