@@ -20,7 +20,7 @@ from skysift.data.io import read_table
 from skysift.data.solar.catalogs import read_regions, regions_at
 from skysift.data.solar.readers import read_solar_image
 from skysift.evaluate.detection import match_places
-from skysift.tasks.active_region import prediction
+from skysift.tasks.active_region import demonstration, prediction
 from skysift.tasks.active_region.detection import DetectionSettings
 from skysift.tasks.active_region.disks import disk_map
 from skysift.tasks.active_region.made_up import made_up_disks, write_disks
@@ -223,6 +223,18 @@ def test_an_evaluation_is_drawn_and_drawn_again_alike(disks, model, tmp_path):
     assert again.page.read_text() == page
     assert again.rows == run.rows
     assert (out / "run.json").stat().st_size < 3e6
+
+
+def test_the_demo_shows_the_image_of_sunpy_and_made_up_disks(tmp_path, monkeypatch):
+    pytest.importorskip("sunpy")
+    monkeypatch.delenv("SKYSIFT_MIRROR", raising=False)
+    demonstration.demonstrate(tmp_path, seed=0, command="skysift demo", progress=silent)
+    pictures = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))["facts"]["pictures"]
+    titles = [picture["title"] for picture in pictures]
+    assert titles == ["SDO/HMI_FRONT2 intensity, 2014-03-01", *["MADE UP"] * 3]
+    shown = unpacked(pictures[0]["pixels"])
+    assert shown.max() > 200  # spots
+    assert np.percentile(shown, 99) < 130  # and the quiet disk is no noise beside them
 
 
 def test_exploring_counts_what_there_is(disks, tmp_path):

@@ -53,9 +53,8 @@ def demonstrate(folder: Path, *, seed: int, command: str, progress: Progress) ->
     for one in made_up.maps:
         found = _shown(one, model)
         rows.append(_row(one.file, "MADE UP", found))
+        pictures.append(picture_of(one, found, "MADE UP"))
     scores = score(made_up, model)
-    if not pictures:
-        pictures = [picture_of(one, _shown(one, model), "MADE UP") for one in made_up.maps]
     facts: dict[str, Any] = {
         "title": f"Active regions on {len(paths)} real and {len(made_up)} made-up disks",
         "rows": rows,

@@ -16,7 +16,8 @@ __all__ = ["packed", "picture_of", "pictures_of", "unpacked"]
 _MOST = 6
 _LOW, _HIGH = 1.0, 99.7  # percentiles of what is shown
 _WHITE = 255
-_FLUX_SHOWN = 25.0  # at white, in the flux of the quiet disk
+_FLUX_SHOWN = (0.0, 25.0)  # at black and white, in the flux of the quiet disk
+_DARKNESS_SHOWN = (-0.05, 0.15)  # in the brightness of the quiet disk: spots are white
 
 Rows = list[dict[str, Any]]
 
@@ -93,11 +94,7 @@ def unpacked(text: str) -> NDArray[np.uint8]:
 def _base(one: DiskMap) -> dict[str, Any]:
     """Return the map of a disk as grey values, and where its corners lie in the file."""
     strength = one.activity
-    low, high = (
-        (0.0, _FLUX_SHOWN)
-        if one.is_magnetogram
-        else (float(np.percentile(strength, _LOW)), float(np.percentile(strength, _HIGH)))
-    )
+    low, high = _shown(one)
     scaled = np.clip((strength - low) / max(high - low, 1e-6), 0, 1)
     title = one.file if one.image.time is None else str(one.image.time)[:16].replace("T", " ")
     return {
@@ -106,6 +103,16 @@ def _base(one: DiskMap) -> dict[str, Any]:
         "extent": _extent(one),
         "magnetogram": one.is_magnetogram,
     }
+
+
+def _shown(one: DiskMap) -> tuple[float, float]:
+    """Return what is black and what is white: fixed where the quiet disk is the unit."""
+    if one.is_magnetogram:
+        return _FLUX_SHOWN
+    if one.is_continuum:
+        return _DARKNESS_SHOWN
+    low, high = np.percentile(one.activity, (_LOW, _HIGH))
+    return float(low), float(high)
 
 
 def _extent(one: DiskMap) -> list[float]:

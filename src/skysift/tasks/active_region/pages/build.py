@@ -181,7 +181,8 @@ def _pictures_page(record: RunRecord) -> Page:
     )
     legend = (
         "Boxes of what was found, with scores. Disks of the corona show brightness above that of "
-        "the whole disk, magnetograms the unsigned flux over the quiet disk's."
+        "the whole disk, magnetograms the unsigned flux over the quiet disk's, images of the "
+        "continuum how much darker a place is, so that spots are white."
     )
     _add_disks(page, facts["pictures"], legend if is_demo else _LEGEND)
     rows = facts["rows"]
