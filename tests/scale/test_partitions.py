@@ -31,6 +31,17 @@ def test_each_part_says_what_it_was_made_of(night, tmp_path):
         assert record["stopped"] >= record["started"]
 
 
+def test_the_run_says_by_which_bundle_and_from_when_to_when(night, tmp_path):
+    out = tmp_path / "out"
+    predict_partitions(night.job(out), night.pieces())
+    run = json.loads((out / "_skysift" / "run.json").read_text())["provenance"]
+    parts = [json.loads(pq.read_schema(part).metadata[b"skysift"]) for part in night.parts(out)]
+    begun = [part["started"] for part in parts]
+    assert run["started"] < min(begun)
+    assert max(begun) < run["stopped"]
+    assert run["bundle"]["hash"] == night.model.bundle.hash
+
+
 def test_what_is_done_is_kept_and_what_has_changed_is_not(night, tmp_path):
     out = tmp_path / "out"
     predict_partitions(night.job(out), night.pieces())

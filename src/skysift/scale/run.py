@@ -17,7 +17,7 @@ from skysift.core.errors import (
 from skysift.core.files import refuse_url
 from skysift.core.jobs import Piece
 from skysift.core.progress import Progress, silent
-from skysift.core.provenance import InputRecord, Provenance
+from skysift.core.provenance import BundleRecord, InputRecord, Provenance
 from skysift.scale.folder import RunFolder
 from skysift.scale.partitions import Job, Outcome, Partition, cut
 from skysift.scale.summary import Share, Summary
@@ -139,6 +139,8 @@ def predict_partitions(
     SkysiftError
         If the run cannot go on. What is done is kept.
     """
+    bundle = BundleRecord(name=job.bundle_name, hash=job.bundle_hash)
+    provenance = Provenance.start(job.command, config=job.config({}), bundle=bundle)
     pieces = [_resolved(piece) for piece in pieces]
     _refuse_twice(pieces)
     partitions = cut(pieces, together)
@@ -151,8 +153,8 @@ def predict_partitions(
     run = _PartitionRun(job, folder, workers or ThisProcess(), summary, progress)
     run.predict(run.keep(mine, total=len(partitions)))
     name = "run.json" if share is None else f"run-{share.place}-of-{share.total}.json"
-    provenance = Provenance.start(job.command, config=job.config({})).finish().to_dict()
-    folder.finish(name, {"summary": summary.to_dict(), "provenance": provenance})
+    done = {"summary": summary.to_dict(), "provenance": provenance.finish().to_dict()}
+    folder.finish(name, done)
     return summary
 
 
