@@ -153,8 +153,8 @@ def predict_partitions(
     run = _PartitionRun(job, folder, workers or ThisProcess(), summary, progress)
     run.predict(run.keep(mine, total=len(partitions)))
     name = "run.json" if share is None else f"run-{share.place}-of-{share.total}.json"
-    done = {"summary": summary.to_dict(), "provenance": provenance.finish().to_dict()}
-    folder.finish(name, done)
+    record = provenance.finish().to_dict()
+    folder.finish(name, {"summary": summary.to_dict(), "provenance": record})
     return summary
 
 
