@@ -22,6 +22,7 @@ from skysift.tasks.gamma_sky.evaluation.study import observe, place_source
 from skysift.tasks.gamma_sky.methods import FieldSetup
 from skysift.tasks.gamma_sky.options import EvaluateOptions
 from skysift.tasks.gamma_sky.pages.reading import only
+from skysift.tasks.gamma_sky.studies import render
 
 HESS = "gamma/hess-dl3-dr1"
 NORTH = "gamma/cta-caldb/Prod5-North-20deg-AverageAz-4LSTs09MSTs.180000s-v0.1.fits.gz"
@@ -90,6 +91,21 @@ def test_only_the_studies_that_are_asked_for_are_made(tmp_path, monkeypatch):
     text = result.page.read_text()
     assert "How wrong can it be?" in text
     assert "How faint may it be?" not in text
+    told = render(tmp_path / "run").rows
+    assert told == [{"study": "outliers", "numbers": "in the report"}]
+
+
+def test_false_alarms_alone_are_told_as_a_table(tmp_path, monkeypatch):
+    truth, sizes = small_truth(), run.Sizes(10, 6, 12, 8, 4, 10, 5, 5, 5)
+    monkeypatch.setattr(run, "truth_setup", lambda _irf: truth)
+    monkeypatch.setattr(run.Sizes, "of", lambda _options: sizes)
+    options = EvaluateOptions(studies=("false-alarms",))
+    run.evaluate_sky(options, tmp_path, np.random.default_rng(5), command="skysift evaluate")
+    told = render(tmp_path).rows
+    rates = read_run(tmp_path).facts["false_alarms"]["rates"]
+    measured = [row["value"] for row in rates if row["stated"] in {0.01, 0.1}]
+    assert [float(row["measured"].split()[0]) for row in told] == pytest.approx(measured, abs=1e-4)
+    assert {row["false alarms per field, stated"] for row in told} == {0.01, 0.1}
 
 
 def test_real_runs_cannot_be_studied_without_their_folder(tmp_path):

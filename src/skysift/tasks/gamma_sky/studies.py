@@ -36,6 +36,7 @@ _DEFAULT_FOLDER = Path("runs") / "gamma-sky-evaluate"
 _DEMO = EvaluateOptions(maps=24, empty_maps=200)
 _FLUXES = (0.1, 0.3, 1.0)
 _TIMED = 50
+_SHOWN_RATES = (0.01, 0.1)  # of false alarms per field
 
 
 def evaluate(
@@ -51,7 +52,7 @@ def evaluate(
     chosen = of_kind(EvaluateOptions, options)
     target = folder or _DEFAULT_FOLDER
     run = evaluate_sky(chosen, target, rng, command=command, progress=progress, trials=model.trials)
-    return _terse(run)
+    return _terse(run, target)
 
 
 def compare(
@@ -112,7 +113,7 @@ def render(folder: Path) -> Run:
     """
     record = read_run(folder)
     if record.kind == "evaluate":
-        return _terse(render_sky(folder))
+        return _terse(render_sky(folder), folder)
     if record.kind != "compare":
         raise UsageError(
             f"A run of the kind '{record.kind}' has no report.", "Its numbers are in run.json."
@@ -132,8 +133,31 @@ def render(folder: Path) -> Run:
     return Run(title, rows, (), page.write(folder / "report.html"))
 
 
-def _terse(run: Run) -> Run:
-    return replace(run, rows=_narrow(run.rows))
+def _terse(run: Run, folder: Path) -> Run:
+    facts = read_run(folder).facts
+    return replace(run, rows=_narrow(run.rows) or _alarms(facts) or _studied(facts))
+
+
+def _alarms(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return false alarms per empty field, as stated and as measured, where these were studied."""
+    rates = facts.get("false_alarms", {}).get("rates", [])
+    return [
+        {
+            "method": row["method"],
+            "background": row["scale"],
+            "false alarms per field, stated": row["stated"],
+            "measured": f"{row['value']:.4f} [{row['low']:.4f}, {row['high']:.4f}]",
+            "empty fields": row["n"],
+        }
+        for row in rates
+        if row["stated"] in _SHOWN_RATES
+    ]
+
+
+def _studied(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a row for each study that has no table of its own on a terminal."""
+    named = [name for name, found in facts.items() if isinstance(found, Mapping)]
+    return [{"study": name.replace("_", " "), "numbers": "in the report"} for name in named]
 
 
 def _narrow(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -165,4 +189,4 @@ def demo(folder: Path, *, seed: int, command: str, progress: Progress) -> Run:
     trials = load_bundle(bundle_folder(TASK)).trials
     rng = np.random.default_rng(seed)
     run = evaluate_sky(_DEMO, folder, rng, command=command, progress=progress, trials=trials)
-    return _terse(run)
+    return _terse(run, folder)
