@@ -88,6 +88,8 @@ def test_a_row_says_what_the_candidate_is():
         (1e-10, 40.0, norm.isf(1e-10)),
         (1e-300, 1370.0, 37.0471),  # norm.isf(1e-300)
         (0.0, 2500.0, 50.0),  # too small for a float: the root of TS
+        (np.nan, 2500.0, 50.0),  # of a method that knows no chance
+        (0.0, np.nan, 38.467),  # of a method without TS: what a float can still tell
         (1.0, 0.0, -np.inf),
     ],
 )

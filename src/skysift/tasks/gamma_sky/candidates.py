@@ -44,7 +44,10 @@ _NUMBERS = {
     "excess_error": ("", "standard deviation of the excess"),
     "background": ("", "counts of background within the 68 % radius of the point spread function"),
     "ts": ("", "test statistic: twice the gain in log-likelihood by the source"),
-    "significance": ("", "normal deviate of the chance of such an excess at this place"),
+    "significance": (
+        "",
+        "normal deviate of the chance of such an excess at this place; 38.467: that or more",
+    ),
     "significance_post_trial": ("", "normal deviate of the chance of one anywhere in the field"),
     "far": ("Hz", "rate of false alarms at least as strong"),
     "li_ma_reflected": ("", "Li & Ma eq. 17, reflected regions"),
@@ -325,7 +328,10 @@ def _strength(candidates: Sequence[Candidate], window: SearchWindow) -> dict[str
     with np.errstate(divide="ignore"):
         deviate = _normal_deviate(np.log(p_value))
         after_trials = _normal_deviate(np.log(-np.expm1(-alarms)))
-    deviate = np.where(p_value > 0, deviate, np.sqrt(np.maximum(ts, 0.0)))
+    # No chance, or one too small for a float: the root of TS; at least what floats can still tell.
+    root = np.sqrt(np.maximum(ts, 0.0))
+    root = np.where(p_value == 0, np.fmax(root, _MOST_BY_CHANCE), root)
+    deviate = np.where(p_value > 0, deviate, root)
     duration = window.duration if window.duration > 0 else np.nan
     return {
         "excess": [one.excess for one in candidates],
@@ -337,6 +343,10 @@ def _strength(candidates: Sequence[Candidate], window: SearchWindow) -> dict[str
         "significance_post_trial": np.minimum(after_trials, deviate),
         "far": alarms / duration,
     }
+
+
+_MOST_BY_CHANCE = 38.467
+"""Normal deviate of the smallest positive number; a method without TS tells no more."""
 
 
 def _normal_deviate(log_p: NDArray[np.float64]) -> NDArray[np.float64]:
