@@ -89,6 +89,11 @@ class SlidingCounts:
         """End [s] of all windows, minus infinity before the first :meth:`slide`."""
         return self._now
 
+    @property
+    def n_buffered(self) -> int:
+        """Events that are kept: those of the longest window and those still to come."""
+        return len(self._buffer.time)
+
     def append(self, events: EventList) -> None:
         """Add events and their good time; they count once :meth:`slide` has passed them.
 
