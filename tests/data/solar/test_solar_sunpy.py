@@ -94,6 +94,12 @@ def test_places_in_jpeg_2000_and_its_pixels() -> None:
     assert image.kind is ImageKind.INTENSITY
 
 
+def test_a_picture_that_is_compressed_a_hundredfold_is_read() -> None:
+    image = read_solar_image(shipped("2022_04_01__00_00_45__SOLO-EUI-FSI_EUI_FSI_174.jp2"))
+    assert image.kind is ImageKind.EUV
+    assert image.wavelength == 174
+
+
 @pytest.mark.parametrize("name", [HMI_JP2, AIA_JP2])
 def test_the_limb_is_where_the_header_has_the_disk(name: str) -> None:
     image = read_solar_image(shipped(name))

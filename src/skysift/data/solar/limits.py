@@ -24,7 +24,7 @@ class SolarReadError(ReadError):
 
 
 _SMALL = 2048**2  # pixels: harmless
-_MOST_PER_BYTE = 50  # pixels: browse pictures of the largest images have 6 for a byte
+_MOST_PER_BYTE = 128  # pixels: browse pictures have 6 for a byte, test images of sunpy 100
 
 
 def require_size(nx: int, ny: int, limits: Limits, *, n_bytes: int | None = None) -> None:
