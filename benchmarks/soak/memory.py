@@ -33,6 +33,7 @@ from skysift.serve.ledger import ledger_of
 from skysift.serve.metrics import latency, resident
 from skysift.serve.service_state import read_state
 
+SCRIPT = "benchmarks/soak/memory.py"
 KEPT = 2000  # files that lie in the folder: a source that is never cleared is another test
 VARIANTS = 200  # tables that are made before the start, and then sent again and again
 
@@ -114,11 +115,11 @@ def watched(folder: Path) -> tuple[int, int] | None:
     return state.process, state.workers[0]
 
 
-def soak(folder: Path, minutes: float, rate: float, every: float, seed: int) -> dict[str, object]:
+def soak(folder: Path, given: argparse.Namespace) -> dict[str, object]:
     """Run it all and return how memory went."""
     incoming, found = folder / "incoming", folder / "found"
     incoming.mkdir(parents=True)
-    producer = Producer(incoming, rate, seed)
+    producer = Producer(incoming, given.rate, given.seed)
     # -P: 'skysift' is the installed package whatever lies in the folder of the caller
     command = [sys.executable, "-P", "-m", "skysift", "watch", str(incoming), "--to", str(found)]
     command += ["--task", "gamma-hadron", "--set", "source.settle=0", "--set", "source.poll=0.2"]
@@ -132,7 +133,7 @@ def soak(folder: Path, minutes: float, rate: float, every: float, seed: int) -> 
         if watched(found) is None:
             raise SystemExit((folder / "log").read_text())
         producer.start()
-        seconds, sizes, workers = sampled(found, minutes * 60, every)
+        seconds, sizes, workers = sampled(found, given.minutes * 60, given.every)
         lasted = len(workers) == 1 and service.poll() is None
         producer.stopping.set()
         producer.join()
@@ -140,15 +141,23 @@ def soak(folder: Path, minutes: float, rate: float, every: float, seed: int) -> 
     finally:
         service.send_signal(signal.SIGTERM)
         service.wait()
-    warm_up = minutes * 60 / 6
+    if given.samples is not None:
+        table = np.column_stack([seconds, sizes])
+        np.savetxt(given.samples, table, "%.1f", ",", header="seconds,service,worker")
+    warm_up = given.minutes * 60 / 6
     summary = latency(found)
     with ledger_of(found) as ledger:
         counts = ledger.counts()
         ledger.check()
+    if counts["done"] != producer.sent:
+        raise SystemExit(
+            f"Not all of {producer.sent} were answered, the rate is too high: {counts}"
+        )
     events = [json.loads(line)["event"] for line in (folder / "log").read_text().splitlines()]
     return {
-        "minutes": minutes,
-        "records_per_second": rate,
+        "command": f"python {SCRIPT} --minutes {given.minutes:g} --rate {given.rate:g}",
+        "minutes": given.minutes,
+        "records_per_second": given.rate,
         "sent": producer.sent,
         "states": counts,
         "worker_replaced": not lasted,
@@ -157,10 +166,10 @@ def soak(folder: Path, minutes: float, rate: float, every: float, seed: int) -> 
         "worker": growth(seconds, sizes[:, 1], warm_up),
         "p99_seconds": summary.p99,
         "spool_mib": round((found / ".skysift" / "spool.sqlite").stat().st_size / 2**20, 1),
-        "every_seconds": every,
+        "every_seconds": given.every,
         "warm_up_seconds": warm_up,
         "cores": os.cpu_count(),
-        "seed": seed,
+        "seed": given.seed,
         "skysift": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -201,11 +210,12 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=10.0, help="records per second")
     parser.add_argument("--every", type=float, default=2.0, help="s between samples")
     parser.add_argument("--seed", type=int, default=6)
+    parser.add_argument("--samples", type=Path, help="table of what was measured, CSV")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="skysift-memory-"))
     try:
-        result = soak(folder, given.minutes, given.rate, given.every, given.seed)
+        result = soak(folder, given.minutes, given.rate, given.every, given.seed, given.samples)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     text = json.dumps(result, indent=2)

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from skysift.serve.heap import ONE_HEAP
+from skysift.serve.heap import ONE_HEAP, HeapTrimmer
 
 HEAP = 64 << 20
 """Each heap but the first begins at a multiple of this (``HEAP_MAX_SIZE`` of malloc/arena.c)."""
@@ -82,3 +82,41 @@ def test_large_pieces_lie_outside_of_the_heap(word, inside):
     command = [sys.executable, "-c", LARGE, word]
     done = subprocess.run(command, env=env, check=True, capture_output=True)
     assert json.loads(done.stdout) is inside
+
+
+HOLES = """
+import json, sys
+from skysift.serve.heap import HeapTrimmer, tidy_heap
+
+
+def resident():
+    pages = int(open("/proc/self/statm").read().split()[1])
+    return pages * 4096
+
+
+tidy_heap()
+trim = HeapTrimmer(every=float(sys.argv[1]))
+pieces = [bytearray(4000) for _ in range(20_000)]
+most = resident()
+pieces = pieces[::50]  # what is kept holds all of the heap below it
+trim()
+print(json.dumps([most, resident()]))
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="heaps as of the GNU C library")
+@pytest.mark.parametrize(("every", "low", "high"), [("0", 0.0, 0.4), ("3600", 0.9, 1.1)])
+def test_holes_are_given_back_when_it_is_time_to(every, low, high):
+    env = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    command = [sys.executable, "-c", HOLES, every]
+    done = subprocess.run(command, env=env, check=True, capture_output=True)
+    most, left = json.loads(done.stdout)
+    held = 20_000 * 4000
+    assert low < (left - (most - held)) / held < high
+
+
+def test_the_heap_is_trimmed_now_and_then():
+    moments = iter([0.0, 59.0, 60.0, 61.0, 120.0])
+    trim = HeapTrimmer(every=60.0, clock=lambda: next(moments))
+    here = platform.libc_ver()[0] == "glibc"
+    assert [trim() for _ in range(4)] == [False, here, False, here]

@@ -31,6 +31,7 @@ from skysift.serve.directory import DirectorySource, DirectoryWatch, check_folde
 from skysift.serve.drift.follower import DriftFollower
 from skysift.serve.engine import Engine
 from skysift.serve.followers import Follower, Followers
+from skysift.serve.heap import HeapTrimmer
 from skysift.serve.journal import log
 from skysift.serve.kafka import KafkaSource
 from skysift.serve.kafka_client import client, client_settings
@@ -189,6 +190,7 @@ class Service:
 
     def _loop(self, intake: Intake, spool: Spool, engine: Engine, *, once: bool) -> None:
         told = swept = worked = time.monotonic()
+        trim_heap = HeapTrimmer()
         while not self._stopping.is_set():
             intake.check()
             intake.arrived.clear()
@@ -199,6 +201,7 @@ class Service:
                 swept = time.monotonic()
                 self._store.sweep(spool)
                 self._pruner.step(spool)
+                trim_heap()
             if time.monotonic() - told > _STATUS:
                 told = time.monotonic()
                 log(logging.INFO, "status", pending=spool.backlog(), settling=intake.settling)

@@ -15,6 +15,7 @@ from skysift.core.registry import load_options, load_task
 from skysift.core.stream import RecordPredictor
 from skysift.serve.answering import Answering
 from skysift.serve.bounds import bound_memory
+from skysift.serve.heap import HeapTrimmer
 from skysift.serve.messages import ORDERS, Recall, Reply, WorkerSettings
 from skysift.serve.staging import warm_up
 
@@ -73,12 +74,14 @@ def main(open_: OpenPredictor = open_predictor) -> None:
     warm_up()
     bound_memory(settings.memory)
     _say(replies, Reply(kind="ready", remembers=answering.remembers))
+    trim_heap = HeapTrimmer()
     for line in orders:
         order = ORDERS.validate_json(line)
         last = answering.recall(order) if isinstance(order, Recall) else answering.answer(order)
         _say(replies, last)
         if last.error is not None:
             return
+        trim_heap()
 
 
 def _channels() -> tuple[BinaryIO, BinaryIO]:
