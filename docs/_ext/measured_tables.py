@@ -33,7 +33,7 @@ def gamma_hadron() -> str:
     names |= dict(zip(others, others, strict=True))
 
     def cells(row: Mapping[str, Any]) -> Row:
-        return claims.get(row["model"], ""), named(row, "auc"), f"{row['efficiency@0.01']:.3f}"
+        return claims.get(row["model"], ""), named(row, "auc"), named(row, "efficiency@0.01", 3)
 
     head = ("model", "AUC claimed", "AUC measured", "gammas kept at 1 % of the hadrons")
     rows = listed(found["rows"], "model", names, cells)
@@ -48,7 +48,7 @@ def notebook() -> str:
     shown |= {f"{name}, as in the notebook": name for name in (*names, "logistic regression")}
 
     def cells(row: Mapping[str, Any]) -> Row:
-        return named(row, "auc"), f"{row['efficiency@0.01']:.3f}"
+        return named(row, "auc"), named(row, "efficiency@0.01", 3)
 
     head = ("as in the notebook", "AUC", "gammas kept at 1 % of the hadrons")
     rows = listed(found["rows"], "model", shown, cells)

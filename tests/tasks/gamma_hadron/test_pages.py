@@ -333,7 +333,9 @@ def test_result_rows_agree_with_scikit_learn(scored):
         assert row["auc_low"] < row["auc"] < row["auc_high"]
         assert row["auc_possible"] == pytest.approx(roc_auc_score(y[possible], score[possible]))
         assert row["log_loss"] == pytest.approx(log_loss(y, score))
-        assert row["efficiency@0.05"] == pytest.approx(best_efficiency(y, score, 0.05))
+        kept = best_efficiency(y, score, 0.1)
+        assert row["efficiency@0.1"] == pytest.approx(kept)
+        assert row["efficiency@0.1_low"] < kept < row["efficiency@0.1_high"]
         assert (row["p_value"] is None) == (name == "default")
 
 

@@ -101,7 +101,7 @@ def add_cross_validation(page: Page, facts: Mapping[str, Any]) -> None:
             [
                 {
                     **row,
-                    "auc": Metric("auc", row["auc"], row["auc_low"], row["auc_high"]),
+                    **_bounded(row),
                     "p_value": None if row.get("p_value") is None else PValue(row["p_value"]),
                 }
                 for row in rows
@@ -117,6 +117,14 @@ def add_cross_validation(page: Page, facts: Mapping[str, Any]) -> None:
             ],
             caption=minus(f"Results of {facts['command']} on {facts['split']}."),
         )
+
+
+def _bounded(row: Mapping[str, Any]) -> dict[str, Metric]:
+    """Return the numbers of a stored row that have their bounds beside them."""
+    names = [name for name in row if {f"{name}_low", f"{name}_high"} <= row.keys()]
+    return {
+        name: Metric(name, row[name], row[f"{name}_low"], row[f"{name}_high"]) for name in names
+    }
 
 
 _COLUMNS: tuple[tuple[str, str, str, Any], ...] = (

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from skysift.core.errors import UnknownNameError
 from skysift.core.results import Metric
-from skysift.evaluate.binary import ACCEPTANCES, evaluate_binary
+from skysift.evaluate.binary import evaluate_binary, ranking_values
 from skysift.evaluate.compare import Difference, compare
 from skysift.evaluate.delong import auc_interval, delong_test
 from skysift.evaluate.intervals import Interval, holm
@@ -36,6 +36,7 @@ _ORIGINS = {"trained in this run": "this run", "shipped bundle": "shipped"}
 _RIVALS = ("random-forest", "xgboost")
 _MOST_CURVES = 5
 _CURVE_DRAWS = 300
+_QUOTED = (0.01, 0.1)  # background acceptances of the result table
 _GRID = tuple(np.geomspace(5e-3, 1.0, 33)[:-1].tolist())
 
 
@@ -245,9 +246,10 @@ def result_rows(scored: Scored, reference: str) -> list[dict[str, Any]]:
     list of dict
         ``model``; ``AUC`` as text with its 95 % interval (DeLong) and as the numbers ``auc``,
         ``auc_low``, ``auc_high``; ``auc_possible`` without the rows whose two concentrations
-        contradict each other; ``efficiency@0.01`` and so on, the gammas kept at a background
-        acceptance; ``log_loss`` and ``ece``; ``p_value`` of no difference in AUC from the reference
-        (DeLong's paired test, after Holm for all models), None for the reference.
+        contradict each other; ``efficiency@0.01`` and ``efficiency@0.1``, the gammas kept at a
+        background acceptance, with bounds (bootstrap, the threshold taken anew in each draw);
+        ``log_loss`` and ``ece``; ``p_value`` of no difference in AUC from the reference (DeLong's
+        paired test, after Holm for all models), None for the reference.
 
     Raises
     ------
@@ -263,7 +265,6 @@ def result_rows(scored: Scored, reference: str) -> list[dict[str, Any]]:
     rows = []
     for name, gammaness in scored.gammaness.items():
         area = auc_interval(y, gammaness)
-        curve = roc_curve(y, gammaness)
         rows.append(
             {
                 "model": scored.contestants[name].title,
@@ -271,10 +272,25 @@ def result_rows(scored: Scored, reference: str) -> list[dict[str, Any]]:
                 "auc_low": area.low,
                 "auc_high": area.high,
                 "auc_possible": auc_where(scored, name, ~scored.impossible).value,
-                **{f"efficiency@{a:g}": float(curve.efficiency_at(a)) for a in ACCEPTANCES},
+                **_efficiencies(y, gammaness),
                 "log_loss": log_loss(y, gammaness),
                 "ece": expected_calibration_error(y, gammaness),
                 "p_value": corrected.get(name),
             }
         )
     return sorted(rows, key=lambda row: -float(str(row["auc"])))
+
+
+def _efficiencies(y: NDArray[np.bool_], gammaness: NDArray[np.float64]) -> dict[str, float]:
+    """Return the gammas kept at each background acceptance, and the bounds of that."""
+    statistics = RankingStatistics(acceptances=_QUOTED)
+    exact = ranking_values(roc_curve(y, gammaness), statistics)
+    drawn = bootstrap_ranking(
+        y, [(gammaness, statistics)], rng=np.random.default_rng(SEED), n_bootstrap=DRAWS
+    )
+    found = {}
+    for column, name in enumerate(statistics.names):
+        if name.startswith("efficiency@"):
+            limits = drawn.interval(column)
+            found |= {name: exact[name], f"{name}_low": limits.low, f"{name}_high": limits.high}
+    return found
