@@ -63,7 +63,8 @@ def test_start_and_finish():
         seed={"folds": 3},
     )
     assert running.command == "skysift predict '~/my data.csv'"
-    assert running.stopped is None
+    assert running.stopped is running.so_far().stopped is None
+    assert running.so_far().packages
     done = running.finish()
     assert done.stopped is not None
     assert done.stopped >= done.started

@@ -28,7 +28,7 @@ def test_each_part_says_what_it_was_made_of(night, tmp_path):
         assert [one["path"] for one in record["inputs"]] == [str(path)]
         assert record["inputs"][0]["sha256"]
         assert record["bundle"]["hash"] == night.model.bundle.hash
-        assert record["stopped"] >= record["started"]
+        assert record["stopped"] is None  # it was written as the work went on
 
 
 def test_the_run_says_by_which_bundle_and_from_when_to_when(night, tmp_path):

@@ -233,7 +233,7 @@ def cutouts(
             neighbours=neighbours,
             keep=list(kept),
             workers=workers,
-            provenance=provenance.finish().to_dict(),
+            provenance=provenance.so_far().to_dict(),
             progress=progress,
         )
     _tell(console, out, report, counts, fetched)

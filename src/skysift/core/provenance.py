@@ -96,7 +96,7 @@ class Provenance(Config):
     command : str
         The command as it was given; nothing in it is expanded.
     started, stopped : datetime
-        In UTC; `stopped` is None while the work goes on.
+        In UTC; `stopped` is None while the work goes on, and in a table that was written then.
     inputs : tuple of InputRecord
         What was read.
     config : mapping
@@ -185,10 +185,16 @@ class Provenance(Config):
             }
         )
 
+    def so_far(self) -> Self:
+        """Return the same with all packages used until now, for what is written as the work goes.
+
+        It has no end: a table that grows carries its provenance from its first row on.
+        """
+        return self.model_copy(update={"packages": {**self.packages, **package_versions()}})
+
     def finish(self) -> Self:
         """Return the same with the time of its end and all packages used until then."""
-        packages = {**self.packages, **package_versions()}
-        return self.model_copy(update={"stopped": datetime.now(UTC), "packages": packages})
+        return self.so_far().model_copy(update={"stopped": datetime.now(UTC)})
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-ready mapping."""

@@ -343,7 +343,7 @@ def _hash(model: ActiveRegionModel) -> str:
 
 def _record(provenance: Provenance, model: ActiveRegionModel) -> dict[str, Any]:
     return {
-        **provenance.finish().to_dict(),
+        **provenance.so_far().to_dict(),
         "positive_class": "region",
         "prior": model.prior,
         "operating_points": [point.model_dump() for point in model.operating_points],

@@ -410,7 +410,7 @@ def _provenance(
     provenance: Provenance, model: FlareModel, options: PredictOptions
 ) -> dict[str, Any]:
     return {
-        **provenance.finish().to_dict(),
+        **provenance.so_far().to_dict(),
         "positive_class": "flare",
         "operating_points": [point.model_dump() for point in model.operating_points],
         "coverage": options.coverage,

@@ -167,7 +167,7 @@ def _provenance(
     provenance: Provenance, model: GammaHadronModel, options: PredictOptions
 ) -> dict[str, Any]:
     return {
-        **provenance.finish().to_dict(),
+        **provenance.so_far().to_dict(),
         "positive_class": "gamma",
         "prior": model.prior if options.prior is None else options.prior,
         "mode": model.mode,

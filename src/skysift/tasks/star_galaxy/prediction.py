@@ -352,7 +352,7 @@ def _provenance(
     provenance: Provenance, model: StarGalaxyModel, options: PredictOptions
 ) -> dict[str, Any]:
     return {
-        **provenance.finish().to_dict(),
+        **provenance.so_far().to_dict(),
         "positive_class": "galaxy",
         "prior": model.prior if options.prior is None else options.prior,
         "ambiguous_above": model.doubt,

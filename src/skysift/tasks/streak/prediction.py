@@ -230,7 +230,7 @@ def _provenance(
     provenance: Provenance, model: StreakModel, options: PredictOptions
 ) -> dict[str, Any]:
     return {
-        **provenance.finish().to_dict(),
+        **provenance.so_far().to_dict(),
         "positive_class": "asteroid",
         "coverage": options.coverage,
         "shares": dict(zip(CLASSES, model.shares, strict=True)),
