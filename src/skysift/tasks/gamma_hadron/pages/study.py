@@ -288,7 +288,7 @@ def _efficiencies(y: NDArray[np.bool_], gammaness: NDArray[np.float64]) -> dict[
     drawn = bootstrap_ranking(
         y, [(gammaness, statistics)], rng=np.random.default_rng(SEED), n_bootstrap=DRAWS
     )
-    found = {}
+    found: dict[str, float] = {}
     for column, name in enumerate(statistics.names):
         if name.startswith("efficiency@"):
             limits = drawn.interval(column)
