@@ -215,7 +215,7 @@ def main() -> None:
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="skysift-memory-"))
     try:
-        result = soak(folder, given.minutes, given.rate, given.every, given.seed, given.samples)
+        result = soak(folder, given)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     text = json.dumps(result, indent=2)
