@@ -117,8 +117,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--docs", type=Path, help="page to put the tables into")
     given = parser.parse_args(arguments)
     module = "skysift.tasks.gamma_sky.baseline"
+    trained = "NETWORKS --full" if budget_of(given.networks) == FULL else "NETWORKS"
     command = (
-        f"python -m {module}.training NETWORKS && python -m {module}.study NETWORKS OUT.json "
+        f"python -m {module}.training {trained} && python -m {module}.study NETWORKS OUT.json "
         f"--maps {given.maps} --seed {given.seed}"
     )
     facts = fault_costs(
