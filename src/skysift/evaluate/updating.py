@@ -195,7 +195,7 @@ def update(
         found = judgement.difference
         raise RefusedError(
             f"The new model is not shown to be as good as its parent: on {judgement.n:,} reference "
-            f"rows the mean log loss changes by {found.value:+.4f} [{found.low:+.4f}, "
+            f"rows the mean loss changes by {found.value:+.4f} [{found.low:+.4f}, "
             f"{found.high:+.4f}] (90 %), and the margin is {margin:g}.",
             "Look at the labels of the new data; or give more --reference rows, a smaller --rate, "
             "--body frozen, or a wider --margin.",

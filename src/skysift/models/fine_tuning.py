@@ -15,7 +15,7 @@ from skysift.core.continuation import ContinueOptions
 from skysift.core.errors import UsageError
 from skysift.core.extras import import_extra
 
-__all__ = ["FineTuned", "TuningOptions", "fine_tune"]
+__all__ = ["FineTuned", "TuningOptions", "fine_tune", "what_moved"]
 
 Arrays = dict[str, NDArray[np.float32]]
 
@@ -131,6 +131,30 @@ def fine_tune(
         if number - best >= options.patience:
             break
     return FineTuned(found, tuple(history), best)
+
+
+def what_moved(what: str, *best: int, unit: str = "round") -> str:
+    """Return in words what fine-tuning moved.
+
+    Parameters
+    ----------
+    what : str
+        Which weights of which network.
+    *best : int
+        Of each network, the round that was best on the held-out rows; 0 is the start.
+    unit : str
+        What is counted.
+
+    Examples
+    --------
+    >>> what_moved("all weights", 3, 5)
+    'fine-tuning of all weights, round 3, 5'
+    >>> what_moved("all weights", 0)
+    'nothing, as no round of fine-tuning of all weights gained on held-out rows'
+    """
+    if not any(best):
+        return f"nothing, as no {unit} of fine-tuning of {what} gained on held-out rows"
+    return f"fine-tuning of {what}, {unit} {', '.join(map(str, best))}"
 
 
 class _Live:

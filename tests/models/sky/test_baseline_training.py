@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -34,6 +35,7 @@ from skysift.models.sky.baseline.variants import (
     stretch_to_unit,
 )
 
+OWN_COUNTS = find_variant("own counts")
 SIZE = 48
 SMALLEST = 72  # of the sides that the regressor can take, a handy one
 BACKGROUND = 0.4
@@ -52,29 +54,32 @@ def blobs(n, rng, *, counts=300.0, size=SIZE):
 
 
 def data_set(n, rng, grid="data-edges", size=SIZE):
-    return BaselineMaps(*blobs(n, rng, size=size)[:3], grid)
+    noisy, clean, positions, source = blobs(n, rng, size=size)
+    return BaselineMaps(noisy, clean, positions, grid, source.astype(np.float32))
 
 
 @pytest.mark.parametrize("variant", [ORIGINAL, CORRECTED], ids=lambda v: v.name)
 def test_the_cleaner_learns(variant, rng):
-    noisy, clean, _, _ = blobs(96, rng)
-    held = blobs(16, rng)
+    training, held_out = (data_set(n, rng, variant.grid) for n in (96, 16))
+    held = held_out.noisy, held_out.target(variant)
     options = TrainingOptions(epochs=4, batch_size=8, learning_rate=5e-3)
-    model = CnnCleaner(variant, options=options).fit(noisy, clean, validation=held[:2], rng=rng)
+    model = CnnCleaner(variant, options=options).fit(
+        training.noisy, training.target(variant), validation=held, rng=rng
+    )
     losses = model.history_.loss
     assert losses[-1] < losses[0]
     assert model.history_.validation_loss[-1] < model.history_.validation_loss[0]
     cleaned = model.predict(held[0])
     assert cleaned.shape == held[0].shape
     # Wherever a source is, the cleaned map is brighter than away from it.
-    bright = held[3] > 0.2 * held[3].max()
+    bright = held_out.expected > 0.2 * held_out.expected.max()
     assert cleaned[bright].mean() > 2 * cleaned[~bright].mean()
 
 
 def test_the_poisson_loss_is_least_at_the_true_source(rng):
     _, _, _, source = blobs(64, rng, counts=3000.0)
     noisy = rng.poisson(source + BACKGROUND)
-    loss = CnnCleaner(CORRECTED)._loss()
+    loss = CnnCleaner(OWN_COUNTS)._loss()
 
     def of(scale):
         wanted = np.maximum(scale * source, 1e-4)
@@ -83,6 +88,24 @@ def test_the_poisson_loss_is_least_at_the_true_source(rng):
         return float(loss(before_softplus, torch.from_numpy(noisy).double(), background))
 
     assert of(1.0) < min(of(0.95), of(1.05))
+
+
+def test_only_a_target_without_its_noise_rewards_the_source_more_than_the_map(rng):
+    maps = data_set(32, rng, "fixed")
+
+    def loss_of(variant, answer):
+        # What the loss would say of a network with this answer.
+        cleaner = CnnCleaner(variant)
+        _, *wanted = cleaner.samples(maps.noisy, maps.target(variant)).batch(np.arange(32))
+        before_softplus = np.log(np.expm1(np.maximum(answer, 1e-3)))[:, None]
+        tensors = [torch.from_numpy(one).double() for one in (before_softplus, *wanted)]
+        return float(cleaner._loss()(*tensors))
+
+    itself = maps.noisy - BACKGROUND
+    assert loss_of(OWN_COUNTS, itself) < loss_of(OWN_COUNTS, maps.expected)
+    assert loss_of(CORRECTED, itself) > loss_of(CORRECTED, maps.expected)
+    wrong = [loss_of(CORRECTED, factor * maps.expected) for factor in (0.95, 1.05)]
+    assert loss_of(CORRECTED, maps.expected) < min(wrong)
 
 
 def test_the_regressor_learns(rng):
@@ -130,8 +153,9 @@ def test_early_stopping_ends_the_training(rng):
 
 
 def test_the_ablation_mends_one_fault_at_a_time():
-    first, *single, last = ablation()
+    first, *single, own, last = ablation()
     switches = ("grid", "kernel", "intensity", "smoothing")
+    assert replace(own, name="corrected", target="expectation") == last == CORRECTED
     mended = {
         v.name: {name for name in switches if getattr(v, name) != getattr(first, name)}
         for v in single
@@ -239,11 +263,15 @@ def test_wrong_shapes_are_refused(rng):
     model = CnnRegressor(shape=(SMALLEST, SMALLEST))
     with pytest.raises(UsageError, match="for each map"):
         model.fit(clean, positions[:-1], validation=(clean, positions), rng=rng)
+    with pytest.raises(UsageError, match="one clean map"):
+        BaselineMaps(noisy, clean[1:], positions, "fixed")
+    with pytest.raises(UsageError, match="one map of expected counts"):
+        BaselineMaps(noisy, clean, positions, "fixed", clean[1:])
+    with pytest.raises(UsageError, match="expected of the source"):
+        BaselineMaps(noisy, clean, positions, "fixed").target(CORRECTED)
     positions[5, 1] = SMALLEST
     with pytest.raises(UsageError, match="row 5"):
         model.fit(clean, positions, validation=(clean, positions), rng=rng)
-    with pytest.raises(UsageError, match="one clean map"):
-        BaselineMaps(noisy, clean[1:], positions, "fixed")
 
 
 def test_senseless_settings_are_refused():

@@ -21,7 +21,7 @@ from skysift.data.chronological import time_blocks
 from skysift.evaluate.detection import Detections, detection_skill, f1_change
 from skysift.evaluate.updating import gain, with_judgement
 from skysift.models.calibration import BetaCalibration, stretch
-from skysift.models.fine_tuning import TuningOptions
+from skysift.models.fine_tuning import TuningOptions, what_moved
 from skysift.models.lessons import Mixed, grouped, mix
 from skysift.models.solar.disk_lessons import DiskLessons
 from skysift.models.solar.region_tuning import region_losses, tune_region_networks
@@ -111,14 +111,13 @@ def go_on(
         child = replace(child, network=tuned.graph)
         child = replace(child, calibration=_calibration(child, disks, mixed))
     moved = "the last layer" if frozen else "all weights"
-    rounds = ", ".join(str(one) for one in tuned.rounds)
     return _measured(
         parent,
         child,
         new.take(mixed.judge),
         rng,
         origin=origin,
-        method=f"fine-tuning of {moved} of the network of regions, round {rounds}",
+        method=what_moved(f"{moved} of the network of regions", *tuned.rounds),
     )
 
 

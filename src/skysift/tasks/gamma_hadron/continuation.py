@@ -28,7 +28,7 @@ from skysift.evaluate.updating import paired_loss, with_judgement
 from skysift.models.calibration import BetaCalibration
 from skysift.models.continued_boosting import boost_on
 from skysift.models.distilled_tuning import network_of_graph, tune_network
-from skysift.models.fine_tuning import TuningOptions
+from skysift.models.fine_tuning import TuningOptions, what_moved
 from skysift.models.graph_heads import boosted_graph, recalibrated_graph
 from skysift.models.lessons import Mixed, Rows, has_both, mix, remembered, training_of
 from skysift.models.reference import distributions
@@ -159,7 +159,7 @@ def _continued(
         network = network_of_graph(graph, expansion_for(parent.features))
         tuned, history = tune_network(network, seen, tuning, rng, frozen=frozen, progress=tell)
         what = "its last layer" if frozen else "all weights"
-        graph, method = tuned.to_onnx(_OUTPUTS), f"fine-tuning of {what}, round {history.best}"
+        graph, method = tuned.to_onnx(_OUTPUTS), what_moved(what, history.best)
         return OnnxPredictor(graph, chunk=_CHUNK), method
     before, _ = OnnxPredictor(graph, chunk=_CHUNK).predict_with_error(seen.rows.features)
     label = mixed.rows.label > 0

@@ -21,6 +21,7 @@ from skysift.core.errors import UsageError
 from skysift.core.progress import Progress
 from skysift.core.results import Metric
 from skysift.evaluate.updating import gain, with_judgement
+from skysift.models.fine_tuning import what_moved
 from skysift.models.lessons import Mixed, grouped, mix
 from skysift.models.sky.baseline.torch_network import import_torch
 from skysift.models.sky.network.export import export_network
@@ -220,7 +221,7 @@ def go_on(
     change = losses(judged, child) - losses(judged, parent)
     gained = gain(change, judged.group, split=f"{origin.data}, held out", name="new loss")
     moved = "its last layers" if options.body == "frozen" else "all weights"
-    method = f"fine-tuning of {moved}, step {history.steps[best]}"
+    method = what_moved(moved, history.steps[best], unit="step")
     lineage = with_judgement(origin.lineage, gained, method=method)
     return replace(
         child,

@@ -54,8 +54,9 @@ class CnnCleaner(BaseEstimator):  # type: ignore[misc]
     The original stretches each noisy and each clean map to [0, 1], learns one from the other with
     binary cross-entropy, and returns to counts by the extremes of the noisy map. With the variant
     ``intensity="counts"`` the network gives the source's counts s per pixel, and the loss is that
-    of a Poisson distribution with mean s + b, where b = noisy - clean is the background that the
-    clean map had subtracted.
+    of a Poisson distribution: of the map itself with mean s + b, where b = noisy - clean is the
+    background that the clean map had subtracted; or, with ``target="expectation"``, of the source
+    alone with mean s, averaged over all that might be drawn of its expectation.
     """
 
     def __init__(
@@ -84,7 +85,8 @@ class CnnCleaner(BaseEstimator):  # type: ignore[misc]
         noisy : array, shape (n, n_y, n_x)
             Raw counts; the sides are multiples of 4.
         clean : array, shape (n, n_y, n_x)
-            The same without the background that was expected.
+            The same without the background that was expected, or, with the variant
+            ``target="expectation"``, the counts that are expected of the source.
         validation : (array, array)
             Noisy and clean maps that decide when to stop.
         rng : numpy.random.Generator
@@ -165,6 +167,9 @@ class CnnCleaner(BaseEstimator):  # type: ignore[misc]
             inputs = self.variant.network_input(raw[rows])
             if self.variant.intensity == "stretch":
                 return inputs[:, None], stretch_to_unit(wanted[rows])[:, None]
+            if self.variant.target == "expectation":
+                source = wanted[rows]
+                return inputs[:, None], source[:, None], np.zeros_like(source)[:, None]
             background = raw[rows] - wanted[rows]
             return inputs[:, None], raw[rows][:, None], background[:, None]
 

@@ -30,6 +30,8 @@ class BaselineMaps:
         Raw counts, neither smoothed nor stretched.
     clean : array, shape (n, n_y, n_x) [counts]
         The same minus the background that the instrument response expects.
+    expected : array, shape (n, n_y, n_x) [counts], or None
+        What is expected of the source alone, where it is known.
     positions : array, shape (n, 2) [pixel]
         Column x and row y of the source; the centre of the first pixel is 0.
     grid : {"data-edges", "fixed"}
@@ -45,6 +47,7 @@ class BaselineMaps:
     clean: NDArray[np.float32]
     positions: NDArray[np.float64]
     grid: Literal["data-edges", "fixed"]
+    expected: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         raw = check_maps(self.noisy, "noisy maps")
@@ -53,6 +56,12 @@ class BaselineMaps:
                 f"Noisy and clean maps have the shapes {self.noisy.shape} and {self.clean.shape}.",
                 "Give one clean map for each noisy one.",
             )
+        if self.expected is not None and self.expected.shape != raw.shape:
+            raise UsageError(
+                f"Noisy maps of shape {raw.shape} have expected counts of shape "
+                f"{self.expected.shape}.",
+                "Give one map of expected counts for each noisy one.",
+            )
         check_positions(self.positions, raw)
 
     @property
@@ -60,6 +69,24 @@ class BaselineMaps:
         """Rows and columns of a map."""
         _, n_y, n_x = self.noisy.shape
         return n_y, n_x
+
+    def target(self, variant: Variant) -> NDArray[np.float32]:
+        """Return the maps that a cleaner of a variant learns to answer, shape (n, n_y, n_x).
+
+        Raises
+        ------
+        UsageError
+            If it learns expected counts, and these maps have none.
+        """
+        if variant.target == "own":
+            return self.clean
+        if self.expected is None:
+            raise UsageError(
+                f"The variant '{variant.name}' learns the counts expected of the source, which "
+                "these maps do not have.",
+                "Give them as `expected`.",
+            )
+        return self.expected
 
 
 def train_baseline(
@@ -93,14 +120,15 @@ def train_baseline(
         Replace a trained network that is there.
     clean_with : callable, optional
         Gives the regressor's maps from the noisy ones: the ``predict`` of a trained cleaner, whose
-        maps are not smoothed again. By default it learns on the clean maps of the simulation.
+        maps are not smoothed again. By default it learns on what a cleaner would learn to answer.
 
     Raises
     ------
     UnknownNameError
         If there is no such kind or variant.
     UsageError
-        If the maps are not binned as the variant wants them, or shapes do not fit.
+        If the maps are not binned as the variant wants them, lack what it learns, or shapes do
+        not fit.
     OutputError
         If the folder cannot be written.
     MissingExtraError
@@ -135,7 +163,9 @@ def _train_regressor(
     clean_with: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None,
 ) -> CnnRegressor:
     training, validation = dataset
-    seen = [maps.clean if clean_with is None else clean_with(maps.noisy) for maps in dataset]
+    seen = [
+        maps.target(variant) if clean_with is None else clean_with(maps.noisy) for maps in dataset
+    ]
     chosen = variant if clean_with is None else replace(variant, smoothing=0.0)
     return CnnRegressor(chosen, shape=training.shape, options=options).fit(
         seen[0], training.positions, validation=(seen[1], validation.positions), rng=rng
@@ -151,7 +181,7 @@ def _train_cleaner(
 ) -> CnnCleaner:
     return CnnCleaner(variant, options=options).fit(
         training.noisy,
-        training.clean,
-        validation=(validation.noisy, validation.clean),
+        training.target(variant),
+        validation=(validation.noisy, validation.target(variant)),
         rng=rng,
     )

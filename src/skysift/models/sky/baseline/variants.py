@@ -1,6 +1,6 @@
 """The published networks with or without each of their faults, so that each can be priced.
 
-Four choices of the original lose information or shift the image. Each is a switch of
+Five choices of the original lose information or shift the image. Each is a switch of
 :class:`Variant`; :func:`ablation` lists what has to be trained to see what each one costs.
 """
 
@@ -47,6 +47,10 @@ class Variant:
     intensity : {"stretch", "counts"}
         Each map is stretched to [0, 1] by its own extremes, so that its absolute counts are lost
         (the original), or the root of the counts goes in and a Poisson likelihood is the loss.
+    target : {"own", "expectation"}
+        What a cleaner learns to answer: the counts of the very map that it sees, less the expected
+        background (the original), so that the noise of the map is part of the answer and a network
+        does best that takes nothing away; or the counts that are expected of the source.
     smoothing : float [pixel]
         Sigma of the Gaussian that the maps are smoothed with: 5 in the original; 0 is none.
     hidden : int
@@ -62,6 +66,7 @@ class Variant:
     grid: Literal["data-edges", "fixed"] = "data-edges"
     kernel: Literal[2, 3] = 2
     intensity: Literal["stretch", "counts"] = "stretch"
+    target: Literal["own", "expectation"] = "own"
     smoothing: float = 5.0
     hidden: int = REGRESSOR_HIDDEN
 
@@ -98,20 +103,28 @@ class Variant:
 
 
 ORIGINAL = Variant("original")
-CORRECTED = Variant("corrected", grid="fixed", kernel=3, intensity="counts", smoothing=0.0)
+CORRECTED = Variant(
+    "corrected",
+    grid="fixed",
+    kernel=3,
+    intensity="counts",
+    target="expectation",
+    smoothing=0.0,
+)
 COMPACT = replace(CORRECTED, name="corrected, small", hidden=1000)
 """The corrected one with a dense layer of a tenth of the width: small enough to ship."""
 
 
 def ablation() -> tuple[Variant, ...]:
-    """Return the original, the original with one fault mended (each in turn), and the corrected.
+    """Return the original, it with one fault mended (each in turn), with all but one, and with all.
 
     Raw counts are neither stretched nor smoothed: that mends the fault of "no smoothing" as well.
+    The target is mended last, where the rest is: it shows with counts, and a cleaner that has them.
 
     Examples
     --------
-    >>> [variant.name for variant in ablation()]
-    ['original', 'fixed grid', 'odd kernels', 'raw counts', 'no smoothing', 'corrected']
+    >>> ", ".join(variant.name for variant in ablation())
+    'original, fixed grid, odd kernels, raw counts, no smoothing, own counts, corrected'
     """
     return (
         ORIGINAL,
@@ -120,6 +133,7 @@ def ablation() -> tuple[Variant, ...]:
         # Smoothed counts are not Poisson: on them the cleaner of counts learns an empty map.
         replace(ORIGINAL, name="raw counts", intensity="counts", smoothing=0.0),
         replace(ORIGINAL, name="no smoothing", smoothing=0.0),
+        replace(CORRECTED, name="own counts", target="own"),
         CORRECTED,
     )
 

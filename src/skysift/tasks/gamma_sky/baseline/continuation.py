@@ -22,7 +22,7 @@ from skysift.core.progress import Progress
 from skysift.core.results import Metric
 from skysift.data.irf.analytic import AnalyticResponse
 from skysift.evaluate.updating import gain, with_judgement
-from skysift.models.fine_tuning import TuningOptions
+from skysift.models.fine_tuning import TuningOptions, what_moved
 from skysift.models.lessons import Mixed, grouped, mix
 from skysift.models.sky.baseline.cleaner import CnnCleaner
 from skysift.models.sky.baseline.layers import Weights, parameter_count
@@ -286,7 +286,7 @@ class PublishedContinuation:
         child = parent.with_weights(self._part, found.weights) if found.best else parent
         judged, split = lessons.take(mixed.judge), f"{origin.data}, held out"
         moved = "the last layer" if frozen else "all weights"
-        method = f"fine-tuning of {moved} of the {self._part}, round {found.best}"
+        method = what_moved(f"{moved} of the {self._part}", found.best)
         gained = self._gained(parent, child, judged, split)
         lineage = with_judgement(origin.lineage, gained[0], method=method)
         for one in gained[1:]:
@@ -315,6 +315,7 @@ class PublishedContinuation:
             for name, of_pair in (
                 ("counts", "noisy"),
                 ("clean", "clean"),
+                ("expected", "expected"),
                 ("positions", "positions"),
             )
         }
@@ -350,7 +351,8 @@ class PublishedContinuation:
         variant, arrays = model.settings.variant, maps.arrays
         if self._part == "cleaner":
             cleaner = CnnCleaner(variant)
-            return tunable_cleaner(cleaner, cleaner.samples(arrays["counts"], arrays["clean"]))
+            wanted = arrays["clean" if variant.target == "own" else "expected"]
+            return tunable_cleaner(cleaner, cleaner.samples(arrays["counts"], wanted))
         plain = replace(variant, smoothing=0.0)  # a cleaned map is not smoothed again
         regressor = CnnRegressor(plain, shape=model.shape)
         cleaned = model.networks.clean(arrays["counts"])

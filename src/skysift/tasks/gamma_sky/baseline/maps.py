@@ -38,7 +38,14 @@ GRIDS: tuple[Grid, Grid] = ("data-edges", "fixed")
 _SETTINGS = "settings.json"
 _BATCH = 50
 _WIDTH = 5.0  # deg
-_NAMES = ("noisy", "clean")
+_POSITIONS = "positions"
+_FILES: tuple[tuple[Grid, str], ...] = (
+    ("data-edges", "noisy"),
+    ("data-edges", "clean"),
+    ("fixed", "noisy"),
+    ("fixed", "clean"),
+    ("fixed", "expected"),
+)
 
 
 class MapSettings(Config):
@@ -109,25 +116,25 @@ def make_maps(settings: MapSettings, folder: str | Path, progress: Progress = si
         shape = (settings.maps, settings.pixels, settings.pixels)
         arrays = {
             (grid, name): np.lib.format.open_memmap(
-                staged / f"{grid}-{name}.npy", mode="w+", dtype=np.float32, shape=shape
+                staged / _file(grid, name), mode="w+", dtype=np.float32, shape=shape
             )
-            for grid in GRIDS
-            for name in _NAMES
+            for grid, name in _FILES
         }
         positions = {grid: np.empty((settings.maps, 2)) for grid in GRIDS}
         done = 0
         for batch in batches:
             part = slice(done, done + len(batch[0]))
-            for grid, pairs in zip(GRIDS, batch, strict=True):
-                arrays[grid, "noisy"][part] = pairs.noisy
-                arrays[grid, "clean"][part] = pairs.clean
-                positions[grid][part] = pairs.positions
+            pairs = dict(zip(GRIDS, batch, strict=True))
+            for (grid, name), array in arrays.items():
+                array[part] = getattr(pairs[grid], name)
+            for grid, places in positions.items():
+                places[part] = pairs[grid].positions
             done = part.stop
             progress(done / settings.maps, f"simulate {settings.part}")
         for array in arrays.values():
             array.flush()
         for grid, places in positions.items():
-            np.save(staged / f"{grid}-positions.npy", places, allow_pickle=False)
+            np.save(staged / _file(grid, _POSITIONS), places, allow_pickle=False)
         write_atomic(staged / _SETTINGS, settings.model_dump_json(indent=2) + "\n")
 
 
@@ -141,19 +148,25 @@ def read_maps(folder: str | Path, part: str, grid: Grid, n: int | None = None) -
     """
     path = Path(folder) / part
     try:
-        noisy, clean, positions = (
-            np.load(path / f"{grid}-{name}.npy", mmap_mode="r", allow_pickle=False)
-            for name in (*_NAMES, "positions")
-        )
+        found = {
+            name: np.load(path / _file(grid, name), mmap_mode="r", allow_pickle=False)
+            for name in (*(name for of, name in _FILES if of == grid), _POSITIONS)
+        }
     except (OSError, ValueError) as error:
         raise ReadError(
             f"The maps cannot be read: {error}.", "Make the data set first.", path=path
         ) from error
-    if n is not None and n > len(noisy):
+    positions = np.array(found.pop(_POSITIONS))
+    if n is not None and n > len(positions):
         raise ReadError(
-            f"There are {len(noisy)} maps, not {n}.", "Make a larger data set.", path=path
+            f"There are {len(positions)} maps, not {n}.", "Make a larger data set.", path=path
         )
-    return BaselineMaps(noisy[:n], clean[:n], np.array(positions[:n]), grid)
+    maps = {name: array[:n] for name, array in found.items()}
+    return BaselineMaps(**maps, positions=positions[:n], grid=grid)
+
+
+def _file(grid: Grid, name: str) -> str:
+    return f"{grid}-{name}.npy"
 
 
 def _is_there(target: Path, settings: MapSettings) -> bool:
@@ -163,4 +176,5 @@ def _is_there(target: Path, settings: MapSettings) -> bool:
         return False
     # The first maps of a larger part are those of a smaller one.
     enough = found.maps >= settings.maps
+    enough &= all((target / _file(*one)).is_file() for one in _FILES)
     return enough and found.model_copy(update={"maps": settings.maps}) == settings

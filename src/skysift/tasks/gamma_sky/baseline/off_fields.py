@@ -71,7 +71,8 @@ def one_source_maps(
     Returns
     -------
     Maps
-        With ``counts`` and ``clean``, shape (n, n_y, n_x), and ``positions``, shape (n, 2) [pixel].
+        With ``counts``, ``clean`` and ``expected`` of the source, shape (n, n_y, n_x), and
+        ``positions``, shape (n, 2) [pixel].
 
     Raises
     ------
@@ -117,11 +118,12 @@ def _maps_of(
         counts, _, _, _ = bin_events(events.between(begin, begin + wanted.exposure), grid, band)
         source = _source(grid, rng)
         field = Field(pointing, events.livetime * share, (source,))
-        drawn = draw_counts(expect(field, ready, grid).source, rng)
-        noisy = (counts + drawn)[0] * seen
+        expected = expect(field, ready, grid).source
+        noisy = (counts + draw_counts(expected, rng))[0] * seen
         yield {
             "counts": noisy.astype(np.float32),
             "clean": (noisy - rate * np.float32(share) * seen).astype(np.float32),
+            "expected": expected[0] * seen,
             "positions": np.array(grid.to_pixel(source.ra, source.dec), dtype=np.float64),
         }
 

@@ -93,8 +93,8 @@ steps of at most 6,250 in the original, where batches of 32 would leave 313 and 
 
 def trained_variants() -> tuple[Variant, ...]:
     """Return what is trained, the most telling first."""
-    original, *single, corrected = ablation()
-    return (original, corrected, COMPACT, *single)
+    original, *others, corrected = ablation()
+    return (original, corrected, COMPACT, *others)
 
 
 def folder_of(out: Path, kind: str, variant: Variant) -> Path:

@@ -30,7 +30,7 @@ from skysift.data.sky.tangent import TangentGrid
 from skysift.models.sky.baseline.edges import bin_between_extremes, plate_carree
 from skysift.preprocess.folding import pixel_solid_angle
 from skysift.tasks.gamma_sky.simulation.distribution import FieldDistribution, draw_field
-from skysift.tasks.gamma_sky.simulation.expectation import default_grid
+from skysift.tasks.gamma_sky.simulation.expectation import default_grid, expect
 from skysift.tasks.gamma_sky.simulation.field import Field
 from skysift.tasks.gamma_sky.simulation.folded import FoldedResponse, Instrument
 from skysift.tasks.gamma_sky.simulation.photons import simulate_events
@@ -109,6 +109,8 @@ class MapPairs:
     ----------
     noisy, clean : array of float32, shape (n, n_y, n_x)
         Counts, and counts less the expected background; smoothed and stretched as the recipe says.
+    expected : array of float32, shape (n, n_y, n_x), or None
+        Counts expected of the source, likewise; not made in bins between the photons.
     positions : array, shape (n, 2) [pixel]
         Label: column x and row y of the source, from 0 at the centre of the first pixel.
     noisy_range, clean_range : array, shape (n, 2)
@@ -121,6 +123,7 @@ class MapPairs:
 
     noisy: NDArray[np.float32]
     clean: NDArray[np.float32]
+    expected: NDArray[np.float32] | None
     positions: FloatArray
     noisy_range: FloatArray
     clean_range: FloatArray
@@ -245,6 +248,7 @@ class _Batch:
     def __init__(self, recipe: OriginalRecipe, n: int) -> None:
         self._recipe = recipe
         self._maps = np.empty((2, n, recipe.pixels, recipe.pixels), dtype=np.float32)
+        self._expected = np.empty_like(self._maps[0]) if recipe.grid == "fixed" else None
         self._ranges, self._positions = np.empty((2, n, 2)), np.empty((n, 2))
         self._fields: list[Field] = []
         self._events: list[EventList] = []
@@ -255,6 +259,10 @@ class _Batch:
         images = (counts, counts - background)
         for kept, image, bounds in zip(self._maps, images, self._ranges, strict=True):
             kept[number], bounds[number] = _finish(image, self._recipe)
+        if self._expected is not None:
+            grid, seen = _plane(field, self._recipe)
+            source = expect(field, ready, grid).source[0] * seen
+            self._expected[number], _ = _finish(source.astype(np.float64), self._recipe)
         self._fields.append(field)
         self._events.append(events)
 
@@ -264,6 +272,7 @@ class _Batch:
         return MapPairs(
             noisy,
             clean,
+            self._expected,
             self._positions,
             noisy_range,
             clean_range,
@@ -282,17 +291,22 @@ def _pair(
     field: Field, events: EventList, ready: FoldedResponse, recipe: OriginalRecipe
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return counts, expected background, and the label."""
-    grid = default_grid(field, recipe.pixels, 2 * _RADIUS / recipe.pixels)
+    grid, seen = _plane(field, recipe)
     rate = ready.background(grid, field.pointing)[0] * field.exposure
     if recipe.grid == "fixed":
         index = grid.pixel_index(events.ra, events.dec)
         flat = np.bincount(index[index >= 0], minlength=rate.size)
         fixed = flat.reshape(grid.shape).astype(np.float64)
-        seen = grid.separation_from(field.pointing.ra, field.pointing.dec) < _RADIUS
         position = grid.to_pixel(field.sources[0].ra, field.sources[0].dec)
         return fixed, rate * seen, np.array(position, dtype=np.float64)
     counts, background = _between_extremes(events, rate, grid)
     return counts, background, _label(field, grid)
+
+
+def _plane(field: Field, recipe: OriginalRecipe) -> tuple[TangentGrid, NDArray[np.bool_]]:
+    """Return the tangent plane of a field, and which of its pixels see photons."""
+    grid = default_grid(field, recipe.pixels, 2 * _RADIUS / recipe.pixels)
+    return grid, grid.separation_from(field.pointing.ra, field.pointing.dec) < _RADIUS
 
 
 def _between_extremes(
