@@ -23,6 +23,7 @@ from skysift.tasks.gamma_hadron.pages import (
     evaluate_page,
     explore_page,
     result_rows,
+    study_of,
 )
 from skysift.tasks.gamma_hadron.pages.opening import background_rejection, verdict
 from skysift.tasks.gamma_hadron.pages.size import choose_by_size
@@ -122,7 +123,7 @@ def labelled_events() -> FeatureTable:
 @pytest.fixture(scope="module")
 def full_run(scored, tmp_path_factory) -> RunRecord:
     table, is_gamma = made_events()
-    rows = result_rows(scored, "default")
+    rows = result_rows(Study.of(scored, "default"))
     independent = made_scores("source-independent").only(["default", "xgboost"])
     facts = {
         "scores": scored.to_facts(),
@@ -150,7 +151,7 @@ def full_run(scored, tmp_path_factory) -> RunRecord:
 
 @pytest.fixture(scope="module")
 def full_page(full_run) -> str:
-    return compare_page(full_run).to_html()
+    return compare_page(full_run, study_of(full_run)).to_html()
 
 
 def headings(page: str) -> list[str]:
@@ -188,7 +189,7 @@ def test_all_sections_of_a_comparison_are_told_in_order(full_page):
 def test_sections_of_absent_parts_are_left_out(scored, tmp_path):
     two = scored.only(["default", "xgboost"])
     record = stored(tmp_path, "compare", {"scores": two.to_facts()}, {"scores": two.to_table()})
-    page = compare_page(record).to_html()
+    page = compare_page(record, study_of(record)).to_html()
     for absent in ("The data", "Without the source position", "The long comparison"):
         assert absent not in headings(page)
     assert "The comparison" in headings(page)
@@ -323,7 +324,7 @@ def test_background_rejection_is_that_at_the_median_gamma(study):
 
 
 def test_result_rows_agree_with_scikit_learn(scored):
-    rows = result_rows(scored, "default")
+    rows = result_rows(Study.of(scored, "default"))
     y, possible = scored.is_gamma, ~scored.impossible
     assert [row["auc"] for row in rows] == sorted((row["auc"] for row in rows), reverse=True)
     by_auc = {round(row["auc"], 12): row for row in rows}
@@ -339,17 +340,18 @@ def test_result_rows_agree_with_scikit_learn(scored):
         assert (row["p_value"] is None) == (name == "default")
 
 
-def test_result_rows_want_a_reference_that_is_there(scored):
+def test_a_study_wants_a_reference_that_is_there(scored):
     with pytest.raises(UnknownNameError, match="defualt"):
-        result_rows(scored, "defualt")
+        Study.of(scored, "defualt")
 
 
 def test_one_model_is_evaluated_by_itself(scored, tmp_path):
     one = scored.only(["default"])
     facts = {"scores": one.to_facts(), "reference": "default"}
     record = stored(tmp_path, "evaluate", facts, {"scores": one.to_table()})
-    page = evaluate_page(record).to_html()
-    assert evaluate_page(read_run(tmp_path)).to_html() == page  # a run gives one page
+    page = evaluate_page(record, study_of(record)).to_html()
+    again = read_run(tmp_path)
+    assert evaluate_page(again, study_of(again)).to_html() == page  # a run gives one page
     assert "The result" in headings(page)
     assert "The comparison" not in headings(page)
     assert key_numbers(page)[0] == f"{roc_auc_score(one.is_gamma, one.gammaness['default']):.4f}"
@@ -374,7 +376,7 @@ def test_a_telescope_without_alpha_and_few_events_is_shown_too(scored, tmp_path)
         {"scores": small.to_facts()},
         {"scores": small.to_table(), "events": events},
     )
-    page = evaluate_page(record).to_html()
+    page = evaluate_page(record, study_of(record)).to_html()
     assert "Artefacts" not in headings(page)
     assert "alpha does most of the work" not in page
     features = select(FACT_LIKE, "source-dependent")

@@ -32,7 +32,14 @@ from skysift.tasks.gamma_hadron.coverage import trained_on
 from skysift.tasks.gamma_hadron.licence import licence_of
 from skysift.tasks.gamma_hadron.model import TASK, GammaHadronModel, load_bundle
 from skysift.tasks.gamma_hadron.options import CompareOptions, ReadOptions
-from skysift.tasks.gamma_hadron.pages import compare_page, evaluate_page, explore_page, result_rows
+from skysift.tasks.gamma_hadron.pages import (
+    compare_page,
+    evaluate_page,
+    explore_page,
+    result_rows,
+    study_of,
+)
+from skysift.tasks.gamma_hadron.pages.study import Study
 from skysift.tasks.gamma_hadron.reader import MAGIC, Events, read_events
 from skysift.tasks.gamma_hadron.scoring import Contestant, Scored, measure
 
@@ -96,7 +103,7 @@ def evaluate_files(
         }
         record = RunRecord.finished(folder, TASK, "evaluate", facts, provenance)
         write_run(record, {"scores": scored.to_table()})
-        page = evaluate_page(record).write(folder / "report.html")
+        page = evaluate_page(record, study_of(record)).write(folder / "report.html")
     return Run(
         f"{model.name} bundle on {events.name}, {events.split}, {len(events):,} events",
         _metric_rows(evaluation),
@@ -197,14 +204,16 @@ def compare(
 def render(folder: Path) -> Run:
     """Write the report of an earlier run again from its stored results."""
     record = read_run(folder)
-    draw = {"compare": compare_page, "evaluate": evaluate_page, "explore": explore_page}
-    page = draw[record.kind](record).write(folder / "report.html")
+    target = folder / "report.html"
     if record.kind == "explore":
+        page = explore_page(record).write(target)
         return Run(record.kind, finding_rows(record.facts["audit"], _PLURALS), (), page)
-    scored = Scored.from_run(record)
-    rows = result_rows(scored, record.facts["reference"])
+    study = study_of(record)
+    draw = {"compare": compare_page, "evaluate": evaluate_page}
+    page = draw[record.kind](record, study).write(target)
+    scored = study.scored
     title = f"{scored.data}, {scored.split}: {len(scored.is_gamma):,} events"
-    return Run(title, rows, tuple(record.facts.get("notes", ())), page)
+    return Run(title, result_rows(study), tuple(record.facts.get("notes", ())), page)
 
 
 def demo(folder: Path, *, seed: int, command: str, progress: Progress) -> Run:
@@ -232,7 +241,7 @@ def _cross_validation(
     facts: dict[str, Any] = {
         "command": command,
         "split": cross.split,
-        "rows": result_rows(cross, _reference(cross)),
+        "rows": result_rows(Study.of(cross, _reference(cross))),
     }
     if options.learning_curve:
         facts["learning_curve"] = learning_curve(

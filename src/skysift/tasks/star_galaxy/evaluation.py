@@ -35,6 +35,7 @@ MAGNITUDE_EDGES = (9.0, 15.0, 16.0, 17.0, 18.0, 18.5, 19.0, 20.5)
 
 _EVEN = 0.5
 _DRAWS = 1000
+_NORMAL_FROM = 1000  # objects
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,6 @@ def evaluate(
     model: str,
     data: str,
     split: str,
-    few: bool = False,
 ) -> Evaluation:
     """Measure a model on labelled objects that it has not been trained on.
 
@@ -80,9 +80,6 @@ def evaluate(
         Draws the bootstrap.
     model, data, split : str
         Names of the model, of the data and of these rows.
-    few : bool
-        Whether log loss and Brier score get bootstrap intervals, too. They do in any case where
-        that of normal errors would begin below 0.
 
     Returns
     -------
@@ -90,7 +87,9 @@ def evaluate(
         ``accuracy``, ``auc``, ``log_loss``, ``brier``, ``ece``, ``star_completeness@0.005``,
         ``ambiguous`` (share of all), ``accuracy_unambiguous``, ``error@i>18.5``,
         ``accuracy@...`` in bins of magnitude that hold objects, and ``accuracy@matched``,
-        ``auc@matched``, ``log_loss@matched`` with both classes equally bright.
+        ``auc@matched``, ``log_loss@matched`` with both classes equally bright. Of fewer than
+        1,000 objects log loss and Brier score get bootstrap intervals, too: a few large losses
+        make most of them, and normal errors could reach below 0.
     """
     common = evaluate_binary(
         is_galaxy,
@@ -104,8 +103,7 @@ def evaluate(
         n_bootstrap=_DRAWS,
     )
     rows = _Rows(is_galaxy, probability, ambiguous, magnitude)
-    below_zero = any((common[name].low or 0.0) < 0 for name in ("log_loss", "brier"))
-    losses = _losses(rows) if few or below_zero else {}
+    losses = _losses(rows) if len(is_galaxy) < _NORMAL_FROM else {}
     own = {**_columns(rows), **losses}
     drawn = bootstrap_rows(
         lambda weight: np.stack([column(weight) for column in own.values()], axis=1),

@@ -22,10 +22,15 @@ from skysift.tasks.gamma_hadron.pages.study import Study
 from skysift.tasks.gamma_hadron.pages.words import share
 from skysift.tasks.gamma_hadron.scoring import Scored
 
-__all__ = ["compare_page", "evaluate_page", "explore_page"]
+__all__ = ["compare_page", "evaluate_page", "explore_page", "study_of"]
 
 
-def compare_page(record: RunRecord) -> Page:
+def study_of(record: RunRecord) -> Study:
+    """Return the models of a stored run, measured; its facts name the reference."""
+    return Study.of(Scored.from_run(record), record.facts.get("reference"))
+
+
+def compare_page(record: RunRecord, study: Study) -> Page:
     """Return the report of a comparison.
 
     Parameters
@@ -34,8 +39,9 @@ def compare_page(record: RunRecord) -> Page:
         Holds the table and facts ``scores``; optionally ``scores_independent``, the table
         ``events`` and the facts ``audit``, ``reference``, ``cross_validation`` and ``notes``.
         Sections of what is absent are left out.
+    study : Study
+        Of its models: `study_of`.
     """
-    study = Study.of(Scored.from_run(record), record.facts.get("reference"))
     page = Page(
         title="Gammas from hadrons",
         subtitle=f"{len(study.metrics)} models on {study.rows}",
@@ -45,15 +51,14 @@ def compare_page(record: RunRecord) -> Page:
     return page
 
 
-def evaluate_page(record: RunRecord) -> Page:
+def evaluate_page(record: RunRecord, study: Study) -> Page:
     """Return the report of one model on labelled events.
 
     Parameters
     ----------
-    record : RunRecord
+    record, study
         As for :func:`compare_page`, with one model.
     """
-    study = Study.of(Scored.from_run(record), record.facts.get("reference"))
     page = Page(
         title=f"Gammas from hadrons by {study.label}",
         subtitle=study.rows,

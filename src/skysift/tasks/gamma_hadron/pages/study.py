@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 
 from skysift.core.errors import UnknownNameError
 from skysift.core.results import Metric
-from skysift.evaluate.binary import evaluate_binary, ranking_values
+from skysift.evaluate.binary import evaluate_binary
 from skysift.evaluate.compare import Difference, compare
-from skysift.evaluate.delong import auc_interval, delong_test
-from skysift.evaluate.intervals import Interval, holm
-from skysift.evaluate.probability import expected_calibration_error, log_loss
+from skysift.evaluate.delong import auc_interval
+from skysift.evaluate.intervals import Interval
 from skysift.evaluate.ranking import RankingStatistics, bootstrap_ranking
 from skysift.evaluate.resampling import Bootstrap
 from skysift.evaluate.roc import RocCurve, roc_curve
@@ -231,66 +230,40 @@ def auc_where(scored: Scored, name: str, rows: NDArray[np.bool_]) -> Interval:
     return auc_interval(scored.is_gamma[rows], scored.gammaness[name][rows])
 
 
-def result_rows(scored: Scored, reference: str) -> list[dict[str, Any]]:
+def result_rows(study: Study) -> list[dict[str, Any]]:
     """Return the result table, one row per model, the best AUC first.
 
     Parameters
     ----------
-    scored : Scored
+    study : Study
         Models on the same rows.
-    reference : str
-        Name of the model that the others are compared with.
 
     Returns
     -------
     list of dict
-        ``model``; ``AUC`` as text with its 95 % interval (DeLong) and as the numbers ``auc``,
-        ``auc_low``, ``auc_high``; ``auc_possible`` without the rows whose two concentrations
+        ``model``; ``auc`` with its 95 % bounds ``auc_low`` and ``auc_high`` (DeLong);
+        ``auc_possible`` without the rows whose two concentrations
         contradict each other; ``efficiency@0.01`` and ``efficiency@0.1``, the gammas kept at a
         background acceptance, with bounds (bootstrap, the threshold taken anew in each draw);
         ``log_loss`` and ``ece``; ``p_value`` of no difference in AUC from the reference (DeLong's
         paired test, after Holm for all models), None for the reference.
-
-    Raises
-    ------
-    UnknownNameError
-        If the reference is not among the models.
     """
-    if reference not in scored.gammaness:
-        raise UnknownNameError("model", reference, scored.gammaness)
-    others = [name for name in scored.gammaness if name != reference]
-    y = scored.is_gamma
-    tests = [delong_test(y, scored.gammaness[name], scored.gammaness[reference]) for name in others]
-    corrected = dict(zip(others, holm([test.p_value for test in tests]).tolist(), strict=True))
-    rows = []
-    for name, gammaness in scored.gammaness.items():
-        area = auc_interval(y, gammaness)
-        rows.append(
-            {
-                "model": scored.contestants[name].title,
-                "auc": area.value,
-                "auc_low": area.low,
-                "auc_high": area.high,
-                "auc_possible": auc_where(scored, name, ~scored.impossible).value,
-                **_efficiencies(y, gammaness),
-                "log_loss": log_loss(y, gammaness),
-                "ece": expected_calibration_error(y, gammaness),
-                "p_value": corrected.get(name),
-            }
-        )
-    return sorted(rows, key=lambda row: -float(str(row["auc"])))
-
-
-def _efficiencies(y: NDArray[np.bool_], gammaness: NDArray[np.float64]) -> dict[str, float]:
-    """Return the gammas kept at each background acceptance, and the bounds of that."""
-    statistics = RankingStatistics(acceptances=_QUOTED)
-    exact = ranking_values(roc_curve(y, gammaness), statistics)
-    drawn = bootstrap_ranking(
-        y, [(gammaness, statistics)], rng=np.random.default_rng(SEED), n_bootstrap=DRAWS
-    )
-    found: dict[str, float] = {}
-    for column, name in enumerate(statistics.names):
-        if name.startswith("efficiency@"):
-            limits = drawn.interval(column)
-            found |= {name: exact[name], f"{name}_low": limits.low, f"{name}_high": limits.high}
-    return found
+    scored, rows = study.scored, []
+    for name in study.by_auc():
+        area = study.metric(name, "auc")
+        row: dict[str, Any] = {
+            "model": scored.contestants[name].title,
+            "auc": area.value,
+            "auc_low": area.low,
+            "auc_high": area.high,
+            "auc_possible": auc_where(scored, name, ~scored.impossible).value,
+        }
+        for acceptance in _QUOTED:
+            kept = study.metric(name, f"efficiency@{acceptance:g}")
+            row |= {kept.name: kept.value, f"{kept.name}_low": kept.low}
+            row[f"{kept.name}_high"] = kept.high
+        row |= {one: study.metric(name, one).value for one in ("log_loss", "ece")}
+        from_reference = study.difference(name, "auc")
+        row["p_value"] = None if from_reference is None else from_reference.p_holm
+        rows.append(row)
+    return rows

@@ -43,7 +43,7 @@ class Study:
         """Every model measured, by name."""
         everything = np.ones(len(self.scored.is_galaxy), dtype=bool)
         names = self.scored.contestants
-        return {name: self._measured(name, everything, few=False) for name in names}
+        return {name: self._measured(name, everything) for name in names}
 
     @cached_property
     def bins(self) -> Mapping[str, Evaluation]:
@@ -56,14 +56,14 @@ class Study:
             galaxies = int(scored.is_galaxy[inside].sum())
             groups = len(np.unique(scored.groups[inside]))
             if min(galaxies, int(inside.sum()) - galaxies) >= _FEWEST and groups > 1:
-                found[name] = self._measured(self.reference, inside, few=True)
+                found[name] = self._measured(self.reference, inside)
         return found
 
     def metric(self, name: str, metric: str) -> Metric:
         """Return a metric of a model."""
         return self.evaluations[name][metric]
 
-    def _measured(self, name: str, rows: NDArray[np.bool_], *, few: bool) -> Evaluation:
+    def _measured(self, name: str, rows: NDArray[np.bool_]) -> Evaluation:
         scored = self.scored
         return evaluate(
             scored.is_galaxy[rows],
@@ -75,7 +75,6 @@ class Study:
             model=name,
             data=scored.data,
             split=scored.split,
-            few=few,
         )
 
     def has(self, metric: str) -> bool:
