@@ -7,7 +7,7 @@ from typing import Any
 from skysift.core.errors import UsageError
 from skysift.core.files import write_atomic
 
-__all__ = ["markdown_of", "put_into"]
+__all__ = ["markdown_of", "put_into", "training_told"]
 
 _START, _END = "<!-- results -->", "<!-- end of results -->"
 _HEADER = (
@@ -25,7 +25,6 @@ _HEADER = (
 def markdown_of(facts: Mapping[str, Any]) -> str:
     """Return tables of the facts of a study, and how they were made."""
     rows = facts["rows"]
-    budget, published = facts["budget"], facts["published"]
     main = _table(_HEADER, [_row(row) for row in rows])
     bands = [f"{band['low']:.0f} to {band['high']:.0f} deg" for band in rows[0]["by_zenith"]]
     by_zenith = _table(
@@ -49,16 +48,28 @@ def markdown_of(facts: Mapping[str, Any]) -> str:
             main,
             by_zenith,
             residuals,
-            (
-                f"Trained on {budget['maps']:,} of {published['maps']:,} maps, cleaner for "
-                f"{budget['cleaner_epochs']} and regressor for {budget['regressor_epochs']} of at "
-                f"most {published['cleaner_epochs']} epochs, {budget['batch_size']} instead of "
-                f"{published['batch_size']} maps per step, stopped by "
-                f"{budget['validation_maps']:,} of {published['validation_maps']:,} validation "
-                "maps: the same for all variants."
-            ),
+            f"{training_told(facts)} Each was trained once.",
             f"Command: `{facts['command']}`",
         )
+    )
+
+
+def training_told(facts: Mapping[str, Any]) -> str:
+    """Return in words how long the networks of a study were trained, beside what was published."""
+    budget, published = facts["budget"], facts["published"]
+    if budget == published:
+        return (
+            f"Trained as published: {budget['maps']:,} maps, at most {budget['cleaner_epochs']} "
+            f"epochs, {budget['batch_size']} maps per step, stopped by "
+            f"{budget['validation_maps']:,} other maps."
+        )
+    return (
+        f"Trained on {budget['maps']:,} of {published['maps']:,} maps, cleaner for "
+        f"{budget['cleaner_epochs']} and regressor for {budget['regressor_epochs']} of at "
+        f"most {published['cleaner_epochs']} epochs, {budget['batch_size']} instead of "
+        f"{published['batch_size']} maps per step, stopped by "
+        f"{budget['validation_maps']:,} of {published['validation_maps']:,} other maps: the same "
+        "for all variants."
     )
 
 

@@ -12,6 +12,7 @@ from skysift.report.plots.localisation import plot_position_error
 from skysift.report.plots.residuals import plot_residuals
 from skysift.report.plots.series import Series
 from skysift.report.plots.style import BACKGROUND, SERIES, SIGNAL
+from skysift.tasks.gamma_sky.baseline.table import training_told
 from skysift.tasks.gamma_sky.pages.reading import Facts, estimate, radius
 
 __all__ = ["add_published", "stored_costs"]
@@ -78,12 +79,11 @@ def _reading(rows: Sequence[Facts]) -> str:
     before, after = (f"{named[name]['kept']['value']:.2f}" for name in (_ORIGINAL, _CORRECTED))
     return (
         f"The refined likelihood, without a response, places the source within **{ours}**; the "
-        f"networks as published, trained for as long as the table says, within {first}, and with "
-        f"a fixed grid, odd kernels and raw counts within {mended}. The regressors are far from "
-        "the end of their training, and smoothed, stretched maps are easier to begin with: what "
-        "the faults cost is seen in the cleaned maps, whose counts are "
-        f"{before} times the true ones in the original and {after} times in the corrected one, "
-        "and in the smoothed maximum, which needs no training, on both grids."
+        f"networks as published within {first}, and with a fixed grid, odd kernels, raw counts and "
+        f"a target without the noise of the map within {mended}. What the faults cost is seen in "
+        f"the cleaned maps, whose counts are {before} times the true ones in the original and "
+        f"{after} times in the corrected one, and in the smoothed maximum, which needs no "
+        "training, on both grids."
     )
 
 
@@ -167,14 +167,8 @@ def _kept_by_zenith(row: Facts) -> dict[str, Any]:
 
 
 def _budget(facts: Facts) -> str:
-    """Return what was reduced, and the command."""
-    ours, theirs = facts["budget"], facts["published"]
+    """Return how long was trained, and the command."""
     return (
-        f"Each network was trained on {ours['maps']:,} maps, the cleaner for "
-        f"{ours['cleaner_epochs']} and the regressor for {ours['regressor_epochs']} epochs, "
-        f"{ours['batch_size']} maps per step; as published, {theirs['maps']:,} maps, up to "
-        f"{theirs['cleaner_epochs']} epochs, {theirs['batch_size']} maps per step (add `--full`). "
-        "The budget is the same for all, and each was trained once; longer training would make all "
-        "of them better, some more than others. Sources and background are simulated with "
-        f"'{facts['response']}'. Command: `{facts['command']}`."
+        f"{training_told(facts)} Each was trained once: another start would end elsewhere. Sources "
+        f"and background are simulated with '{facts['response']}'. Command: `{facts['command']}`."
     )
