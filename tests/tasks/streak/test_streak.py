@@ -17,6 +17,7 @@ from skysift.core.registry import bundle_folder
 from skysift.data.images.facts import PIXEL_MATRIX
 from skysift.data.io import open_writer, read_table
 from skysift.data.table import FeatureTable
+from skysift.evaluate.probability import expected_calibration_error
 from skysift.models.images.streaks.injection import Survey
 from skysift.models.images.streaks.point_spread import PointSpread
 from skysift.models.images.streaks.trail import Trail, trail_image
@@ -254,6 +255,15 @@ def test_metrics_of_a_perfect_and_of_a_blind_model(sample):
     assert perfect["log_loss"].value < 1e-6
     assert blind["log_loss"].value == pytest.approx(math.log(5))
     assert blind["accuracy"].value == pytest.approx((sample.label == "star").mean())
+    assert perfect["ece@star"].low == 0.0
+    for name in CLASSES:
+        error = expected_calibration_error(
+            sample.label == name, np.full(len(truth), 0.2), n_bins=10
+        )
+        found = blind[f"ece@{name}"]
+        assert found.value == pytest.approx(error)
+        assert found.low <= error <= found.high
+        assert found.low < found.high
     assert perfect["angle_error"].value < 10.0
     assert 0.2 < perfect["length_coverage"].value <= 1.0
 

@@ -26,7 +26,7 @@ from skysift.core.errors import UsageError
 from skysift.core.progress import Progress
 from skysift.core.results import Metric
 from skysift.evaluate.delong import auc_interval
-from skysift.evaluate.intervals import wilson_interval
+from skysift.evaluate.intervals import mean_interval, wilson_interval
 from skysift.evaluate.probability import log_losses
 from skysift.evaluate.updating import paired_loss, with_judgement
 from skysift.models.calibration import stretch
@@ -224,5 +224,5 @@ def _metrics(is_galaxy: NDArray[np.bool_], said: Floats, split: str) -> list[Met
     return [
         auc_interval(is_galaxy, said).metric("auc", n=n, split=split),
         wilson_interval(right, n).metric("accuracy", n=n, split=split),
-        Metric("log_loss", float(log_losses(is_galaxy, said).mean()), n=n, split=split),
+        mean_interval(log_losses(is_galaxy, said)).metric("log_loss", n=n, split=split),
     ]

@@ -9,7 +9,7 @@ from skysift.core.bundle_schema import DataLicence, OperatingPoint, Training
 from skysift.core.progress import Progress, silent
 from skysift.core.results import Metric
 from skysift.evaluate.delong import auc_interval
-from skysift.evaluate.intervals import wilson_interval
+from skysift.evaluate.intervals import mean_interval, wilson_interval
 from skysift.evaluate.probability import log_losses
 from skysift.models.conformal import calibrate
 from skysift.models.cross_fitting import require_enough
@@ -231,5 +231,5 @@ def _metrics(is_galaxy: NDArray[np.bool_], probability: Floats, split: str) -> t
     return (
         auc_interval(is_galaxy, probability).metric("auc", n=n, split=split),
         wilson_interval(correct, n).metric("accuracy", n=n, split=split),
-        Metric("log_loss", float(losses.mean()), n=n, split=split),
+        mean_interval(losses).metric("log_loss", n=n, split=split),
     )

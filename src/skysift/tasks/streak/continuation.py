@@ -20,8 +20,7 @@ from skysift.core.continuation import (
 )
 from skysift.core.errors import UsageError
 from skysift.core.progress import Progress
-from skysift.core.results import Metric
-from skysift.evaluate.intervals import wilson_interval
+from skysift.evaluate.intervals import mean_interval, wilson_interval
 from skysift.evaluate.operating import points_to_store
 from skysift.evaluate.updating import gain, with_judgement
 from skysift.models.continued_boosting import boost_on
@@ -120,7 +119,9 @@ def go_on(
         ),
         metrics=(
             wilson_interval(right, len(held)).metric("accuracy", n=len(held), split=split),
-            Metric("log_loss", float(losses(held, child).mean()), n=len(held), split=split),
+            mean_interval(losses(held, child), groups=held.group).metric(
+                "log_loss", n=len(held), split=split
+            ),
         ),
         lineage=with_judgement(origin.lineage, gained, method=method),
     )  # fmt: skip

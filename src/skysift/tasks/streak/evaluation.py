@@ -9,8 +9,13 @@ from numpy.typing import NDArray
 
 from skysift.core.results import Evaluation, Metric
 from skysift.data.table import FeatureTable
+from skysift.evaluate.binary import calibration_interval
 from skysift.evaluate.intervals import wilson_interval
-from skysift.evaluate.probability import ReliabilityCurve, expected_calibration_error
+from skysift.evaluate.probability import (
+    ReliabilityCurve,
+    calibration_edges,
+    calibration_error_floor,
+)
 from skysift.evaluate.probability import reliability_curve as curve_of
 from skysift.evaluate.resampling import bootstrap_rows
 from skysift.tasks.streak.model import by_cuts
@@ -35,6 +40,7 @@ FAINT, BRIGHT = (6.0, 20.0), (20.0, np.inf)
 
 _DRAWS = 500
 _TINY = 1e-7
+_ECE, _BINS = "ece@", 10
 
 Floats = NDArray[np.float64]
 Statistic = Callable[[Floats], Floats]
@@ -99,7 +105,7 @@ def evaluate_scores(
     """
     known = scores["class"].astype(np.str_) != ""
     rows = scores.take(np.asarray(known))
-    columns = {**_class_columns(rows), **_trail_columns(rows)}
+    columns = {**_class_columns(rows), **_trail_columns(rows), **_calibration_columns(rows)}
     drawn = bootstrap_rows(
         lambda weight: np.stack([column(weight) for column, _ in columns.values()], axis=1),
         len(rows),
@@ -112,8 +118,10 @@ def evaluate_scores(
         limits = drawn.interval(place)
         if name.startswith(("recall", "precision", "accuracy")) and limits.low == limits.high:
             limits = wilson_interval(limits.value * n, n)  # all right: no draw shows the doubt
+        elif name.startswith(_ECE):
+            floor = calibration_error_floor(rows[f"p_{name.removeprefix(_ECE)}"], n_bins=_BINS)
+            limits = calibration_interval(drawn, place, limits.value, floor)
         metrics.append(limits.metric(name, n=n, split=split))
-    metrics += _calibration(rows, split)
     return Evaluation(
         model, data, split, tuple(metrics), detail={"unmeasured": int((~known).sum())}
     )
@@ -229,17 +237,26 @@ def _trail_columns(rows: FeatureTable) -> dict[str, tuple[Statistic, int]]:
     }
 
 
-def _calibration(rows: FeatureTable, split: str) -> list[Metric]:
+def _calibration_columns(rows: FeatureTable) -> dict[str, tuple[Statistic, int]]:
     label = rows["label"].astype(np.str_)
-    return [
-        Metric(
-            f"ece@{name}",
-            float(expected_calibration_error(label == name, rows[f"p_{name}"], n_bins=10)),
-            n=len(rows),
-            split=split,
-        )
+    return {
+        f"{_ECE}{name}": (_calibration_error(label == name, rows[f"p_{name}"]), len(rows))
         for name in CLASSES
-    ]
+    }
+
+
+def _calibration_error(is_one: NDArray[np.bool_], probability: Floats) -> Statistic:
+    """Return the expected calibration error as a function of weights."""
+    edges = calibration_edges(probability, n_bins=_BINS)
+    inside = np.searchsorted(edges[1:-1], probability, side="right")[:, None] == np.arange(
+        len(edges) - 1
+    )
+    excess = np.where(inside, (is_one - probability)[:, None], 0.0)
+
+    def column(weight: Floats) -> Floats:
+        return np.asarray(np.abs(weight @ excess).sum(axis=1) / weight.sum(axis=1))
+
+    return column
 
 
 def _mean(values: NDArray[Any], among: NDArray[np.bool_]) -> Statistic:

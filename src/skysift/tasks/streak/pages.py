@@ -181,7 +181,10 @@ def _by_kind(scores: FeatureTable) -> list[dict[str, Any]]:
 
 
 def _add_calibration(page: Page, scores: FeatureTable, found: Evaluation) -> None:
-    errors = ", ".join(f"{name} {found[f'ece@{name}'].value:.3f}" for name in CLASSES)
+    each = {name: found[f"ece@{name}"] for name in CLASSES}
+    errors = ", ".join(
+        f"{name} {one.value:.3f} [{one.low:.3f}, {one.high:.3f}]" for name, one in each.items()
+    )
     page.section(
         "Can the probabilities be taken at their word?",
         lead="They assume the shares of the training sample.",

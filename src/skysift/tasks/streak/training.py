@@ -17,7 +17,7 @@ from skysift.core.bundle_schema import DataLicence, Distribution, Training
 from skysift.core.errors import InputError
 from skysift.core.progress import Progress
 from skysift.core.results import Metric
-from skysift.evaluate.intervals import wilson_interval
+from skysift.evaluate.intervals import mean_interval, wilson_interval
 from skysift.evaluate.operating import points_to_store
 from skysift.models.conformal import calibrate
 from skysift.models.images.streaks.classifier import boosted_streaks
@@ -207,5 +207,5 @@ def _metrics(stamps: Stamps, seen: Floats, split: str) -> tuple[Metric, ...]:
     n = len(truth)
     return (
         wilson_interval(right, n).metric("accuracy", n=n, split=split),
-        Metric("log_loss", float(losses.mean()), n=n, split=split),
+        mean_interval(losses, groups=stamps.group).metric("log_loss", n=n, split=split),
     )
