@@ -19,7 +19,7 @@ from skysift.models.promised_rows import error_rows
 from skysift.models.sky.candidate import Candidate
 from skysift.models.sky.trials import TrialsTable
 from skysift.tasks.gamma_sky.bounds import EXCESS, GROUP, REGION
-from skysift.tasks.gamma_sky.model import GammaSkyModel
+from skysift.tasks.gamma_sky.model import GammaSkyModel, require_search
 from skysift.tasks.gamma_sky.observations import Observations
 from skysift.tasks.gamma_sky.options import PredictOptions, ReadOptions
 from skysift.tasks.gamma_sky.pipeline import search_events, search_observation
@@ -100,7 +100,10 @@ def promised(
     ------
     InputError
         If no source is found whose place is known.
+    UsageError
+        If the bundle holds networks.
     """
+    require_search(model)
     if data is None:
         sources = located_sources(model.trials, FIELDS, rng, progress=progress)
         return scored_sources(sources, "simulated fields, analytic response, 0.05 to 3 Crab")

@@ -238,14 +238,14 @@ def make_method(
     settings : SearchSettings, optional
         How to search.
     networks : Path, optional
-        Bundle of published networks; the one that ships if left out.
+        Bundle of networks for a method that asks some; the one that ships if left out.
 
     Raises
     ------
     UnknownNameError
         If there is no such method.
     BundleError
-        If the bundle holds no published networks.
+        If the bundle does not hold the networks that the method asks.
     UsageError
         If the networks are made for another grid or other energies.
     InputError
@@ -266,7 +266,7 @@ def make_method(
         from skysift.models.sky.network.search import NetworkSearch  # noqa: PLC0415
         from skysift.tasks.gamma_sky.network_training import load_network_bundle  # noqa: PLC0415
 
-        bundle = load_network_bundle(bundle_folder("gamma-sky", NETWORK))
+        bundle = load_network_bundle(networks or bundle_folder("gamma-sky", NETWORK))
         classical = folded.search(bundle.trials, chosen, powers=NETWORK_POWERS)
         return _Bands(
             NetworkSearch(classical, bundle.network, livetime=setup.livetime), folded.bands

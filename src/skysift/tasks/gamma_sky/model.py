@@ -16,19 +16,32 @@ from skysift.core.bundle_schema import (
     Training,
 )
 from skysift.core.conformal import CONFORMAL_FILE, Promise, promises_of, promises_to_bytes
-from skysift.core.errors import BundleError
+from skysift.core.errors import BundleError, UsageError
 from skysift.core.provenance import package_versions
 from skysift.core.registry import bundle_folder, task_folder
 from skysift.core.results import Metric
 from skysift.models.persist import load_arrays, save_arrays
 from skysift.models.sky.trials import TrialsTable
+from skysift.tasks.gamma_sky.options import NETWORK, PUBLISHED
 
-__all__ = ["REGRESSOR_FILE", "TASK", "GammaSkyModel", "is_published", "load_bundle", "save_bundle"]
+__all__ = [
+    "NETWORK_FILE",
+    "REGRESSOR_FILE",
+    "TASK",
+    "GammaSkyModel",
+    "is_published",
+    "load_bundle",
+    "require_search",
+    "save_bundle",
+]
 
 TASK = "gamma-sky"
 _FILE = "calibration.safetensors"
 REGRESSOR_FILE = "regressor.onnx"
 """The model of a bundle of published networks."""
+NETWORK_FILE = "network.onnx"
+"""The model of a bundle of the network that corrects the background."""
+_ASKING = {REGRESSOR_FILE: PUBLISHED, NETWORK_FILE: (NETWORK,)}
 _INPUTS = (
     InputColumn(name="TIME", unit="s", description="arrival"),
     InputColumn(name="RA", unit="deg", description="reconstructed ICRS right ascension"),
@@ -72,11 +85,14 @@ class GammaSkyModel:
     promises: tuple[Promise, ...] = field(default=(), repr=False)
 
     @property
+    def asking(self) -> tuple[str, ...]:
+        """The methods that ask networks, where the bundle holds such; the main one is the last."""
+        return () if self.bundle is None else _ASKING.get(self.bundle.manifest.model.file, ())
+
+    @property
     def networks(self) -> Path | None:
-        """The folder of published networks, where the bundle holds such."""
-        if self.bundle is None or not is_published(self.bundle):
-            return None
-        return self.bundle.folder
+        """The folder of networks, where the bundle holds such."""
+        return self.bundle.folder if self.bundle is not None and self.asking else None
 
 
 def save_bundle(model: GammaSkyModel, folder: Path) -> Bundle:
@@ -122,8 +138,23 @@ def is_published(bundle: Bundle) -> bool:
     return bundle.manifest.model.file == REGRESSOR_FILE
 
 
+def require_search(model: GammaSkyModel) -> None:
+    """Refuse a bundle of networks where only a calibrated search makes sense.
+
+    Raises
+    ------
+    UsageError
+        If the bundle holds networks.
+    """
+    if model.networks is not None:
+        raise UsageError(
+            f"This is of the default search; the bundle {model.name} holds networks for others.",
+            f"Name another bundle; skysift evaluate {TASK} --bundle measures networks.",
+        )
+
+
 def load_bundle(folder: Path) -> GammaSkyModel:
-    """Load a bundle; for published networks, with the calibration of the default search.
+    """Load a bundle; for one of networks, with the calibration of the default search.
 
     Raises
     ------
@@ -132,7 +163,7 @@ def load_bundle(folder: Path) -> GammaSkyModel:
     """
     bundle = Bundle.load(folder, task=TASK)
     manifest = bundle.manifest
-    if is_published(bundle):
+    if manifest.model.file in _ASKING:
         calibrated = load_bundle(bundle_folder(TASK))
         return GammaSkyModel(
             manifest.name, calibrated.trials, manifest.training, (), manifest.metrics, {}, bundle

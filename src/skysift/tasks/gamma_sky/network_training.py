@@ -48,6 +48,7 @@ from skysift.models.torch_ranks import ALONE, Ranks, join_ranks
 from skysift.preprocess.folding import energy_bands
 from skysift.tasks.gamma_sky.calibration import measure_trials
 from skysift.tasks.gamma_sky.methods import NETWORK_POWERS, FieldSetup
+from skysift.tasks.gamma_sky.model import NETWORK_FILE
 from skysift.tasks.gamma_sky.simulation.counts import draw_counts
 from skysift.tasks.gamma_sky.simulation.distribution import FieldDistribution, draw_field
 from skysift.tasks.gamma_sky.simulation.expectation import expect
@@ -66,8 +67,7 @@ __all__ = [
 ]
 
 TASK = "gamma-sky"
-_GRAPH, _WEIGHTS, _SETTINGS, _TRIALS = (
-    "network.onnx",
+_WEIGHTS, _SETTINGS, _TRIALS = (
     "weights.safetensors",
     "settings.json",
     "calibration.safetensors",
@@ -301,7 +301,7 @@ def save_network_bundle(
     options = trained.options
     history = trained.history
     members = {
-        _GRAPH: export_network(options.settings, trained.weights),
+        NETWORK_FILE: export_network(options.settings, trained.weights),
         _WEIGHTS: save_arrays(trained.weights),
         _SETTINGS: (options.model_dump_json(indent=2) + "\n").encode(),
         _TRIALS: save_arrays({"level": trained.trials.level, "factor": trained.trials.factor}),
@@ -320,7 +320,7 @@ def save_network_bundle(
         summary="Network background for fields with camera defects, and a likelihood search on it",
         model=ModelEntry(
             format="onnx",
-            file=_GRAPH,
+            file=NETWORK_FILE,
             family="residual U-Net",
             parameters=parameters,
             outputs=("factor", "source", "heat"),
@@ -357,7 +357,7 @@ def load_network_bundle(folder: str | Path, *, threads: int = 1) -> NetworkBundl
         If the bundle is damaged, holds what is not allowed, or holds no sky network.
     """
     bundle = Bundle.load(folder, task=TASK)
-    if bundle.manifest.model.file != _GRAPH:
+    if bundle.manifest.model.file != NETWORK_FILE:
         raise BundleError(
             "The bundle holds no sky network.", "Give the folder of one.", path=bundle.folder
         )
@@ -369,7 +369,7 @@ def load_network_bundle(folder: str | Path, *, threads: int = 1) -> NetworkBundl
         raise BundleError(
             "The calibration is not complete.", "Train the network again.", path=bundle.folder
         )
-    network = SkyNetwork(bundle.read_bytes(_GRAPH), options.settings, threads=threads)
+    network = SkyNetwork(bundle.read_bytes(NETWORK_FILE), options.settings, threads=threads)
     return NetworkBundle(network, TrialsTable(trials["level"], trials["factor"]), weights, bundle)
 
 

@@ -227,7 +227,7 @@ class EvaluateOptions(Config):
     """How a search is evaluated on simulations."""
 
     maps: int = Field(200, ge=10, description="Simulated fields per point.")
-    empty_maps: int = Field(1000, ge=50, description="Simulated fields without sources.")
+    empty_maps: int = Field(1000, ge=100, description="Simulated fields without sources.")
     irf: str | None = Field(
         None, description="A GADF response file to simulate with; formulas if left out."
     )
@@ -254,7 +254,7 @@ class CompareOptions(Config):
         CLASSICAL, description=f"Methods: {', '.join(METHODS)}; repeatable."
     )
     maps: int = Field(200, ge=10, description="Simulated fields per point.")
-    empty_maps: int = Field(1000, ge=50, description="Simulated fields without sources.")
+    empty_maps: int = Field(1000, ge=100, description="Simulated fields without sources.")
     irf: str | None = Field(
         None, description="A GADF response file to simulate with; formulas if left out."
     )

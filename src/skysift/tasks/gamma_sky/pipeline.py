@@ -27,7 +27,7 @@ from skysift.tasks.gamma_sky.candidates import (
 from skysift.tasks.gamma_sky.cleaned import CleanedMap, clean
 from skysift.tasks.gamma_sky.methods import FieldSetup, Method, SearchMethod, make_method
 from skysift.tasks.gamma_sky.observations import Observation
-from skysift.tasks.gamma_sky.options import PredictOptions, ReadOptions
+from skysift.tasks.gamma_sky.options import PUBLISHED, PredictOptions, ReadOptions
 from skysift.tasks.gamma_sky.photometry import measure
 
 __all__ = [
@@ -184,7 +184,7 @@ def search_events(
     trials : TrialsTable
         Calibration of the false alarms.
     networks : Path, optional
-        Bundle of published networks for methods that ask them; the one that ships if left out.
+        Bundle of networks for methods that ask them; the one that ships if left out.
     """
     binned = bin_window(events, reading)
     duration = events.gti.duration
@@ -261,7 +261,7 @@ def method_of(
             ),
             networks,
             # Published maps are bins of right ascension: they do depend on where that is.
-            (grid.ra, grid.dec) if networks is not None else (0.0, 0.0),
+            (grid.ra, grid.dec) if options.method in PUBLISHED else (0.0, 0.0),
         )
     )
 

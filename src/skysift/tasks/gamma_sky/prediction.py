@@ -15,7 +15,7 @@ from skysift.tasks.gamma_sky.bounds import with_bounds
 from skysift.tasks.gamma_sky.candidates import CandidateTable, FalseAlarmSetting
 from skysift.tasks.gamma_sky.model import GammaSkyModel
 from skysift.tasks.gamma_sky.observations import files_of, iter_observations, of_photons
-from skysift.tasks.gamma_sky.options import FITTED, PUBLISHED, PredictOptions, ReadOptions
+from skysift.tasks.gamma_sky.options import FITTED, PredictOptions, ReadOptions
 from skysift.tasks.gamma_sky.pipeline import search_observation
 
 __all__ = ["pieces", "predict_files", "record_predictor"]
@@ -38,6 +38,7 @@ def predict_files(
     mapping of str to int
         Numbers of photons accepted, repaired and rejected, of windows and of candidates.
     """
+    _require_use_of_networks(model, options)
     if options.windows:
         from skysift.tasks.gamma_sky.live.batch import predict_stream  # noqa: PLC0415 few need it
 
@@ -54,7 +55,6 @@ def predict_files(
             f"The method '{options.method}' does not say what it expects of each pixel.",
             f"Clean with --method {' or '.join(FITTED)}.",
         )
-    _require_use_of_networks(model, options)
     counts = {"accepted": 0, "repaired": 0, "rejected": 0, "windows": 0, "candidates": 0}
     setting = FalseAlarmSetting(options.false_alarms, options.per)
     tables = [CandidateTable.empty(setting)]
@@ -156,11 +156,10 @@ def _bounded(
 
 
 def _require_use_of_networks(model: GammaSkyModel, options: PredictOptions) -> None:
-    if model.networks is not None and options.method not in PUBLISHED:
+    if model.asking and options.method not in model.asking:
         raise UsageError(
-            f"The bundle {model.name} holds published networks, which '{options.method}' does not "
-            "ask.",
-            f"Use --method {' or '.join(PUBLISHED)}, or leave out --bundle.",
+            f"The bundle {model.name} holds networks that '{options.method}' does not ask.",
+            f"Use --method {' or '.join(model.asking)}, or leave out --bundle.",
         )
 
 

@@ -17,7 +17,7 @@ from skysift.evaluate.coverage import coverage_measures
 from skysift.evaluate.stress import mean, measures_of_rows, quantile
 from skysift.tasks.gamma_sky.coverage import Located, located, random_source, scored_sources
 from skysift.tasks.gamma_sky.evaluation.robustness import Blurred
-from skysift.tasks.gamma_sky.model import GammaSkyModel
+from skysift.tasks.gamma_sky.model import GammaSkyModel, require_search
 from skysift.tasks.gamma_sky.observations import Observations
 from skysift.tasks.gamma_sky.options import PredictOptions
 from skysift.tasks.gamma_sky.simulation.field import Field, Source
@@ -88,9 +88,10 @@ def prepared(
     Raises
     ------
     UsageError
-        If there are observations: they cannot be put under another sky.
+        If there are observations, which cannot be put under another sky, or the bundle holds
+        networks.
     """
-    del model
+    require_search(model)
     if data is not None:
         raise UsageError(
             "Observations cannot be put under another sky.",

@@ -48,10 +48,24 @@ def evaluate(
     command: str,
     progress: Progress,
 ) -> Run:
-    """Evaluate the searches on simulated fields, and on real ones where they are given."""
+    """Evaluate the searches on simulated fields, and on real ones where they are given.
+
+    Where the bundle holds networks, what asks them joins the comparison of errors and efficiency.
+    """
     chosen = of_kind(EvaluateOptions, options)
     target = folder or _DEFAULT_FOLDER
-    run = evaluate_sky(chosen, target, rng, command=command, progress=progress, trials=model.trials)
+    extra = classical_contestants(
+        truth_setup(chosen.irf), model.trials, names=model.asking, networks=model.networks
+    )
+    run = evaluate_sky(
+        chosen,
+        target,
+        rng,
+        command=command,
+        progress=progress,
+        trials=model.trials,
+        extra=tuple(extra),
+    )
     return _terse(run, target)
 
 

@@ -139,10 +139,14 @@ class GammaSky(Task[Observations, GammaSkyModel]):
     def predict(self, data: Observations, model: GammaSkyModel) -> FeatureTable:
         """Return the candidates of all observations."""
         options = PredictOptions()
+        if model.asking:
+            options = options.model_copy(update={"method": model.asking[-1]})
         tables = [
             searched.table
             for item in data.items
-            for searched in search_observation(item, data.options, options, model.trials)
+            for searched in search_observation(
+                item, data.options, options, model.trials, networks=model.networks
+            )
         ]
         return CandidateTable.concatenate(tables).table
 

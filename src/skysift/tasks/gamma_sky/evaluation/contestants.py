@@ -49,6 +49,7 @@ def classical_contestants(
     trials: TrialsTable = NO_TRIALS,
     settings: SearchSettings = _LOOSE,
     names: Sequence[str] = CLASSICAL,
+    networks: Path | None = None,
 ) -> list[Contestant]:
     """Return methods with the response of a setup and without it.
 
@@ -65,18 +66,22 @@ def classical_contestants(
         set their own.
     names : sequence of str
         Which of `CLASSICAL`, of `PUBLISHED`, or `NETWORK`.
+    networks : Path, optional
+        Bundle of networks for the last two; those that ship if left out.
     """
     free = replace(setup, response=None)
     found = []
     for name in names:
         if name in PUBLISHED:  # a network is told no response
-            placed = make_method(name, free, trials, settings)
+            placed = make_method(name, free, trials, settings, networks=networks)
             found.append(Contestant(name, placed, states_errors=False))
             continue
-        known = _as_told(name, make_method(name, setup, trials, settings))
+        told = make_method(name, setup, trials, settings, networks=networks)
+        known = _as_told(name, told)
         found.append(Contestant(name, known, name != _SMOOTHED))
         if name != _SMOOTHED:  # which needs no response anyway
-            without = _as_told(name, make_method(name, free, trials, settings))
+            untold = make_method(name, free, trials, settings, networks=networks)
+            without = _as_told(name, untold)
             found.append(Contestant(f"{name}, IRF-free", without))
     return found
 
