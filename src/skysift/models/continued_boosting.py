@@ -47,6 +47,18 @@ class Boosted:
     losses: tuple[float, ...]
     best: int
 
+    def told(self, where: str) -> str:
+        """Return in words what moved.
+
+        Examples
+        --------
+        >>> Boosted(None, (0.4, 0.5), 0).told("on its log-odds")
+        'nothing, as no tree on its log-odds gained on held-out rows'
+        """
+        if not self.best:
+            return f"nothing, as no tree {where} gained on held-out rows"
+        return f"{self.best} trees {where}"
+
 
 def boost_on(
     start: Floats,

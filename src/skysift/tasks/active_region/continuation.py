@@ -153,7 +153,7 @@ def _continued(
         rng,
         progress=lambda fraction: progress(fraction, "go on"),
     )
-    method = f"{boosted.best} trees on the log-odds of patches"
+    method = boosted.told("on the log-odds of patches")
     return ContinuedClassifier.of(parent.patches, trees=boosted.trees), method
 
 

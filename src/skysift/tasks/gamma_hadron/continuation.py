@@ -170,7 +170,7 @@ def _continued(
     else:
         odds = logit(np.clip(before.astype(np.float64), _FLOOR, 1 - _FLOOR))[:, None]
         boosted = boost_on(odds, seen, tuning, rng, progress=tell)
-        method = f"{boosted.best} trees on its log-odds"
+        method = boosted.told("on its log-odds")
         if boosted.trees is not None:
             graph = boosted_graph(graph, _OUTPUTS, boosted.trees, n)
     return OnnxPredictor(graph, chunk=_CHUNK), method

@@ -159,7 +159,7 @@ def _continued(
         progress=lambda fraction: progress(fraction, "go on"),
     )
     none = np.zeros(len(CLASSES))
-    return trees.changed(cooler, none, boosted.trees), f"{boosted.best} trees more of each class"
+    return trees.changed(cooler, none, boosted.trees), boosted.told("more of each class")
 
 
 def _stretched(odds: Floats, label: NDArray[Any], weight: Floats) -> tuple[float, Floats]:
