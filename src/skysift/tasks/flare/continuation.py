@@ -135,7 +135,7 @@ def go_on(
     )
     change = losses(judged.rows, child) - losses(judged.rows, parent)
     gained = gain(change, judged.rows.group, split=split)
-    method = "a new stretch of the log-odds" if options.body == "frozen" else "moving its lines"
+    method = "a new stretch of the log-odds" if options.body == "frozen" else "its lines"
     lineage = with_judgement(origin.lineage, gained, method=method)
     return replace(child, lineage=lineage)
 
