@@ -8,6 +8,7 @@ from skysift.report import Block, Column, Page
 from skysift.report.plots.detection import plot_detection
 from skysift.report.plots.localisation import plot_containment, plot_position_error
 from skysift.report.plots.series import Series
+from skysift.tasks.gamma_sky.options import PUBLISHED
 from skysift.tasks.gamma_sky.pages.reading import (
     COLOURS,
     FREE,
@@ -23,7 +24,10 @@ from skysift.tasks.gamma_sky.pages.summary import methods_of, result_rows
 
 __all__ = ["add_comparison", "add_efficiency", "add_far", "add_precision"]
 
-_SHOWN = (KNOWN, FREE, "matched-filter, IRF-free", "smoothed-maximum", GAMMAPY)
+_SHOWN = (
+    *(KNOWN, FREE, "matched-filter, IRF-free", "smoothed-maximum", GAMMAPY),
+    *("network, IRF-free", *PUBLISHED),
+)
 _FAINT = 0.1  # Crab
 _STATED = ((0.68, "containment68"), (0.95, "containment95"))
 _BY_OFFSET = (KNOWN, FREE, GAMMAPY)

@@ -37,6 +37,9 @@ COLOURS: Mapping[str, str] = {
     "matched-filter, IRF-free": SERIES[4],
     "smoothed-maximum": SERIES[5],
     "likelihood-ratio-peak, IRF-free": SERIES[2],
+    "network, IRF-free": SERIES[3],
+    "cnn-regressor": SERIES[3],
+    "cnn-cleaner": SERIES[2],
     ORACLE: MUTED,
     "other": SIGNAL,
 }
