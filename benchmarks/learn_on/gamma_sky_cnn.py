@@ -19,6 +19,7 @@ from skysift.tasks.gamma_sky.baseline.continuation import (
     PARTS,
     PublishedContinuation,
     PublishedModel,
+    continuation_of_part,
     load_published_parent,
 )
 from skysift.tasks.gamma_sky.observations import read_observations
@@ -39,12 +40,12 @@ def main() -> None:
     parent = load_published_parent(bundle_folder("gamma-sky", "cnn"))
     tested, taught = runs_of(given.runs)
     test, new = (maps_of(given.runs, some, parent) for some in (tested, taught))
-    points = []
+    points, variant = [], parent.settings.variant
     for part in PARTS:
         for body in BODIES:
             child = learned(parent, new, part, body)
             for judged in PARTS if part == "cleaner" else PARTS[:1]:
-                ways = PublishedContinuation(judged)
+                ways = PublishedContinuation(judged, variant)
                 loss, before = ways.losses(test, child), ways.losses(test, parent)
                 row = {"way": f"{part}, {body}", "loss_of": judged, "n": len(new)}
                 points.append({**row, **measured(loss, before, test.group)})
@@ -65,12 +66,13 @@ def main() -> None:
 def maps_of(folder: Path, runs: NDArray[np.int64], parent: PublishedModel) -> Maps:
     """Return maps of some runs, above 0.4 TeV."""
     reading = ReadOptions(obs_id=tuple(int(one) for one in runs), emin=0.4, emax=20.0)
-    return PublishedContinuation("regressor").lessons(read_observations([folder], reading), parent)
+    ways = continuation_of_part(parent, "regressor")
+    return ways.lessons(read_observations([folder], reading), parent)
 
 
 def learned(parent: PublishedModel, new: Maps, part: str, body: str) -> PublishedModel:
     """Return the networks after new maps, by the defaults of the command line."""
-    ways = PublishedContinuation("regressor" if part == "regressor" else "cleaner")
+    ways = continuation_of_part(parent, part)
     options = ContinueOptions.model_validate({"part": part, "body": body, "rounds": ROUNDS[part]})
     rng = np.random.default_rng(0)
     return ways.go_on(parent, new, None, options, rng, origin=ORIGIN, progress=silent)

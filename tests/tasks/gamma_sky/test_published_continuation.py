@@ -136,7 +136,7 @@ def test_a_regressor_learns_another_telescope_and_its_cleaner_stays(
     parent, maps, gone_on, tmp_path
 ):
     upside_down = mirrored(maps)
-    child = gone_on("regressor", upside_down, rounds=15, rate=3e-3)
+    child = gone_on("regressor", upside_down, rounds=30, rate=1e-3, patience=30)
     continuation = TASK.continuation_of(parent, "regressor")
     change = continuation.losses(upside_down, child) - continuation.losses(upside_down, parent)
     assert change.mean() < -0.1

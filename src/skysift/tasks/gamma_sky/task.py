@@ -89,7 +89,7 @@ class GammaSky(Task[Observations, GammaSkyModel]):
         )
 
         if isinstance(model, PublishedModel):
-            return continuation_of_part(part)
+            return continuation_of_part(model, part)
         return super().continuation_of(model, part)
 
     def load_parent(self, folder: Path) -> Any:

@@ -39,6 +39,7 @@ from skysift.tasks.gamma_sky.baseline.training import (
     Budget,
     budget_of,
     folder_of,
+    training_command,
 )
 from skysift.tasks.gamma_sky.model import REGRESSOR_FILE, is_published
 
@@ -361,7 +362,7 @@ def _training(budget: Budget, settings: PublishedSettings) -> Training:
         n_rows=budget.maps,
         split=f"{budget.validation_maps} maps drawn apart decide when to stop",
         seed=budget.seed,
-        command=f"python -m {MODULE}.training NETWORKS && python -m {MODULE}.bundle NETWORKS "
+        command=f"{training_command(budget)} && python -m {MODULE}.bundle NETWORKS "
         f'FOLDER --variant "{settings.variant.name}"',
     )
 

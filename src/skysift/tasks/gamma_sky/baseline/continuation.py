@@ -30,6 +30,7 @@ from skysift.models.sky.baseline.networks import PublishedNetworks
 from skysift.models.sky.baseline.regressor import CnnRegressor
 from skysift.models.sky.baseline.tuning import Tunable, tunable_cleaner, tunable_regressor
 from skysift.models.sky.baseline.unfolding import weights_of_cleaner, weights_of_layers
+from skysift.models.sky.baseline.variants import Variant
 from skysift.tasks.gamma_sky.baseline.bundle import (
     CLEANER_FILE,
     MODULE,
@@ -62,7 +63,8 @@ _RATE = 1e-4  # a tenth of that of the training
 _BATCH = 8
 _SIMULATED = 128  # maps of a reference
 _LOSSES: dict[Part, str] = {"regressor": "new place error [deg]", "cleaner": "new loss of a pixel"}
-_MARGINS: dict[Part, float] = {"regressor": 0.0025, "cleaner": 0.0075}  # 4 % of the losses
+_PLACE_MARGIN = 0.0025  # deg: 4 % of the error of a place, as the next is of the loss of a pixel
+_PIXEL_MARGINS = {"own": 0.0075, "expectation": 0.00025}
 _LICENCE = DataLicence(licence="not stated", citation="not stated")
 
 Floats = NDArray[np.float64]
@@ -194,8 +196,8 @@ def load_published_parent(folder: Path) -> PublishedModel:
     )
 
 
-def continuation_of_part(part: str | None) -> "PublishedContinuation":
-    """Return how a part goes on, the regressor if none is named.
+def continuation_of_part(model: PublishedModel, part: str | None) -> "PublishedContinuation":
+    """Return how a part of published networks goes on, the regressor if none is named.
 
     Raises
     ------
@@ -204,7 +206,7 @@ def continuation_of_part(part: str | None) -> "PublishedContinuation":
     """
     for known in PARTS:
         if part in (None, known):
-            return PublishedContinuation(known)
+            return PublishedContinuation(known, model.settings.variant)
     raise UnknownNameError("part of the published networks", str(part), PARTS)
 
 
@@ -215,13 +217,15 @@ class PublishedContinuation:
     ----------
     part : {"regressor", "cleaner"}
         Which.
+    variant : Variant
+        Of the networks: what a cleaner learns says how large its loss is.
     """
 
     MOST_KEPT: int = 0
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: Part, variant: Variant) -> None:
         self._part = part
-        self.MARGIN = _MARGINS[part]
+        self.MARGIN = _PLACE_MARGIN if part == "regressor" else _PIXEL_MARGINS[variant.target]
 
     def lessons(self, data: Observations, parent: PublishedModel, /) -> Maps:
         """Return maps of runs, each with one source: the same ones for the same runs.
@@ -366,7 +370,7 @@ class PublishedContinuation:
         parts: tuple[Part, ...] = PARTS[:1] if self._part == "regressor" else PARTS[::-1]
         found = []
         for part in parts:
-            ways = PublishedContinuation(part)
+            ways = PublishedContinuation(part, parent.settings.variant)
             change = ways.losses(judged, child) - ways.losses(judged, parent)
             found.append(gain(change, judged.group, split=split, name=_LOSSES[part]))
         return tuple(found)

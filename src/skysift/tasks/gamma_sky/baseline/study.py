@@ -24,7 +24,13 @@ from skysift.tasks.gamma_sky.baseline.costs import cost_rows
 from skysift.tasks.gamma_sky.baseline.maps import MapSettings
 from skysift.tasks.gamma_sky.baseline.table import markdown_of, put_into
 from skysift.tasks.gamma_sky.baseline.telling import TellStages
-from skysift.tasks.gamma_sky.baseline.training import FULL, REGRESSOR, budget_of, folder_of
+from skysift.tasks.gamma_sky.baseline.training import (
+    FULL,
+    REGRESSOR,
+    budget_of,
+    folder_of,
+    training_command,
+)
 from skysift.tasks.gamma_sky.simulation.original import SIZES
 
 __all__ = ["fault_costs", "main"]
@@ -117,10 +123,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--docs", type=Path, help="page to put the tables into")
     given = parser.parse_args(arguments)
     module = "skysift.tasks.gamma_sky.baseline"
-    trained = "NETWORKS --full" if budget_of(given.networks) == FULL else "NETWORKS"
     command = (
-        f"python -m {module}.training {trained} && python -m {module}.study NETWORKS OUT.json "
-        f"--maps {given.maps} --seed {given.seed}"
+        f"{training_command(budget_of(given.networks))} && python -m {module}.study NETWORKS "
+        f"OUT.json --maps {given.maps} --seed {given.seed}"
     )
     facts = fault_costs(
         given.networks,

@@ -41,6 +41,7 @@ __all__ = [
     "main",
     "train_all",
     "trained_variants",
+    "training_command",
 ]
 
 CLEANER, REGRESSOR = KINDS
@@ -89,6 +90,11 @@ REDUCED = Budget(
 )
 """Two hours of one core for all variants. Smaller batches make up for fewer epochs: 1,250 and 7,500
 steps of at most 6,250 in the original, where batches of 32 would leave 313 and 1,875."""
+
+
+def training_command(budget: Budget) -> str:
+    """Return the command that trains the networks of a budget in the folder NETWORKS."""
+    return f"python -m {__name__} NETWORKS{' --full' if budget == FULL else ''}"
 
 
 def trained_variants() -> tuple[Variant, ...]:
