@@ -307,7 +307,8 @@ def _add_table(block: Block, study: Study) -> None:
         rows,
         columns=[Column("model", "Model"), Column("sees", "Sees"), *shown],
         caption="All models, the best log loss first; a dot marks the best of each column. 95 % "
-        "intervals: bootstrap by object, DeLong for the AUC.",
+        "intervals: bootstrap by object, DeLong for the AUC; of the log loss of 1,000 objects or "
+        "more, normal errors by object.",
     )
 
 
