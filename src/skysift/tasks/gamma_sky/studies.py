@@ -24,6 +24,7 @@ from skysift.tasks.gamma_sky.evaluation.contestants import (
 )
 from skysift.tasks.gamma_sky.evaluation.localisation import locate_sources
 from skysift.tasks.gamma_sky.evaluation.run import evaluate_sky, render_sky, truth_setup
+from skysift.tasks.gamma_sky.evaluation.study import Contestant
 from skysift.tasks.gamma_sky.evaluation.timing import time_methods
 from skysift.tasks.gamma_sky.model import TASK, GammaSkyModel, load_bundle
 from skysift.tasks.gamma_sky.options import CompareOptions, EvaluateOptions
@@ -54,9 +55,12 @@ def evaluate(
     """
     chosen = of_kind(EvaluateOptions, options)
     target = folder or _DEFAULT_FOLDER
-    extra = classical_contestants(
-        truth_setup(chosen.irf), model.trials, names=model.asking, networks=model.networks
-    )
+    extra: Sequence[Contestant] = ()
+    if model.asking:
+        setup = truth_setup(chosen.irf)
+        extra = classical_contestants(
+            setup, model.trials, names=model.asking, networks=model.networks
+        )
     run = evaluate_sky(
         chosen,
         target,
