@@ -7,7 +7,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from skysift.core.registry import list_tasks, load_task
+from skysift.core.registry import list_tasks, load_task, shipped_bundles
 
 HEAVY = (
     "astropy", "dask", "distributed", "h5py", "lightgbm", "matplotlib", "numpy", "onnxruntime",
@@ -87,13 +87,28 @@ sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
 """
 
 
-@pytest.mark.parametrize("name", [item.name for item in list_tasks()])
-def test_the_shipped_bundles_predict_with_the_core_alone(start, tmp_path, name):
+METHODS = {
+    ("gamma-sky", "cnn"): ("cnn-cleaner", "cnn-regressor"),
+    ("gamma-sky", "network"): ("network",),
+}
+"""Of bundles that one method asks alone."""
+
+EVERY_BUNDLE = [
+    (item.name, folder.name, method)
+    for item in list_tasks()
+    for folder in shipped_bundles(item.name)
+    for method in METHODS.get((item.name, folder.name), (None,))
+]
+
+
+@pytest.mark.parametrize(("name", "bundle", "method"), EVERY_BUNDLE)
+def test_the_shipped_bundles_predict_with_the_core_alone(start, tmp_path, name, bundle, method):
     task = load_task(name)
     folder = tmp_path / "made-up"
     folder.mkdir()
     path = task.write_synth(task.synth(3, np.random.default_rng(1)), folder)
     arguments = ["predict", name, str(path), "--out", str(tmp_path / "out.ecsv")]
+    arguments += ["--bundle", bundle, *(() if method is None else ("--method", method))]
     script = WITHOUT.format(hidden=OF_EXTRAS) + SCRIPT.format(arguments=arguments, heavy=OF_EXTRAS)
     process = start(script)
     out, err = process.communicate(timeout=120)

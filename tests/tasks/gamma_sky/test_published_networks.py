@@ -21,14 +21,11 @@ from skysift.report.plots.residuals import plot_residuals
 from skysift.tasks.gamma_sky import studies
 from skysift.tasks.gamma_sky.baseline import study
 from skysift.tasks.gamma_sky.baseline.bundle import (
-    load_published,
-    networks_of,
-    save_published,
-)
-from skysift.tasks.gamma_sky.baseline.bundle import (
     main as make_bundle,
 )
+from skysift.tasks.gamma_sky.baseline.bundle import networks_of, save_published
 from skysift.tasks.gamma_sky.baseline.costs import Answers, cost_rows
+from skysift.tasks.gamma_sky.baseline.loading import load_published
 from skysift.tasks.gamma_sky.baseline.maps import MapSettings, make_maps, read_maps
 from skysift.tasks.gamma_sky.baseline.table import put_into
 from skysift.tasks.gamma_sky.baseline.training import Budget, budget_of, train_all

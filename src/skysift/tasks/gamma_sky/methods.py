@@ -273,7 +273,7 @@ def make_method(
         )
     if name in PUBLISHED:  # few need them, and their runtime is slow to import
         from skysift.models.sky.baseline.search import PublishedSearch  # noqa: PLC0415
-        from skysift.tasks.gamma_sky.baseline.bundle import load_published  # noqa: PLC0415
+        from skysift.tasks.gamma_sky.baseline.loading import load_published  # noqa: PLC0415
 
         published = load_published(networks or bundle_folder("gamma-sky", "cnn")).networks
         place: Literal["regressor", "cleaner"] = (

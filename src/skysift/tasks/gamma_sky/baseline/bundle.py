@@ -9,19 +9,15 @@ import hashlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from skysift.core.bundle import Bundle, render_card, write_bundle
 from skysift.core.bundle_schema import BundleSpec, DataLicence, InputColumn, ModelEntry, Training
-from skysift.core.config import Config
 from skysift.core.continuation import Origin
-from skysift.core.errors import BundleError, ReadError, UsageError
+from skysift.core.errors import ReadError, UsageError
 from skysift.core.provenance import package_versions
 from skysift.core.results import Metric
 from skysift.models.sky.baseline.cleaner import CnnCleaner
@@ -29,9 +25,16 @@ from skysift.models.sky.baseline.export import export_folded_cleaner, export_lay
 from skysift.models.sky.baseline.layers import Weights, parameter_count
 from skysift.models.sky.baseline.networks import PublishedNetworks
 from skysift.models.sky.baseline.regressor import CnnRegressor
-from skysift.models.sky.baseline.runtime import CleanerRuntime, RegressorRuntime
 from skysift.models.sky.baseline.store import load_baseline
 from skysift.models.sky.baseline.variants import COMPACT, CORRECTED, Variant, find_variant
+from skysift.tasks.gamma_sky.baseline.loading import (
+    CLEANER_FILE,
+    MODULE,
+    SETTINGS_FILE,
+    TASK,
+    PublishedSettings,
+    ready_networks,
+)
 from skysift.tasks.gamma_sky.baseline.maps import pixel_size_of
 from skysift.tasks.gamma_sky.baseline.training import (
     CLEANER,
@@ -41,33 +44,22 @@ from skysift.tasks.gamma_sky.baseline.training import (
     folder_of,
     training_command,
 )
-from skysift.tasks.gamma_sky.model import REGRESSOR_FILE, is_published
+from skysift.tasks.gamma_sky.model import REGRESSOR_FILE
 
 __all__ = [
-    "CLEANER_FILE",
-    "FAMILY",
-    "MODULE",
-    "PublishedBundle",
-    "PublishedSettings",
-    "load_published",
     "networks_of",
     "published_graphs",
     "read_networks",
-    "read_published",
-    "ready_networks",
     "save_published",
+    "settings_of",
     "weights_hash",
     "write_published",
 ]
 
-TASK = "gamma-sky"
-MODULE = "skysift.tasks.gamma_sky.baseline"
-FAMILY = "convolutional autoencoder and regressor"
-CLEANER_FILE, _SETTINGS = "cleaner.onnx", "networks.json"
+_FAMILY = "convolutional autoencoder and regressor"
 _OF_SIMULATIONS = DataLicence(
     licence="BSD-3-Clause", citation="simulated by skysift from analytic formulas"
 )
-_EXPOSURE = 100.0  # s
 _METRICS = {
     "error68@1 [deg]": "error68",
     "outliers@0.2 deg": "outliers",
@@ -76,42 +68,14 @@ _METRICS = {
 }
 
 
-class PublishedSettings(Config):
-    """What ``networks.json`` holds; by an analytic response of the array, or else by a file."""
-
-    variant: Variant
-    pixel_size: float = 0.025
-    energies: tuple[float, float] = (0.04, 1.0)
-    radius: float = 2.5
-    exposure: float = _EXPOSURE
-    array: str = "north"
-    analytic: bool = True
-
-    @classmethod
-    def of(cls, variant: Variant, budget: Budget) -> "PublishedSettings":
-        """Return the settings of networks that were trained on a budget."""
-        return cls(
-            variant=variant,
-            pixel_size=pixel_size_of(budget.pixels),
-            array=budget.array,
-            analytic=budget.irf is None,
-        )
-
-
-@dataclass(frozen=True)
-class PublishedBundle:
-    """Published networks that were loaded.
-
-    Parameters
-    ----------
-    networks : PublishedNetworks
-        Ready to run.
-    bundle : Bundle
-        Where they came from.
-    """
-
-    networks: PublishedNetworks
-    bundle: Bundle
+def settings_of(variant: Variant, budget: Budget) -> PublishedSettings:
+    """Return the settings of networks that were trained on a budget."""
+    return PublishedSettings(
+        variant=variant,
+        pixel_size=pixel_size_of(budget.pixels),
+        array=budget.array,
+        analytic=budget.irf is None,
+    )
 
 
 def read_networks(out: Path, variant: Variant) -> tuple[CnnCleaner, CnnRegressor]:
@@ -135,7 +99,7 @@ def read_networks(out: Path, variant: Variant) -> tuple[CnnCleaner, CnnRegressor
 def networks_of(out: Path, variant: Variant) -> PublishedNetworks:
     """Return the trained networks of a variant, ready to run; errors as of `read_networks`."""
     graphs = _graphs(*read_networks(out, variant))
-    settings = PublishedSettings.of(variant, budget_of(out))
+    settings = settings_of(variant, budget_of(out))
     return ready_networks(graphs, settings)
 
 
@@ -176,7 +140,7 @@ def save_published(
     """
     cleaner, regressor = read_networks(out, variant)
     budget = budget_of(out)
-    settings = PublishedSettings.of(variant, budget)
+    settings = settings_of(variant, budget)
     return write_published(
         folder,
         settings,
@@ -239,7 +203,7 @@ def write_published(
         model=ModelEntry(
             format="onnx",
             file=REGRESSOR_FILE,
-            family=FAMILY,
+            family=_FAMILY,
             parameters=parameters,
             outputs=("x", "y"),
         ),
@@ -263,66 +227,9 @@ def write_published(
     card = render_card(spec, body.read_text(encoding="utf-8"))
     members: dict[str, bytes | Path] = {
         **graphs,
-        _SETTINGS: (settings.model_dump_json(indent=2) + "\n").encode(),
+        SETTINGS_FILE: (settings.model_dump_json(indent=2) + "\n").encode(),
     }
     return write_bundle(folder, spec, members, card, overwrite=overwrite)
-
-
-def read_published(folder: str | Path) -> tuple[Bundle, PublishedSettings, dict[str, bytes]]:
-    """Return a bundle of published networks with what maps they take, and their graphs.
-
-    Raises
-    ------
-    BundleError
-        If the bundle is damaged, holds what is not allowed, or holds no such networks.
-    """
-    bundle = Bundle.load(folder, task=TASK)
-    if not is_published(bundle):
-        raise BundleError(
-            "The bundle holds no CNN-cleaner and CNN-regressor.",
-            f"Train some with: python -m {MODULE}.training NETWORKS; then make a bundle with: "
-            f"python -m {MODULE}.bundle NETWORKS FOLDER --variant original",
-            path=bundle.folder,
-        )
-    try:
-        settings = PublishedSettings.model_validate_json(bundle.read_bytes(_SETTINGS))
-    except ValidationError as error:
-        raise BundleError(
-            f"The settings of the networks are not sound: {error.errors()[0]['msg']}.",
-            "Make the bundle again.",
-            path=bundle.folder,
-        ) from error
-    return (
-        bundle,
-        settings,
-        {name: bundle.read_bytes(name) for name in (CLEANER_FILE, REGRESSOR_FILE)},
-    )
-
-
-def load_published(folder: str | Path) -> PublishedBundle:
-    """Load published networks; errors as of `read_published`."""
-    bundle, settings, graphs = read_published(folder)
-    return PublishedBundle(ready_networks(graphs, settings), bundle)
-
-
-def ready_networks(graphs: Mapping[str, bytes], settings: PublishedSettings) -> PublishedNetworks:
-    """Return networks that are ready to run.
-
-    Raises
-    ------
-    BundleError
-        If a graph is damaged, or not that of such a network.
-    UsageError
-        If the two are for maps of different sizes.
-    """
-    return PublishedNetworks(
-        settings.variant,
-        CleanerRuntime(graphs[CLEANER_FILE]),
-        RegressorRuntime(graphs[REGRESSOR_FILE]),
-        settings.pixel_size,
-        settings.energies,
-        settings.radius,
-    )
 
 
 def published_graphs(

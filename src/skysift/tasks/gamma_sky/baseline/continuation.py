@@ -31,14 +31,13 @@ from skysift.models.sky.baseline.regressor import CnnRegressor
 from skysift.models.sky.baseline.tuning import Tunable, tunable_cleaner, tunable_regressor
 from skysift.models.sky.baseline.unfolding import weights_of_cleaner, weights_of_layers
 from skysift.models.sky.baseline.variants import Variant
-from skysift.tasks.gamma_sky.baseline.bundle import (
+from skysift.tasks.gamma_sky.baseline.bundle import published_graphs, write_published
+from skysift.tasks.gamma_sky.baseline.loading import (
     CLEANER_FILE,
     MODULE,
     PublishedSettings,
-    published_graphs,
     read_published,
     ready_networks,
-    write_published,
 )
 from skysift.tasks.gamma_sky.baseline.maps import GRIDS, plain_recipes
 from skysift.tasks.gamma_sky.baseline.off_fields import OneSource, one_source_maps
