@@ -247,6 +247,7 @@ def test_honest_counts_show_neither_bias_nor_fault(rng):
     assert fault["unevenness"]["low"] < 0.01
     assert fault["unevenness"]["high"] > -0.01
     assert fault["two_peaks_p"] > 0.05
+    assert fault["two_peaks_p_any_zenith"] > 0.05
 
 
 def test_a_loss_of_many_counts_and_two_peaks_are_both_seen(rng):
@@ -257,8 +258,34 @@ def test_a_loss_of_many_counts_and_two_peaks_are_both_seen(rng):
 
     facts = count_facts(made_up_counts(lossy), rng)
     assert facts["groups"][0]["bias"]["high"] < -0.05
-    assert facts["faults"]["stub"]["unevenness"]["high"] < -0.1
-    assert facts["faults"]["stub"]["two_peaks_p"] < 0.05
+    fault = facts["faults"]["stub"]
+    assert fault["unevenness"]["high"] < -0.1
+    assert fault["two_peaks_p"] < 0.05
+    assert fault["two_peaks_p_any_zenith"] < 0.05
+
+
+def test_a_loss_of_many_counts_shows_in_the_parts_that_have_many(rng):
+    def lossy(expected, error, draw):
+        return draw.normal(np.where(expected > 300, 0.8, 1.0) * expected, error)
+
+    fault = count_facts(made_up_counts(lossy), rng)["faults"]["stub"]
+    parts = fault["by_counts"]
+    assert sum(part["bias"]["n"] for part in parts) == fault["n"] == 300
+    assert all(part["high"] <= after["low"] for part, after in itertools.pairwise(parts))
+    assert parts[0]["bias"]["value"] == pytest.approx(0.0, abs=0.05)
+    assert parts[-1]["bias"]["value"] == pytest.approx(-0.2, abs=0.03)
+
+
+def test_a_bias_under_two_conditions_at_once_is_in_its_cell_alone(rng):
+    def lossy(expected, error, draw):
+        late = np.repeat([0.0, 1.0], len(expected) // 2)  # the second zenith angle
+        return draw.normal((1 - 0.3 * late) * expected, error)
+
+    cells = count_facts(made_up_counts(lossy), rng)["cells"]
+    bias = {row["zenith"]: row["bias"]["value"] for row in cells if "zenith" in row}
+    assert bias == {0.0: pytest.approx(0, abs=0.03), 20.0: pytest.approx(-0.3, abs=0.03)}
+    (by_flux,) = (row for row in cells if "flux" in row)
+    assert by_flux["bias"]["n"] == 600
 
 
 def test_counts_are_measured_at_every_zenith_angle(setup, rng):

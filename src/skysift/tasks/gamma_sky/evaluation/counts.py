@@ -4,12 +4,12 @@ Counts are measured at the true place whether or not a search would have found t
 only the method is judged and no selection; what selection adds is stated apart.
 
 Two faults of the published cleaning network get a test each: that at zenith angles about 20 deg it
-loses counts unevenly, and that its residuals have two peaks.
+loses counts unevenly, and that at random zenith angles its residuals have two peaks.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -50,7 +50,9 @@ EXPOSURES = (30.0, 100.0, 400.0, 1800.0)
 _FLUXES = (0.1, 0.3, 1.0, 3.0)
 _OFFSETS = (0.0, 2.0)
 _OFFSET_EDGES = (0.0, 0.5, 1.0, 1.5, 2.0)
+_CELLS = (("zenith", "exposure"), ("flux", "exposure"))
 _SUSPECT_ZENITH = 20.0
+_PARTS = 5  # of the sources, by their expected counts
 _FEWEST = 10
 _UNITS: Mapping[str, str] = {"zenith": "deg", "exposure": "s", "flux": "Crab", "offset": "deg"}
 _MODES = {True: "likelihood-ratio", False: "likelihood-ratio, IRF-free"}
@@ -179,8 +181,14 @@ def count_facts(table: FeatureTable, rng: np.random.Generator) -> dict[str, Any]
         From :func:`count_photons`.
     rng : numpy.random.Generator
         For the test of the number of peaks.
+
+    Returns
+    -------
+    dict
+        ``groups``: by one condition at a time; ``cells``: by two; ``faults``: by method.
     """
     groups: list[dict[str, Any]] = []
+    cells: list[dict[str, Any]] = []
     peaks: dict[str, Any] = {}
     for name in np.unique(table["method"]):
         of_method = table["method"] == name
@@ -194,8 +202,24 @@ def count_facts(table: FeatureTable, rng: np.random.Generator) -> dict[str, Any]
             chosen = of_method & (table["offset"] >= low) & (table["offset"] < high)
             row = {"method": str(name), "by": "offset", "at": (low + high) / 2}
             groups.append(row | _bias(table, chosen))
-        peaks[str(name)] = _faults(table, of_method & (table["zenith"] == _SUSPECT_ZENITH), rng)
-    return {"groups": groups, "faults": peaks, "suspect_zenith": _SUSPECT_ZENITH}
+        cells += _cells(table, str(name), of_method)
+        suspect = of_method & (table["zenith"] == _SUSPECT_ZENITH)
+        peaks[str(name)] = _faults(table, suspect, rng) | _any_zenith(table, of_method, rng)
+    return {"groups": groups, "cells": cells, "faults": peaks, "suspect_zenith": _SUSPECT_ZENITH}
+
+
+def _cells(table: FeatureTable, name: str, of_method: BoolArray) -> list[dict[str, Any]]:
+    """Return bias and pull by pairs of conditions, where there are sources enough."""
+    rows = []
+    for pair in _CELLS:
+        for values in product(*(np.unique(table[by]) for by in pair)):
+            named = {by: float(value) for by, value in zip(pair, values, strict=True)}
+            chosen = of_method.copy()
+            for by, value in named.items():
+                chosen &= table[by] == value
+            if chosen.sum() >= _FEWEST:
+                rows.append({"method": name, **named, **_bias(table, chosen)})
+    return rows
 
 
 def _bias(table: FeatureTable, chosen: BoolArray) -> dict[str, Any]:
@@ -237,9 +261,33 @@ def _faults(table: FeatureTable, chosen: BoolArray, rng: np.random.Generator) ->
         "n": len(counts),
         **{f"loss_{name}": as_facts(*values) for name, values in loss.items()},
         "unevenness": as_facts(Interval(gap, gap - width, gap + width), len(counts)),
+        "by_counts": _by_counts(counts, expected),
         "two_peaks_p": modality.p_value,
         "draws": modality.draws,
     }
+
+
+def _by_counts(counts: FloatArray, expected: FloatArray) -> list[dict[str, Any]]:
+    """Return the relative bias of sources of few to many expected counts, equally many each."""
+    parts = np.array_split(np.argsort(expected, kind="stable"), _PARTS)
+    return [
+        {
+            "low": float(expected[part].min()),
+            "high": float(expected[part].max()),
+            "bias": as_facts(_relative_bias(counts[part], expected[part]), len(part)),
+        }
+        for part in parts
+        if len(part)
+    ]
+
+
+def _any_zenith(
+    table: FeatureTable, of_method: BoolArray, rng: np.random.Generator
+) -> dict[str, Any]:
+    """Test for residuals with two peaks where all zenith angles are mixed."""
+    difference = table["counts"][of_method] - table["expected"][of_method]
+    modality = unimodality_test(difference / table["error"][of_method], rng=rng)
+    return {"n_any_zenith": int(of_method.sum()), "two_peaks_p_any_zenith": modality.p_value}
 
 
 def selection_bias(table: FeatureTable, thresholds: Mapping[str, float]) -> list[dict[str, Any]]:
