@@ -1,6 +1,7 @@
 """Links of the pages lead somewhere, and their tables say what is stored."""
 
 import importlib
+import json
 import re
 from functools import cache
 from pathlib import Path
@@ -10,7 +11,8 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from skysift.cli.main import build_app
-from skysift.core.registry import list_tasks
+from skysift.core.bundle import Bundle
+from skysift.core.registry import bundle_folder, list_tasks
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -115,3 +117,10 @@ def test_tables_of_measured_numbers_are_those_that_are_stored(monkeypatch):
     for page in filled:
         text = page.read_text(encoding="utf-8")
         assert measured.filled(text) == text, f"{page}: python docs/_ext/measured.py"
+
+
+def test_what_stress_did_is_told_of_the_bundles_that_ship():
+    stored = json.loads((DOCS / "measured/stress.json").read_text(encoding="utf-8"))
+    assert stored.keys() == {task.name for task in list_tasks()}
+    for name, told in stored.items():
+        assert told["bundle"] == Bundle.load(bundle_folder(name), task=name).hash, name
