@@ -35,7 +35,8 @@ from skysift.cli.scale import (
     spreading,
 )
 from skysift.cli.stress import STRESS, drawn
-from skysift.core.config import load_config, parse_assignments
+from skysift.core.config import Config, load_config, parse_assignments
+from skysift.core.errors import UsageError
 from skysift.core.registry import load_options, load_task, manifest
 
 __all__ = [
@@ -163,6 +164,7 @@ def evaluate(
     console = Console(as_json=json)
     job = Job(console, task, data, out)
     options = job.options("ReadOptions" if job.paths else "EvaluateOptions", task_options)
+    _refuse_idle(options, task_options, has_data=bool(job.paths))
     model = job.task.load(bundle_path(task, bundle))
     scale = Scale(workers, dask, memory)
     with spreading(scale, console, job.task, "evaluate"), console.progress("evaluate") as progress:
@@ -176,6 +178,17 @@ def evaluate(
             progress=progress,
         )
     finish(console, run)
+
+
+def _refuse_idle(options: Config, given: Mapping[str, Any], *, has_data: bool) -> None:
+    """Refuse options that say nothing of this evaluation: some are of data, some of simulations."""
+    idle = sorted(given.keys() - type(options).model_fields.keys())
+    if idle:
+        flag = f"--{idle[0].replace('_', '-')}"
+        raise UsageError(
+            f"{flag} is of evaluations {'without' if has_data else 'on'} data of one's own.",
+            f"Leave out {flag}, or {'leave out' if has_data else 'give'} --data.",
+        )
 
 
 def predict(

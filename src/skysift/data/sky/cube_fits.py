@@ -1,12 +1,17 @@
 """The parts of a FITS file that make an image cube with energy bands, as gammapy's Map has them."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
 from skysift.data.sky.tangent import TangentGrid
 
-__all__ = ["BANDS", "bands_hdu", "cube_header"]
+if TYPE_CHECKING:
+    from astropy.wcs import WCS
+
+__all__ = ["BANDS", "bands_hdu", "cube_header", "wcs_cube_header"]
 
 BANDS = "EBOUNDS"
 """Name of the table of energy bands."""
@@ -14,8 +19,14 @@ BANDS = "EBOUNDS"
 
 def cube_header(grid: TangentGrid, n_bands: int) -> fits.Header:
     """Return the cards of a cube [band, y, x] on a grid, whose bands are in the table `BANDS`."""
-    header = grid.wcs().to_header()
-    header["WCSSHAPE"] = f"({grid.n_x},{grid.n_y},{n_bands})"
+    return wcs_cube_header(grid.wcs(), (n_bands, *grid.shape))
+
+
+def wcs_cube_header(wcs: "WCS", shape: tuple[int, int, int]) -> fits.Header:
+    """Return the cards of a cube of a shape (n_bands, n_y, n_x) in any coordinates of the sky."""
+    header = wcs.to_header()
+    n_bands, n_y, n_x = shape
+    header["WCSSHAPE"] = f"({n_x},{n_y},{n_bands})"
     header["BANDSHDU"] = BANDS
     header["AXCOLS1"] = "E_MIN,E_MAX"
     header["INTERP1"] = "log"

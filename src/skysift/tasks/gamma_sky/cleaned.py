@@ -25,10 +25,11 @@ from skysift.core.files import write_atomic
 from skysift.data.io.fits_sink import provenance_hdu
 from skysift.data.io.provenance import provenance_text
 from skysift.data.sky.counts_map import CountsMap
-from skysift.data.sky.cube_fits import bands_hdu, cube_header
+from skysift.data.sky.cube_fits import bands_hdu, cube_header, wcs_cube_header
 from skysift.data.sky.gadf_write import gti_hdu
+from skysift.models.sky.placed import NetworkMaps
 
-__all__ = ["CleanedMap", "clean"]
+__all__ = ["CleanedMap", "NetworkCleanedMap", "clean"]
 
 FloatArray = NDArray[np.float64]
 
@@ -101,41 +102,125 @@ class CleanedMap:
         OutputError
             If it cannot be written there.
         """
-        hdus = fits.HDUList([fits.PrimaryHDU(header=self._summary())])
-        cards = cube_header(self.counts.grid, self.counts.n_bands)
-        for name in ("cleaned", "variance", "background", "residual"):
-            hdus.append(fits.ImageHDU(getattr(self, name), header=cards, name=name.upper()))
-        hdus.append(bands_hdu(self.counts.energy_edges))
-        hdus.append(gti_hdu(self.counts.gti, self.counts.reference_mjd))
-        if text := provenance_text(provenance):
-            hdus.append(provenance_hdu(text))
-        buffer = BytesIO()
-        hdus.writeto(buffer, checksum=True)
-        write_atomic(path, buffer.getvalue())
-
-    def _summary(self) -> fits.Header:
-        pointing = self.counts.pointing
-        header = fits.Header()
-        header["CREATOR"] = "skysift"
-        parts: dict[str, NDArray[Any]] = {
-            "NCOUNTS": self.counts.counts,
-            "NCLEANED": self.cleaned,
-            "NBACKGND": self.background,
-            "NRESIDUE": self.residual,
-        }
-        for keyword, values in parts.items():
-            header[keyword] = (float(values.sum(dtype=np.float64)), "sum of the map")
+        header = _summary(
+            self.counts,
+            NCOUNTS=self.counts.counts,
+            NCLEANED=self.cleaned,
+            NBACKGND=self.background,
+            NRESIDUE=self.residual,
+        )
         header["LEVELERR"] = (self.level_error, "relative error of the source level")
-        numbers = {
-            "LIVETIME": (self.counts.livetime, "[s] good time less dead time"),
-            "RA_PNT": (pointing.ra, "[deg]"),
-            "DEC_PNT": (pointing.dec, "[deg]"),
-            "ALT_PNT": (_ZENITH - pointing.zenith, "[deg]"),
+        cards = cube_header(self.counts.grid, self.counts.n_bands)
+        planes = {
+            name: getattr(self, name) for name in ("cleaned", "variance", "background", "residual")
         }
-        for keyword, (value, comment) in numbers.items():
-            if np.isfinite(value):
-                header[keyword] = (value, comment)
-        return header
+        edges = self.counts.energy_edges
+        write_atomic(
+            path,
+            _fits_bytes(
+                header, cards, planes=planes, edges=edges, window=self.counts, provenance=provenance
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkCleanedMap:
+    """What a published network makes of the counts: ``cleaned + residual = counts`` in every pixel.
+
+    Parameters
+    ----------
+    window : CountsMap
+        What was observed; its counts are on another grid, or in other bands.
+    maps : NetworkMaps
+        Raw and cleaned counts, on the pixels and in the one band of the network.
+    """
+
+    window: CountsMap
+    maps: NetworkMaps
+
+    @property
+    def residual(self) -> FloatArray:
+        """Raw less cleaned counts, shape (n_y, n_x): what the network takes for background."""
+        return self.maps.counts.astype(np.float64) - self.maps.cleaned
+
+    def write(self, path: str | Path, provenance: Mapping[str, Any] | None = None) -> None:
+        """Write the maps as FITS, each of which gammapy's ``Map.read(path, hdu=NAME)`` reads.
+
+        Extensions CLEANED, COUNTS and RESIDUAL are cubes of one band in double precision with the
+        WCS of the network's pixels; the rest is as in a file of `CleanedMap`. There is no plane of
+        variances: a network states none.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written there.
+        """
+        counts, cleaned = (
+            np.asarray(image, dtype=np.float64)[None]
+            for image in (self.maps.counts, self.maps.cleaned)
+        )
+        planes = {"cleaned": cleaned, "counts": counts, "residual": self.residual[None]}
+        header = _summary(
+            self.window, NCOUNTS=counts, NCLEANED=cleaned, NRESIDUE=planes["residual"]
+        )
+        header["NETWORK"] = (self.maps.variant, "variant of the published networks")
+        for line in _HISTORY:
+            header.add_history(line)
+        cards = wcs_cube_header(self.maps.wcs, counts.shape)
+        edges = np.array(self.maps.energies)
+        write_atomic(
+            path,
+            _fits_bytes(
+                header, cards, planes=planes, edges=edges, window=self.window, provenance=provenance
+            ),
+        )
+
+
+_HISTORY = (
+    "CLEANED: what the network CNN-cleaner makes of COUNTS, in counts.",
+    "RESIDUAL = COUNTS - CLEANED: what it takes for background.",
+    "The network states no variance of CLEANED, so that there is none here;",
+    "a Poisson variance of the raw counts is COUNTS itself.",
+)
+
+
+def _fits_bytes(
+    header: fits.Header,
+    cards: fits.Header,
+    *,
+    planes: Mapping[str, FloatArray],
+    edges: FloatArray,
+    window: CountsMap,
+    provenance: Mapping[str, Any] | None,
+) -> bytes:
+    hdus = fits.HDUList([fits.PrimaryHDU(header=header)])
+    for name, values in planes.items():
+        hdus.append(fits.ImageHDU(values, header=cards, name=name.upper()))
+    hdus.append(bands_hdu(edges))
+    hdus.append(gti_hdu(window.gti, window.reference_mjd))
+    if text := provenance_text(provenance):
+        hdus.append(provenance_hdu(text))
+    buffer = BytesIO()
+    hdus.writeto(buffer, checksum=True)
+    return buffer.getvalue()
+
+
+def _summary(window: CountsMap, **sums: NDArray[Any]) -> fits.Header:
+    """Return what a primary header says of a window and of the sums of its maps."""
+    header = fits.Header()
+    header["CREATOR"] = "skysift"
+    for keyword, values in sums.items():
+        header[keyword] = (float(values.sum(dtype=np.float64)), "sum of the map")
+    numbers = {
+        "LIVETIME": (window.livetime, "[s] good time less dead time"),
+        "RA_PNT": (window.pointing.ra, "[deg]"),
+        "DEC_PNT": (window.pointing.dec, "[deg]"),
+        "ALT_PNT": (_ZENITH - window.pointing.zenith, "[deg]"),
+    }
+    for keyword, (value, comment) in numbers.items():
+        if np.isfinite(value):
+            header[keyword] = (value, comment)
+    return header
 
 
 def clean(

@@ -33,15 +33,17 @@ def evaluate_truth(data: Observations, model: GammaSkyModel, *, split: str) -> E
     -------
     Evaluation
         ``efficiency`` (sources with a candidate within 0.2 deg), ``error68`` [deg] and ``error50``
-        of those, ``coverage68`` and ``coverage95`` of their ellipses, ``false_candidates`` per
-        field.
+        of those, ``coverage68`` and ``coverage95`` of their ellipses where the method states some,
+        ``false_candidates`` per field.
 
     Raises
     ------
     InputError
         If no observation has a truth.
     """
-    options = PredictOptions(photometry=False)
+    # A bundle of networks is measured with what asks them, its main method.
+    methods = {"method": model.asking[-1]} if model.asking else {}
+    options = PredictOptions.model_validate({"photometry": False, **methods})
     away: list[float] = []
     radii: list[tuple[float, float]] = []
     false_candidates, fields = 0, 0
@@ -49,7 +51,9 @@ def evaluate_truth(data: Observations, model: GammaSkyModel, *, split: str) -> E
         if item.truth is None:
             continue
         fields += 1
-        for searched in search_observation(item, data.options, options, model.trials):
+        for searched in search_observation(
+            item, data.options, options, model.trials, networks=model.networks
+        ):
             table = searched.table
             ra, dec = table["ra"], table["dec"]
             for place in item.truth:
@@ -84,10 +88,12 @@ def evaluate_truth(data: Observations, model: GammaSkyModel, *, split: str) -> E
             error_quantile(good, level).metric(f"error{level:.0%}"[:-1], n=n, split=split)
             for level in (0.5, 0.68)
         ]
+    stated = np.isfinite(limits).all(axis=1)  # published networks know no ellipse
+    if stated.any():
         metrics += [
-            wilson_interval(int((good <= limits[:, column]).sum()), len(good)).metric(
-                name, n=len(good), split=split
-            )
+            wilson_interval(
+                int((good[stated] <= limits[stated, column]).sum()), int(stated.sum())
+            ).metric(name, n=int(stated.sum()), split=split)
             for column, name in enumerate(("coverage68", "coverage95"))
         ]
     return Evaluation(model.name, "photon lists with known sources", split, tuple(metrics))

@@ -3,10 +3,10 @@
 from typing import Any, Protocol
 
 import numpy as np
-import onnxruntime
 from numpy.typing import ArrayLike, NDArray
 
 from skysift.core.errors import MissingExtraError, UnknownNameError, UsageError
+from skysift.models.persist.onnx_session import find_device
 from skysift.models.sky.baseline.cleaner import CnnCleaner
 from skysift.models.sky.baseline.export import export_folded_cleaner
 from skysift.models.sky.baseline.layers import check_cleaner_shape
@@ -34,7 +34,7 @@ class NetworkRuntime(Protocol):
 def available_devices() -> tuple[str, ...]:
     """Return those of :data:`DEVICES` that can be used here, the best first."""
     there = {
-        "cuda": "CUDAExecutionProvider" in onnxruntime.get_available_providers(),
+        "cuda": find_device() == "cuda",
         "torch-cuda": _torch_sees_a_gpu(),
         "cpu": True,
     }

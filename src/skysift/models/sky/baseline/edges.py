@@ -37,6 +37,19 @@ class EdgeMap:
     ra_step: float
     dec_step: float
 
+    def wcs(self) -> WCS:
+        """Return the coordinates of these very bins, which are even in each of them."""
+        n = len(self.ra)
+        middle = (n + 1) / 2
+        wcs = WCS(naxis=2)
+        wcs.wcs.ctype = ["RA---CAR", "DEC--CAR"]
+        wcs.wcs.cunit = ["deg", "deg"]
+        # With its reference on the equator a plate carree is even in declination as well.
+        wcs.wcs.crval = [float(self.ra.mean()), 0.0]
+        wcs.wcs.crpix = [middle, middle - float(self.dec.mean()) / self.dec_step]
+        wcs.wcs.cdelt = [-self.ra_step, self.dec_step]
+        return wcs
+
 
 def bin_between_extremes(ra: FloatArray, dec: FloatArray, n: int) -> EdgeMap:
     """Bin photons [deg] in n x n bins between their own extremes.

@@ -31,6 +31,8 @@ class PublishedNetworks:
         Of the photons.
     radius : float [deg]
         About the pointing, up to which photons were counted.
+    exposure : float [s]
+        Of the maps that they were trained on.
 
     Raises
     ------
@@ -44,6 +46,7 @@ class PublishedNetworks:
     pixel_size: float = 0.025
     energies: tuple[float, float] = (0.04, 1.0)
     radius: float = 2.5
+    exposure: float = 100.0
 
     def __post_init__(self) -> None:
         if self.cleaner.shape != self.regressor.shape:

@@ -155,17 +155,21 @@ class RegressorRuntime:
     ----------
     data : bytes
         The model: ``skysift.models.sky.baseline.export.export_layers`` makes it.
+    device : {"cpu", "cuda"}
+        Where to run; never anywhere else than asked.
 
     Raises
     ------
     BundleError
         If the model is damaged, refers to other files, asks for operators beyond ONNX, or does not
         take maps and give positions.
+    UsageError
+        If the device is not available.
     """
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, *, device: str = "cpu") -> None:
         check_onnx_graph(data)
-        self._session = open_session(data)
+        self._session = open_session(data, device=device)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         if len(inputs) != 1 or len(outputs) != 1:
             raise malformed("a regressor has one input and one output")

@@ -8,6 +8,7 @@ counts of a source fitted there, no error ellipse, because the network states no
 from typing import Literal
 
 import numpy as np
+from astropy.wcs import WCS
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from scipy.special import log_ndtr
@@ -19,8 +20,9 @@ from skysift.models.sky.candidate import Candidate
 from skysift.models.sky.filtered import FilteredMap
 from skysift.models.sky.forced import forced_counts
 from skysift.models.sky.local_source import LocalSource, Photons
+from skysift.models.sky.placed import NetworkMaps, PlacedResult, Unconfirmed
 from skysift.models.sky.refine import Refined
-from skysift.models.sky.search import SearchResult, SkySearch
+from skysift.models.sky.search import SkySearch
 from skysift.preprocess.sky_background import BackgroundFit
 
 __all__ = ["PublishedSearch", "place_of_maximum"]
@@ -83,12 +85,13 @@ class PublishedSearch:
                 "Choose such energies, or a classical method.",
             )
 
-    def __call__(self, counts: NDArray[np.float32], photons: Photons | None = None) -> SearchResult:
+    def __call__(self, counts: NDArray[np.float32], photons: Photons | None = None) -> PlacedResult:
         """Search raw counts[band, y, x]; there is one candidate at most."""
         search = self.search
         if photons is None:
             photons = search.places.photons_of(counts)
-        place = self.locate(self.networks.clean(self.network_map(counts, photons)[None]))
+        maps = self.clean(counts, photons)
+        place = self.locate(maps.cleaned[None])
         background = search.background.fit(counts, _all_but(search, place))
         seen = FilteredMap(
             search.filter, search.places, search.region, search.filter(counts), background.surface
@@ -100,7 +103,9 @@ class PublishedSearch:
         allowed = search.settings.false_alarms
         level = search.trials.level_for(allowed, area=search.area, roughness=roughness)
         if not (search.searched[row, column] and significance >= level):
-            return SearchResult((), background, level, seen)
+            searched = bool(search.searched[row, column])
+            denied = Unconfirmed(*place, significance, level, searched, self.networks.exposure)
+            return PlacedResult((), background, level, seen, (), denied, maps)
         source = search.local_source(search.offset_of(*place))
         fit = _forced(search, counts, photons, background, place)
         alarms = search.trials.false_alarms(significance, area=search.area, roughness=roughness)
@@ -116,22 +121,37 @@ class PublishedSearch:
             _below(search, source, background, place),
             ("low-counts",) if fit.counts < _FEW_COUNTS else (),
         )
-        return SearchResult((candidate,), background, level, seen, ((source, fit),))
+        return PlacedResult((candidate,), background, level, seen, ((source, fit),), None, maps)
+
+    def clean(self, counts: NDArray[np.float32], photons: Photons) -> NetworkMaps:
+        """Return what the cleaner makes of counts[band, y, x], on the networks' own pixels."""
+        image, wcs = self._map_with_wcs(counts, photons)
+        edges = self.search.source.energy_edges
+        energies = float(edges[self._bands[0]]), float(edges[self._bands[-1] + 1])
+        (cleaned,) = self.networks.clean(image[None])
+        return NetworkMaps(image, cleaned, wcs, energies, self.networks.variant.name)
 
     def network_map(self, counts: NDArray[np.float32], photons: Photons) -> NDArray[np.float32]:
         """Return the map that the networks see, shape (n_y, n_x), of counts[band, y, x]."""
+        return self._map_with_wcs(counts, photons)[0]
+
+    def _map_with_wcs(
+        self, counts: NDArray[np.float32], photons: Photons
+    ) -> tuple[NDArray[np.float32], WCS]:
         search, radius = self.search, self.networks.radius
         if self.networks.variant.grid == "fixed":
             xi, eta = search.places.axes
             away = np.hypot(xi[None, :] - search.pointing[0], eta[:, None] - search.pointing[1])
             image = counts[self._bands].sum(axis=0)
-            return np.asarray(image * (away < radius), dtype=np.float32)
+            seen = np.asarray(image * (away < radius), dtype=np.float32)
+            return seen, search.grid.wcs()
         away = np.hypot(photons.xi - search.pointing[0], photons.eta - search.pointing[1])
         chosen = np.isin(photons.band, self._bands) & (away < radius)
         if not chosen.any():
-            return np.zeros(search.grid.shape, dtype=np.float32)
+            return np.zeros(search.grid.shape, dtype=np.float32), plate_carree(search.grid)
         ra, dec = search.grid.from_plane(photons.xi[chosen], photons.eta[chosen])
-        return bin_between_extremes(ra, dec, search.grid.n_x).counts.astype(np.float32)
+        between = bin_between_extremes(ra, dec, search.grid.n_x)
+        return between.counts.astype(np.float32), between.wcs()
 
     def locate(self, cleaned: NDArray[np.float32]) -> tuple[float, float]:
         """Return where the networks see the source of a cleaned map, shape (1, n_y, n_x) [deg]."""

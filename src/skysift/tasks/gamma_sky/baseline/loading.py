@@ -90,27 +90,39 @@ def read_published(folder: str | Path) -> tuple[Bundle, PublishedSettings, dict[
     )
 
 
-def load_published(folder: str | Path) -> PublishedBundle:
-    """Load published networks; errors as of `read_published`."""
+def load_published(folder: str | Path, *, device: str = "cpu") -> PublishedBundle:
+    """Load published networks; errors as of `read_published` and `ready_networks`."""
     bundle, settings, graphs = read_published(folder)
-    return PublishedBundle(ready_networks(graphs, settings), bundle)
+    return PublishedBundle(ready_networks(graphs, settings, device=device), bundle)
 
 
-def ready_networks(graphs: Mapping[str, bytes], settings: PublishedSettings) -> PublishedNetworks:
+def ready_networks(
+    graphs: Mapping[str, bytes], settings: PublishedSettings, *, device: str = "cpu"
+) -> PublishedNetworks:
     """Return networks that are ready to run.
+
+    Parameters
+    ----------
+    graphs : mapping of str to bytes
+        By file.
+    settings : PublishedSettings
+        What maps they take.
+    device : {"cpu", "cuda"}
+        Where to run.
 
     Raises
     ------
     BundleError
         If a graph is damaged, or not that of such a network.
     UsageError
-        If the two are for maps of different sizes.
+        If the two are for maps of different sizes, or the device is not available.
     """
     return PublishedNetworks(
         settings.variant,
-        CleanerRuntime(graphs[CLEANER_FILE]),
-        RegressorRuntime(graphs[REGRESSOR_FILE]),
+        CleanerRuntime(graphs[CLEANER_FILE], device=device),
+        RegressorRuntime(graphs[REGRESSOR_FILE], device=device),
         settings.pixel_size,
         settings.energies,
         settings.radius,
+        settings.exposure,
     )

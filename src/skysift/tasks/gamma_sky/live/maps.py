@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from skysift.core.errors import InputError
 from skysift.data.sky.tangent import TangentGrid
 from skysift.models.sky.trials import TrialsTable
+from skysift.tasks.gamma_sky.cleaned import CleanedMap
 from skysift.tasks.gamma_sky.live.answers import WindowSearch
 from skysift.tasks.gamma_sky.live.memory import FieldMemory
 from skysift.tasks.gamma_sky.live.records import RecordReader
@@ -37,7 +38,7 @@ def map_arrays(searched: Searched, row: Mapping[str, Any]) -> dict[str, NDArray[
         ``raw``, ``background``, ``cleaned``, ``residual`` (float32, shape (n_y, n_x);
         ``raw = background + cleaned + residual``) and ``header``, a JSON text.
     """
-    maps = searched.cleaned()
+    maps = cast("CleanedMap", searched.cleaned())  # no network searches sliding windows
     header = {**row, "wcs": wcs_cards(searched.counts.grid)}
     parts: dict[str, NDArray[np.floating]] = {
         "raw": maps.counts.counts,
