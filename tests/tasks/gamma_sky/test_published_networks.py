@@ -62,6 +62,7 @@ class Perfect:
     pixel_size: float = 0.025
     energies: tuple[float, float] = (0.04, 1.0)
     radius: float = 2.5
+    exposure: float = 100.0
 
     def clean(self, noisy):
         return noisy
