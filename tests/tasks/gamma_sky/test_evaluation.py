@@ -286,6 +286,7 @@ def test_a_bias_under_two_conditions_at_once_is_in_its_cell_alone(rng):
     assert bias == {0.0: pytest.approx(0, abs=0.03), 20.0: pytest.approx(-0.3, abs=0.03)}
     (by_flux,) = (row for row in cells if "flux" in row)
     assert by_flux["bias"]["n"] == 600
+    assert by_flux["relative_error"] == pytest.approx(275**-0.5, rel=0.05)
 
 
 def test_counts_are_measured_at_every_zenith_angle(setup, rng):

@@ -223,12 +223,13 @@ def _cells(table: FeatureTable, name: str, of_method: BoolArray) -> list[dict[st
 
 
 def _bias(table: FeatureTable, chosen: BoolArray) -> dict[str, Any]:
-    """Return the relative bias of the counts, and mean and width of the pulls."""
-    counts, expected = table["counts"][chosen], table["expected"][chosen]
+    """Return the relative bias of the counts, the stated error of one source, and its pulls."""
+    counts, expected, error = (table[name][chosen] for name in ("counts", "expected", "error"))
     n = len(counts)
-    pulls = summarise_pulls((counts - expected) / table["error"][chosen])
+    pulls = summarise_pulls((counts - expected) / error)
     return {
         "bias": as_facts(_relative_bias(counts, expected), n),
+        "relative_error": float(np.sqrt(np.mean(error**2)) / np.mean(expected)),
         "pull_mean": as_facts(pulls.mean, n),
         "pull_width": as_facts(pulls.width, n),
     }

@@ -173,6 +173,7 @@ def _add_cells(block: Block, cells: Sequence[Facts]) -> None:
             {
                 **{key: row.get(key) for key in ("method", "zenith", "exposure", "flux")},
                 **{key: estimate(row[key]) for key in ("bias", "pull_width")},
+                "error": row["relative_error"],
                 "n": row["bias"]["n"],
             }
             for row in cells
@@ -183,6 +184,7 @@ def _add_cells(block: Block, cells: Sequence[Facts]) -> None:
             Column("flux", "Flux", format="g", unit="Crab"),
             Column("exposure", "Exposure", format="g", unit="s"),
             Column("bias", "Bias", format="+.2%"),
+            Column("error", "Error of a source", format=".0%"),
             Column("pull_width", "Pull width", format=".2f"),
             Column("n", "Sources", format=",d"),
         ],
