@@ -3,18 +3,19 @@
     python benchmarks/gamma_sky_cleaner.py --out runs/bench/gamma_sky_cleaner.json
     python benchmarks/gamma_sky_cleaner.py --gpu
 
-The contenders take turns, so that a busy machine slows all of them alike; the rate is that of the
-fastest turn. Each gets maps of 200 x 200 pixels in memory and gives maps. Keras runs if it is
-installed (its torch backend will do: KERAS_BACKEND=torch). All give the same to 1e-5. With --gpu,
-torch runs maps that are on the GPU in half precision, beside the least time that arithmetic and
-memory allow.
+The contenders take turns, so that a busy machine slows all of them alike: what compares is the
+ratio of times within a turn, of one thread that of its processor time. Each gets maps of 200 x 200
+pixels in memory and gives maps. Keras runs if it is installed (``pip install tensorflow-cpu``; its
+torch backend will do: KERAS_BACKEND=torch). All give the same to 1e-5. With --gpu, torch runs maps
+that are on the GPU in half precision, beside the least time that arithmetic and memory allow.
 """
 
 import argparse
 import json
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -25,24 +26,23 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from cleaner_floor import SHAPE, floor_of, measure_gpu
+from measure import in_own_process
 from skysift.core.files import write_atomic
 from skysift.core.provenance import Provenance
 from skysift.models.sky.baseline.cleaner import CnnCleaner
 from skysift.models.sky.baseline.export import INPUT, export_folded_cleaner, export_layers
-from skysift.models.sky.baseline.layers import initial_weights, multiply_accumulates
+from skysift.models.sky.baseline.layers import initial_weights
 from skysift.models.sky.baseline.runtime import CleanerRuntime
-from skysift.models.sky.baseline.torch_network import forward, forward_folded_cleaner
 
-SHAPE = (200, 200)
 BATCH = 32
 """Maps per call of the peers where there are more: the original's batch, and Keras' default."""
 TOLERANCE = 1e-5
 OURS = "skysift, folded"
-HALF_PRECISION_RATE = 790e12
-MEMORY_RATE = 4.3e12
-"""What an H200 reaches in half precision, in operations and in bytes per second."""
+PEERS = ("onnxruntime", "torch", "keras", "tensorflow-cpu", "tensorflow")
 
 Floats = NDArray[np.float32]
+Array = NDArray[np.float64]
 Contender = Callable[[Floats, Floats], Any]
 """Takes maps and an array for the results."""
 
@@ -58,62 +58,113 @@ def main() -> None:
     arguments = parser.parse_args()
     console = Console()
     provenance = Provenance.start(command="benchmarks/gamma_sky_cleaner.py")
-    console.print(f"{provenance.cpu}, {provenance.cores} cores, Python {provenance.python}")
-    rng = np.random.default_rng(0)
-    cleaner = CnnCleaner()
-    cleaner.weights_ = initial_weights(cleaner.layers, rng)
+    machine = f"{provenance.cpu}, {provenance.cores} cores, Python {provenance.python}"
+    console.print(machine)
+    cleaner = untrained_cleaner()
+    floor = floor_of(cleaner.layers, max(arguments.maps))
+    results: list[dict[str, Any]] = []
+    load = [os.getloadavg()[0]]
     if arguments.gpu:
         results = measure_gpu(cleaner, max(arguments.maps), arguments.repeats)
         for row in results:
             console.print(f"{row['contender']:40} {row['microseconds']:10.1f} us")
     else:
-        maps = rng.random((max(arguments.maps), *SHAPE), dtype=np.float32)
-        results = []
-        for threads in arguments.threads:
-            rows = measure_threads(cleaner, maps, threads, arguments.maps, arguments.repeats)
+        for threads in arguments.threads:  # a process each: TensorFlow's threads are set once
+            rows = in_own_process(
+                measure_threads, threads, arguments.maps, arguments.repeats, threads=threads
+            )
+            load.append(os.getloadavg()[0])
             console.print(render(rows, threads, arguments.maps))
             results += rows
     if arguments.out:
-        report = {"provenance": provenance.finish().to_dict(), "results": results}
+        report = {
+            "command": f"python benchmarks/gamma_sky_cleaner.py --repeats {arguments.repeats}",
+            "machine": machine,
+            "versions": versions(),
+            "load": [round(one, 2) for one in load],
+            "floor": floor,
+            "results": results,
+        }
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(arguments.out, json.dumps(report, indent=2) + "\n")
+        write_atomic(arguments.out, json.dumps(report, indent=1) + "\n")
 
 
-def measure_threads(
-    cleaner: CnnCleaner, maps: Floats, threads: int, sizes: Iterable[int], repeats: int
-) -> list[dict[str, Any]]:
-    """Return maps per second of each contender and size of call."""
+def untrained_cleaner() -> CnnCleaner:
+    """Return the published cleaner with weights as they are before training."""
+    cleaner = CnnCleaner()
+    cleaner.weights_ = initial_weights(cleaner.layers, np.random.default_rng(0))
+    return cleaner
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what is compared; what is not installed is left out."""
+    found = {}
+    for name in PEERS:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def measure_threads(threads: int, sizes: Sequence[int], repeats: int) -> list[dict[str, Any]]:
+    """Return maps per second of each contender and size of call, in a process of its own."""
     torch.set_num_threads(threads)
+    cleaner = untrained_cleaner()
+    maps = np.random.default_rng(1).random((max(*sizes, BATCH), *SHAPE), dtype=np.float32)
     contenders = dict(make_contenders(cleaner, threads))
     expected = cleaner.run_network(maps[:BATCH])
+    worst = {}
     for name, run in contenders.items():
         given = np.empty_like(expected)
         run(maps[:BATCH], given)
-        worst = float(np.abs(given - expected).max())
-        if worst > TOLERANCE:
-            raise SystemExit(f"{name} differs by {worst}")
+        worst[name] = float(np.abs(given - expected).max())
+        if worst[name] > TOLERANCE:
+            raise SystemExit(f"{name} differs by {worst[name]}")
+    return [
+        row | {"threads": threads, "differs": worst[row["contender"]]}
+        for size in sizes
+        for row in _rows(size, _take_turns(contenders, maps[:size], repeats))
+    ]
+
+
+def _rows(size: int, seconds: Mapping[str, Array]) -> list[dict[str, Any]]:
+    """Return rates, and how many times as long each contender takes as ours in the same turn."""
     rows = []
-    for size in sizes:
-        seconds: dict[str, list[float]] = {name: [] for name in contenders}
-        result = np.empty((size, *SHAPE), np.float32)
-        for _ in range(repeats):
-            for name, run in contenders.items():
-                calls = max(1, BATCH // size)  # a few single maps in a turn
-                start = time.perf_counter()
-                for _ in range(calls):
-                    run(maps[:size], result)
-                seconds[name].append((time.perf_counter() - start) / calls)
-        rows += [
-            {
-                "contender": name,
-                "threads": threads,
-                "maps": size,
-                "fastest": size / min(times),
-                "median": size / float(np.median(times)),
+    for name, (wall, processor) in seconds.items():
+        row: dict[str, Any] = {"contender": name, "maps": size, "turns": len(wall)}
+        row |= {"fastest": size / wall.min(), "median": size / float(np.median(wall))}
+        row["per_processor_second"] = size / float(np.median(processor))
+        for which, times, ours in zip(
+            ("behind", "behind_processor"), (wall, processor), seconds[OURS], strict=True
+        ):
+            ratio = times / ours
+            row[which] = {
+                "value": float(np.median(ratio)),
+                "low": float(ratio.min()),
+                "high": float(ratio.max()),
             }
-            for name, times in seconds.items()
-        ]
+        rows.append(row)
     return rows
+
+
+def _take_turns(
+    contenders: Mapping[str, Contender], maps: Floats, repeats: int
+) -> dict[str, Array]:
+    """Return wall and processor seconds of a call of each, shape (2, repeats)."""
+    seconds = {name: np.empty((2, repeats)) for name in contenders}
+    result = np.empty_like(maps)
+    calls = max(1, BATCH // len(maps))  # a few single maps in a turn
+    for run in contenders.values():
+        run(maps[:BATCH], result[:BATCH])
+    for turn in range(repeats):
+        for name, run in contenders.items():
+            start = np.array([time.perf_counter(), time.process_time()])
+            for _ in range(calls):
+                run(maps, result)
+            stop = np.array([time.perf_counter(), time.process_time()])
+            seconds[name][:, turn] = (stop - start) / calls
+    return seconds
 
 
 def make_contenders(cleaner: CnnCleaner, threads: int) -> Iterable[tuple[str, Contender]]:
@@ -125,11 +176,10 @@ def make_contenders(cleaner: CnnCleaner, threads: int) -> Iterable[tuple[str, Co
     yield "ONNX Runtime", _onnx(graph, threads, levels.ORT_ENABLE_ALL)
     yield "ONNX Runtime, extended level", _onnx(graph, threads, levels.ORT_ENABLE_EXTENDED)
     yield "torch eager", _torch_eager(cleaner)
-    keras = _keras(cleaner)
-    if keras is None:
+    keras = dict(_keras(cleaner, threads))
+    if not keras:
         Console().print("Keras is not installed: not measured.")
-    else:
-        yield f"Keras predict ({os.environ.get('KERAS_BACKEND', 'tensorflow')})", keras
+    yield from keras.items()
 
 
 def _onnx(graph: bytes, threads: int, level: Any) -> Contender:
@@ -172,11 +222,14 @@ def _torch_eager(cleaner: CnnCleaner) -> Contender:
     return run
 
 
-def _keras(cleaner: CnnCleaner) -> Contender | None:
+def _keras(cleaner: CnnCleaner, threads: int) -> Iterable[tuple[str, Contender]]:
+    """Yield Keras' predict and what is below it, nothing where Keras is not installed."""
+    for pool in ("INTRAOP", "INTEROP"):  # read when TensorFlow starts
+        os.environ[f"TF_NUM_{pool}_THREADS"] = str(threads)
     try:
         import keras  # noqa: PLC0415  # a peer that need not be there
     except ModuleNotFoundError:
-        return None
+        return
     layers = keras.layers
 
     def convolution(channels: int = 12, activation: str = "relu") -> Any:
@@ -200,10 +253,17 @@ def _keras(cleaner: CnnCleaner) -> Contender | None:
         ]
     )
 
-    def run(maps: Floats, result: Floats) -> None:
+    def predict(maps: Floats, result: Floats) -> None:
         result[:] = network.predict(maps[..., None], verbose=0)[..., 0]
 
-    return run
+    def by_batch(maps: Floats, result: Floats) -> None:
+        for start in range(0, len(maps), BATCH):
+            part = slice(start, start + BATCH)
+            result[part] = network.predict_on_batch(maps[part, ..., None])[..., 0]
+
+    backend = keras.backend.backend()
+    yield f"Keras predict ({backend})", predict
+    yield f"Keras predict_on_batch ({backend})", by_batch
 
 
 def render(rows: list[dict[str, Any]], threads: int, sizes: Iterable[int]) -> Table:
@@ -221,50 +281,6 @@ def render(rows: list[dict[str, Any]], threads: int, sizes: Iterable[int]) -> Ta
                 cells += [f"{row['fastest']:,.0f}", f"{row['fastest'] / best[row['maps']]:.2f}"]
         table.add_row(name, *cells)
     return table
-
-
-def measure_gpu(cleaner: CnnCleaner, n: int, repeats: int) -> list[dict[str, Any]]:
-    """Return the time of n maps that are on the GPU, beside what arithmetic and memory take."""
-    if not torch.cuda.is_available():
-        raise SystemExit("torch sees no GPU here.")
-    weights = {
-        name: torch.from_numpy(array).cuda().half() for name, array in cleaner.weights_.items()
-    }
-    maps = torch.rand(n, 1, *SHAPE, device="cuda", dtype=torch.half)
-
-    def network(inputs: torch.Tensor) -> Any:
-        return forward(cleaner.layers, weights, inputs)
-
-    def folded(inputs: torch.Tensor) -> Any:
-        return forward_folded_cleaner(cleaner.layers, weights, inputs)
-
-    contenders = {
-        "torch eager": network,
-        "torch compiled": torch.compile(network, mode="max-autotune"),
-        "torch eager, folded": folded,
-        "torch compiled, folded": torch.compile(folded, mode="max-autotune"),
-    }
-    operations = 2 * n * multiply_accumulates(cleaner.layers, (1, *SHAPE))
-    rows = [
-        {"contender": "floor: arithmetic", "microseconds": operations / HALF_PRECISION_RATE * 1e6},
-        {"contender": "floor: memory", "microseconds": 2 * maps.nbytes / MEMORY_RATE * 1e6},
-    ]
-    for name, run in contenders.items():
-        with torch.inference_mode():
-            for _ in range(3):
-                run(maps)
-            seconds = [_seconds_on_gpu(run, maps) for _ in range(repeats)]
-        rows.append({"contender": name, "maps": n, "microseconds": min(seconds) * 1e6})
-    return rows
-
-
-def _seconds_on_gpu(run: Callable[[Any], Any], maps: Any) -> float:
-    start, stop = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-    start.record()
-    run(maps)
-    stop.record()
-    torch.cuda.synchronize()
-    return float(start.elapsed_time(stop)) / 1e3
 
 
 if __name__ == "__main__":

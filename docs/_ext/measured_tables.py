@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from measured_rows import Row, cited, interval, listed, named, row_of, stored, table, told
+from measured_sky import SKY_TABLES
 
 from skysift.evaluate.intervals import wilson_interval
 
@@ -203,13 +204,6 @@ def gamma_sky_speed() -> str:
     return table(("photons to candidates", "processor time, median [ms]", "68 % error [deg]"), rows)
 
 
-def cleaner_speed() -> str:
-    """Show maps per second of the published cleaner's layers."""
-    names = ("skysift", "ONNX Runtime, extended level", "ONNX Runtime", "torch eager")
-    rows = cited("benchmarks.md", names, 3, 5)
-    return table(("runtime", "maps per second, one core", "two cores"), rows)
-
-
 def star_galaxy() -> str:
     """Show the original's process, plain rivals and the default in the same folds."""
     by_object = stored("star_galaxy/results/cross_validation.json")
@@ -360,12 +354,12 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "short budget": gamma_sky_short,
     "gammapy": gamma_sky_gammapy,
     "search speed": gamma_sky_speed,
-    "cleaner speed": cleaner_speed,
     "star-galaxy": star_galaxy,
     "ambiguous": ambiguous,
     "muygps speed": muygps_speed,
     "promises checked": promises_checked,
     "promises by group": promises_by_group,
     "promises by zenith": promises_by_zenith,
+    **SKY_TABLES,
     **{f"stress {task}": partial(stressed, task) for task in STRESS},
 }
