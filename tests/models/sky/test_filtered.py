@@ -84,6 +84,13 @@ def test_the_peak_is_the_most_significant_of_all_pixels(sky, search, rng):
         assert peak.significance == pytest.approx(star.max(), abs=1e-6)
 
 
+@pytest.mark.parametrize("scale", [1e-9, 1e-6, 1e-4, 1e-2])
+def test_nothing_seen_where_nothing_is_expected_is_not_significant(sky, search, scale):
+    background = (scale * sky.background).astype(np.float32)
+    nothing = seen(search, np.zeros_like(background), background)
+    assert nothing.at(50, 70).significance <= 0
+
+
 def test_the_height_of_a_peak_tells_the_counts(sky, search):
     background = sky.background.astype(np.float32)
     image = SourceImage.of(search.filter, sky.local())

@@ -90,6 +90,29 @@ def test_evaluation_of_simulations(skysift, night):
     assert "coverage68" in text
 
 
+def test_a_bundle_of_networks_is_what_is_evaluated(skysift, night):
+    """Not the default search: the published networks state no ellipse."""
+    said = answer(skysift("evaluate", "gamma-sky", "--data", night, "--bundle", "cnn", "--json"))
+    names = {row["name"] for row in said["rows"]}
+    assert {"efficiency", "error68"} <= names
+    assert "coverage68" not in names
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--data", "night", "--maps", "20"), "--maps is of evaluations without data"),
+        (("--emin", "1TeV"), "--emin is of evaluations on data"),
+        (("--device", "cuda"), "No network is asked"),
+    ],
+)
+def test_an_evaluation_refuses_what_it_would_not_look_at(skysift, night, tmp_path, arguments, said):
+    (tmp_path / "night").symlink_to(night)
+    code, _, err = skysift("evaluate", "gamma-sky", *arguments)
+    assert code == 2
+    assert said in " ".join(err.split())
+
+
 def test_exploring_and_auditing(skysift, night):
     listed = answer(skysift("explore", "gamma-sky", "--data", night, "--out", "look", "--json"))
     assert json.dumps(listed).count("median [TeV]") == 3

@@ -71,6 +71,13 @@ def test_methods_that_do_not_exist_name_the_nearest():
         build_config(PredictOptions, {"method": "matched_filtre"})
 
 
+@pytest.mark.parametrize("method", ["matched-filter", "smoothed-maximum", "cnn-cleaner"])
+def test_a_coverage_is_promised_of_the_method_that_it_was_measured_with(method):
+    assert build_config(PredictOptions, {"coverage": 0.9}).coverage == 0.9
+    with pytest.raises(ConfigError, match="rests on what likelihood-ratio finds"):
+        build_config(PredictOptions, {"coverage": 0.9, "method": method})
+
+
 def test_unknown_options_name_the_nearest():
     with pytest.raises(ConfigError, match="window"):
         build_config(PredictOptions, {"windw": "100s"})

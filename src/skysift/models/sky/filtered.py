@@ -279,6 +279,9 @@ class FilteredMap:
     def _highest(self, pixels: _Pixels) -> Peak:
         value = self.sums[pixels.row, pixels.column].astype(np.float64)
         star = self.bank.cumulants.significance(value, pixels.background.T)
+        # Where no photon is expected and none is seen the approximation says anything.
+        dull = pixels.ratio < _WORTH_JUDGING
+        star[dull] = np.minimum(star[dull], pixels.ratio[dull])
         top = int(np.argmax(star))
         row, column = int(pixels.row[top]), int(pixels.column[top])
         return Peak(row, column, float(star[top]), float(value[top] - pixels.mean[top]))

@@ -224,6 +224,7 @@ def make_method(
     settings: SearchSettings | None = None,
     *,
     networks: Path | None = None,
+    device: str = "cpu",
 ) -> Method:
     """Return a method, ready for maps of one field.
 
@@ -239,6 +240,8 @@ def make_method(
         How to search.
     networks : Path, optional
         Bundle of networks for a method that asks some; the one that ships if left out.
+    device : {"cpu", "cuda"}
+        Where networks run.
 
     Raises
     ------
@@ -266,7 +269,8 @@ def make_method(
         from skysift.models.sky.network.search import NetworkSearch  # noqa: PLC0415
         from skysift.tasks.gamma_sky.network_training import load_network_bundle  # noqa: PLC0415
 
-        bundle = load_network_bundle(networks or bundle_folder("gamma-sky", NETWORK))
+        folder = networks or bundle_folder("gamma-sky", NETWORK)
+        bundle = load_network_bundle(folder, device=device)
         classical = folded.search(bundle.trials, chosen, powers=NETWORK_POWERS)
         return _Bands(
             NetworkSearch(classical, bundle.network, livetime=setup.livetime), folded.bands
@@ -275,7 +279,8 @@ def make_method(
         from skysift.models.sky.baseline.search import PublishedSearch  # noqa: PLC0415
         from skysift.tasks.gamma_sky.baseline.loading import load_published  # noqa: PLC0415
 
-        published = load_published(networks or bundle_folder("gamma-sky", "cnn")).networks
+        folder = networks or bundle_folder("gamma-sky", "cnn")
+        published = load_published(folder, device=device).networks
         place: Literal["regressor", "cleaner"] = (
             "regressor" if name == "cnn-regressor" else "cleaner"
         )

@@ -348,13 +348,17 @@ def save_network_bundle(
     return write_bundle(folder, spec, members, render_card(spec, card), overwrite=overwrite)
 
 
-def load_network_bundle(folder: str | Path, *, threads: int = 1) -> NetworkBundle:
-    """Load a network.
+def load_network_bundle(
+    folder: str | Path, *, threads: int = 1, device: str = "cpu"
+) -> NetworkBundle:
+    """Load a network, to run on a device: "cpu" or "cuda".
 
     Raises
     ------
     BundleError
         If the bundle is damaged, holds what is not allowed, or holds no sky network.
+    UsageError
+        If the device is not available.
     """
     bundle = Bundle.load(folder, task=TASK)
     if bundle.manifest.model.file != NETWORK_FILE:
@@ -369,7 +373,8 @@ def load_network_bundle(folder: str | Path, *, threads: int = 1) -> NetworkBundl
         raise BundleError(
             "The calibration is not complete.", "Train the network again.", path=bundle.folder
         )
-    network = SkyNetwork(bundle.read_bytes(NETWORK_FILE), options.settings, threads=threads)
+    graph = bundle.read_bytes(NETWORK_FILE)
+    network = SkyNetwork(graph, options.settings, threads=threads, device=device)
     return NetworkBundle(network, TrialsTable(trials["level"], trials["factor"]), weights, bundle)
 
 

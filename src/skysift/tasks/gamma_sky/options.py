@@ -8,13 +8,17 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from skysift.core.config import Config, known_name
 from skysift.core.conformal import CoverageOption
+from skysift.core.device import DeviceOption
 from skysift.tasks.gamma_sky.simulation.options import SimulateOptions
 
 __all__ = [
     "CLASSICAL",
+    "CLEANING",
     "FITTED",
     "METHODS",
     "NETWORK",
+    "NETWORKS",
+    "PROMISED",
     "PUBLISHED",
     "STREAMED",
     "STUDIES",
@@ -36,7 +40,9 @@ CLASSICAL = (
 NETWORK = "network"
 PUBLISHED = ("cnn-cleaner", "cnn-regressor")
 """The published networks: the place is theirs, all else the likelihood's."""
-METHODS = (*CLASSICAL, NETWORK, *PUBLISHED, "gammapy")
+NETWORKS = (NETWORK, *PUBLISHED)
+"""Methods that ask networks."""
+METHODS = (*CLASSICAL, *NETWORKS, "gammapy")
 STUDIES = (
     "night",
     "localisation",
@@ -52,6 +58,10 @@ STREAMED = ("likelihood-ratio", "matched-filter")
 """Methods that search sliding windows."""
 FITTED = ("likelihood-ratio", "matched-filter", NETWORK)
 """Methods that fit what they find, and so say what they expect of each pixel."""
+PROMISED = "likelihood-ratio"
+"""The method that the calibration of a coverage was made with."""
+CLEANING = (*FITTED, *PUBLISHED)
+"""Methods that clean a map: by what they expect of each pixel, or by a network."""
 
 _ENERGIES = {"": 1.0, "tev": 1.0, "gev": 1e-3, "mev": 1e-6, "pev": 1e3}
 _TIMES = {"": 1.0, "s": 1.0, "min": 60.0, "h": 3600.0}
@@ -134,7 +144,7 @@ class TrainOptions(Config):
     )
 
 
-class PredictOptions(CoverageOption):
+class PredictOptions(CoverageOption, DeviceOption):
     """What a search is asked for."""
 
     method: str = Field("likelihood-ratio", description=f"One of: {', '.join(METHODS)}.")
@@ -177,7 +187,9 @@ class PredictOptions(CoverageOption):
     )
     search_radius: float = Field(2.3, gt=0, le=10, description="From the pointing [deg].")
     clean: str | None = Field(
-        None, description="Also write the cleaned map: a FITS file; one per window."
+        None,
+        description="Also write the cleaned map: a FITS file; one per window. Of cnn-cleaner and "
+        "cnn-regressor it is the network's own, without variances.",
     )
     regions: str | None = Field(None, description="Also write DS9 regions: a .reg file.")
     pointing_error: float = Field(
@@ -220,10 +232,14 @@ class PredictOptions(CoverageOption):
             )
         if self.windows and self.coverage is not None:
             raise ValueError("windows of a stream state no coverage: leave out windows or coverage")
+        if self.coverage is not None and self.method != PROMISED:
+            raise ValueError(
+                f"a coverage rests on what {PROMISED} finds, not {self.method}: leave out either"
+            )
         return self
 
 
-class EvaluateOptions(Config):
+class EvaluateOptions(DeviceOption):
     """How a search is evaluated on simulations."""
 
     maps: int = Field(200, ge=10, description="Simulated fields per point.")
@@ -247,7 +263,7 @@ class EvaluateOptions(Config):
         return tuple(known_name("study", value, STUDIES) for value in values)
 
 
-class CompareOptions(Config):
+class CompareOptions(DeviceOption):
     """Which methods are compared."""
 
     methods: tuple[str, ...] = Field(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from skysift.data.sky.event_list import EventList, Pointing
 from skysift.data.sky.tangent import TangentGrid
 from skysift.models.sky.candidate import Candidate
 from skysift.models.sky.local_source import Photons
+from skysift.models.sky.placed import PlacedResult
 from skysift.models.sky.search import SearchResult, SearchSettings
 from skysift.models.sky.trials import TrialsTable
 from skysift.preprocess.folding import energy_bands
@@ -24,10 +25,11 @@ from skysift.tasks.gamma_sky.candidates import (
     FalseAlarmSetting,
     SearchWindow,
 )
-from skysift.tasks.gamma_sky.cleaned import CleanedMap, clean
+from skysift.tasks.gamma_sky.cleaned import CleanedMap, NetworkCleanedMap, clean
+from skysift.tasks.gamma_sky.devices import device_for
 from skysift.tasks.gamma_sky.methods import FieldSetup, Method, SearchMethod, make_method
 from skysift.tasks.gamma_sky.observations import Observation
-from skysift.tasks.gamma_sky.options import PUBLISHED, PredictOptions, ReadOptions
+from skysift.tasks.gamma_sky.options import CLEANING, PUBLISHED, PredictOptions, ReadOptions
 from skysift.tasks.gamma_sky.photometry import measure
 
 __all__ = [
@@ -93,20 +95,49 @@ class Searched:
     table: CandidateTable
     method: Method = field(repr=False)
 
-    def cleaned(self) -> CleanedMap:
+    def unconfirmed(self) -> dict[str, Any] | None:
+        """Return the place that the method names and why it is no candidate; None if there is none.
+
+        Of methods that always name one place: others have nothing to say of a field without
+        candidates.
+        """
+        result = self.result
+        if not isinstance(result, PlacedResult) or result.unconfirmed is None:
+            return None
+        place, maps = result.unconfirmed, result.maps
+        reason = place.reason(self.counts.livetime)
+        if maps is not None:
+            reason += (
+                f"; the cleaner leaves {maps.cleaned.sum():.1f} of {maps.counts.sum():,.0f} counts"
+            )
+        ra, dec = self.counts.grid.from_plane(place.xi, place.eta)
+        return {
+            "window": self.events.name,
+            "ra": float(ra),
+            "dec": float(dec),
+            "significance": place.significance,
+            "threshold": place.level,
+            "reason": reason,
+        }
+
+    def cleaned(self) -> CleanedMap | NetworkCleanedMap:
         """Return the map taken apart into sources, background and residual.
+
+        Of a method that asks a network which cleans maps: what that leaves.
 
         Raises
         ------
         UsageError
             If the method has no model of the map.
         """
+        if isinstance(self.result, PlacedResult) and self.result.maps is not None:
+            return NetworkCleanedMap(self.counts, self.result.maps)
         bands = getattr(self.method, "bands", None)
         search = getattr(self.method, "search", None)
         if search is None or bands is None or not search.settings.fit:
             raise UsageError(
                 "This method does not say what it expects of each pixel.",
-                "Clean with --method likelihood-ratio or matched-filter.",
+                f"Clean with --method {' or '.join(CLEANING)}.",
             )
         counts = self.counts.counts[bands]
         if len(self.result.background.counts) == 1:  # all energies in one band
@@ -245,7 +276,8 @@ def method_of(
         # An extra, and slow to import.
         from skysift.tasks.gamma_sky.gammapy_method import GammapyMethod  # noqa: PLC0415
 
-        return GammapyMethod(counts, getattr(response, "path", None))
+        path = getattr(response, "path", None)
+        return GammapyMethod(counts, path, radius=options.search_radius)
     grid = counts.grid
     return _method(
         _Conditions(
@@ -260,6 +292,7 @@ def method_of(
                 false_alarms=_rounded(false_alarms, digits=4), radius=options.search_radius
             ),
             networks,
+            device_for((options.method,), options.device),
             # Published maps are bins of right ascension: they do depend on where that is.
             (grid.ra, grid.dec) if options.method in PUBLISHED else (0.0, 0.0),
         )
@@ -353,6 +386,7 @@ class _Conditions:
     trials: tuple[tuple[float, ...], tuple[float, ...]]
     settings: SearchSettings
     networks: Path | None
+    device: str
     pointing: tuple[float, float]
 
 
@@ -369,7 +403,12 @@ def _method(conditions: _Conditions) -> Method:
     level, factor = conditions.trials
     trials = TrialsTable(np.array(level), np.array(factor))
     return make_method(
-        conditions.name, setup, trials, conditions.settings, networks=conditions.networks
+        conditions.name,
+        setup,
+        trials,
+        conditions.settings,
+        networks=conditions.networks,
+        device=conditions.device,
     )
 
 

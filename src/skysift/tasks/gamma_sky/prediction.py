@@ -1,7 +1,9 @@
 """Search photon lists file by file: candidates, and on request cleaned maps and DS9 regions."""
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -13,12 +15,15 @@ from skysift.core.stream import MeasuringPredictor, Note, RecordPredictor
 from skysift.data.io import check_target, check_writable
 from skysift.tasks.gamma_sky.bounds import with_bounds
 from skysift.tasks.gamma_sky.candidates import CandidateTable, FalseAlarmSetting
+from skysift.tasks.gamma_sky.devices import device_for
 from skysift.tasks.gamma_sky.model import GammaSkyModel
 from skysift.tasks.gamma_sky.observations import files_of, iter_observations, of_photons
-from skysift.tasks.gamma_sky.options import FITTED, PredictOptions, ReadOptions
+from skysift.tasks.gamma_sky.options import CLEANING, PredictOptions, ReadOptions
 from skysift.tasks.gamma_sky.pipeline import search_observation
 
 __all__ = ["pieces", "predict_files", "record_predictor"]
+
+_TOLD = 5  # windows without a candidate that a line each tells of
 
 
 def predict_files(
@@ -39,27 +44,20 @@ def predict_files(
         Numbers of photons accepted, repaired and rejected, of windows and of candidates.
     """
     _require_use_of_networks(model, options)
+    options = _on_a_device(options)
     if options.windows:
         from skysift.tasks.gamma_sky.live.batch import predict_stream  # noqa: PLC0415 few need it
 
         return predict_stream(
             paths, out, model, reading, options, provenance=provenance, progress=progress
         )
-    check_writable(out, inputs=[path for path in paths if path.is_file()])
-    for extra, suffix in ((options.clean, ".fits"), (options.regions, ".reg")):
-        if extra is not None:
-            _require_suffix(extra, suffix)
-            check_target(extra, inputs=[path for path in paths if path.is_file()])
-    if options.clean is not None and options.method not in FITTED:
-        raise UsageError(
-            f"The method '{options.method}' does not say what it expects of each pixel.",
-            f"Clean with --method {' or '.join(FITTED)}.",
-        )
+    _check_outputs(out, options, [path for path in paths if path.is_file()])
     counts = {"accepted": 0, "repaired": 0, "rejected": 0, "windows": 0, "candidates": 0}
     setting = FalseAlarmSetting(options.false_alarms, options.per)
     tables = [CandidateTable.empty(setting)]
     total = len(files_of(paths, reading))
     findings: list[dict[str, object]] = []
+    unconfirmed: list[dict[str, object]] = []
     for number, item in enumerate(iter_observations(paths, reading)):
         progress(number / total, f"{item.events.name or item.path}")
         repaired = sum(len(f.rows) for f in item.findings if f.verdict.value == "repaired")
@@ -71,6 +69,8 @@ def predict_files(
             item, reading, options, model.trials, networks=model.networks
         ):
             tables.append(searched.table)
+            if (place := searched.unconfirmed()) is not None:
+                unconfirmed.append(place)
             if options.clean is not None:
                 target = _numbered(Path(options.clean), counts["windows"])
                 searched.cleaned().write(target, provenance.finish().to_dict())
@@ -79,12 +79,15 @@ def predict_files(
     counts["candidates"] = len(table)
     record = {
         **provenance.finish().to_dict(),
+        "device": options.device,
         "coverage": options.coverage,
+        "unconfirmed": unconfirmed,
         "input_contract": findings,
     }
     table.write(out, record)
     if options.regions is not None:
         table.write(options.regions)
+    _tell_unconfirmed(options.method, unconfirmed, out)
     return counts
 
 
@@ -129,6 +132,7 @@ def record_predictor(
             "Leave out --clean and --regions; write them with skysift predict gamma-sky.",
         )
     _require_use_of_networks(model, options)
+    options = _on_a_device(options)
     if options.windows:
         from skysift.tasks.gamma_sky.live.predictor import LivePredictor  # noqa: PLC0415 few need it
 
@@ -160,6 +164,44 @@ def _require_use_of_networks(model: GammaSkyModel, options: PredictOptions) -> N
         raise UsageError(
             f"The bundle {model.name} holds networks that '{options.method}' does not ask.",
             f"Use --method {' or '.join(model.asking)}, or leave out --bundle.",
+        )
+
+
+def _on_a_device(options: PredictOptions) -> PredictOptions:
+    """Return the options with the device that networks run on, which is known from here on.
+
+    Raises
+    ------
+    UsageError
+        If a GPU is asked for that is not there, or that the method has no use for.
+    """
+    device = device_for((options.method,), options.device)
+    return options.model_copy(update={"device": device})
+
+
+def _tell_unconfirmed(method: str, places: Sequence[Mapping[str, Any]], out: Path) -> None:
+    """Say on stderr why windows have no candidate although the method names a place in each."""
+    for place in places[:_TOLD]:
+        sys.stderr.write(
+            f"{place['window'] or 'window'}: no candidate. {method} names "
+            f"{place['ra']:.4f} {place['dec']:+.4f} deg: {place['reason']}.\n"
+        )
+    if len(places) > _TOLD:
+        more = len(places) - _TOLD
+        sys.stderr.write(f"... and {more:,} windows more, under 'unconfirmed' in {out}.\n")
+
+
+def _check_outputs(out: Path, options: PredictOptions, inputs: Sequence[Path]) -> None:
+    """Refuse what cannot be written, before anything is searched."""
+    check_writable(out, inputs=inputs)
+    for extra, suffix in ((options.clean, ".fits"), (options.regions, ".reg")):
+        if extra is not None:
+            _require_suffix(extra, suffix)
+            check_target(extra, inputs=inputs)
+    if options.clean is not None and options.method not in CLEANING:
+        raise UsageError(
+            f"The method '{options.method}' does not say what it expects of each pixel.",
+            f"Clean with --method {' or '.join(CLEANING)}.",
         )
 
 

@@ -17,6 +17,7 @@ from skysift.models.sky.search import SearchSettings
 from skysift.report import Page
 from skysift.report.closing import add_how_to_repeat, provenance_facts
 from skysift.report.run_folder import RunRecord, check_run_folder, read_run, write_run
+from skysift.tasks.gamma_sky.devices import device_for
 from skysift.tasks.gamma_sky.evaluation.contestants import (
     GAMMAPY,
     classical_contestants,
@@ -27,7 +28,7 @@ from skysift.tasks.gamma_sky.evaluation.run import evaluate_sky, render_sky, tru
 from skysift.tasks.gamma_sky.evaluation.study import Contestant
 from skysift.tasks.gamma_sky.evaluation.timing import time_methods
 from skysift.tasks.gamma_sky.model import TASK, GammaSkyModel, load_bundle
-from skysift.tasks.gamma_sky.options import CompareOptions, EvaluateOptions
+from skysift.tasks.gamma_sky.options import CLASSICAL, CompareOptions, EvaluateOptions
 from skysift.tasks.gamma_sky.pages import result_rows
 from skysift.tasks.gamma_sky.pages.precision import add_comparison, add_efficiency
 
@@ -56,13 +57,14 @@ def evaluate(
     chosen = of_kind(EvaluateOptions, options)
     target = folder or _DEFAULT_FOLDER
     extra: Sequence[Contestant] = ()
+    device = device_for(model.asking or CLASSICAL, chosen.device)
     if model.asking:
         setup = truth_setup(chosen.irf)
         extra = classical_contestants(
-            setup, model.trials, names=model.asking, networks=model.networks
+            setup, model.trials, names=model.asking, networks=model.networks, device=device
         )
     run = evaluate_sky(
-        chosen,
+        chosen.model_copy(update={"device": device}),
         target,
         rng,
         command=command,
@@ -78,16 +80,20 @@ def compare(
 ) -> Run:
     """Search the same simulated fields with several methods."""
     check_run_folder(folder)
+    device = device_for(options.methods, options.device)
     inputs = [path for path in (options.irf,) if path is not None]
     record = Provenance.start(
-        command, inputs=inputs, config=options.model_dump(mode="json"), seed=seed
+        command,
+        inputs=inputs,
+        config={**options.model_dump(mode="json"), "device": device},
+        seed=seed,
     )
     rng = np.random.default_rng(seed)
     setup = truth_setup(options.irf)
     trials = load_bundle(bundle_folder(TASK)).trials
     names = [name for name in options.methods if name != GAMMAPY]
-    loose = classical_contestants(setup, trials, names=names)
-    usual = classical_contestants(setup, trials, SearchSettings(), names)
+    loose = classical_contestants(setup, trials, names=names, device=device)
+    usual = classical_contestants(setup, trials, SearchSettings(), names, device=device)
     if GAMMAPY in options.methods:
         reference = gammapy_contestant(setup, Path(options.irf) if options.irf else None)
         if reference is None:

@@ -91,21 +91,27 @@ class SkyNetwork:
         Of the network.
     threads : int
         For one map.
+    device : {"cpu", "cuda"}
+        Where to run; never anywhere else than asked.
 
     Raises
     ------
     BundleError
         If the graph is damaged, refers to other files, or is not this network's.
+    UsageError
+        If the device is not available.
 
     Notes
     -----
     Threads may share it.
     """
 
-    def __init__(self, data: bytes, settings: SkyNetworkSettings, *, threads: int = 1) -> None:
+    def __init__(
+        self, data: bytes, settings: SkyNetworkSettings, *, threads: int = 1, device: str = "cpu"
+    ) -> None:
         check_onnx_graph(data)
         self.settings = settings
-        self._session = open_session(data, threads=threads)
+        self._session = open_session(data, threads=threads, device=device)
         inputs = [(item.name, item.shape[1:]) for item in self._session.get_inputs()]
         names = tuple(item.name for item in self._session.get_outputs())
         wanted = [2 * settings.n_bands + 2, *settings.shape]

@@ -6,6 +6,7 @@ Thresholds of the studies come from empty maps: the methods get the formula of t
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -50,6 +51,8 @@ def classical_contestants(
     settings: SearchSettings = _LOOSE,
     names: Sequence[str] = CLASSICAL,
     networks: Path | None = None,
+    *,
+    device: str = "cpu",
 ) -> list[Contestant]:
     """Return methods with the response of a setup and without it.
 
@@ -68,20 +71,21 @@ def classical_contestants(
         Which of `CLASSICAL`, of `PUBLISHED`, or `NETWORK`.
     networks : Path, optional
         Bundle of networks for the last two; those that ship if left out.
+    device : {"cpu", "cuda"}
+        Where networks run.
     """
     free = replace(setup, response=None)
+    asked = partial(make_method, trials=trials, settings=settings, networks=networks, device=device)
     found = []
     for name in names:
         if name in PUBLISHED:  # a network is told no response
-            placed = make_method(name, free, trials, settings, networks=networks)
+            placed = asked(name, free)
             found.append(Contestant(name, placed, states_errors=False))
             continue
-        told = make_method(name, setup, trials, settings, networks=networks)
-        known = _as_told(name, told)
+        known = _as_told(name, asked(name, setup))
         found.append(Contestant(name, known, name != _SMOOTHED))
         if name != _SMOOTHED:  # which needs no response anyway
-            untold = make_method(name, free, trials, settings, networks=networks)
-            without = _as_told(name, untold)
+            without = _as_told(name, asked(name, free))
             found.append(Contestant(f"{name}, IRF-free", without))
     return found
 
