@@ -28,6 +28,7 @@ from skysift.models.sky.search import SearchSettings, SkySearch
 from skysift.tasks.gamma_sky.evaluation.contestants import NO_TRIALS
 from skysift.tasks.gamma_sky.evaluation.localisation import FOUND_WITHIN
 from skysift.tasks.gamma_sky.evaluation.oracle import Oracle
+from skysift.tasks.gamma_sky.evaluation.sources import ORACLE
 from skysift.tasks.gamma_sky.evaluation.study import (
     StudyResult,
     all_sky_pointing,
@@ -56,7 +57,7 @@ _PARTS = 5  # of the sources, by their expected counts
 _FEWEST = 10
 _UNITS: Mapping[str, str] = {"zenith": "deg", "exposure": "s", "flux": "Crab", "offset": "deg"}
 _MODES = {True: "likelihood-ratio", False: "likelihood-ratio, IRF-free"}
-_ORACLE = "likelihood-ratio, IRF-free but for its point spread function"
+_TOLD_WIDTH = "likelihood-ratio, IRF-free but for its point spread function"
 """Shows how much of a bias without a response is that of the supposed point spread function."""
 
 
@@ -165,10 +166,12 @@ def _measure(
     rows = []
     for name, (search, bands) in station.searches.items():
         photons = photons_in(observed.photons, bands)
-        tries = {name: None} if search.settings.psf_known else {name: None, _ORACLE: shape}
+        tries = {name: None} if search.settings.psf_known else {name: None, _TOLD_WIDTH: shape}
         for method, known in tries.items():
             found = forced_counts(search, observed.counts[bands], photons, place, known)
             rows.append({**shared, "method": method, "counts": found.counts, "error": found.error})
+    counts, error = station.oracle.count(observed, source)
+    rows.append({**shared, "method": ORACLE, "counts": counts, "error": error})
     return rows
 
 

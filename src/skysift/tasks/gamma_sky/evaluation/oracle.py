@@ -4,10 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysift.evaluate.localisation import cramer_rao_bound
-from skysift.models.sky.refine import Refined, refine
+from skysift.models.sky.local_source import LocalSource, Photons
+from skysift.models.sky.refine import Refined, band_counts, refine
 from skysift.models.sky.search import SearchSettings
 from skysift.tasks.gamma_sky.evaluation.contestants import NO_TRIALS
-from skysift.tasks.gamma_sky.evaluation.study import Observed
+from skysift.tasks.gamma_sky.evaluation.study import Observed, photons_in
 from skysift.tasks.gamma_sky.methods import FieldSetup, FoldedField
 from skysift.tasks.gamma_sky.simulation.field import Source
 
@@ -54,14 +55,28 @@ class Oracle:
 
     def fit(self, observed: Observed, source: Source) -> Refined:
         """Fit a source from its true place and counts, with the true background."""
+        near, density, local, level = self._around(observed, source)
+        start = (*self.place(observed, source), max(self.expected_counts(observed, source), 1.0))
+        return refine(near, density, local, level, start)
+
+    def count(self, observed: Observed, source: Source) -> tuple[float, float]:
+        """Return the counts of a source at its true place, with the true background, and error."""
+        place = self.place(observed, source)
+        around = self._around(observed, source)
+        counts, variance = band_counts(*around, place=place, level_error=None)
+        return float(counts.sum()), float(np.sqrt(variance.sum()))
+
+    def _around(
+        self, observed: Observed, source: Source
+    ) -> tuple[Photons, FloatArray, LocalSource, FloatArray]:
+        """Return photons about a source, the background at each, the source, and its level."""
         xi, eta = self.place(observed, source)
         local = self._search.local_source(observed.field.offset_of(source))
-        near = observed.photons.near(xi, eta, local.reach)
+        near = photons_in(observed.photons, self._bands).near(xi, eta, local.reach)
         level = self._background(observed, np.array([xi]), np.array([eta]))[:, 0]
         behind = self._background(observed, near.xi, near.eta)
-        density = behind[near.band - self._bands.start, np.arange(len(near))]
-        start = (xi, eta, max(self.expected_counts(observed, source), 1.0))
-        return refine(near, np.maximum(density, _TINY), local, level, start)
+        density = behind[near.band, np.arange(len(near))]
+        return near, np.maximum(density, _TINY), local, level
 
     def _background(self, observed: Observed, xi: FloatArray, eta: FloatArray) -> FloatArray:
         """Return the true density [deg-2] at places, shape (n_bands, n)."""
