@@ -6,18 +6,27 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import multivariate_normal
 
 from skysift.core.errors import BundleError, InputError, UsageError
 from skysift.models.sky.network.architecture import (
+    PLACE_LAYERS,
     SkyNetworkSettings,
     check_weights,
     initial_weights,
     weight_shapes,
+    with_centre_head,
 )
+from skysift.models.sky.network.centres import centres
 from skysift.models.sky.network.export import export_network
 from skysift.models.sky.network.loss import network_loss
-from skysift.models.sky.network.runtime import NetworkOutput, SkyNetwork, conditions_of, groups_of
-from skysift.models.sky.network.search import centres
+from skysift.models.sky.network.runtime import (
+    NetworkOutput,
+    SkyNetwork,
+    conditions_of,
+    covariance_of,
+    groups_of,
+)
 from skysift.models.sky.network.torch_operations import forward
 from skysift.models.sky.network.training import NetworkTrainingOptions, train_weights
 
@@ -64,6 +73,12 @@ def test_the_graph_gives_what_torch_gives(rng):
     where = np.arange(columns) * 4 + 1.5 + 4 * heat[0, 1]
     np.testing.assert_allclose(output.column, where, rtol=1e-5, atol=1e-4)
     assert output.row.shape == (rows, columns)
+    x, y, both = output.covariance[..., 0, 0], output.covariance[..., 1, 1], heat[0, 5]
+    np.testing.assert_allclose(x, 16 * np.exp(heat[0, 3]), rtol=1e-4)
+    np.testing.assert_allclose(y, 16 * np.exp(heat[0, 4]), rtol=1e-4)
+    np.testing.assert_allclose(
+        output.covariance[..., 0, 1] / np.sqrt(x * y), np.tanh(both), atol=1e-4
+    )
     assert np.std(output.factor) > 1e-3  # the comparison is not one of constants
 
 
@@ -101,7 +116,7 @@ def test_wrong_weights_are_refused(rng):
     with pytest.raises(UsageError, match="weights"):
         check_weights(SkyNetworkSettings(), weights)
     with pytest.raises(UsageError, match="weights"):
-        check_weights(SMALL, {**weights, "heat.bias": np.full(4, np.nan, np.float32)})
+        check_weights(SMALL, {**weights, "place.bias": np.full(5, np.nan, np.float32)})
 
 
 def test_maps_that_cannot_be_divided_are_refused():
@@ -215,10 +230,80 @@ def test_training_stops_when_nothing_is_gained(rng):
     assert len(history.steps) == 4
 
 
+@pytest.mark.parametrize("extreme", [0.0, 1.0, -50.0, 50.0])
+def test_stated_covariances_are_covariances(rng, extreme):
+    heat = (extreme + rng.normal(size=(6, 7, 5))).astype(np.float32)
+    covariance = covariance_of(heat)
+    assert covariance.shape == (7, 5, 2, 2)
+    np.testing.assert_array_equal(covariance, np.swapaxes(covariance, 2, 3))
+    assert np.linalg.eigvalsh(covariance.astype(np.float64)).min() > 0
+
+
+def test_the_place_is_scored_as_a_gaussian_scores_it(rng):
+    """The part of the loss is the density of scipy, but for its constant."""
+    weights, maps = random_weights(rng), random_maps(rng)
+    heat = by_torch(weights, maps)[2][0]
+    covariance = covariance_of(heat) / 16
+    centre = np.zeros((1, 3, *SMALL.blocks), np.float32)
+    wanted = 0.0
+    for row, column in ((3, 4), (11, 2)):
+        offset = rng.uniform(-0.5, 0.5, 2)
+        centre[0, :, row, column] = (1.0, *offset)
+        stated = covariance[row, column].astype(np.float64)
+        density = multivariate_normal(heat[1:3, row, column], stated)
+        wanted -= density.logpdf(offset) + np.log(2 * np.pi)  # a constant of each centre
+    batch = dict(zip(("counts", "expected", "conditions"), maps, strict=True))
+    batch |= {"background": maps[1], "source": np.zeros_like(maps[1]), "centre": centre}
+    tensors = {name: torch.from_numpy(array.copy()) for name, array in batch.items()}
+    live = {name: torch.from_numpy(array) for name, array in weights.items()}
+    parts = network_loss(SMALL, live, tensors)[1]
+    assert parts["place"] == pytest.approx(wanted, rel=1e-4)
+
+
+def test_a_head_of_one_variance_says_the_same_for_both_coordinates(rng):
+    weights = random_weights(rng)
+    old = {name: array for name, array in weights.items() if name.split(".")[0] not in PLACE_LAYERS}
+    shape = (4, 2 * SMALL.channels, 1, 1)
+    old["heat.weight"] = rng.normal(0.0, 0.1, shape).astype(np.float32)
+    old["heat.bias"] = rng.normal(0.0, 0.1, 4).astype(np.float32)
+    widened = with_centre_head(SMALL, old)
+    check_weights(SMALL, widened)
+    heat = by_torch(widened, random_maps(rng))[2][0]
+    np.testing.assert_array_equal(heat[3], heat[4])
+    assert np.all(heat[5] == 0)
+    np.testing.assert_array_equal(covariance_of(heat[:4]), covariance_of(heat))
+    foreign = {**old, "heat.bias": np.zeros(3, np.float32)}
+    assert with_centre_head(SMALL, foreign).keys() == foreign.keys()
+    again = with_centre_head(SMALL, weights)
+    assert all(again[name] is weights[name] for name in weights)
+
+
+def test_training_of_the_head_moves_nothing_else(rng):
+    truth = random_weights(np.random.default_rng(1))
+    start = random_weights(np.random.default_rng(2))
+    held = [batch_for(truth, rng)]
+    fields = np.random.default_rng(3)
+    weights, history = train_weights(
+        SMALL,
+        start,
+        lambda _: batch_for(truth, fields),
+        held,
+        options=NetworkTrainingOptions(steps=8, batch_size=1, warm_up=2, validate_every=4),
+        moving=PLACE_LAYERS,
+    )
+    assert history.validation_loss[-1] < history.validation_loss[0]
+    moved = {name for name in start if not np.array_equal(weights[name], start[name])}
+    assert moved == {f"{name}.{part}" for name in PLACE_LAYERS for part in ("weight", "bias")}
+    maps = random_maps(rng)
+    for new, before in zip(by_torch(weights, maps)[:2], by_torch(start, maps)[:2], strict=True):
+        np.testing.assert_array_equal(new, before)
+
+
 def output_with(log_odds, column, row):
     """Return an output that names centres only."""
     nothing = np.zeros((1, 1, 1), np.float32)
-    return NetworkOutput(nothing, nothing, log_odds, column, row, np.full_like(log_odds, 0.5))
+    covariance = np.broadcast_to(np.diag([0.5, 0.3]).astype(np.float32), (*log_odds.shape, 2, 2))
+    return NetworkOutput(nothing, nothing, log_odds, column, row, covariance)
 
 
 def test_a_centre_on_the_border_of_blocks_is_found_once_and_between_them():
@@ -226,11 +311,32 @@ def test_a_centre_on_the_border_of_blocks_is_found_once_and_between_them():
     column, row = np.meshgrid(np.arange(10) * 4 + 1.5, np.arange(10) * 4 + 1.5)
     log_odds[4, 5] = log_odds[4, 6] = 0.0  # even chances left and right of the border
     column[4, 5], column[4, 6] = 23.4, 23.6
-    found = centres(output_with(log_odds, column.astype(np.float32), row.astype(np.float32)), 0.9)
-    probability, x, y = found[:, 0], found[:, 1], found[:, 2]
-    np.testing.assert_allclose(probability, 1.0, atol=1e-3)
-    np.testing.assert_allclose(x, 23.5, atol=0.02)
-    np.testing.assert_allclose(y, 17.5, atol=0.02)
+    output = output_with(log_odds, column.astype(np.float32), row.astype(np.float32))
+    found = centres(output, 0.9)
+    np.testing.assert_allclose(found.chance, [1.0], atol=1e-3)
+    np.testing.assert_allclose(found.place, [[23.5, 17.5]], atol=0.02)
+    # Half a chance each 0.1 pixels to either side of the middle.
+    np.testing.assert_allclose(found.covariance[0], np.diag([0.5 + 0.1**2, 0.3]), atol=0.01)
+
+
+def test_centres_two_blocks_apart_are_two(rng):
+    log_odds = rng.normal(-12.0, 1.0, (10, 10)).astype(np.float32)
+    log_odds[4, 3] = log_odds[4, 5] = 3.0
+    column, row = np.meshgrid(np.arange(10) * 4 + 1.5, np.arange(10) * 4 + 1.5)
+    output = output_with(log_odds, column.astype(np.float32), row.astype(np.float32))
+    found = centres(output, 0.5)
+    assert sorted(found.place[:, 0].round(1).tolist()) == [13.5, 21.5]
+    assert len(centres(output_with(log_odds - 20, column, row), 0.5)) == 0
+
+
+def test_distances_are_counted_in_the_stated_errors(rng):
+    log_odds = np.full((10, 10), -12.0, np.float32)
+    log_odds[4, 5] = 9.0
+    column, row = np.meshgrid(np.arange(10) * 4 + 1.5, np.arange(10) * 4 + 1.5)
+    found = centres(output_with(log_odds, column, row))
+    x, y = found.place[0]
+    aside = (x + 2 * np.sqrt(0.5), y - np.sqrt(0.3))
+    assert found.distance(aside) == pytest.approx([5.0], rel=1e-2)
 
 
 def test_the_runtime_takes_the_graph_as_bytes_only(rng):

@@ -18,7 +18,7 @@ from skysift.models.sky.search import SearchSettings
 from skysift.models.sky.trials import TrialsTable
 from skysift.preprocess.folding import energy_bands
 from skysift.tasks.gamma_sky.methods import FieldSetup
-from skysift.tasks.gamma_sky.network_training import (
+from skysift.tasks.gamma_sky.network_bundle import (
     NetworkOptions,
     TrainedNetwork,
     load_network_bundle,
@@ -58,7 +58,8 @@ class Oracle:
         )
         nothing = np.zeros((50, 50), np.float32)
         dark = np.zeros((4, 200, 200), np.float32)
-        return NetworkOutput(factor.astype(np.float32), dark, nothing, nothing, nothing, nothing)
+        round_ = np.broadcast_to(np.eye(2, dtype=np.float32), (50, 50, 2, 2))
+        return NetworkOutput(factor.astype(np.float32), dark, nothing, nothing, nothing, round_)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from skysift.data.io import read_table
 from skysift.models.sky.network.training import NetworkHistory
 from skysift.tasks.gamma_sky import coverage, stress, studies
 from skysift.tasks.gamma_sky.continuation import load_parent
-from skysift.tasks.gamma_sky.network_training import TrainedNetwork, save_network_bundle
+from skysift.tasks.gamma_sky.network_bundle import TrainedNetwork, save_network_bundle
 from skysift.tasks.gamma_sky.options import EvaluateOptions, PredictOptions, ReadOptions
 from skysift.tasks.gamma_sky.prediction import predict_files, record_predictor
 

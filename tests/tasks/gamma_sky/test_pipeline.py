@@ -244,7 +244,8 @@ def test_energies_that_nobody_sees_are_an_error():
         search_events(made_up([(0.0, 60.0)]), AnalyticResponse(), reading, PLAIN, TRIALS)
 
 
-def test_the_network_finds_a_bright_source_as_the_classical_search_does():
+@pytest.mark.parametrize("network", ["network", "network-centres"])
+def test_the_network_finds_a_bright_source_as_the_classical_search_does(network):
     data = synthetic_observations(1, np.random.default_rng(5))
     found = {
         method: next(
@@ -255,11 +256,12 @@ def test_the_network_finds_a_bright_source_as_the_classical_search_does():
                 TrialsTable(np.array([3.0]), np.array([1.0])),
             )
         )
-        for method in ("likelihood-ratio", "network")
+        for method in ("likelihood-ratio", network)
     }
     places = [(one.table["ra"][0], one.table["dec"][0]) for one in found.values()]
     assert separation(*places[0], *places[1]) < 0.01
     assert separation(*places[1], *data.items[0].truth[0]) < 0.05
-    cleaned = found["network"].cleaned()
+    assert found[network].table.table.columns == found["likelihood-ratio"].table.table.columns
+    cleaned = found[network].cleaned()
     total = cleaned.cleaned + cleaned.background + cleaned.residual
     np.testing.assert_allclose(total, cleaned.counts.counts, atol=1e-4)

@@ -16,6 +16,7 @@ FLAG_WORDS: Final = MappingProxyType(
         "extended": "wider than the point spread function",
         "blended": "another candidate is near",
         "not-converged": "the fit did not converge: position and errors are those of its last step",
+        "off-centre": "the fit left the region that the network had stated (99.9 %)",
         "low-counts": "fewer than ten counts: the error ellipse is not Gaussian",
     }
 )

@@ -25,6 +25,7 @@ _WORTH_JUDGING = 2.0  # ratio of signal to noise
 _RIGHT, _UP = np.array([[-1, 0, 1, 0, 0], [0, 0, 0, -1, 1]])
 _PRECISION = 0.01  # of the significance
 _ROUNDING = 1e-3  # of the ratio, in single precision
+_ANYWHERE = -1.0  # deg from a known source: also in its midst
 _SMALL = np.float32(1e-12)
 _TINY = 1e-12
 
@@ -286,9 +287,10 @@ class FilteredMap:
         row, column = int(pixels.row[top]), int(pixels.column[top])
         return Peak(row, column, float(star[top]), float(value[top] - pixels.mean[top]))
 
-    def at(self, row: int, column: int) -> Peak:
-        """Return what one pixel says."""
-        return self._highest(self._pixels(np.array([row]), np.array([column])))
+    def at(self, row: int, column: int, known: Sequence[Shining] = ()) -> Peak:
+        """Return what one pixel says, beside known sources."""
+        pixels = self._pixels(np.array([row]), np.array([column]))
+        return self._highest(self._beside(pixels, known, _ANYWHERE) if known else pixels)
 
     def summit(self, peak: Peak) -> tuple[float, float]:
         """Return the plane position [deg] of the top of a parabola through a peak's neighbours."""

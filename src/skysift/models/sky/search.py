@@ -202,16 +202,9 @@ class SkySearch(FieldFits):
         if not self.settings.fit:
             photons = None
         background = self.background.fit(counts)
-        first = seen = self._filtered(self.filter(counts), background)
+        first = self._filtered(self.filter(counts), background)
         level, roughness = self._level(background)
-        peak, found = seen.peak(least=level), list[Found]()
-        if peak is not None and peak.significance >= level:
-            place = np.array([seen.summit(peak)])
-            background = self._background_away_from(place, [MASKED_RADIUS], counts, background)
-            seen = first.beside(background.surface)
-            again = seen.at(peak.row, peak.column)
-            peak = replace(again, significance=max(again.significance, peak.significance))
-            found = self._gathered(seen, level, [], peak, photons=photons, background=background)
+        found, background = self._first_look(first, level, counts, photons, background)
         if photons is not None and (len(found) > 1 or any(one.width > WIDE for one in found)):
             found, background = self._crowded(found, counts, photons, (first, background), level)
         candidates = [self._candidate(one, found, background, roughness) for one in found]
@@ -250,6 +243,26 @@ class SkySearch(FieldFits):
 
     def _filtered(self, sums: NDArray[np.float32], background: BackgroundFit) -> FilteredMap:
         return FilteredMap(self.filter, self.places, self.region, sums, background.surface)
+
+    def _first_look(
+        self,
+        first: FilteredMap,
+        level: float,
+        counts: NDArray[np.float32],
+        photons: Photons | None,
+        background: BackgroundFit,
+    ) -> tuple[list[Found], BackgroundFit]:
+        """Return what is significant, and the background beside the most significant of it."""
+        peak = first.peak(least=level)
+        if peak is None or peak.significance < level:
+            return [], background
+        place = np.array([first.summit(peak)])
+        background = self._background_away_from(place, [MASKED_RADIUS], counts, background)
+        seen = first.beside(background.surface)
+        again = seen.at(peak.row, peak.column)
+        peak = replace(again, significance=max(again.significance, peak.significance))
+        found = self._gathered(seen, level, [], peak, photons=photons, background=background)
+        return found, background
 
     def _gathered(
         self,
@@ -321,29 +334,44 @@ class SkySearch(FieldFits):
         background: BackgroundFit,
     ) -> Found:
         """Return a peak as a candidate, fitted if there are photons."""
-        xi, eta = seen.summit(peak)
-        source = self.local_source(self.offset_of(xi, eta))
-        image = self._image(source)
+        place = seen.summit(peak)
+        image = self._image(self.local_source(self.offset_of(*place)))
         height = max(peak.excess / max(float(image.mean[0]), _TINY), 1.0)
+        return self._found_from(
+            (*place, height), peak.significance, others, photons=photons, background=background
+        )
+
+    def _found_from(
+        self,
+        start: tuple[float, float, float],
+        significance: float,
+        others: Sequence[Found],
+        *,
+        photons: Photons | None,
+        background: BackgroundFit,
+    ) -> Found:
+        """Return what lies at a place [deg] and has some counts, fitted if there are photons."""
+        xi, eta, height = start
+        source = self.local_source(self.offset_of(xi, eta))
         if photons is None:
-            here = background.at(np.array([peak.row]), np.array([peak.column]))[:, 0]
+            row, column = self.places.pixel(np.array([xi]), np.array([eta]))
+            here = background.at(row, column)[:, 0]
             level = np.maximum(here.astype(np.float64) / self.grid.pixel_size**2, _TINY)
-            return Found(
-                from_peak((xi, eta), height, source, level), source, image, peak.significance
-            )
+            alone = from_peak((xi, eta), height, source, level)
+            return Found(alone, source, self._image(source), significance)
         around = self._beside_others(others, source, (xi, eta), photons, background)
         top = climb(*around[:2], source, around[2], (xi, eta, height))
         width = 1.0
         if top.strength > (_BRIGHT if self.settings.psf_known else _BRIGHT_ENOUGH):
             within = None if self.settings.psf_known else SUPPOSED_WITHIN
             width = best_width(*around[:2], source, top, supposed_within=within).factor
-        start: Summit | tuple[float, float, float] = top
+        begin: Summit | tuple[float, float, float] = top
         if width != 1.0:
-            source, start = source.widened(width), top.place
-            around = self._beside_others(others, source, start[:2], photons, background)
+            source, begin = source.widened(width), top.place
+            around = self._beside_others(others, source, begin[:2], photons, background)
         error = background.scale_error
-        fit = refine(*around[:2], source, around[2], start, level_error=error)
-        return Found(fit, source, self._image(source), peak.significance, width)
+        fit = refine(*around[:2], source, around[2], begin, level_error=error)
+        return Found(fit, source, self._image(source), significance, width)
 
     def _candidate(
         self, one: Found, found: Sequence[Found], background: BackgroundFit, roughness: float

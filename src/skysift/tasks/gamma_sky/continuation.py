@@ -24,6 +24,7 @@ from skysift.evaluate.updating import gain, with_judgement
 from skysift.models.fine_tuning import what_moved
 from skysift.models.lessons import Mixed, grouped, mix
 from skysift.models.sky.baseline.torch_network import import_torch
+from skysift.models.sky.network.architecture import PLACE_LAYERS
 from skysift.models.sky.network.export import export_network
 from skysift.models.sky.network.loss import network_loss
 from skysift.models.sky.network.runtime import SkyNetwork
@@ -35,14 +36,14 @@ from skysift.models.sky.network.training import (
 from skysift.models.sky.trials import TrialsTable
 from skysift.tasks.gamma_sky.baseline.continuation import PublishedModel, load_published_parent
 from skysift.tasks.gamma_sky.model import is_published
-from skysift.tasks.gamma_sky.network_training import (
+from skysift.tasks.gamma_sky.network_bundle import (
     NetworkBundle,
     NetworkOptions,
     TrainedNetwork,
-    calibrate_network,
     load_network_bundle,
     save_network_bundle,
 )
+from skysift.tasks.gamma_sky.network_calibration import calibrate_network
 from skysift.tasks.gamma_sky.observations import Observations
 from skysift.tasks.gamma_sky.off_maps import Maps, off_maps
 from skysift.tasks.gamma_sky.training_fields import FieldPool
@@ -63,7 +64,7 @@ __all__ = [
     "simulated",
 ]
 
-HEADS = frozenset({"background", "source", "heat"})
+HEADS = frozenset({"background", "source", "heat"}) | PLACE_LAYERS
 """The last layers: what moves where the body is frozen."""
 
 MARGIN = 0.4
@@ -90,6 +91,8 @@ class NetworkModel:
         Of the network.
     trials : TrialsTable
         Calibration of its false alarms.
+    centre_trials : TrialsTable or None
+        The same of the search that tests the centres which it names.
     metrics : tuple of Metric
         What was measured.
     bundle : Bundle or None
@@ -103,6 +106,7 @@ class NetworkModel:
     options: NetworkOptions
     weights: Any
     trials: TrialsTable
+    centre_trials: TrialsTable | None = None
     metrics: tuple[Metric, ...] = ()
     bundle: Bundle | None = None
     trained: TrainedNetwork | None = None
@@ -141,8 +145,14 @@ def load_parent(folder: Path) -> NetworkModel | PublishedModel:
             "Go on from the bundle 'network' or 'cnn'; calibrate a search anew with skysift train.",
         )
     found: NetworkBundle = load_network_bundle(folder)
-    options = NetworkOptions.model_validate_json(found.bundle.read_bytes("settings.json"))
-    return NetworkModel(options, found.weights, found.trials, bundle.manifest.metrics, found.bundle)
+    return NetworkModel(
+        found.options,
+        found.weights,
+        found.trials,
+        found.centre_trials,
+        bundle.manifest.metrics,
+        found.bundle,
+    )
 
 
 def save_child(model: NetworkModel | PublishedModel, folder: Path) -> Bundle:
@@ -210,13 +220,15 @@ def go_on(
         parent, maps, mixed, training, frozen=options.body == "frozen", rng=rng, progress=progress
     )
     progress(1.0, "calibrate on empty fields")
-    trained_options = parent.options.model_copy(update={"training": training})
-    trials, best = parent.trials, int(np.argmin(history.validation_loss))
+    trained_options = parent.options.model_copy(update={"training": training, "head": None})
+    trials, of_centres = parent.trials, parent.centre_trials
+    best = int(np.argmin(history.validation_loss))
     if best > 0:
         settings = parent.options.settings
         network = SkyNetwork(export_network(settings, weights), settings)
         trials = calibrate_network(network, parent.options.empty_maps, rng)
-    child = NetworkModel(trained_options, weights, trials)
+        of_centres = calibrate_network(network, parent.options.empty_maps, rng, of_centres=True)
+    child = NetworkModel(trained_options, weights, trials, of_centres)
     judged = new.take(mixed.judge)
     change = losses(judged, child) - losses(judged, parent)
     gained = gain(change, judged.group, split=f"{origin.data}, held out", name="new loss")
@@ -226,7 +238,7 @@ def go_on(
     return replace(
         child,
         metrics=(gained,),
-        trained=TrainedNetwork(trained_options, weights, history, trials, new.sha256()),
+        trained=TrainedNetwork(trained_options, weights, history, trials, new.sha256(), of_centres),
         origin=replace(origin, lineage=lineage),
     )
 

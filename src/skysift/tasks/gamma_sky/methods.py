@@ -10,6 +10,9 @@
     The same without the fit.
 ``network``
     As the first, on a background that a network has corrected: for dead sectors and star holes.
+``network-centres``
+    As that, but only the centres that the network itself names are fitted: to see what the network
+    sees. What it does not name is not found.
 ``cnn-regressor``, ``cnn-cleaner``
     One place from the published networks, counts and significance there as the first has them.
 ``smoothed-maximum``
@@ -25,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from skysift.core.errors import InputError, UnknownNameError
+from skysift.core.errors import BundleError, InputError, UnknownNameError
 from skysift.core.registry import bundle_folder
 from skysift.data.irf.analytic import AnalyticResponse
 from skysift.data.irf.response import InstrumentResponse
@@ -50,7 +53,7 @@ from skysift.preprocess.sky_background import (
     BackgroundModel,
 )
 from skysift.preprocess.sky_surface import MapSurface
-from skysift.tasks.gamma_sky.options import CLASSICAL, NETWORK, PUBLISHED
+from skysift.tasks.gamma_sky.options import CENTRES, CLASSICAL, NETWORK, PUBLISHED
 
 if TYPE_CHECKING:
     from skysift.models.sky.baseline.search import PublishedSearch
@@ -231,7 +234,8 @@ def make_method(
     Parameters
     ----------
     name : str
-        One of `CLASSICAL`, one of `PUBLISHED`, or `NETWORK`, which brings its own calibration.
+        One of `CLASSICAL`, one of `PUBLISHED`, or `NETWORK` or `CENTRES`, which bring their own
+        calibrations.
     setup : FieldSetup
         The field.
     trials : TrialsTable
@@ -248,13 +252,13 @@ def make_method(
     UnknownNameError
         If there is no such method.
     BundleError
-        If the bundle does not hold the networks that the method asks.
+        If the bundle does not hold the networks that the method asks, or not their calibration.
     UsageError
         If the networks are made for another grid or other energies.
     InputError
         If the response sees nothing in the bands.
     """
-    known = (*CLASSICAL, NETWORK, *PUBLISHED)
+    known = (*CLASSICAL, NETWORK, CENTRES, *PUBLISHED)
     if name not in known:
         raise UnknownNameError("method", name, known)
     if name == "smoothed-maximum":
@@ -265,16 +269,8 @@ def make_method(
         psf_known=setup.response is not None,
     )
     folded = setup.folded()
-    if name == NETWORK:  # its module trains with the methods of this one, hence imports it
-        from skysift.models.sky.network.search import NetworkSearch  # noqa: PLC0415
-        from skysift.tasks.gamma_sky.network_training import load_network_bundle  # noqa: PLC0415
-
-        folder = networks or bundle_folder("gamma-sky", NETWORK)
-        bundle = load_network_bundle(folder, device=device)
-        classical = folded.search(bundle.trials, chosen, powers=NETWORK_POWERS)
-        return _Bands(
-            NetworkSearch(classical, bundle.network, livetime=setup.livetime), folded.bands
-        )
+    if name in (NETWORK, CENTRES):
+        return _asking_the_network(name, setup, chosen, networks, device)
     if name in PUBLISHED:  # few need them, and their runtime is slow to import
         from skysift.models.sky.baseline.search import PublishedSearch  # noqa: PLC0415
         from skysift.tasks.gamma_sky.baseline.loading import load_published  # noqa: PLC0415
@@ -289,6 +285,29 @@ def make_method(
     if name.startswith("matched-filter"):
         return _OneBand(folded.in_one_band().search(trials, chosen), folded.bands)
     return _Bands(folded.search(trials, chosen), folded.bands)
+
+
+def _asking_the_network(
+    name: str, setup: FieldSetup, settings: SearchSettings, networks: Path | None, device: str
+) -> "_Bands":
+    # What trains them uses the methods of this module, hence imports it.
+    from skysift.models.sky.network.centres import CentreSearch  # noqa: PLC0415
+    from skysift.models.sky.network.search import NetworkSearch  # noqa: PLC0415
+    from skysift.tasks.gamma_sky.network_bundle import load_network_bundle  # noqa: PLC0415
+
+    bundle = load_network_bundle(networks or bundle_folder("gamma-sky", NETWORK), device=device)
+    trials, kind = bundle.trials, NetworkSearch
+    if name == CENTRES:
+        if bundle.centre_trials is None:
+            raise BundleError(
+                "The centres that this network names are not calibrated.",
+                "Train it again, or search with --method network.",
+                path=bundle.bundle.folder,
+            )
+        trials, kind = bundle.centre_trials, CentreSearch
+    folded = setup.folded()
+    classical = folded.search(trials, settings, powers=NETWORK_POWERS)
+    return _Bands(kind(classical, bundle.network, livetime=setup.livetime), folded.bands)
 
 
 class SearchMethod(Protocol):

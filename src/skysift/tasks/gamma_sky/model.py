@@ -22,9 +22,10 @@ from skysift.core.registry import bundle_folder, task_folder
 from skysift.core.results import Metric
 from skysift.models.persist import load_arrays, save_arrays
 from skysift.models.sky.trials import TrialsTable
-from skysift.tasks.gamma_sky.options import NETWORK, PUBLISHED
+from skysift.tasks.gamma_sky.options import CENTRES, NETWORK, PUBLISHED
 
 __all__ = [
+    "CENTRES_CALIBRATED",
     "NETWORK_FILE",
     "REGRESSOR_FILE",
     "TASK",
@@ -41,7 +42,9 @@ REGRESSOR_FILE = "regressor.onnx"
 """The model of a bundle of published networks."""
 NETWORK_FILE = "network.onnx"
 """The model of a bundle of the network that corrects the background."""
-_ASKING = {REGRESSOR_FILE: PUBLISHED, NETWORK_FILE: (NETWORK,)}
+CENTRES_CALIBRATED = "centres_calibrated"
+"""Parameter of such a bundle: whether the false alarms of the centres that it names are known."""
+_ASKING = {REGRESSOR_FILE: PUBLISHED, NETWORK_FILE: (CENTRES, NETWORK)}
 _INPUTS = (
     InputColumn(name="TIME", unit="s", description="arrival"),
     InputColumn(name="RA", unit="deg", description="reconstructed ICRS right ascension"),
@@ -87,7 +90,11 @@ class GammaSkyModel:
     @property
     def asking(self) -> tuple[str, ...]:
         """The methods that ask networks, where the bundle holds such; the main one is the last."""
-        return () if self.bundle is None else _ASKING.get(self.bundle.manifest.model.file, ())
+        if self.bundle is None:
+            return ()
+        entry = self.bundle.manifest.model
+        known = entry.parameters.get(CENTRES_CALIBRATED, False)
+        return tuple(one for one in _ASKING.get(entry.file, ()) if known or one != CENTRES)
 
     @property
     def networks(self) -> Path | None:

@@ -12,6 +12,7 @@ from skysift.core.device import DeviceOption
 from skysift.tasks.gamma_sky.simulation.options import SimulateOptions
 
 __all__ = [
+    "CENTRES",
     "CLASSICAL",
     "CLEANING",
     "FITTED",
@@ -38,9 +39,11 @@ CLASSICAL = (
     "smoothed-maximum",
 )
 NETWORK = "network"
+CENTRES = "network-centres"
+"""The search that tests the centres which the network names, and looks nowhere else."""
 PUBLISHED = ("cnn-cleaner", "cnn-regressor")
 """The published networks: the place is theirs, all else the likelihood's."""
-NETWORKS = (NETWORK, *PUBLISHED)
+NETWORKS = (NETWORK, CENTRES, *PUBLISHED)
 """Methods that ask networks."""
 METHODS = (*CLASSICAL, *NETWORKS, "gammapy")
 STUDIES = (
@@ -56,7 +59,7 @@ STUDIES = (
 )
 STREAMED = ("likelihood-ratio", "matched-filter")
 """Methods that search sliding windows."""
-FITTED = ("likelihood-ratio", "matched-filter", NETWORK)
+FITTED = ("likelihood-ratio", "matched-filter", NETWORK, CENTRES)
 """Methods that fit what they find, and so say what they expect of each pixel."""
 PROMISED = "likelihood-ratio"
 """The method that the calibration of a coverage was made with."""

@@ -20,12 +20,16 @@ from skysift.core.errors import UsageError
 
 __all__ = [
     "BLOCK",
+    "LOG_VARIANCE",
+    "MOST_TWIST",
+    "PLACE_LAYERS",
     "Operations",
     "SkyNetworkSettings",
     "check_weights",
     "initial_weights",
     "network",
     "weight_shapes",
+    "with_centre_head",
 ]
 
 Weights = dict[str, NDArray[np.float32]]
@@ -33,10 +37,20 @@ Weights = dict[str, NDArray[np.float32]]
 BLOCK = 4
 """Side in pixels of the blocks that the network works on."""
 
+LOG_VARIANCE = (-9.0, 3.0)
+"""Limits of the logarithm of a variance [square blocks] that the head of centres can state."""
+
+MOST_TWIST = 3.0
+"""The same of the inverse hyperbolic tangent of a correlation: 0.995."""
+
+PLACE_LAYERS = frozenset({"about", "place"})
+"""What says where in a block a centre is, and with which covariance: nothing else depends on it."""
+
 _POOLING, _FAR = 2, 5  # blocks to the coarse scale, and from there to the mean over the field
 _DILATIONS = (1, 2, 4)
 _N_CONDITIONS = 2
-_HEAT = 4  # logit, two offsets, logarithm of the variance
+_ROUND = 4  # outcomes of a head that states one variance: logit, two offsets, its logarithm
+_PLACE = 5  # two offsets, logarithms of their variances, twist: artanh of the correlation
 _ANSCOMBE = 3 / 8
 _LOG_FLOOR = 1e-2
 _CORRECTION = (-4.0, 2.0)  # of ln background
@@ -160,9 +174,10 @@ def network(
         Natural logarithm of background over `expected`.
     log_source : value, shape (n, n_bands, n_y, n_x)
         Natural logarithm of the counts of sources.
-    heat : value, shape (n, 4, n_y / 4, n_x / 4)
+    heat : value, shape (n, 6, n_y / 4, n_x / 4)
         Of a source's centre in the block: log-odds, offsets from the middle of the block to larger
-        column and row in blocks, and the logarithm of their variance in square blocks.
+        column and row in blocks, the logarithms of their variances in square blocks, and the
+        inverse hyperbolic tangent of their correlation.
     """
     hidden = _stem(ops, counts, expected, conditions)
     fine = _residual(ops, hidden, "fine")
@@ -179,7 +194,10 @@ def network(
     own = ops.repeat(ops.take(background, BLOCK**2, BLOCK**2 + settings.n_bands), BLOCK)
     correction = ops.clip(ops.add(own, shared), *_CORRECTION)
     source = ops.spread(ops.convolve(both, "source"), BLOCK)
-    return correction, ops.clip(source, *_LOG_SOURCE), ops.convolve(both, "heat")
+    about = ops.function("relu", ops.convolve(both, "about"))
+    place = ops.convolve(ops.concatenate([both, about]), "place")
+    heat = ops.concatenate([ops.convolve(both, "heat"), place])
+    return correction, ops.clip(source, *_LOG_SOURCE), heat
 
 
 def _stem(ops: Operations, counts: Any, expected: Any, conditions: Any) -> Any:
@@ -224,12 +242,14 @@ def weight_shapes(settings: SkyNetworkSettings) -> dict[str, tuple[int, int, int
         "up": (fine, coarse, 1, 1),
         "background": (BLOCK**2 + bands, 2 * fine, 1, 1),
         "source": (BLOCK**2 * bands, 2 * fine, 1, 1),
-        "heat": (_HEAT, 2 * fine, 1, 1),
     }
     for part in ("1", "2"):
         shapes[f"fine_{part}"] = shapes[f"merged_{part}"] = (fine, fine, 3, 3)
         for dilation in _DILATIONS:
             shapes[f"coarse_{dilation}_{part}"] = (coarse, coarse, 3, 3)
+    shapes["heat"] = (1, 2 * fine, 1, 1)
+    shapes["about"] = (2 * fine, 2 * fine, 3, 3)
+    shapes["place"] = (_PLACE, 4 * fine, 1, 1)
     return shapes
 
 
@@ -238,7 +258,7 @@ def initial_weights(settings: SkyNetworkSettings, rng: np.random.Generator) -> W
     weights: Weights = {}
     for name, shape in weight_shapes(settings).items():
         spread = np.sqrt(2.0 / np.prod(shape[1:]))
-        if name in ("background", "source", "heat"):
+        if name in ("background", "source", "heat", "place"):
             spread *= 0.05
         elif name.endswith("_2"):  # a residual branch begins weak
             spread *= 0.3
@@ -248,6 +268,37 @@ def initial_weights(settings: SkyNetworkSettings, rng: np.random.Generator) -> W
     weights["source.bias"] += np.float32(_DARK)
     weights["heat.bias"][0] = _RARE
     return weights
+
+
+def with_centre_head(
+    settings: SkyNetworkSettings, weights: Mapping[str, NDArray[np.float32]]
+) -> Weights:
+    """Return weights with a head of centres that sees its surroundings and states a covariance.
+
+    Parameters
+    ----------
+    settings : SkyNetworkSettings
+        Of the network.
+    weights : mapping of str to array
+        Of a network whose head is a single kernel and states one variance for both coordinates: it
+        says the same afterwards. Others are returned as they are.
+    """
+    widened = dict(weights)
+    shape, names = weight_shapes(settings)["about"], ("heat.weight", "heat.bias")
+    before = [(_ROUND, shape[1], 1, 1), (_ROUND,)]
+    if [weights[name].shape for name in names if name in weights] != before:
+        return widened
+    rng = np.random.default_rng(0)  # a kernel whose outcome is not asked for yet
+    kernel = rng.normal(0.0, np.sqrt(2.0 / np.prod(shape[1:])), shape)
+    widened["about.weight"] = kernel.astype(np.float32)
+    widened["about.bias"] = np.zeros(shape[0], dtype=np.float32)
+    for name, place in zip(names, ("place.weight", "place.bias"), strict=True):
+        rows = weights[name]
+        widened[name] = rows[:1]
+        widened[place] = np.concatenate([rows[1:], rows[-1:], np.zeros_like(rows[-1:])])
+    unasked = np.zeros((_PLACE, shape[0], 1, 1), dtype=np.float32)
+    widened["place.weight"] = np.concatenate([widened["place.weight"], unasked], axis=1)
+    return widened
 
 
 def check_weights(

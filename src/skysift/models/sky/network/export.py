@@ -117,7 +117,7 @@ def export_network(
     """Return a serialised ONNX model.
 
     Its outputs are ``factor``, background over smooth background, and ``source``, counts, both of
-    shape (n, n_bands, n_y, n_x), and ``heat``, shape (n, 4, n_y / 4, n_x / 4); see
+    shape (n, n_bands, n_y, n_x), and ``heat``, shape (n, 6, n_y / 4, n_x / 4); see
     `architecture.network`.
 
     Parameters
@@ -145,5 +145,5 @@ def export_network(
     correction, log_source, heat = network(ops, settings, counts, expected, conditions)
     graph.output(OUTPUTS[0], ops.function("exp", correction), ("n", bands, n_y, n_x))
     graph.output(OUTPUTS[1], ops.function("exp", log_source), ("n", bands, n_y, n_x))
-    graph.output(OUTPUTS[2], heat, ("n", 4, rows, columns))
+    graph.output(OUTPUTS[2], heat, ("n", 6, rows, columns))
     return graph.serialise_input(INPUT, ("n", 2 * bands + 2, n_y, n_x))

@@ -11,14 +11,18 @@ noise of one draw, and without telling the network the counts that it is to pred
 vanishes for the mean only, so that counts are conserved.
 
 A centre lies in a block with the probability that the head gives (cross-entropy: a rate, not a
-score); its place within has a round Gaussian error, whose variance the head gives too.
+score); its place within has a Gaussian error, whose covariance the head gives too.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 from skysift.models.sky.baseline.torch_network import import_torch
-from skysift.models.sky.network.architecture import SkyNetworkSettings
+from skysift.models.sky.network.architecture import (
+    LOG_VARIANCE,
+    MOST_TWIST,
+    SkyNetworkSettings,
+)
 from skysift.models.sky.network.torch_operations import forward
 
 __all__ = ["PARTS", "LossWeights", "network_loss"]
@@ -27,7 +31,6 @@ PARTS = ("background", "source", "centre", "place")
 """Of the loss."""
 
 _TINY = 1e-9
-_LOG_VARIANCE = (-9.0, 3.0)
 _FEWEST = 100.0  # counts of background
 
 
@@ -75,13 +78,30 @@ def network_loss(
     centre = torch.nn.functional.binary_cross_entropy_with_logits(
         heat[:, 0], there, reduction="none"
     ).sum((1, 2))
-    variance = heat[:, 3].clamp(*_LOG_VARIANCE)
-    apart = ((heat[:, 1:3] - batch["centre"][:, 1:]) ** 2).sum(1)
-    place = (there * (apart * torch.exp(-variance) / 2 + variance)).sum((1, 2))
+    place = (there * _surprise(torch, heat[:, 1:], batch["centre"][:, 1:])).sum((1, 2))
     w = LossWeights
     total = w.background * background + w.source * source + w.centre * centre + w.place * place
     parts = dict(zip(PARTS, (background, source, centre, place), strict=True))
     return total.mean(), {name: float(value.detach().mean()) for name, value in parts.items()}
+
+
+def _surprise(torch: Any, stated: Any, truth: Any) -> Any:
+    """Return the negative logarithm of the Gaussian density of the offsets, up to a constant.
+
+    Parameters
+    ----------
+    stated : tensor, shape (n, 5, n_y / 4, n_x / 4)
+        Offsets, logarithms of their variances, and artanh of their correlation.
+    truth : tensor, shape (n, 2, n_y / 4, n_x / 4)
+        Offsets.
+    """
+    log_variance = stated[:, 2:4].clamp(*LOG_VARIANCE)
+    twist = stated[:, 4].clamp(-MOST_TWIST, MOST_TWIST)
+    pull = (truth - stated[:, :2]) * torch.exp(-log_variance / 2)
+    x, y, correlation = pull[:, 0], pull[:, 1], torch.tanh(twist)
+    left = 1 - correlation**2
+    distance = (x**2 + y**2 - 2 * correlation * x * y) / left
+    return (distance + log_variance.sum(1) + torch.log(left)) / 2
 
 
 def _divergence(torch: Any, truth: Any, log_predicted: Any) -> Any:

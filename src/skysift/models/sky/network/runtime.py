@@ -11,13 +11,19 @@ from skysift.core.errors import InputError
 from skysift.models.persist.archive import malformed
 from skysift.models.persist.onnx_graph import check_onnx_graph
 from skysift.models.persist.onnx_session import open_session
-from skysift.models.sky.network.architecture import BLOCK, SkyNetworkSettings
+from skysift.models.sky.network.architecture import (
+    BLOCK,
+    LOG_VARIANCE,
+    MOST_TWIST,
+    SkyNetworkSettings,
+)
 from skysift.models.sky.network.export import INPUT, OUTPUTS
 
-__all__ = ["NetworkOutput", "SkyNetwork", "conditions_of", "groups_of"]
+__all__ = ["NetworkOutput", "SkyNetwork", "conditions_of", "covariance_of", "groups_of"]
 
 Floats = NDArray[np.float32]
 
+_ROUND, _FULL = 4, 6  # channels of a head that states one variance, or a covariance
 _FAR, _LONG = 3.0, 3.0  # deg, and decades of seconds: conditions are of order one
 
 
@@ -54,6 +60,29 @@ def conditions_of(offset: NDArray[np.floating[Any]], livetime: float) -> Floats:
     return np.stack([offset / _FAR, exposure]).astype(np.float32)
 
 
+def covariance_of(heat: Floats) -> Floats:
+    """Return the covariance of column and row that the head of centres states.
+
+    Parameters
+    ----------
+    heat : array of float32, shape (6, n_y / 4, n_x / 4)
+        As the network gives it; of 4 channels where the head states one variance for both.
+
+    Returns
+    -------
+    array of float32, shape (n_y / 4, n_x / 4, 2, 2) [pixel2]
+    """
+    log_x = log_y = np.clip(heat[3], *LOG_VARIANCE)
+    correlation = np.zeros_like(log_x)
+    if len(heat) > _ROUND:
+        log_y = np.clip(heat[4], *LOG_VARIANCE)
+        correlation = np.tanh(np.clip(heat[5], -MOST_TWIST, MOST_TWIST))
+    found = np.empty((*log_x.shape, 2, 2), dtype=np.float32)
+    found[..., 0, 0], found[..., 1, 1] = np.exp(log_x), np.exp(log_y)
+    found[..., 0, 1] = found[..., 1, 0] = correlation * np.exp((log_x + log_y) / 2)
+    return np.asarray(BLOCK**2 * found)
+
+
 @dataclass(frozen=True, slots=True)
 class NetworkOutput:
     """What the network says of a map.
@@ -68,8 +97,8 @@ class NetworkOutput:
         Of a source's centre in the block.
     column, row : array of float32, shape (n_y / 4, n_x / 4)
         Pixel coordinates of that centre.
-    variance : array of float32, shape (n_y / 4, n_x / 4)
-        Of either coordinate [pixel2].
+    covariance : array of float32, shape (n_y / 4, n_x / 4, 2, 2)
+        Of column and row [pixel2].
     """
 
     factor: Floats
@@ -77,7 +106,7 @@ class NetworkOutput:
     centre_log_odds: Floats
     column: Floats
     row: Floats
-    variance: Floats
+    covariance: Floats
 
 
 class SkyNetwork:
@@ -115,9 +144,11 @@ class SkyNetwork:
         inputs = [(item.name, item.shape[1:]) for item in self._session.get_inputs()]
         names = tuple(item.name for item in self._session.get_outputs())
         wanted = [2 * settings.n_bands + 2, *settings.shape]
-        if inputs != [(INPUT, wanted)] or names != OUTPUTS:
-            raise malformed("it is not the graph of a sky network with these settings")
         rows, columns = settings.blocks
+        heat = self._session.get_outputs()[-1].shape[1:]
+        known = heat in ([channels, rows, columns] for channels in (_ROUND, _FULL))
+        if inputs != [(INPUT, wanted)] or names != OUTPUTS or not known:
+            raise malformed("it is not the graph of a sky network with these settings")
         self._middle_x = (np.arange(columns) * BLOCK + (BLOCK - 1) / 2).astype(np.float32)
         self._middle_y = (np.arange(rows) * BLOCK + (BLOCK - 1) / 2).astype(np.float32)[:, None]
         self._local = threading.local()
@@ -160,7 +191,7 @@ class SkyNetwork:
             heat[0, 0],
             self._middle_x + BLOCK * heat[0, 1],
             self._middle_y + BLOCK * heat[0, 2],
-            BLOCK**2 * np.exp(heat[0, 3]),
+            covariance_of(heat[0]),
         )
 
     def _buffer(self) -> Floats:

@@ -16,12 +16,12 @@ from skysift.core.errors import UsageError
 from skysift.models.sky.candidate import Candidate
 from skysift.models.sky.local_source import LocalSource, Photons
 from skysift.models.sky.network.background import NetworkBackground, NetworkFit
-from skysift.models.sky.network.runtime import NetworkOutput, SkyNetwork
+from skysift.models.sky.network.runtime import SkyNetwork
 from skysift.models.sky.search import SearchResult, SkySearch
 from skysift.preprocess.sky_background import BackgroundFit
 from skysift.preprocess.sky_surface import MapSurface
 
-__all__ = ["NetworkSearch", "centres"]
+__all__ = ["NetworkSearch"]
 
 FloatArray = NDArray[np.float64]
 
@@ -96,43 +96,3 @@ def _sharp(background: BackgroundFit) -> BackgroundFit:
     if isinstance(background, NetworkFit):
         return replace(background, surface=MapSurface(background.sharp))
     return background
-
-
-def centres(output: NetworkOutput, least: float = 0.5) -> NDArray[np.float64]:
-    """Return the centres that the network itself names, without a likelihood.
-
-    Parameters
-    ----------
-    output : NetworkOutput
-        Of a map.
-    least : float
-        Smallest probability of a centre in a block and its neighbours.
-
-    Returns
-    -------
-    array, shape (n, 4)
-        Probability, column, row [pixel], and the variance of either [pixel2]; the likeliest first.
-    """
-    chance = 1.0 / (1.0 + np.exp(-output.centre_log_odds.astype(np.float64)))
-    total = _three_by_three(chance)
-    x = _three_by_three(chance * output.column) / total
-    y = _three_by_three(chance * output.row) / total
-    padded = np.pad(total, 1, constant_values=-1.0)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3))
-    peak = (total >= windows.max(axis=(2, 3))) & (total >= least)
-    rows, columns = np.nonzero(peak)
-    table = np.stack(
-        [
-            total[rows, columns],
-            x[rows, columns],
-            y[rows, columns],
-            output.variance[rows, columns].astype(np.float64),
-        ],
-        axis=1,
-    )
-    return np.asarray(table[np.argsort(-table[:, 0], kind="stable")])
-
-
-def _three_by_three(values: FloatArray) -> FloatArray:
-    padded = np.pad(values, 1)
-    return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, (3, 3)).sum(axis=(2, 3)))

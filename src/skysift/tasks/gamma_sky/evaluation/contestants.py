@@ -68,9 +68,9 @@ def classical_contestants(
         With a threshold that is low enough for most maps to have a candidate, for studies that
         set their own.
     names : sequence of str
-        Which of `CLASSICAL`, of `PUBLISHED`, or `NETWORK`.
+        Which of `CLASSICAL`, of `PUBLISHED`, `NETWORK` or `CENTRES`.
     networks : Path, optional
-        Bundle of networks for the last two; those that ship if left out.
+        Bundle of networks for the last three; those that ship if left out.
     device : {"cpu", "cuda"}
         Where networks run.
     """

@@ -14,7 +14,7 @@ import numpy as np
 
 from skysift.core.progress import Progress, silent
 from skysift.data.sky.event_list import EventList
-from skysift.data.sky.gadf_index import open_index
+from skysift.data.sky.gadf_index import ObservationIndex, open_index
 from skysift.data.sky.tangent import TangentGrid, separation
 from skysift.evaluate.aperture import Circle
 from skysift.evaluate.localisation import poisson_interval
@@ -40,7 +40,7 @@ from skysift.tasks.gamma_sky.evaluation.hess_run import (
 from skysift.tasks.gamma_sky.evaluation.study import StudyResult, rows_table, statistic_of
 from skysift.tasks.gamma_sky.reference import GammapySearch, gammapy_on_off, gammapy_search
 
-__all__ = ["ATTRIBUTION", "STEADY_RUNS", "evaluate_hess"]
+__all__ = ["ATTRIBUTION", "LOWEST_ENERGY", "STEADY_RUNS", "empty_runs", "evaluate_hess"]
 
 ATTRIBUTION = (
     "This work made use of data from the H.E.S.S. DL3 public test data release 1 "
@@ -57,7 +57,8 @@ STEADY_RUNS = {
 }
 """Runs that are searched whole, and the catalogue positions [deg] of their sources."""
 _SOURCES = {"Crab Nebula", "PKS 2155-304", "MSH 15-5-02", "MSH15-52", "RXJ 1713.7-3946"}
-_LOWEST = 0.4  # TeV
+LOWEST_ENERGY = 0.4
+"""Energy [TeV] from which whole runs are searched."""
 _CENTROID_RADIUS, _CENTROID_RING = 0.12, (0.25, 0.45)  # deg
 _CENTROID_STEPS = 30
 _LOW_PEAK = 4.0
@@ -97,12 +98,12 @@ def evaluate_hess(
     """
     index = open_index(folder)
     if off_runs is None:
-        off_runs = [i for i, o in index.observations.items() if o.target not in _SOURCES]
+        off_runs = empty_runs(index)
     total = len(STEADY_RUNS) + len(LOWEST) * len(flare_runs) + len(off_runs)
     steady = []
     for number, (obs_id, place) in enumerate(STEADY_RUNS.items()):
         progress(number / total, f"run {obs_id}")
-        steady.append(_steady(Run.read(index, obs_id, _LOWEST), place, trials))
+        steady.append(_steady(Run.read(index, obs_id, LOWEST_ENERGY), place, trials))
     windows: list[dict[str, Any]] = []
     cuts = [(obs_id, lowest) for lowest in LOWEST for obs_id in flare_runs]
     for number, (obs_id, lowest) in enumerate(cuts):
@@ -111,10 +112,10 @@ def evaluate_hess(
     alarms: list[dict[str, Any]] = []
     for number, obs_id in enumerate(off_runs):
         progress((len(steady) + len(cuts) + number) / total, f"run {obs_id}")
-        alarms += _empty(Run.read(index, obs_id, _LOWEST), trials)
+        alarms += _empty(Run.read(index, obs_id, LOWEST_ENERGY), trials)
     facts = {
         "attribution": ATTRIBUTION,
-        "lowest": _LOWEST,
+        "lowest": LOWEST_ENERGY,
         "window": WINDOW,
         "stated": FALSE_ALARMS,
         "steady": steady,
@@ -123,6 +124,11 @@ def evaluate_hess(
     }
     table = rows_table(windows, {"error": "deg", "start": "s"}) if windows else None
     return StudyResult("hess", facts, table)
+
+
+def empty_runs(index: ObservationIndex) -> list[int]:
+    """Return the runs of the release that were not taken on a known source."""
+    return [i for i, one in index.observations.items() if one.target not in _SOURCES]
 
 
 def _steady(run: Run, place: tuple[float, float], trials: TrialsTable) -> dict[str, Any]:
