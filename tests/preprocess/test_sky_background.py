@@ -6,6 +6,7 @@ from scipy.optimize import minimize
 
 from skysift.core.errors import InputError, UsageError
 from skysift.preprocess.sky_background import (
+    FROM_A_NARROW_MAP,
     FROM_THE_MAP,
     FROM_THE_RESPONSE,
     BackgroundModel,
@@ -190,3 +191,32 @@ def test_a_band_without_background_is_refused():
     empty[2] = 0
     with pytest.raises(UsageError, match="empty in an energy band"):
         BackgroundModel(empty, XI, ETA)
+
+
+def test_beyond_its_reach_a_field_is_not_fitted(rng):
+    counts = rng.poisson(truth()).astype(np.float32)
+    model = BackgroundModel(TEMPLATE, XI, ETA, FROM_A_NARROW_MAP, reach=1.2)
+    more = counts + 5 * (np.hypot(XI, ETA) > 1.2)
+    np.testing.assert_array_equal(model.fit(counts).counts, model.fit(more).counts)
+    masked = np.ones((N, N))
+    masked[30:40, 30:40] = 0
+    again = model.fit(more, masked, start=model.fit(more).state)
+    inside = np.hypot(XI, ETA) < 1.1
+    fitted = float(again.counts[0][inside].sum())
+    assert fitted == pytest.approx(truth()[0][inside].sum(), abs=4 * fitted**0.5)
+
+
+def test_a_steep_oval_edge_is_followed(rng):
+    """Half of the template at 1.0 deg along one axis and at 1.4 along the other."""
+    along, across = (XI + ETA) / np.sqrt(2), (XI - ETA) / np.sqrt(2)
+    oval = 1 / (1 + np.exp((np.hypot(along / 1.4, across) - 1.0) / 0.12))
+    expected = 40 * TEMPLATE * oval
+    counts = rng.poisson(expected)
+    wide, round_ = BackgroundModel(TEMPLATE, XI, ETA), BackgroundPrior(shape=5.0)
+    models = [wide, BackgroundModel(TEMPLATE, XI, ETA, round_, reach=1.5)]
+    models.append(BackgroundModel(TEMPLATE, XI, ETA, FROM_A_NARROW_MAP, reach=1.5))
+    inside = np.hypot(XI, ETA) < 1.1
+    error = [np.abs(model.fit(counts).counts / expected - 1)[0][inside].mean() for model in models]
+    assert error[2] < 0.06
+    assert error[2] < 0.4 * error[1]
+    assert error[2] < 0.3 * error[0]

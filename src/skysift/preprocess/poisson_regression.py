@@ -33,37 +33,41 @@ class BackgroundPrior:
         Of the gradient, as the change of the logarithm from the centre to the rim.
     powers : int
         Number of radial terms per band, the even powers of the distance from the second on.
+    elongation : float
+        Of each term of an oval shape, at the rim of the field; 0 leaves them out.
     """
 
     scale: float = 3.0
     shape: float = 0.6
     gradient: float = 0.3
     powers: int = 4
+    elongation: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What the logarithm of a background is made of, in each cell.
 
-    The last two terms are common to all bands.
+    The last terms are common to all bands, the gradient's two at the very end.
     """
 
     values: FloatArray  # (n_terms, n_cells)
     products: FloatArray  # (n_cells, n_terms^2): of each with each
     unknown: NDArray[np.int64]  # (n_bands, n_terms): number of each coefficient among all
     pair: NDArray[np.int64]  # (n_bands * n_terms^2,): the same for two of a band, as one number
+    n_common: int
 
     @classmethod
-    def of(cls, values: FloatArray, n_bands: int) -> "Terms":
+    def of(cls, values: FloatArray, n_bands: int, n_common: int = 2) -> "Terms":
         """Take the values of the terms, shape (n_terms, n_cells)."""
         n_terms = len(values)
         products = (values[:, None] * values[None]).reshape(n_terms**2, -1)
-        own = n_bands * (n_terms - 2)
+        own = n_bands * (n_terms - n_common)
         unknown = np.empty((n_bands, n_terms), dtype=np.int64)
-        unknown[:, :-2] = np.arange(own).reshape(n_bands, -1)
-        unknown[:, -2:] = own, own + 1
-        pair = unknown[:, :, None] * (own + 2) + unknown[:, None, :]
-        return cls(values, np.ascontiguousarray(products.T), unknown, pair.ravel())
+        unknown[:, :-n_common] = np.arange(own).reshape(n_bands, -1)
+        unknown[:, -n_common:] = own + np.arange(n_common)
+        pair = unknown[:, :, None] * (own + n_common) + unknown[:, None, :]
+        return cls(values, np.ascontiguousarray(products.T), unknown, pair.ravel(), n_common)
 
     def newton_step(self, gradient: FloatArray, hessian: FloatArray) -> FloatArray:
         """Solve the normal equations, from what each band adds to them, shape (n_bands, n_terms).
@@ -103,12 +107,14 @@ def poisson_regression(
 ) -> Solution:
     """Maximise the posterior by Newton steps."""
     n_bands, n_terms = len(observed), len(terms.values)
-    n_own = n_terms - 2
+    n_own = n_terms - terms.n_common
     seen = expected.sum(axis=1)
     centre = np.zeros((n_bands, n_terms))
     centre[:, 0] = np.log((observed.sum(axis=1) + _LEAST_COUNTS) / (seen + _RIDGE))
     precision = np.full(n_terms, prior.shape**-2.0)
-    precision[0], precision[n_own:] = prior.scale**-2.0, prior.gradient**-2.0 / n_bands
+    precision[0], precision[-2:] = prior.scale**-2.0, prior.gradient**-2.0 / n_bands
+    if prior.elongation:
+        precision[n_own:-2] = prior.elongation**-2.0 / n_bands
     diagonal = np.diag(precision)
 
     def state(coefficients: FloatArray) -> tuple[FloatArray, float]:

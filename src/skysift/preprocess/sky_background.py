@@ -6,9 +6,11 @@ powers of the distance from the pointing up to the eighth, and a gradient that t
     ln b_k(x) = ln t_k(x) + c_k + sum_n a_kn u^n + g . x / R,    u = (r / R)^2,  n = 1..4
 
 with R the radius of the field. Fewer powers are enough for minutes; in half an hour what they leave
-of the shape passes for sources. It is a Poisson regression (McCullagh & Nelder 1989, section 6) on
-cells of several pixels, with Gaussian priors on the shape terms: narrow ones trust the template,
-wide ones trust the map.
+of the shape passes for sources. A field that ends within the map
+(:mod:`skysift.preprocess.sky_field`) may be oval besides: cos 2 phi and sin 2 phi times u and u^2,
+which the bands share. It is a Poisson regression (McCullagh & Nelder 1989, section 6) on cells of
+several pixels, with Gaussian priors on the shape terms: narrow ones trust the template, wide ones
+trust the map.
 """
 
 from dataclasses import dataclass, field
@@ -30,6 +32,10 @@ _HIDDEN = 1e-5
 
 FROM_THE_MAP = BackgroundPrior()
 """For a template that only resembles the instrument."""
+
+FROM_A_NARROW_MAP = BackgroundPrior(shape=5.0, elongation=1.0)
+"""For a field that ends within the map: the shape of a wide one says next to nothing of it, and its
+edge may be oval, as that of two telescopes is."""
 
 FROM_THE_RESPONSE = BackgroundPrior(scale=3.0, shape=0.3, gradient=0.3)
 """For the instrument's own background model: its level is not believed, its shape half."""
@@ -101,6 +107,9 @@ class BackgroundModel:
         The freedom.
     cell : int
         Side of a cell in pixels.
+    reach : float or None [deg]
+        Radius of a field that ends within the map: the map is fitted up to there, and further out
+        the background is what the template makes of its rim. None where it fills the map.
 
     Raises
     ------
@@ -113,7 +122,10 @@ class BackgroundModel:
     eta: FloatArray
     prior: BackgroundPrior = FROM_THE_MAP
     cell: int = 8
+    reach: float | None = None
+    fitted: NDArray[np.bool_] | None = field(init=False, repr=False)
     _template: Template = field(init=False, repr=False)
+    _fitted_template: NDArray[np.float32] = field(init=False, repr=False)
     _cell_template: FloatArray = field(init=False, repr=False)
     _by_rows: NDArray[np.float32] = field(init=False, repr=False)
     _by_columns: NDArray[np.float32] = field(init=False, repr=False)
@@ -125,19 +137,30 @@ class BackgroundModel:
                 "The background template is empty in an energy band.",
                 "Choose bands in which the instrument has background, or no template.",
             )
+        distance = np.sqrt(self.xi**2 + self.eta**2)
+        fitted = None if self.reach is None else distance <= self.reach
+        object.__setattr__(self, "fitted", fitted)
         seen = self.template.sum(axis=0) > 0
-        radius = float(np.sqrt(self.xi**2 + self.eta**2)[seen].max())
+        radius = float(distance[seen if fitted is None else seen & fitted].max())
         u = np.minimum((self.xi**2 + self.eta**2) / radius**2, 1.0)
         powers = [u**order for order in range(self.prior.powers + 1)]
-        terms = np.stack([*powers, self.xi / radius, self.eta / radius])
+        x, y = self.xi / radius, self.eta / radius
+        oval = _oval(x, y) if self.prior.elongation else []
+        terms = np.stack([*powers, *oval, x, y])
         n_y, n_x = self.template.shape[1:]
         object.__setattr__(self, "_by_rows", _membership(n_y, self.cell).T.copy())
         object.__setattr__(self, "_by_columns", _membership(n_x, self.cell))
         template = Template(self.template.astype(np.float32), terms.astype(np.float32))
         object.__setattr__(self, "_template", template)
-        object.__setattr__(self, "_cell_template", self._in_cells(template.counts))
-        cells = self._in_cells(terms) / self._in_cells(np.ones((1, n_y, n_x)))
-        object.__setattr__(self, "_cell_terms", Terms.of(cells, len(self.template)))
+        object.__setattr__(self, "_fitted_template", self._within_reach(template.counts))
+        object.__setattr__(self, "_cell_template", self._in_cells(self._fitted_template))
+        counted = self._in_cells(self._within_reach(np.ones((1, n_y, n_x), dtype=np.float32)))
+        cells = self._in_cells(self._within_reach(terms)) / np.maximum(counted, 1.0)
+        object.__setattr__(self, "_cell_terms", Terms.of(cells, len(self.template), len(oval) + 2))
+
+    def _within_reach(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Return layers with 0 where the map is not fitted."""
+        return values if self.fitted is None else np.where(self.fitted, values, 0)
 
     def _in_cells(self, values: NDArray[np.floating]) -> FloatArray:
         """Sum layers over cells, shape (n, n_cells); those at the upper edges may be smaller."""
@@ -195,12 +218,12 @@ class BackgroundModel:
                 f"{self.template.shape}.",
                 "Use one grid and one set of energy bands for both.",
             )
-        raw = np.asarray(counts, dtype=np.float32)
+        raw = self._within_reach(np.asarray(counts, dtype=np.float32))
         cells = self._in_cells(raw) if start is None else start.cells
         observed, expected = cells, self._cell_template
         if weight is not None:
             observed = observed - self._hidden_in_cells(raw, weight)
-            expected = expected - self._hidden_in_cells(self._template.counts, weight)
+            expected = expected - self._hidden_in_cells(self._fitted_template, weight)
             # What is left of a cell that is hidden as a whole is rounding.
             expected[expected < _HIDDEN * self._cell_template] = 0.0
         solution = poisson_regression(
@@ -218,6 +241,19 @@ class BackgroundModel:
             solution.steps,
             state=FitState(cells, solution.coefficients),
         )
+
+
+def _oval(x: FloatArray, y: FloatArray) -> list[FloatArray]:
+    """Return terms of an oval shape: two directions in the second and fourth power, flat outside.
+
+    Parameters
+    ----------
+    x, y : array [radius of the field]
+    """
+    u = x**2 + y**2
+    within = 1.0 / np.maximum(u, 1.0)
+    across, aslant = (x**2 - y**2) * within, 2 * x * y * within
+    return [across, aslant, across * np.minimum(u, 1.0), aslant * np.minimum(u, 1.0)]
 
 
 def _membership(n: int, cell: int) -> NDArray[np.float32]:

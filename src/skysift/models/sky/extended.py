@@ -48,7 +48,7 @@ class Extended:
     Parameters
     ----------
     sigma : float [deg]
-        One of `EXTENSIONS`.
+        One of those tried.
     counts : float
         All bands.
     gain : float
@@ -137,6 +137,8 @@ def one_instead(
     source_of: Callable[[float], LocalSource],
     fits: Sequence[Refined],
     rival: Rival,
+    *,
+    extensions: Sequence[float] = EXTENSIONS,
 ) -> Extended | None:
     """Return the Gaussian that is the better explanation of candidates, None if there is none.
 
@@ -150,11 +152,13 @@ def one_instead(
         The candidates; the Gaussian is at the centre of their counts.
     rival : Rival
         What they explain.
+    extensions : sequence of float [deg]
+        Standard deviations that are tried.
     """
     place = centre_of(fits)
     total = np.array([sum(max(fit.counts, 1.0) for fit in fits)])
     tried = []
-    for sigma in EXTENSIONS:
+    for sigma in extensions:
         gain, best = _best_counts(photons, background, [(source_of(sigma), place)], total)
         tried.append(Extended(sigma, float(best[0]), gain))
     widest = max(tried, key=lambda one: one.gain)

@@ -92,6 +92,8 @@ class FieldFits:
         What candidates are found with.
     pointing : tuple of float [deg]
         Plane coordinates of the pointing.
+    hidden : float [deg]
+        Largest radius about a source that is kept from the background.
     """
 
     grid: TangentGrid
@@ -100,6 +102,7 @@ class FieldFits:
     background: BackgroundModel
     filter: FilterBank
     pointing: tuple[float, float]
+    hidden: float
     _local: dict[int, LocalSource]
     _images: dict[int, tuple[LocalSource, SourceImage]]
 
@@ -127,7 +130,8 @@ class FieldFits:
     ) -> BackgroundFit:
         """Fit the background again, without what lies near places on the plane [deg]."""
         weight = np.ones(self.grid.shape, dtype=np.float32)
-        for (xi, eta), radius in zip(places, radii, strict=True):
+        for (xi, eta), wanted in zip(places, radii, strict=True):
+            radius = min(wanted, self.hidden)
             rows, columns, distance = self.places.window(xi, eta, radius)
             weight[rows, columns] *= distance > radius
         if before.state is None:  # a model that begins anew with each fit
@@ -250,7 +254,8 @@ class FieldFits:
             fits = [one.fit for one in pieces]
             xi, eta = centre_of(fits)
             point = self.local_source(self.offset_of(xi, eta))
-            best = one_instead(near, density, point.spread, fits, rival)
+            told = [sigma for sigma in EXTENSIONS if _MASKED_SIGMAS * sigma <= self.hidden]
+            best = one_instead(near, density, point.spread, fits, rival, extensions=told)
             if len(pieces) == 1:
                 pair = self._pair(pieces[0], rest, photons, background, least)
                 merit = Rival(_gain(near, density, pair), _OF_A_POINT * len(pair)).merit - margin

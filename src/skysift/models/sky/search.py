@@ -68,6 +68,8 @@ class SearchSettings:
         Whether positions and counts are fitted; else the peak itself is the answer.
     psf_known : bool
         Whether a bright source that is wider than the point spread function is an extended one.
+    hidden : float [deg]
+        Largest radius about a source that is kept from the background.
     """
 
     false_alarms: float = 0.01
@@ -78,6 +80,7 @@ class SearchSettings:
     mismatch: float = 0.1
     fit: bool = True
     psf_known: bool = True
+    hidden: float = np.inf
 
 
 @dataclass(frozen=True)
@@ -158,6 +161,7 @@ class SkySearch(FieldFits):
         self.pointing = pointing
         self.trials = trials
         self.settings = settings or SearchSettings()
+        self.hidden = self.settings.hidden
         self._local: dict[int, LocalSource] = {}
         self._images: dict[int, tuple[LocalSource, SourceImage]] = {}
         reference = self.local_source(self.settings.offset)

@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 from skysift.core.errors import BundleError, InputError, UnknownNameError
 from skysift.core.registry import bundle_folder
@@ -35,8 +34,7 @@ from skysift.data.irf.response import InstrumentResponse
 from skysift.data.irf.spectra import Spectrum, crab_power_law
 from skysift.data.sky.event_list import Pointing
 from skysift.data.sky.tangent import TangentGrid
-from skysift.models.sky.candidate import Candidate
-from skysift.models.sky.filtered import RatioMap
+from skysift.models.sky.field_fits import MASKED_RADIUS
 from skysift.models.sky.local_source import Photons
 from skysift.models.sky.search import SearchResult, SearchSettings, SkySearch
 from skysift.models.sky.trials import TrialsTable
@@ -47,13 +45,14 @@ from skysift.preprocess.folding import (
     fold_point_source,
 )
 from skysift.preprocess.sky_background import (
+    FROM_A_NARROW_MAP,
     FROM_THE_MAP,
     FROM_THE_RESPONSE,
-    BackgroundFit,
     BackgroundModel,
 )
-from skysift.preprocess.sky_surface import MapSurface
+from skysift.preprocess.sky_field import FieldProfile
 from skysift.tasks.gamma_sky.options import CENTRES, CLASSICAL, NETWORK, PUBLISHED
+from skysift.tasks.gamma_sky.smoothed import SmoothedMaximum
 
 if TYPE_CHECKING:
     from skysift.models.sky.baseline.search import PublishedSearch
@@ -75,7 +74,7 @@ FloatArray = NDArray[np.float64]
 _OFFSETS = np.arange(0.0, 3.01, 0.25)
 _RADII = np.arange(0.0, 0.9, 0.004)
 _REFERENCE_FLUX, _REFERENCE_TIME = 0.1, 100.0  # Crab and s: at the threshold of a search
-_SMOOTHING = 5.0  # pixels, as in the published pipeline
+_HIDDEN_SHARE = 0.25  # of the radius of a narrow field
 
 
 class Method(Protocol):
@@ -105,6 +104,9 @@ class FieldSetup:
         an analytic one and everything else from the map.
     spectrum : callable
         What sources are taken to look like; its norm is the unit of flux.
+    reach : float or None [deg]
+        Radius about the pointing beyond which nothing is fitted nor searched; None where the field
+        fills the map.
     """
 
     grid: TangentGrid
@@ -113,6 +115,7 @@ class FieldSetup:
     livetime: float
     response: InstrumentResponse | None = None
     spectrum: Spectrum = field(default_factory=crab_power_law)
+    reach: float | None = None
 
     def folded(self) -> "FoldedField":
         """Return the response folded with the field, which is done once.
@@ -128,7 +131,13 @@ class FieldSetup:
 
     def lasting(self, livetime: float) -> "FieldSetup":
         """Return the field for another live time [s]; both share what is folded."""
-        other = replace(self, livetime=livetime)
+        return self._sharing(replace(self, livetime=livetime))
+
+    def within(self, reach: float) -> "FieldSetup":
+        """Return the field up to a radius [deg]; both share what is folded."""
+        return self._sharing(replace(self, reach=reach))
+
+    def _sharing(self, other: "FieldSetup") -> "FieldSetup":
         vars(other)["_folded"] = replace(self._folded, setup=other)
         return other
 
@@ -179,6 +188,24 @@ class FoldedField:
     background: FloatArray
     own_background: bool
 
+    @cached_property
+    def _profile(self) -> FieldProfile:
+        place = field_coordinates(self.setup.grid, self.setup.pointing)
+        return FieldProfile.of(self.background, *place)
+
+    def reach(self, photons: Photons) -> float | None:
+        """Return the radius [deg] at which photons stop, None if they fill the map.
+
+        A background model of the instrument's own knows where its field ends: it is believed.
+        """
+        if self.own_background:
+            return None
+        whole = self.bands == slice(0, len(self.setup.energy_edges) - 1)
+        seen = photons if whole else _within(photons, self.bands)
+        pointing = self.setup.pointing
+        xi, eta = self.setup.grid.to_plane(pointing.ra, pointing.dec)
+        return self._profile.reach(seen.xi - float(xi), seen.eta - float(eta), seen.band)
+
     def in_one_band(self) -> "FoldedField":
         """Return the same with all energies in one band."""
         rate = self.source.rate
@@ -200,9 +227,12 @@ class FoldedField:
         setup = self.setup
         x, y = field_coordinates(setup.grid, setup.pointing)
         template = self.background * setup.livetime
-        prior = FROM_THE_RESPONSE if self.own_background else FROM_THE_MAP
+        shape_unknown = FROM_THE_MAP if setup.reach is None else FROM_A_NARROW_MAP
+        prior = FROM_THE_RESPONSE if self.own_background else shape_unknown
         xi, eta = setup.grid.to_plane(setup.pointing.ra, setup.pointing.dec)
         distance = np.hypot(x, y)
+        if setup.reach is not None:
+            settings = _up_to(setup.reach, settings)
         ring = np.abs(distance - settings.offset) < 2 * setup.grid.pixel_size
         if not ring.any():
             ring = distance <= np.quantile(distance, 0.1)
@@ -211,7 +241,7 @@ class FoldedField:
         return SkySearch(
             setup.grid,
             self.source,
-            BackgroundModel(template, x, y, replace(prior, powers=powers)),
+            BackgroundModel(template, x, y, replace(prior, powers=powers), reach=setup.reach),
             pointing=(float(xi), float(eta)),
             reference_counts=np.maximum(template[:, ring].mean(axis=1), 1e-9),
             reference_flux=flux * setup.livetime,
@@ -349,7 +379,7 @@ class _Bands:
         return counts[self.bands]
 
     def photons_of(self, photons: Photons | None) -> Photons | None:
-        return _within(photons, self.bands)
+        return None if photons is None else _within(photons, self.bands)
 
     def __call__(self, counts: NDArray[np.float32], photons: Photons | None = None) -> SearchResult:
         return self.search(self.counts_of(counts), self.photons_of(photons))
@@ -363,9 +393,9 @@ class _OneBand(_Bands):
         return np.asarray(counts[self.bands].sum(axis=0, keepdims=True))
 
     def photons_of(self, photons: Photons | None) -> Photons | None:
-        chosen = _within(photons, self.bands)
-        if chosen is None:
+        if photons is None:
             return None
+        chosen = _within(photons, self.bands)
         return replace(chosen, band=np.zeros(len(chosen), dtype=np.int64))
 
 
@@ -382,49 +412,11 @@ class _Published:
         return self.published.search
 
     def __call__(self, counts: NDArray[np.float32], photons: Photons | None = None) -> SearchResult:
-        return self.published(counts[self.bands], _within(photons, self.bands))
+        seen = None if photons is None else _within(photons, self.bands)
+        return self.published(counts[self.bands], seen)
 
 
-@dataclass(frozen=True)
-class SmoothedMaximum:
-    """The highest pixel of counts smoothed by a Gaussian: the simplest of all answers.
-
-    Parameters
-    ----------
-    setup : FieldSetup
-        The field.
-    width : float
-        Standard deviation of the Gaussian in pixels.
-    """
-
-    setup: FieldSetup
-    width: float = _SMOOTHING
-
-    def __call__(self, counts: NDArray[np.float32], photons: Photons | None = None) -> SearchResult:
-        """Return the one candidate; nothing is known of its errors or of its chance."""
-        del photons  # it sees pixels only
-        smooth = gaussian_filter(counts.sum(axis=0), self.width, mode="constant")
-        row, column = np.unravel_index(int(np.argmax(smooth)), smooth.shape)
-        xi, eta = self.setup.grid.pixel_to_plane(float(column), float(row))
-        unknown = np.full(len(counts), np.nan)
-        candidate = Candidate(
-            float(xi),
-            float(eta),
-            np.full((2, 2), np.nan),
-            float("nan"),
-            float("nan"),
-            float("nan"),
-            float("nan"),
-            1.0,  # every field has a highest pixel
-            unknown,
-        )
-        nothing = BackgroundFit(MapSurface(np.zeros_like(counts)), unknown, unknown, np.zeros(2), 0)
-        return SearchResult((candidate,), nothing, float("nan"), RatioMap(smooth))
-
-
-def _within(photons: Photons | None, bands: slice) -> Photons | None:
-    if photons is None:
-        return None
+def _within(photons: Photons, bands: slice) -> Photons:
     chosen = np.flatnonzero((photons.band >= bands.start) & (photons.band < bands.stop))
     return Photons(
         photons.xi[chosen],
@@ -432,6 +424,15 @@ def _within(photons: Photons | None, bands: slice) -> Photons | None:
         photons.band[chosen] - bands.start,
         photons.weight[chosen],
     )
+
+
+def _up_to(reach: float, settings: SearchSettings) -> SearchSettings:
+    """Return settings for a field that ends within the map.
+
+    What a background that falls steeply is in a hole, its rim does not tell: holes are kept small.
+    """
+    hidden = max(MASKED_RADIUS, _HIDDEN_SHARE * reach)
+    return replace(settings, radius=min(settings.radius, reach), hidden=hidden)
 
 
 def _zenith(pointing: Pointing) -> float:

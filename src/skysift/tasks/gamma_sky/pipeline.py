@@ -29,7 +29,13 @@ from skysift.tasks.gamma_sky.cleaned import CleanedMap, NetworkCleanedMap, clean
 from skysift.tasks.gamma_sky.devices import device_for
 from skysift.tasks.gamma_sky.methods import FieldSetup, Method, SearchMethod, make_method
 from skysift.tasks.gamma_sky.observations import Observation
-from skysift.tasks.gamma_sky.options import CLEANING, PUBLISHED, PredictOptions, ReadOptions
+from skysift.tasks.gamma_sky.options import (
+    CLASSICAL,
+    CLEANING,
+    PUBLISHED,
+    PredictOptions,
+    ReadOptions,
+)
 from skysift.tasks.gamma_sky.photometry import measure
 
 __all__ = [
@@ -48,6 +54,7 @@ __all__ = [
 
 FloatArray = NDArray[np.float64]
 
+_LIKELIHOOD = tuple(name for name in CLASSICAL if name != "smoothed-maximum")
 _SHORTEST = 1e-3  # s of live time: less is taken as that
 _SLIVER = 1e-6  # of a window: less good time is rounding
 
@@ -279,24 +286,24 @@ def method_of(
         path = getattr(response, "path", None)
         return GammapyMethod(counts, path, radius=options.search_radius)
     grid = counts.grid
-    return _method(
-        _Conditions(
-            options.method,
-            _whole_degrees(pointing.zenith),
-            (grid.n_x, grid.pixel_size),
-            tuple(counts.energy_edges.tolist()),
-            _rounded(max(counts.livetime, _SHORTEST), digits=2),
-            response,
-            (tuple(trials.level.tolist()), tuple(trials.factor.tolist())),
-            SearchSettings(
-                false_alarms=_rounded(false_alarms, digits=4), radius=options.search_radius
-            ),
-            networks,
-            device_for((options.method,), options.device),
-            # Published maps are bins of right ascension: they do depend on where that is.
-            (grid.ra, grid.dec) if options.method in PUBLISHED else (0.0, 0.0),
-        )
+    conditions = _Conditions(
+        options.method,
+        _whole_degrees(pointing.zenith),
+        (grid.n_x, grid.pixel_size),
+        tuple(counts.energy_edges.tolist()),
+        _rounded(max(counts.livetime, _SHORTEST), digits=2),
+        response,
+        (tuple(trials.level.tolist()), tuple(trials.factor.tolist())),
+        SearchSettings(false_alarms=_rounded(false_alarms, digits=4), radius=options.search_radius),
+        networks,
+        device_for((options.method,), options.device),
+        # Published maps are bins of right ascension: they do depend on where that is.
+        (grid.ra, grid.dec) if options.method in PUBLISHED else (0.0, 0.0),
     )
+    if options.method in _LIKELIHOOD:  # a network has its own ways
+        reach = conditions.setup().folded().reach(binned.photons)
+        conditions = replace(conditions, reach=reach)
+    return _method(conditions)
 
 
 def search_method_of(
@@ -388,18 +395,19 @@ class _Conditions:
     networks: Path | None
     device: str
     pointing: tuple[float, float]
+    reach: float | None = None
+
+    def setup(self) -> FieldSetup:
+        """Return the field for one second, as far as its map."""
+        return _setup(self.pixels, self.pointing, self.zenith, self.edges, self.response)
 
 
 @lru_cache(maxsize=16)
 def _method(conditions: _Conditions) -> Method:
     """Return a method for fields centred on their pointing."""
-    setup = _setup(
-        conditions.pixels,
-        conditions.pointing,
-        conditions.zenith,
-        conditions.edges,
-        conditions.response,
-    ).lasting(conditions.livetime)
+    setup = conditions.setup().lasting(conditions.livetime)
+    if conditions.reach is not None:
+        setup = setup.within(conditions.reach)
     level, factor = conditions.trials
     trials = TrialsTable(np.array(level), np.array(factor))
     return make_method(

@@ -140,11 +140,11 @@ class CameraBackground:
         dead = np.zeros(counts.shape[1:], dtype=np.bool_)
         if counts.sum() < _FEWEST:
             return fit, dead
-        observed = self._cells.sums(counts.sum(axis=0))
+        observed = self._sums(counts)
         bright = np.zeros(len(observed), dtype=np.bool_)
         trial = fit
         for _ in range(_MOST_ROUNDS):
-            expected = self._cells.sums(trial.counts.sum(axis=0))
+            expected = self._sums(trial.counts)
             shining, excess = self._bright(observed, expected, bright)
             part, deficit = self._lowest_part(observed, expected, bright | self._of(dead))
             if max(excess, deficit) < _CERTAIN**2:
@@ -159,6 +159,11 @@ class CameraBackground:
         if not dead.any():
             return fit, dead
         return self._model.fit(counts, (~dead).astype(np.float32), start=fit.state), dead
+
+    def _sums(self, counts: NDArray[np.floating]) -> FloatArray:
+        """Add up all bands over cells, as far as the field reaches."""
+        total, fitted = counts.sum(axis=0), self._model.fitted
+        return self._cells.sums(total if fitted is None else total * fitted)
 
     def _of(self, pixels: Mask) -> Mask:
         return np.asarray(self._cells.sums(pixels.astype(np.float32)) > 0)
