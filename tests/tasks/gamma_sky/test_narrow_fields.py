@@ -26,6 +26,7 @@ TRIALS = load_bundle(bundle_folder(TASK)).trials
 READING, PLAIN = ReadOptions(), PredictOptions(photometry=False)
 HERE = Pointing(83.6, 22.0, 20.0)
 CRAB = Source(83.8, 22.3, flux=1.0)
+HESS = "gamma/hess-dl3-dr1"
 MAGIC = ("gamma/joint-crab/dl3/magic", "gamma/magic/rad_max/data")
 
 
@@ -90,6 +91,15 @@ def test_a_narrow_field_is_no_dead_camera():
     method = method_of(narrow, None, PLAIN, TRIALS, 0.01)
     _, background = beside_dead_parts(method.search, method.counts_of(narrow.counts.counts))
     assert not background.dead.any()
+
+
+@pytest.mark.mirror
+@pytest.mark.parametrize("emin", [0.04, 0.4])
+def test_no_run_of_hess_is_cut(mirror, emin):
+    reading = ReadOptions(emin=emin)
+    for run in iter_observations([mirror / HESS], reading):
+        method = method_of(bin_window(run.events, reading), None, PLAIN, TRIALS, 0.01)
+        assert method.search.background.reach is None
 
 
 @pytest.mark.mirror
