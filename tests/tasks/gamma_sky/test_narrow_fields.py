@@ -110,8 +110,5 @@ def test_runs_of_magic_show_the_crab_and_nothing_else(mirror, folder, window):
     for run in iter_observations([mirror / folder], READING):
         for found in search_observation(run, READING, options, TRIALS):
             table = found.table
-            away = separation(np.array(table["ra"]), np.array(table["dec"]), 83.6331, 22.0145)
-            assert (away < 0.05).sum() == 1
-            assert all(
-                flags for flags, apart in zip(table["flags"], away, strict=True) if apart > 0.05
-            )
+            assert len(table) == 1
+            assert separation(table["ra"][0], table["dec"][0], 83.6331, 22.0145) < 0.05
