@@ -5,9 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from skysift.core.progress import silent
+from skysift.core.provenance import Provenance
 from skysift.core.registry import bundle_folder
 from skysift.data.irf.analytic import AnalyticResponse
 from skysift.data.sky.event_list import Pointing
+from skysift.data.sky.gadf_write import write_events
 from skysift.data.sky.tangent import separation
 from skysift.tasks.gamma_sky.live.camera import beside_dead_parts
 from skysift.tasks.gamma_sky.model import TASK, load_bundle
@@ -19,6 +22,7 @@ from skysift.tasks.gamma_sky.pipeline import (
     search_events,
     search_observation,
 )
+from skysift.tasks.gamma_sky.prediction import predict_files
 from skysift.tasks.gamma_sky.simulation.field import Field, Source
 from skysift.tasks.gamma_sky.simulation.photons import simulate_events
 
@@ -112,3 +116,17 @@ def test_runs_of_magic_show_the_crab_and_nothing_else(mirror, folder, window):
             table = found.table
             assert len(table) == 1
             assert separation(table["ra"][0], table["dec"][0], 83.6331, 22.0145) < 0.05
+
+
+def test_up_to_where_a_narrow_field_was_searched_is_told(tmp_path, capsys):
+    events, rng = events_of(300.0, seed=3)
+    write_events(through(events, 1.5, 0.05, rng), tmp_path / "narrow.fits")
+    write_events(events, tmp_path / "whole.fits")
+    paths, out = sorted(tmp_path.glob("*.fits")), tmp_path / "out.ecsv"
+    model = load_bundle(bundle_folder(TASK))
+    predict_files(
+        paths, out, model, READING, PLAIN, provenance=Provenance.start("test"), progress=silent
+    )
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "photons stop about 1." in line
+    assert '"narrowed": [{"window": "' in out.read_text().replace("\n#     ", " ")

@@ -127,6 +127,12 @@ class Searched:
             "reason": reason,
         }
 
+    def narrowed(self) -> dict[str, Any] | None:
+        """Return the radius [deg] up to which a narrow field was searched; None if it was whole."""
+        background = getattr(getattr(self.method, "search", None), "background", None)
+        reach = getattr(background, "reach", None)
+        return None if reach is None else {"window": self.events.name, "radius": float(reach)}
+
     def cleaned(self) -> CleanedMap | NetworkCleanedMap:
         """Return the map taken apart into sources, background and residual.
 

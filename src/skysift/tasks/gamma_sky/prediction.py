@@ -23,7 +23,7 @@ from skysift.tasks.gamma_sky.pipeline import search_observation
 
 __all__ = ["pieces", "predict_files", "record_predictor"]
 
-_TOLD = 5  # windows without a candidate that a line each tells of
+_TOLD = 5  # windows of which a line each tells
 
 
 def predict_files(
@@ -58,6 +58,7 @@ def predict_files(
     total = len(files_of(paths, reading))
     findings: list[dict[str, object]] = []
     unconfirmed: list[dict[str, object]] = []
+    narrowed: list[dict[str, object]] = []
     for number, item in enumerate(iter_observations(paths, reading)):
         progress(number / total, f"{item.events.name or item.path}")
         repaired = sum(len(f.rows) for f in item.findings if f.verdict.value == "repaired")
@@ -71,6 +72,8 @@ def predict_files(
             tables.append(searched.table)
             if (place := searched.unconfirmed()) is not None:
                 unconfirmed.append(place)
+            if (field := searched.narrowed()) is not None:
+                narrowed.append(field)
             if options.clean is not None:
                 target = _numbered(Path(options.clean), counts["windows"])
                 searched.cleaned().write(target, provenance.finish().to_dict())
@@ -82,12 +85,14 @@ def predict_files(
         "device": options.device,
         "coverage": options.coverage,
         "unconfirmed": unconfirmed,
+        "narrowed": narrowed,
         "input_contract": findings,
     }
     table.write(out, record)
     if options.regions is not None:
         table.write(options.regions)
-    _tell_unconfirmed(options.method, unconfirmed, out)
+    _tell(_why_unconfirmed(options.method, unconfirmed), "unconfirmed", out)
+    _tell(_how_narrow(narrowed), "narrowed", out)
     return counts
 
 
@@ -179,16 +184,31 @@ def _on_a_device(options: PredictOptions) -> PredictOptions:
     return options.model_copy(update={"device": device})
 
 
-def _tell_unconfirmed(method: str, places: Sequence[Mapping[str, Any]], out: Path) -> None:
-    """Say on stderr why windows have no candidate although the method names a place in each."""
-    for place in places[:_TOLD]:
-        sys.stderr.write(
-            f"{place['window'] or 'window'}: no candidate. {method} names "
-            f"{place['ra']:.4f} {place['dec']:+.4f} deg: {place['reason']}.\n"
-        )
-    if len(places) > _TOLD:
-        more = len(places) - _TOLD
-        sys.stderr.write(f"... and {more:,} windows more, under 'unconfirmed' in {out}.\n")
+def _why_unconfirmed(method: str, places: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return why windows have no candidate although the method names a place in each."""
+    return [
+        f"{place['window'] or 'window'}: no candidate. {method} names "
+        f"{place['ra']:.4f} {place['dec']:+.4f} deg: {place['reason']}."
+        for place in places
+    ]
+
+
+def _how_narrow(fields: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return up to where windows were searched whose photons stop within the map."""
+    return [
+        f"{field['window'] or 'window'}: photons stop about {field['radius']:.1f} deg from the "
+        "pointing: searched up to there."
+        for field in fields
+    ]
+
+
+def _tell(lines: Sequence[str], key: str, out: Path) -> None:
+    """Write a few lines on stderr, and where the others are."""
+    for line in lines[:_TOLD]:
+        sys.stderr.write(f"{line}\n")
+    if len(lines) > _TOLD:
+        more = len(lines) - _TOLD
+        sys.stderr.write(f"... and {more:,} windows more, under '{key}' in {out}.\n")
 
 
 def _check_outputs(out: Path, options: PredictOptions, inputs: Sequence[Path]) -> None:
