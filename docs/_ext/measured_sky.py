@@ -90,15 +90,43 @@ def targets() -> str:
         same = [row for row in every if row["target"] == target]
         by_method = {row["method"]: row for row in same}
         asked = "; ".join(dict.fromkeys(_asked(row) for row in same))
-        cells = [_verdict(by_method.get(name)) for name in (_KNOWN, _FREE)]
-        rows.append((_unit(target, same[0]["unit"]), asked, *cells))
+        shown = [_verdict(by_method.get(name)) for name in (_KNOWN, _FREE)]
+        rows.append((_unit(target, same[0]["unit"]), asked, *shown))
+    rows += _worst(found["targets"])
     split = f"fields simulated with {found['truth']}; 95 % intervals"
     head = ("what", "asked for", "response known", "no response")
     return told(head, rows, found["command"], split)
 
 
-def _of_a_bin(target: str) -> bool:
-    return any(f", {by} " in target for by in ("zenith", "flux", "exposure"))
+def _of_a_bin(target: str) -> int:
+    """Return how many conditions a target is told by."""
+    return sum(f", {by} " in target for by in ("zenith", "flux", "exposure"))
+
+
+def _worst(every: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """Return what is furthest off under one condition, and under two at once."""
+    rows: list[Row] = []
+    for conditions, name in ((1, "one condition"), (2, "two conditions")):
+        for what in ("bias of counts", "pull width of counts"):
+            cells: list[str] = []
+            for method in (_KNOWN, _FREE):
+                mine = [
+                    row
+                    for row in every
+                    if row["method"] == method
+                    and row["target"].startswith(f"{what},")
+                    and _of_a_bin(row["target"]) == conditions
+                ]
+                worst = max(mine, key=_off)
+                cells.append(f"{_verdict(worst)} ({worst['target'].partition(', ')[2]})")
+            of = f"{len(mine)} of {name}"
+            target = _unit(f"{what}, the furthest off of {of}", worst["unit"])
+            rows.append((target, _asked(worst), *cells))
+    return rows
+
+
+def _off(row: Mapping[str, Any]) -> float:
+    return abs(row["measured"]["value"] - (row["asked"]["low"] + row["asked"]["high"]) / 2)
 
 
 def _unit(target: str, unit: str) -> str:
@@ -183,6 +211,31 @@ def cells() -> str:
         rows.append((where, error, *_bias_and_width(same)))
     head = ("sources", "error of one [%]", "bias, response known [%]", "pull width")
     return table((*head, "no response [%]", "pull width", "n"), rows)
+
+
+def faint() -> str:
+    """Show the bias of the faintest and shortest, by offset, beside one who is told all else."""
+    found = _targets()["faint"]
+    names = {
+        _ORACLE: "told all but the counts",
+        _KNOWN: "response known",
+        "likelihood-ratio, IRF-free but for its point spread function": "no response but its "
+        "point spread function",
+        _FREE: "no response",
+    }
+    rows = []
+    for name, shown in names.items():
+        mine = [row for row in found["groups"] if row["method"] == name]
+        error = f"{100 * row_of(mine, by='all')['relative_error']:.0f}"
+        rows.append((shown, error, *(_percent(row["bias"]) for row in mine)))
+    offsets = [f"{row['at']:g} deg" for row in mine if row["by"] == "offset"]
+    flux, exposure, zenith = (found[key][0] for key in ("fluxes", "exposures", "zeniths"))
+    split = (
+        f"{found['n']:,} sources of {flux:g} Crab in {exposure:g} s at zenith {zenith:g} deg, "
+        f"seed {found['seed']}"
+    )
+    head = ("bias of the counts [%]", "error of one [%]", "all", *offsets)
+    return told(head, rows, _targets()["command"], split)
 
 
 def faults() -> str:
@@ -294,11 +347,13 @@ def cleaner_floor() -> str:
 
 
 SKY_TABLES = {
+    "gammapy": beside_gammapy,
     "gamma-sky methods": methods,
     "gamma-sky targets": targets,
     "gamma-sky offsets": offsets,
     "gamma-sky counts": counts,
     "gamma-sky cells": cells,
+    "gamma-sky faint": faint,
     "gamma-sky faults": faults,
     "gamma-sky alarms": alarms,
     "cleaner": cleaner,

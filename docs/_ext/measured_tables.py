@@ -184,19 +184,6 @@ def _published(names: Mapping[str, str], beside: str, of: Callable[[str], str]) 
     )
 
 
-def gamma_sky_gammapy() -> str:
-    """Show the blind search of gammapy beside ours on prod5 fields."""
-    names = (
-        "likelihood ratio, response known",
-        "likelihood ratio, no response",
-        "maximum of smoothed counts",
-        "gammapy, ExcessMapEstimator and find_peaks",
-        "Cramer-Rao bound of these fields",
-    )
-    rows = cited("tasks/gamma-sky.md", names, 1, 2, 3)
-    return table(("method", "68 % error, 1 Crab [deg]", "0.3 Crab", "found at 0.1 Crab"), rows)
-
-
 def gamma_sky_speed() -> str:
     """Show times of the search beside gammapy's."""
     names = ("fit, no response", "fit, response", "gammapy", "gammapy + background")
@@ -352,7 +339,6 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "active-region by its own protocol": disk_protocol,
     "published networks": gamma_sky_published,
     "short budget": gamma_sky_short,
-    "gammapy": gamma_sky_gammapy,
     "search speed": gamma_sky_speed,
     "star-galaxy": star_galaxy,
     "ambiguous": ambiguous,
