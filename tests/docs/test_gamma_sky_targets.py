@@ -1,9 +1,12 @@
 """What was asked of gamma-sky, beside what is stored: the verdicts are those of the numbers."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
+
+from skysift.tasks.gamma_sky.evaluation.contestants import FREE, KNOWN
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 STORED = json.loads((BENCHMARKS / "gamma_sky_targets.json").read_text(encoding="utf-8"))
@@ -50,3 +53,15 @@ def test_every_number_has_an_interval_and_the_fields_it_rests_on():
 def test_no_path_of_a_machine_is_stored():
     commands = [STORED["command"], *STORED["made_by"].values()]
     assert not [word for text in commands for word in text.split() if word.startswith("/")]
+
+
+def test_what_is_said_of_other_instruments_is_what_is_stored():
+    stored = json.loads((BENCHMARKS / "counts_without_response.json").read_text(encoding="utf-8"))
+    page = (BENCHMARKS.parent / "docs/tasks/gamma-sky-measured.md").read_text(encoding="utf-8")
+    told = " ".join(page.split())
+    for method in (KNOWN, FREE):
+        for row in stored["bias"][method]:
+            value, low, high = (100 * row[name] for name in ("value", "low", "high"))
+            digits = 1 if abs(value) < 1 else 0
+            interval = f"[{low:.{digits}f}, {high:.{digits}f}]"
+            assert re.search(rf"{value:.{digits}f} % {re.escape(interval)}", told), interval

@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import minimize
 
 from skysift.models.sky.local_source import LocalSource, Photons
-from skysift.models.sky.refine import expected_information, from_peak, refine
+from skysift.models.sky.refine import band_counts, expected_information, from_peak, refine
 
 SHARE = np.array([0.6, 0.3, 0.1])
 WIDTH = np.array([0.1, 0.07, 0.05])
@@ -187,3 +187,14 @@ def test_a_pointed_top_of_few_photons_is_reached(rng):
         found = refine(photons, LEVEL[photons.band], pointed, LEVEL, start)
         reached.append(found.converged)
     assert np.mean(reached) > 0.8
+
+
+def test_a_band_without_background_or_photons_says_nothing_and_costs_no_warning(rng):
+    """Warnings are errors here: a rate of 0 once divided."""
+    level = LEVEL * (1.0, 1.0, 0.0)
+    photons = draw(50, rng, share=np.array([0.6, 0.4, 0.0]), level=level)
+    around = (photons, level[photons.band], SOURCE, level)
+    counts, variance = band_counts(*around, place=(0.0, 0.0), level_error=np.full(3, 0.1))
+    assert counts[2] == 0.0
+    assert np.isfinite(variance).all()
+    assert variance[2] == 0.0

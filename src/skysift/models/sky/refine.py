@@ -363,10 +363,12 @@ def band_counts(
         if moved < _STILL:
             break
     rate = np.maximum(counts, 0)[:, None] * source.density + level[:, None]
-    information = (source.density**2 / rate) @ source.ring_area
+    # A band without background, in which nothing was found, says nothing.
+    share = np.divide(source.density, rate, out=np.zeros_like(rate), where=rate > 0)
+    information = (share * source.density) @ source.ring_area
     information = np.maximum(information, _TINY)
     variance = np.where(information > _TINY, 1 / information, 0.0)  # none where nothing is sent
     if level_error is not None:
-        shadow = (source.density * level[:, None] / rate) @ source.ring_area
+        shadow = (share * level[:, None]) @ source.ring_area
         variance = variance + (shadow / information * level_error) ** 2
     return counts, variance
