@@ -23,7 +23,7 @@ from skysift.models.sky.search import SearchSettings
 from skysift.preprocess.folding import energy_bands
 from skysift.tasks.gamma_sky.evaluation.contestants import main_contestants
 from skysift.tasks.gamma_sky.evaluation.false_alarms import count_false_alarms
-from skysift.tasks.gamma_sky.methods import FieldSetup
+from skysift.tasks.gamma_sky.field_setup import FieldSetup
 from skysift.tasks.gamma_sky.model import TASK, load_bundle
 
 BANDS = (0.04, 10.0, 8)  # TeV, TeV, number: the defaults of skysift predict

@@ -43,7 +43,8 @@ from skysift.data.sky.tangent import TangentGrid
 from skysift.models.sky.local_source import Photons
 from skysift.models.sky.search import SearchSettings
 from skysift.preprocess.folding import energy_bands
-from skysift.tasks.gamma_sky.methods import FieldSetup, Method, make_method
+from skysift.tasks.gamma_sky.field_setup import FieldSetup
+from skysift.tasks.gamma_sky.methods import Method, make_method
 from skysift.tasks.gamma_sky.model import load_bundle
 from skysift.tasks.gamma_sky.options import PredictOptions, ReadOptions
 from skysift.tasks.gamma_sky.pipeline import search_events

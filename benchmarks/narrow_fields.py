@@ -26,7 +26,8 @@ from skysift.models.sky.local_source import Photons
 from skysift.models.sky.places import Places
 from skysift.models.sky.search import SearchSettings
 from skysift.preprocess.folding import energy_bands, fold_background
-from skysift.tasks.gamma_sky.methods import FieldSetup, make_method
+from skysift.tasks.gamma_sky.field_setup import FieldSetup
+from skysift.tasks.gamma_sky.methods import make_method
 from skysift.tasks.gamma_sky.model import TASK, load_bundle
 
 GRID, POINTING = TangentGrid(0.0, 0.0), Pointing(0.0, 0.0, 20.0)

@@ -32,7 +32,8 @@ from skysift.models.sky.search import SearchSettings
 from skysift.preprocess.folding import energy_bands
 from skysift.tasks.gamma_sky import continuation
 from skysift.tasks.gamma_sky.continuation import NetworkModel
-from skysift.tasks.gamma_sky.methods import NETWORK_POWERS, FieldSetup, Method, make_method
+from skysift.tasks.gamma_sky.field_setup import NETWORK_PRIOR, FieldSetup
+from skysift.tasks.gamma_sky.methods import Method, make_method
 from skysift.tasks.gamma_sky.observations import Observation, read_observations
 from skysift.tasks.gamma_sky.options import ReadOptions
 from skysift.tasks.gamma_sky.simulation.counts import draw_counts
@@ -128,7 +129,7 @@ def methods_of(setup: FieldSetup, parent: NetworkModel, child: NetworkModel) -> 
 
     def network(model: NetworkModel) -> Method:
         graph = export_network(model.options.settings, model.weights)
-        classical = folded.search(model.trials, SETTINGS, powers=NETWORK_POWERS)
+        classical = folded.search(model.trials, SETTINGS, untold=NETWORK_PRIOR)
         search = NetworkSearch(
             classical, SkyNetwork(graph, model.options.settings), livetime=setup.livetime
         )

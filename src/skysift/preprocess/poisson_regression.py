@@ -38,7 +38,7 @@ class BackgroundPrior:
     """
 
     scale: float = 3.0
-    shape: float = 0.6
+    shape: float = 10.0
     gradient: float = 0.3
     powers: int = 4
     elongation: float = 0.0

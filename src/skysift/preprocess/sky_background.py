@@ -31,7 +31,7 @@ _HIDDEN = 1e-5
 
 
 FROM_THE_MAP = BackgroundPrior()
-"""For a template that only resembles the instrument."""
+"""For a template that only resembles the instrument: hardly a word of its shape is believed."""
 
 FROM_A_NARROW_MAP = BackgroundPrior(shape=5.0, elongation=1.0)
 """For a field that ends within the map: the shape of a wide one says next to nothing of it, and its

@@ -21,7 +21,8 @@ from skysift.models.sky.network.training import NetworkHistory, NetworkTrainingO
 from skysift.models.sky.search import SearchSettings
 from skysift.models.sky.trials import TrialsTable
 from skysift.preprocess.folding import energy_bands
-from skysift.tasks.gamma_sky.methods import FieldSetup, make_method
+from skysift.tasks.gamma_sky.field_setup import FieldSetup
+from skysift.tasks.gamma_sky.methods import make_method
 from skysift.tasks.gamma_sky.network_bundle import (
     NetworkOptions,
     TrainedNetwork,

@@ -18,7 +18,7 @@ from skysift.models.sky.network.export import export_network
 from skysift.models.sky.network.search import NetworkSearch
 from skysift.models.sky.search import SearchSettings
 from skysift.preprocess.folding import energy_bands
-from skysift.tasks.gamma_sky.methods import FieldSetup
+from skysift.tasks.gamma_sky.field_setup import FieldSetup
 from skysift.tasks.gamma_sky.network_bundle import load_network_bundle
 from skysift.tasks.gamma_sky.simulation.counts import draw_counts
 from skysift.tasks.gamma_sky.simulation.expectation import expect

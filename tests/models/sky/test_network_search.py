@@ -17,7 +17,7 @@ from skysift.models.sky.network.training import NetworkHistory
 from skysift.models.sky.search import SearchSettings
 from skysift.models.sky.trials import TrialsTable
 from skysift.preprocess.folding import energy_bands
-from skysift.tasks.gamma_sky.methods import FieldSetup
+from skysift.tasks.gamma_sky.field_setup import FieldSetup
 from skysift.tasks.gamma_sky.network_bundle import (
     NetworkOptions,
     TrainedNetwork,

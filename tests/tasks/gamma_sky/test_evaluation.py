@@ -49,7 +49,7 @@ from skysift.tasks.gamma_sky.evaluation.study import (
     statistic_of,
 )
 from skysift.tasks.gamma_sky.evaluation.timing import STAGES, time_methods, time_stages
-from skysift.tasks.gamma_sky.methods import FieldSetup
+from skysift.tasks.gamma_sky.field_setup import FieldSetup
 
 POLE = Pointing(123.0, 89.5, 20.0)
 

@@ -19,7 +19,7 @@ from skysift.tasks.gamma_sky.evaluation.flare import LOWEST
 from skysift.tasks.gamma_sky.evaluation.hess import ATTRIBUTION, evaluate_hess
 from skysift.tasks.gamma_sky.evaluation.pointing import pointing_error
 from skysift.tasks.gamma_sky.evaluation.study import observe, place_source
-from skysift.tasks.gamma_sky.methods import FieldSetup
+from skysift.tasks.gamma_sky.field_setup import FieldSetup
 from skysift.tasks.gamma_sky.options import EvaluateOptions
 from skysift.tasks.gamma_sky.pages.reading import only
 from skysift.tasks.gamma_sky.studies import render

@@ -16,6 +16,7 @@ from skysift.data.sky.gadf import read_events
 from skysift.data.sky.tangent import TangentGrid
 from skysift.models.sky.search import SearchSettings, SkySearch
 from skysift.preprocess.folding import energy_bands
+from skysift.tasks.gamma_sky.field_setup import FieldSetup
 from skysift.tasks.gamma_sky.live.calibration import count_clumps
 from skysift.tasks.gamma_sky.live.camera import beside_dead_parts
 from skysift.tasks.gamma_sky.live.light_curve import light_curve
@@ -31,7 +32,6 @@ from skysift.tasks.gamma_sky.live.night import (
 )
 from skysift.tasks.gamma_sky.live.schedule import WindowLength, staggered
 from skysift.tasks.gamma_sky.live.trials import LiveTrials, clump_share, measured_trials
-from skysift.tasks.gamma_sky.methods import FieldSetup
 from skysift.tasks.gamma_sky.model import load_bundle
 from skysift.tasks.gamma_sky.options import PredictOptions, ReadOptions
 from skysift.tasks.gamma_sky.simulation.counts import draw_counts

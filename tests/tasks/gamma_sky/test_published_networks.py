@@ -31,7 +31,8 @@ from skysift.tasks.gamma_sky.baseline.table import put_into
 from skysift.tasks.gamma_sky.baseline.training import Budget, budget_of, train_all
 from skysift.tasks.gamma_sky.calibration import NO_TRIALS
 from skysift.tasks.gamma_sky.evaluation.study import Observed, place_source
-from skysift.tasks.gamma_sky.methods import FieldSetup, make_method
+from skysift.tasks.gamma_sky.field_setup import FieldSetup
+from skysift.tasks.gamma_sky.methods import make_method
 from skysift.tasks.gamma_sky.options import CompareOptions, PredictOptions, ReadOptions
 from skysift.tasks.gamma_sky.pages.published import add_published
 from skysift.tasks.gamma_sky.prediction import predict_files

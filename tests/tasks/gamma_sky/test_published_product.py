@@ -23,7 +23,7 @@ from skysift.models.sky.network import runtime as network_runtime
 from skysift.models.sky.placed import Unconfirmed
 from skysift.tasks.gamma_sky import devices, pipeline, studies
 from skysift.tasks.gamma_sky.evaluation.study import place_source
-from skysift.tasks.gamma_sky.methods import FieldSetup
+from skysift.tasks.gamma_sky.field_setup import FieldSetup
 from skysift.tasks.gamma_sky.model import load_bundle
 from skysift.tasks.gamma_sky.observations import iter_observations
 from skysift.tasks.gamma_sky.options import METHODS, EvaluateOptions, PredictOptions, ReadOptions

@@ -15,7 +15,7 @@ from skysift.evaluate.intervals import Interval, wilson_interval
 from skysift.evaluate.localisation import error_quantile
 from skysift.models.sky.search import SearchSettings, SkySearch
 from skysift.models.sky.trials import TrialsTable
-from skysift.tasks.gamma_sky.methods import FieldSetup
+from skysift.tasks.gamma_sky.field_setup import FieldSetup
 from skysift.tasks.gamma_sky.simulation.counts import draw_counts
 from skysift.tasks.gamma_sky.simulation.expectation import expect
 from skysift.tasks.gamma_sky.simulation.field import Field, Source

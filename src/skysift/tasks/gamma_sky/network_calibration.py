@@ -12,7 +12,7 @@ from skysift.models.sky.search import SearchSettings
 from skysift.models.sky.trials import TrialsTable
 from skysift.preprocess.folding import energy_bands
 from skysift.tasks.gamma_sky.calibration import NO_TRIALS, measure_trials
-from skysift.tasks.gamma_sky.methods import NETWORK_POWERS, FieldSetup
+from skysift.tasks.gamma_sky.field_setup import NETWORK_PRIOR, FieldSetup
 from skysift.tasks.gamma_sky.simulation.counts import draw_counts
 from skysift.tasks.gamma_sky.simulation.distribution import FieldDistribution, draw_field
 from skysift.tasks.gamma_sky.simulation.expectation import expect
@@ -44,7 +44,7 @@ def calibrate_network(
     pointing = Pointing(0.0, 0.0, 20.0)
     grid = TangentGrid(0.0, 0.0, n_x, n_y, network.settings.pixel_size)
     setup = FieldSetup(grid, pointing, energy_bands(), _EXPOSURE)
-    classical = setup.folded().search(NO_TRIALS, SearchSettings(), powers=NETWORK_POWERS)
+    classical = setup.folded().search(NO_TRIALS, SearchSettings(), untold=NETWORK_PRIOR)
     kind = CentreSearch if of_centres else NetworkSearch
     search = kind(classical, network, livetime=_EXPOSURE)
     ready = FoldedResponse(AnalyticResponse(), energy_bands())

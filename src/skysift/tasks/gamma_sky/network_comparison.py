@@ -35,8 +35,9 @@ from skysift.models.sky.network.search import NetworkSearch
 from skysift.models.sky.search import SearchResult, SearchSettings, SkySearch
 from skysift.models.sky.trials import TrialsTable
 from skysift.preprocess.folding import energy_bands
+from skysift.preprocess.sky_background import FROM_THE_MAP, BackgroundPrior
 from skysift.tasks.gamma_sky.calibration import NO_TRIALS
-from skysift.tasks.gamma_sky.methods import NETWORK_POWERS, FieldSetup
+from skysift.tasks.gamma_sky.field_setup import NETWORK_PRIOR, FieldSetup
 from skysift.tasks.gamma_sky.model import load_bundle
 from skysift.tasks.gamma_sky.network_bundle import NetworkBundle, load_network_bundle
 from skysift.tasks.gamma_sky.options import CENTRES, NETWORK
@@ -167,10 +168,10 @@ def compare(
     fields = _Fields(scenario, FoldedResponse(response, energy_bands()))
 
     def searches_with(settings: SearchSettings) -> dict[str, Search]:
-        corrected = fields.search(bundle.trials, settings, NETWORK_POWERS)
+        corrected = fields.search(bundle.trials, settings, NETWORK_PRIOR)
         network = NetworkSearch(corrected, bundle.network, livetime=scenario.exposure)
         # Its significances are those of the places that a fit led to, also on empty fields.
-        tested = fields.search(bundle.centre_trials or NO_TRIALS, _FITTED, NETWORK_POWERS)
+        tested = fields.search(bundle.centre_trials or NO_TRIALS, _FITTED, NETWORK_PRIOR)
         by_centres = CentreSearch(tested, bundle.network, livetime=scenario.exposure)
         known: tuple[Search, ...] = (
             fields.search(classical_trials, settings),
@@ -225,9 +226,14 @@ class _Fields:
         self._grid = TangentGrid(0.0, 0.0)
         self._sources: list[tuple[float, float]] = []
 
-    def search(self, trials: TrialsTable, settings: SearchSettings, powers: int = 4) -> SkySearch:
+    def search(
+        self,
+        trials: TrialsTable,
+        settings: SearchSettings,
+        untold: BackgroundPrior = FROM_THE_MAP,
+    ) -> SkySearch:
         setup = FieldSetup(self._grid, self._pointing, energy_bands(), self._scenario.exposure)
-        return setup.folded().search(trials, settings, powers=powers)
+        return setup.folded().search(trials, settings, untold=untold)
 
     def draw(self, rng: np.random.Generator, flux: float) -> Expectation:
         """Draw a field with its source or sources, or none of no flux."""

@@ -25,8 +25,8 @@ from skysift.models.lessons import shifted_groups
 from skysift.models.sky.network.architecture import BLOCK, SkyNetworkSettings
 from skysift.models.sky.network.runtime import conditions_of, groups_of
 from skysift.preprocess.folding import energy_bands, field_coordinates, fold_background
-from skysift.preprocess.sky_background import FROM_THE_MAP, BackgroundModel
-from skysift.tasks.gamma_sky.methods import NETWORK_POWERS
+from skysift.preprocess.sky_background import BackgroundModel
+from skysift.tasks.gamma_sky.field_setup import NETWORK_PRIOR
 from skysift.tasks.gamma_sky.observations import Observation, Observations
 from skysift.tasks.gamma_sky.simulation.counts import draw_counts
 from skysift.tasks.gamma_sky.simulation.expectation import expect
@@ -159,7 +159,7 @@ def background_model(
         np.maximum(np.nan_to_num(template), _DARKEST).astype(np.float32),
         x,
         y,
-        replace(FROM_THE_MAP, powers=NETWORK_POWERS),
+        NETWORK_PRIOR,
     )
 
 

@@ -27,7 +27,8 @@ from skysift.tasks.gamma_sky.candidates import (
 )
 from skysift.tasks.gamma_sky.cleaned import CleanedMap, NetworkCleanedMap, clean
 from skysift.tasks.gamma_sky.devices import device_for
-from skysift.tasks.gamma_sky.methods import FieldSetup, Method, SearchMethod, make_method
+from skysift.tasks.gamma_sky.field_setup import FieldSetup
+from skysift.tasks.gamma_sky.methods import Method, SearchMethod, make_method
 from skysift.tasks.gamma_sky.observations import Observation
 from skysift.tasks.gamma_sky.options import (
     CLASSICAL,

@@ -15,7 +15,7 @@ from skysift.preprocess.sky_background import BackgroundFit
 from skysift.preprocess.sky_surface import MapSurface
 
 if TYPE_CHECKING:
-    from skysift.tasks.gamma_sky.methods import FieldSetup
+    from skysift.tasks.gamma_sky.field_setup import FieldSetup
 
 __all__ = ["SmoothedMaximum"]
 

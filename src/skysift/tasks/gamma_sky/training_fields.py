@@ -8,7 +8,7 @@ default instrument: the network learns to work without a response.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,8 @@ from skysift.data.sky.tangent import TangentGrid
 from skysift.models.sky.network.architecture import BLOCK, SkyNetworkSettings
 from skysift.models.sky.network.runtime import conditions_of, groups_of
 from skysift.preprocess.folding import energy_bands, field_coordinates, fold_background
-from skysift.preprocess.sky_background import FROM_THE_MAP, BackgroundModel
-from skysift.tasks.gamma_sky.methods import NETWORK_POWERS
+from skysift.preprocess.sky_background import BackgroundModel
+from skysift.tasks.gamma_sky.field_setup import NETWORK_PRIOR
 from skysift.tasks.gamma_sky.simulation.counts import draw_counts
 from skysift.tasks.gamma_sky.simulation.distribution import FieldDistribution, draw_field
 from skysift.tasks.gamma_sky.simulation.expectation import expect
@@ -134,7 +134,7 @@ class FieldPool:
             np.maximum(np.nan_to_num(template), _DARKEST).astype(np.float32),
             self._x,
             self._y,
-            replace(FROM_THE_MAP, powers=NETWORK_POWERS),
+            NETWORK_PRIOR,
         )
         fields = tuple(self._draw_sources(ready, rng) for _ in range(n_fields))
         return _Instrument(background, model, fields)

@@ -24,7 +24,8 @@ from skysift.preprocess.folding import energy_bands
 from skysift.tasks.gamma_sky.baseline.maps import Grid
 from skysift.tasks.gamma_sky.calibration import NO_TRIALS
 from skysift.tasks.gamma_sky.evaluation.study import Observed
-from skysift.tasks.gamma_sky.methods import FieldSetup, Method, make_method
+from skysift.tasks.gamma_sky.field_setup import FieldSetup
+from skysift.tasks.gamma_sky.methods import Method, make_method
 from skysift.tasks.gamma_sky.simulation.field import Field
 
 __all__ = [

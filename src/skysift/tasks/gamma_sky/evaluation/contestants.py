@@ -20,8 +20,9 @@ from skysift.models.sky.search import SearchResult, SearchSettings
 from skysift.models.sky.trials import TrialsTable
 from skysift.tasks.gamma_sky.calibration import NO_TRIALS
 from skysift.tasks.gamma_sky.evaluation.study import Contestant
+from skysift.tasks.gamma_sky.field_setup import FieldSetup
 from skysift.tasks.gamma_sky.gammapy_method import GammapyMethod
-from skysift.tasks.gamma_sky.methods import CLASSICAL, FieldSetup, Method, make_method
+from skysift.tasks.gamma_sky.methods import CLASSICAL, Method, make_method
 from skysift.tasks.gamma_sky.options import PUBLISHED
 
 __all__ = [

@@ -39,7 +39,7 @@ from skysift.tasks.gamma_sky.evaluation.study import (
     place_source,
     rows_table,
 )
-from skysift.tasks.gamma_sky.methods import FieldSetup, FoldedField
+from skysift.tasks.gamma_sky.field_setup import FieldSetup, FoldedField
 
 __all__ = ["EXPOSURES", "ZENITHS", "count_facts", "count_photons", "selection_bias"]
 

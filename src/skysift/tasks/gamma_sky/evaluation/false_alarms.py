@@ -18,7 +18,7 @@ from skysift.tasks.gamma_sky.evaluation.study import (
     as_facts,
     observe,
 )
-from skysift.tasks.gamma_sky.methods import FieldSetup
+from skysift.tasks.gamma_sky.field_setup import FieldSetup
 
 __all__ = ["BACKGROUND_SCALES", "STATED", "AlarmBlock", "alarms_of_block", "count_false_alarms"]
 

@@ -19,7 +19,8 @@ from skysift.models.sky.trials import TrialsTable
 from skysift.preprocess.folding import energy_bands
 from skysift.tasks.gamma_sky.evaluation.contestants import FREE, KNOWN, NO_TRIALS
 from skysift.tasks.gamma_sky.evaluation.study import Observed, photons_in
-from skysift.tasks.gamma_sky.methods import FieldSetup, Method, make_method
+from skysift.tasks.gamma_sky.field_setup import FieldSetup
+from skysift.tasks.gamma_sky.methods import Method, make_method
 from skysift.tasks.gamma_sky.simulation.field import Field
 
 __all__ = [

@@ -23,7 +23,7 @@ from skysift.tasks.gamma_sky.evaluation.sources import (
     search_fields,
 )
 from skysift.tasks.gamma_sky.evaluation.study import Contestant, StudyResult, as_facts
-from skysift.tasks.gamma_sky.methods import FieldSetup
+from skysift.tasks.gamma_sky.field_setup import FieldSetup
 
 __all__ = [
     "FALSE_ALARMS",

@@ -29,7 +29,7 @@ from skysift.tasks.gamma_sky.evaluation.study import (
     place_source,
     statistic_of,
 )
-from skysift.tasks.gamma_sky.methods import FieldSetup
+from skysift.tasks.gamma_sky.field_setup import FieldSetup
 
 __all__ = ["MAPS", "NIGHT", "observe_night"]
 

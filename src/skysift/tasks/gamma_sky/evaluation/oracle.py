@@ -9,7 +9,7 @@ from skysift.models.sky.refine import Refined, band_counts, refine
 from skysift.models.sky.search import SearchSettings
 from skysift.tasks.gamma_sky.evaluation.contestants import NO_TRIALS
 from skysift.tasks.gamma_sky.evaluation.study import Observed, photons_in
-from skysift.tasks.gamma_sky.methods import FieldSetup, FoldedField
+from skysift.tasks.gamma_sky.field_setup import FieldSetup, FoldedField
 from skysift.tasks.gamma_sky.simulation.field import Source
 
 __all__ = ["Oracle"]

@@ -18,7 +18,7 @@ from skysift.tasks.gamma_sky.evaluation.study import (
     observe,
     place_source,
 )
-from skysift.tasks.gamma_sky.methods import FieldSetup
+from skysift.tasks.gamma_sky.field_setup import FieldSetup
 from skysift.tasks.gamma_sky.simulation.field import Source
 
 __all__ = ["SEPARATIONS", "separate_pairs"]

@@ -26,7 +26,7 @@ from skysift.tasks.gamma_sky.evaluation.study import (
     known_response,
     observe,
 )
-from skysift.tasks.gamma_sky.methods import FieldSetup
+from skysift.tasks.gamma_sky.field_setup import FieldSetup
 from skysift.tasks.gamma_sky.simulation.field import FLUX_ENERGY, DeadSector, StarHole
 
 __all__ = ["Blurred", "Scenario", "scenarios", "study_robustness"]

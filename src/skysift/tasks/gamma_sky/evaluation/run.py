@@ -39,7 +39,8 @@ from skysift.tasks.gamma_sky.evaluation.pairs import SEPARATIONS, separate_pairs
 from skysift.tasks.gamma_sky.evaluation.robustness import scenarios, study_robustness
 from skysift.tasks.gamma_sky.evaluation.study import Contestant, StudyResult
 from skysift.tasks.gamma_sky.evaluation.timing import time_methods, time_stages
-from skysift.tasks.gamma_sky.methods import CLASSICAL, FieldSetup
+from skysift.tasks.gamma_sky.field_setup import FieldSetup
+from skysift.tasks.gamma_sky.methods import CLASSICAL
 from skysift.tasks.gamma_sky.options import EvaluateOptions
 from skysift.tasks.gamma_sky.pages import evaluate_page, result_rows
 

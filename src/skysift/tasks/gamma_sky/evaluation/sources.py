@@ -24,7 +24,7 @@ from skysift.tasks.gamma_sky.evaluation.study import (
     rows_table,
     statistic_of,
 )
-from skysift.tasks.gamma_sky.methods import FieldSetup
+from skysift.tasks.gamma_sky.field_setup import FieldSetup
 from skysift.tasks.gamma_sky.simulation.field import Source
 
 __all__ = ["OFFSETS", "ORACLE", "UNITS", "empty_statistics", "search_fields"]

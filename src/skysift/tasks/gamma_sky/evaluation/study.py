@@ -18,7 +18,8 @@ from skysift.evaluate.intervals import Interval
 from skysift.models.sky.candidate import Candidate
 from skysift.models.sky.local_source import Photons
 from skysift.models.sky.search import SearchResult
-from skysift.tasks.gamma_sky.methods import FieldSetup, Method
+from skysift.tasks.gamma_sky.field_setup import FieldSetup
+from skysift.tasks.gamma_sky.methods import Method
 from skysift.tasks.gamma_sky.simulation.field import DeadSector, Field, Source, StarHole
 from skysift.tasks.gamma_sky.simulation.photons import simulate_events
 

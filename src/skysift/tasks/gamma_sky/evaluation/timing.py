@@ -22,7 +22,7 @@ from skysift.tasks.gamma_sky.evaluation.study import (
     photons_in,
     place_source,
 )
-from skysift.tasks.gamma_sky.methods import FieldSetup
+from skysift.tasks.gamma_sky.field_setup import FieldSetup
 from skysift.tasks.gamma_sky.simulation.field import Field
 
 __all__ = ["STAGES", "time_methods", "time_stages"]

@@ -13,10 +13,10 @@ from skysift.data.sky.tangent import TangentGrid
 from skysift.models.sky.search import SearchSettings
 from skysift.models.sky.trials import TrialsTable
 from skysift.preprocess.folding import energy_bands
+from skysift.tasks.gamma_sky.field_setup import FieldSetup
 from skysift.tasks.gamma_sky.live.camera import beside_dead_parts
 from skysift.tasks.gamma_sky.live.schedule import WindowLength
 from skysift.tasks.gamma_sky.live.trials import clump_share
-from skysift.tasks.gamma_sky.methods import FieldSetup
 from skysift.tasks.gamma_sky.options import ReadOptions
 from skysift.tasks.gamma_sky.simulation.counts import draw_counts
 from skysift.tasks.gamma_sky.simulation.expectation import expect
