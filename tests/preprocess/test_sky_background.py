@@ -28,9 +28,12 @@ def truth(level=(1.0, 1.0, 1.0), linear=0.0, square=0.0, gradient=(0.0, 0.0)):
     return TEMPLATE * np.asarray(level)[:, None, None] * np.exp(shape)
 
 
+CELL = 4  # pixels: 0.2 deg, as the searches have
+
+
 @pytest.fixture(scope="module")
 def model():
-    return BackgroundModel(TEMPLATE, XI, ETA)
+    return BackgroundModel(TEMPLATE, XI, ETA, cell=CELL)
 
 
 def relative(fit, expected):
@@ -85,17 +88,22 @@ def test_an_optimiser_finds_the_same_maximum(prior, rng):
         gradient = np.concatenate([(residual @ terms.T).ravel(), slope @ residual.sum(axis=0)])
         return value, gradient + (x - centre) / width**2
 
-    best = minimize(loss, centre, jac=True, method="BFGS", options={"gtol": 1e-4})
+    best = minimize(loss, centre, jac=True, method="BFGS", options={"gtol": 1e-6})
     mean = expected * np.exp(best.x[:15].reshape(3, 5) @ terms + best.x[15:] @ slope)
-    np.testing.assert_allclose(model.fit(counts).counts.reshape(3, -1), mean, rtol=2e-3)
-    np.testing.assert_allclose(model.fit(counts).gradient, best.x[15:], atol=1e-3)
+    fit = model.fit(counts)
+    # The last step is a small part of the error, which is large where there are few photons.
+    assert np.all(np.abs(fit.counts.reshape(3, -1) / mean - 1) < 0.1 * fit.scale_error[:, None])
+    np.testing.assert_allclose(fit.gradient, best.x[15:], atol=1e-3)
 
 
 def test_cells_tell_what_pixels_tell(rng):
     counts = rng.poisson(truth(linear=0.4, gradient=(0.2, 0.0)))
-    fine, coarse = (BackgroundModel(TEMPLATE, XI, ETA, cell=cell).fit(counts) for cell in (1, 8))
+    fine, coarse = (BackgroundModel(TEMPLATE, XI, ETA, cell=cell).fit(counts) for cell in (1, CELL))
     inner = U < 0.5
-    np.testing.assert_allclose(coarse.counts[:, inner], fine.counts[:, inner], rtol=0.02)
+    apart = np.abs(coarse.counts[:, inner] / fine.counts[:, inner] - 1)
+    # The error at a place is about twice that of the level.
+    assert np.all(apart < fine.scale_error[:, None])
+    assert np.all(apart.mean(axis=1) < 0.4 * fine.scale_error)
 
 
 def test_a_masked_source_leaves_the_background_alone(model, rng):
@@ -129,7 +137,9 @@ def test_a_bright_source_that_is_not_masked_does_not_stop_the_fit(model, rng, pl
     counts = rng.poisson(truth()).astype(np.float64)
     counts[:, place[0], place[1]] += (300, 100, 30)
     fit = model.fit(counts)
-    np.testing.assert_allclose(fit.counts.sum(axis=(1, 2)), counts.sum(axis=(1, 2)), rtol=0.15)
+    inside = U < 0.7  # further out, the steep rise to a corner is coarser than a cell
+    fitted, seen = fit.counts[:, inside].sum(axis=1), counts[:, inside].sum(axis=1)
+    assert np.all(np.abs(fitted / seen - 1) < 2 * fit.scale_error)
     assert fit.steps < 12
 
 
@@ -219,4 +229,4 @@ def test_a_steep_oval_edge_is_followed(rng):
     error = [np.abs(model.fit(counts).counts / expected - 1)[0][inside].mean() for model in models]
     assert error[2] < 0.06
     assert error[2] < 0.4 * error[1]
-    assert error[2] < 0.3 * error[0]
+    assert error[2] < 0.4 * error[0]

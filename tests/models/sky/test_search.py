@@ -299,6 +299,7 @@ def test_a_map_far_from_the_pointing_is_refused(sky):
 def test_the_highest_peak_is_that_of_the_search(sky, search, rng):
     counts, photons = sky.draw(rng, ((0.2, 0.3), 0.3))
     p_value = search(counts, photons).candidates[0].p_value
-    assert norm.isf(p_value) == pytest.approx(search.highest(counts), abs=0.5)
+    # With the source in it the background is a little too high.
+    assert 0.85 < search.highest(counts) / norm.isf(p_value) < 1.001
     nothing = sky.draw(rng)[0]
     assert 1 < search.highest(nothing) < 6
