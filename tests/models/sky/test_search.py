@@ -296,6 +296,27 @@ def test_a_map_far_from_the_pointing_is_refused(sky):
         )
 
 
+def test_what_the_background_absorbed_of_a_source_is_given_back(sky, rng):
+    """Found are fields whose peak reaches the level only beside its own background, and no others.
+
+    Nothing is found that a search without this finds not, but those: their significance is that of
+    all candidates, and not below the level.
+    """
+    patient = sky.search(false_alarms=0.01)
+    strict = sky.search(false_alarms=0.01)
+    vars(strict)["absorbed"] = 0.0
+    more = 0
+    for _ in range(60):
+        counts, photons = sky.draw(rng, ((0.1, 0.1), 0.09))
+        found, less = patient(counts, photons), strict(counts, photons)
+        if found.candidates and not less.candidates:
+            more += 1
+            assert norm.isf(found.candidates[0].p_value) >= found.level
+        else:
+            assert [one.xi for one in found.candidates] == [one.xi for one in less.candidates]
+    assert 2 <= more <= 20
+
+
 def test_the_highest_peak_is_that_of_the_search(sky, search, rng):
     counts, photons = sky.draw(rng, ((0.2, 0.3), 0.3))
     p_value = search(counts, photons).candidates[0].p_value

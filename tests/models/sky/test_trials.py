@@ -53,6 +53,21 @@ def test_peaks_of_gaussian_fields_are_as_many_as_the_formula_says(rng):
     assert np.all(np.abs(found - expected) < 4 * np.sqrt(expected) + 0.05 * expected)
 
 
+def test_a_search_takes_the_table_of_what_it_is_told():
+    both = TrialsTable(MEASURED.level, MEASURED.factor, PLAIN)
+    assert both.of_search(told=True) is PLAIN
+    assert both.of_search(told=False) is both
+    assert MEASURED.of_search(told=True) is MEASURED
+
+
+def test_tables_of_the_same_numbers_are_equal():
+    same = TrialsTable(MEASURED.level.copy(), MEASURED.factor.copy())
+    assert same == MEASURED
+    assert hash(same) == hash(MEASURED)
+    assert TrialsTable(MEASURED.level, MEASURED.factor, PLAIN) != MEASURED
+    assert MEASURED != "a table"
+
+
 @pytest.mark.parametrize(
     ("level", "factor"), [([], []), ([3.0, 3.0], [1.0, 1.0]), ([3.0], [0.0]), ([4.0, 3.0], [1, 1])]
 )

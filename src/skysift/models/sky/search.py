@@ -11,6 +11,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,6 +115,9 @@ class SearchResult:
 class SkySearch(FieldFits):
     """A search on one grid, with one model of the instrument; made once, used on many maps.
 
+    `absorbed` is the significance that a background may have taken from a source at first, fitted
+    as it was with the source in it: peaks that are lower by no more are judged beside it.
+
     Parameters
     ----------
     grid : TangentGrid
@@ -137,6 +141,8 @@ class SkySearch(FieldFits):
     UsageError
         If the bands of source and background differ.
     """
+
+    absorbed: ClassVar[float] = 0.5
 
     def __init__(
         self,
@@ -223,8 +229,10 @@ class SkySearch(FieldFits):
 
     def highest(self, counts: NDArray[np.float32]) -> float:
         """Return the significance of the highest peak of a map, for calibration."""
-        peak = self._filtered(self.filter(counts), self.background.fit(counts)).peak()
-        return -np.inf if peak is None else peak.significance
+        background = self.background.fit(counts)
+        first = self._filtered(self.filter(counts), background)
+        seen = self._highest_peak(first, -np.inf, counts, background)
+        return -np.inf if seen is None else seen[0].significance
 
     def expected_sources(self, result: SearchResult) -> NDArray[np.float32]:
         """Return the counts that the found sources send to each cell, shape as the map."""
@@ -257,16 +265,29 @@ class SkySearch(FieldFits):
         background: BackgroundFit,
     ) -> tuple[list[Found], BackgroundFit]:
         """Return what is significant, and the background beside the most significant of it."""
-        peak = first.peak(least=level)
-        if peak is None or peak.significance < level:
+        highest = self._highest_peak(first, level - self.absorbed, counts, background)
+        if highest is None or highest[0].significance < level:
             return [], background
-        place = np.array([first.summit(peak)])
-        background = self._background_away_from(place, [MASKED_RADIUS], counts, background)
+        peak, background = highest
         seen = first.beside(background.surface)
-        again = seen.at(peak.row, peak.column)
-        peak = replace(again, significance=max(again.significance, peak.significance))
         found = self._gathered(seen, level, [], peak, photons=photons, background=background)
         return found, background
+
+    def _highest_peak(
+        self,
+        first: FilteredMap,
+        least: float,
+        counts: NDArray[np.float32],
+        background: BackgroundFit,
+    ) -> tuple[Peak, BackgroundFit] | None:
+        """Return the highest peak as it stands out of the background beside it, and that."""
+        peak = first.peak(least=least)
+        if peak is None or peak.significance < least:
+            return None
+        place = np.array([first.summit(peak)])
+        beside = self._background_away_from(place, [MASKED_RADIUS], counts, background)
+        again = first.beside(beside.surface).at(peak.row, peak.column)
+        return replace(again, significance=max(again.significance, peak.significance)), beside
 
     def _gathered(
         self,

@@ -26,9 +26,11 @@ FloatArray = NDArray[np.float64]
 _LOWEST, _HIGHEST = 1.5, 40.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class TrialsTable:
     """Factor between the peaks that a search finds on empty maps and the formula.
+
+    Tables of the same numbers are equal.
 
     Parameters
     ----------
@@ -36,6 +38,8 @@ class TrialsTable:
         Significances, increasing.
     factor : array, shape (n,)
         Measured over expected number of peaks above each; constant beyond the ends.
+    told : TrialsTable or None
+        The same of a search whose background comes from a response; None where that is no other.
 
     Raises
     ------
@@ -51,6 +55,7 @@ class TrialsTable:
 
     level: FloatArray
     factor: FloatArray
+    told: "TrialsTable | None" = None
 
     def __post_init__(self) -> None:
         if len(self.level) == 0 or np.any(np.diff(self.level) <= 0) or np.any(self.factor <= 0):
@@ -58,6 +63,19 @@ class TrialsTable:
                 "A table of trials needs increasing levels and positive factors.",
                 "Calibrate it on empty maps.",
             )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TrialsTable) and self._numbers() == other._numbers()
+
+    def __hash__(self) -> int:
+        return hash(self._numbers())
+
+    def _numbers(self) -> tuple[object, ...]:
+        return tuple(self.level.tolist()), tuple(self.factor.tolist()), self.told
+
+    def of_search(self, *, told: bool) -> "TrialsTable":
+        """Return the table of a search that is told the background by a response, or is not."""
+        return self.told if told and self.told is not None else self
 
     def false_alarms(self, level: ArrayLike, *, area: float, roughness: float) -> FloatArray:
         """Return the expected number of peaks as high as a level on a field without sources.

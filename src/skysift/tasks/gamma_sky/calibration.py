@@ -1,6 +1,6 @@
 """Calibrate a search on simulations: false alarms on empty fields, efficiency on one source."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +28,8 @@ FloatArray = NDArray[np.float64]
 NO_TRIALS = TrialsTable(np.array([3.0]), np.array([1.0]))
 """The formula of the trials as it is."""
 
-_LEVELS = np.array([2.5, 3.0, 3.5, 4.0])
-_FEWEST = 10  # maps above a level, or its factor is too uncertain to be used
+_LEVELS = np.array([2.5, 3.0, 3.5, 4.0, 4.5])
+_FEWEST = 30  # maps above a level, or its factor is too uncertain to be used
 _THRESHOLD_FLUX = 0.1  # Crab
 _FOUND = 0.2  # deg
 
@@ -74,7 +74,7 @@ def measure_trials(highest: FloatArray, search: SkySearch, roughness: float) -> 
     Notes
     -----
     If peaks are rare and independent, the share of maps whose highest peak lies below a level is
-    ``exp(-E)``, E being the expected number of peaks above it. Levels that fewer than ten maps
+    ``exp(-E)``, E being the expected number of peaks above it. Levels that fewer than thirty maps
     exceed are left out: the last factor holds beyond.
     """
     levels, factors = [], []
@@ -103,6 +103,8 @@ def calibrate(
 ) -> Calibration:
     """Simulate fields without and with a source, and search them without a response.
 
+    False alarms are measured of the search that is told the response as well.
+
     Parameters
     ----------
     energy_edges : array, shape (n_bands + 1,) [TeV]
@@ -119,27 +121,22 @@ def calibrate(
         Called with the fraction done and what is being done.
     """
     pointing = Pointing(0.0, 0.0, 20.0)
-    grid = TangentGrid(0.0, 0.0)
+    setup = FieldSetup(TangentGrid(0.0, 0.0), pointing, energy_edges, exposure)
     instrument = FoldedResponse(response or AnalyticResponse(), energy_edges)
-    folded = FieldSetup(grid, pointing, energy_edges, exposure).folded()
-    search = folded.search(NO_TRIALS, SearchSettings())
-    empty = expect(Field(pointing, exposure), instrument, grid, energy_edges).background
-    highest = np.empty(empty_maps)
-    for number in range(empty_maps):
-        progress(0.8 * number / empty_maps, "fields without sources")
-        scale = np.float32(rng.uniform(0.6, 1.4))
-        highest[number] = search.highest(draw_counts(empty * scale, rng)[folded.bands])
-    mean = empty[folded.bands][:, search.searched].mean(axis=1).astype(np.float64)
-    trials = measure_trials(highest, search, search.filter.roughness(mean))
+    empty = expect(Field(pointing, exposure), instrument, setup.grid, energy_edges).background
+    trials, highest = _false_alarms(
+        setup, instrument.response, empty, rng, n_maps=empty_maps, progress=progress
+    )
+    folded = setup.folded()
     calibrated = folded.search(trials, SearchSettings(false_alarms=0.01))
     errors = []
     for number in range(source_maps):
         progress(0.8 + 0.2 * number / source_maps, "fields with a source")
-        source = _draw_source(rng, grid)
+        source = _draw_source(rng, setup.grid)
         field = Field(pointing, exposure, (source,))
-        total = expect(field, instrument, grid, energy_edges).total
+        total = expect(field, instrument, setup.grid, energy_edges).total
         found = calibrated(draw_counts(total, rng)[folded.bands]).candidates
-        places = [grid.from_plane(one.xi, one.eta) for one in found]
+        places = [setup.grid.from_plane(one.xi, one.eta) for one in found]
         distances = [float(separation(*place, source.ra, source.dec)) for place in places]
         errors.append(min(distances, default=np.inf))
     away = np.array(errors)
@@ -151,6 +148,43 @@ def calibrate(
         error_quantile(good, 0.68),
         source_maps,
     )
+
+
+def _false_alarms(
+    setup: FieldSetup,
+    response: InstrumentResponse,
+    empty: NDArray[np.float32],
+    rng: np.random.Generator,
+    *,
+    n_maps: int,
+    progress: Progress,
+) -> tuple[TrialsTable, FloatArray]:
+    """Search fields without sources, not told the response and told it.
+
+    Returns
+    -------
+    TrialsTable
+        Of both searches.
+    array, shape (n_maps,)
+        Highest peaks of the one that is not told.
+    """
+    fields = [setup.folded(), replace(setup, response=response).folded()]
+    searches = [one.search(NO_TRIALS, SearchSettings()) for one in fields]
+    highest = np.empty((len(searches), n_maps))
+    for number in range(n_maps):
+        progress(0.8 * number / n_maps, "fields without sources")
+        counts = draw_counts(empty * np.float32(rng.uniform(0.6, 1.4)), rng)
+        for one, search, found in zip(fields, searches, highest, strict=True):
+            found[number] = search.highest(counts[one.bands])
+    free, told = (
+        measure_trials(found, search, _roughness(search, empty[one.bands]))
+        for one, search, found in zip(fields, searches, highest, strict=True)
+    )
+    return replace(free, told=told), highest[0]
+
+
+def _roughness(search: SkySearch, background: NDArray[np.float32]) -> float:
+    return search.filter.roughness(background[:, search.searched].mean(axis=1).astype(np.float64))
 
 
 def _draw_source(rng: np.random.Generator, grid: TangentGrid) -> Source:

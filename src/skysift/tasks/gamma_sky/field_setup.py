@@ -220,7 +220,7 @@ class FoldedField:
             pointing=(float(xi), float(eta)),
             reference_counts=np.maximum(template[:, ring].mean(axis=1), 1e-9),
             reference_flux=flux * setup.livetime,
-            trials=trials,
+            trials=trials.of_search(told=self.own_background),
             settings=settings,
         )
 

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from skysift.core.bundle import Bundle, render_card, write_bundle
 from skysift.core.bundle_schema import (
     BundleSpec,
@@ -110,7 +113,7 @@ def save_bundle(model: GammaSkyModel, folder: Path) -> Bundle:
     OutputError
         If the folder exists or cannot be written.
     """
-    data = save_arrays({"level": model.trials.level, "factor": model.trials.factor})
+    data = save_arrays(_stored_trials(model.trials))
     spec = BundleSpec(
         name=model.name,
         task=TASK,
@@ -138,6 +141,13 @@ def save_bundle(model: GammaSkyModel, folder: Path) -> Bundle:
     card = render_card(spec, body.read_text(encoding="utf-8"))
     promised = {CONFORMAL_FILE: promises_to_bytes(model.promises)} if model.promises else {}
     return write_bundle(folder, spec, {_FILE: data, **promised}, card)
+
+
+def _stored_trials(trials: TrialsTable) -> dict[str, NDArray[np.float64]]:
+    stored = {"level": trials.level, "factor": trials.factor}
+    if trials.told is not None:
+        stored |= {"told_level": trials.told.level, "told_factor": trials.told.factor}
+    return stored
 
 
 def is_published(bundle: Bundle) -> bool:
@@ -182,9 +192,12 @@ def load_bundle(folder: Path) -> GammaSkyModel:
     arrays = load_arrays(bundle.read_bytes(_FILE))
     if {"level", "factor"} - arrays.keys():
         raise BundleError("The calibration is not complete.", "Train it again.", path=folder)
+    told = None
+    if not {"told_level", "told_factor"} - arrays.keys():
+        told = TrialsTable(arrays["told_level"], arrays["told_factor"])
     return GammaSkyModel(
         manifest.name,
-        TrialsTable(arrays["level"], arrays["factor"]),
+        TrialsTable(arrays["level"], arrays["factor"], told),
         manifest.training,
         manifest.operating_points,
         manifest.metrics,

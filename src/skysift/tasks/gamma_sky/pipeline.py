@@ -300,7 +300,7 @@ def method_of(
         tuple(counts.energy_edges.tolist()),
         _rounded(max(counts.livetime, _SHORTEST), digits=2),
         response,
-        (tuple(trials.level.tolist()), tuple(trials.factor.tolist())),
+        trials,
         SearchSettings(false_alarms=_rounded(false_alarms, digits=4), radius=options.search_radius),
         networks,
         device_for((options.method,), options.device),
@@ -397,7 +397,7 @@ class _Conditions:
     edges: tuple[float, ...]
     livetime: float
     response: InstrumentResponse | None
-    trials: tuple[tuple[float, ...], tuple[float, ...]]
+    trials: TrialsTable
     settings: SearchSettings
     networks: Path | None
     device: str
@@ -415,12 +415,10 @@ def _method(conditions: _Conditions) -> Method:
     setup = conditions.setup().lasting(conditions.livetime)
     if conditions.reach is not None:
         setup = setup.within(conditions.reach)
-    level, factor = conditions.trials
-    trials = TrialsTable(np.array(level), np.array(factor))
     return make_method(
         conditions.name,
         setup,
-        trials,
+        conditions.trials,
         conditions.settings,
         networks=conditions.networks,
         device=conditions.device,

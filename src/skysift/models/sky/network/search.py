@@ -31,6 +31,9 @@ _HOLE = 0.7  # of the smooth background: below, photons of a source are lost too
 class NetworkSearch(SkySearch):
     """A search on one grid with the network's background.
 
+    Nothing is judged beside a peak below the level: the stiff background that the network corrects
+    absorbs little, and to fit it again asks the network again.
+
     Parameters
     ----------
     classical : SkySearch
@@ -45,6 +48,8 @@ class NetworkSearch(SkySearch):
     UsageError
         If the grid is not that of the network.
     """
+
+    absorbed = 0.0
 
     def __init__(self, classical: SkySearch, network: SkyNetwork, *, livetime: float) -> None:
         made_for, grid = network.settings, classical.grid

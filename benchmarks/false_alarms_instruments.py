@@ -1,0 +1,121 @@
+"""False alarms of a search that is told nothing, over instruments that it was not made for.
+
+Without a response the shape of the background is supposed, and the photons have to correct it. What
+an instrument that is quite another one leaves of the shape passes for sources. Here many are drawn,
+from the arrays of the CTA Observatory to H.E.S.S. and MAGIC, and empty fields are searched as each
+of them sees these::
+
+    python -m benchmarks.false_alarms_instruments
+
+The search is the default one with its shipped calibration, which saw one instrument only. How much
+of the supposed shape is believed was chosen on other draws (`--seed 6`, ADR 4).
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skysift.core.files import write_atomic
+from skysift.core.registry import bundle_folder
+from skysift.data.irf.analytic import AnalyticResponse, ResponseParameters
+from skysift.data.sky.event_list import Pointing
+from skysift.data.sky.tangent import TangentGrid
+from skysift.evaluate.localisation import poisson_interval
+from skysift.models.sky.search import SearchSettings
+from skysift.models.sky.trials import TrialsTable
+from skysift.preprocess.folding import energy_bands
+from skysift.tasks.gamma_sky.field_setup import FieldSetup
+from skysift.tasks.gamma_sky.methods import make_method
+from skysift.tasks.gamma_sky.model import TASK, load_bundle
+from skysift.tasks.gamma_sky.simulation.counts import draw_counts
+from skysift.tasks.gamma_sky.simulation.expectation import expect
+from skysift.tasks.gamma_sky.simulation.field import Field
+from skysift.tasks.gamma_sky.simulation.folded import FoldedResponse
+
+BANDS = (0.04, 10.0, 8)  # TeV, TeV, number: the defaults of skysift predict
+POINTING = Pointing(0.0, 0.0, 20.0)
+STATED = (0.01, 0.1)
+SECONDS = (10.0, 30.0, 100.0, 600.0, 1800.0)
+_EACH = 0.1  # false alarms per field at which instruments are told apart
+
+
+def main() -> None:
+    """Count and write."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--instruments", type=int, default=60)
+    parser.add_argument("--fields", type=int, default=100, help="of each instrument and exposure")
+    parser.add_argument("--seed", type=int, default=78)
+    parser.add_argument(
+        "--out", type=Path, default=Path("benchmarks/false_alarms_instruments.json")
+    )
+    given = parser.parse_args()
+    trials = load_bundle(bundle_folder(TASK)).trials
+    rows = []
+    for seconds in SECONDS:
+        alarms = [
+            alarms_of(given.fields, seconds, trials, np.random.default_rng([given.seed, number]))
+            for number in range(given.instruments)
+        ]
+        rows += told(alarms, seconds, given.fields)
+        print(*rows[-len(STATED) :], sep="\n", flush=True)
+    facts = {
+        "command": f"python -m benchmarks.false_alarms_instruments --instruments "
+        f"{given.instruments} --fields {given.fields} --seed {given.seed}",
+        "instruments": given.instruments,
+        "fields": given.fields,
+        "rates": rows,
+    }
+    write_atomic(given.out, json.dumps(facts, indent=1) + "\n")
+
+
+def alarms_of(
+    fields: int, seconds: float, trials: TrialsTable, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Return the false-alarm numbers of all that is found on empty fields of a drawn instrument."""
+    drawn = AnalyticResponse(POINTING.zenith, parameters=ResponseParameters().varied(rng))
+    edges, grid = energy_bands(*BANDS), TangentGrid(POINTING.ra, POINTING.dec)
+    empty = expect(Field(POINTING, seconds), FoldedResponse(drawn, edges), grid, edges).background
+    settings = SearchSettings(false_alarms=0.3)
+    search = make_method(
+        "likelihood-ratio-peak", FieldSetup(grid, POINTING, edges, seconds), trials, settings
+    )
+    return np.array(
+        [
+            one.false_alarms
+            for _ in range(fields)
+            for one in search(
+                draw_counts(empty * np.float32(rng.uniform(0.6, 1.4)), rng)
+            ).candidates
+        ]
+    )
+
+
+def told(alarms: list[NDArray[np.float64]], seconds: float, fields: int) -> list[dict[str, Any]]:
+    """Return the candidates at each stated number, and how instruments differ."""
+    expected = _EACH * fields
+    each = np.array([np.sum(found <= _EACH) for found in alarms]) / expected
+    rows = []
+    for stated in STATED:
+        number = sum(int(np.sum(found <= stated)) for found in alarms)
+        interval = poisson_interval(number)
+        rows.append(
+            {
+                "seconds": seconds,
+                "stated": stated,
+                "candidates": number,
+                "low": round(interval.low, 1),
+                "high": round(interval.high, 1),
+                "expected": round(stated * fields * len(alarms), 1),
+            }
+        )
+    rows[-1]["highest_of_an_instrument"] = round(float(each.max()), 2)
+    rows[-1]["instruments_above_twice"] = int(np.sum(each > 2))
+    return rows
+
+
+if __name__ == "__main__":
+    main()
