@@ -86,16 +86,19 @@ def test_a_source_wider_than_the_kernel_still_fits_its_overlap(sky, bank):
     )
 
 
-def test_roughness_is_that_of_filtered_noise(sky, rng):
+def test_texture_is_that_of_filtered_noise(sky, rng):
     bank = FilterBank.of_source(sky.local(), 12.0, LEVEL, (256, 256), PIXEL)
-    slopes, values = [], []
+    slopes, values, cubes = [], [], []
     for _ in range(12):
         image = bank(rng.poisson(LEVEL[:, None, None], (4, 256, 256)).astype(np.float32))
         inner = image[30:-30, 30:-30].astype(np.float64)
         slopes.append(np.var((inner[:, 2:] - inner[:, :-2]) / (2 * PIXEL)))
         values.append(np.var(inner))
+        cubes.append(np.mean((inner - inner.mean()) ** 3))
     # The variances of a dozen maps of some hundred independent places each: a few per cent.
-    assert bank.roughness(LEVEL) == pytest.approx(np.mean(slopes) / np.mean(values), rel=0.1)
+    texture = bank.texture(LEVEL)
+    assert texture.roughness == pytest.approx(np.mean(slopes) / np.mean(values), rel=0.1)
+    assert texture.skewness == pytest.approx(np.mean(cubes) / np.mean(values) ** 1.5, rel=0.1)
     assert LEVEL @ bank.squares == pytest.approx(np.mean(values), rel=0.1)
 
 

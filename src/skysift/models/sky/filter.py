@@ -17,6 +17,7 @@ from skysift.core.errors import UsageError
 from skysift.models.sky.local_source import LocalSource
 from skysift.models.sky.saddlepoint import CumulantTable
 from skysift.models.sky.stamps import source_stamp
+from skysift.models.sky.trials import Texture
 
 __all__ = ["FilterBank"]
 
@@ -44,6 +45,7 @@ class FilterBank:
     cumulants: CumulantTable = field(init=False, repr=False)
     sums: FloatArray = field(init=False, repr=False)
     squares: FloatArray = field(init=False, repr=False)
+    cubes: FloatArray = field(init=False, repr=False)
     slopes: FloatArray = field(init=False, repr=False)
     _transform: NDArray[np.float32] = field(init=False, repr=False)
     _padded: tuple[int, int] = field(init=False, repr=False)
@@ -68,6 +70,7 @@ class FilterBank:
         object.__setattr__(self, "cumulants", CumulantTable.of(self.kernels))
         object.__setattr__(self, "sums", self.kernels.sum(axis=(1, 2)))
         object.__setattr__(self, "squares", (self.kernels**2).sum(axis=(1, 2)))
+        object.__setattr__(self, "cubes", (self.kernels**3).sum(axis=(1, 2)))
         object.__setattr__(self, "slopes", (slopes**2).sum(axis=(1, 2)))
 
     @classmethod
@@ -136,12 +139,16 @@ class FilterBank:
         middle = half + reach
         return np.asarray(fft.irfft2(product, s=(size, size))[:, middle, middle : 2 * middle + 1])
 
-    def roughness(self, background: FloatArray) -> float:
-        """Return the variance of the slope of the filtered background over its own [deg-2].
+    def texture(self, background: FloatArray) -> Texture:
+        """Return the roughness and the skewness of the filtered background.
 
         Parameters
         ----------
         background : array, shape (n_bands,)
             Expected counts per pixel.
         """
-        return float(background @ self.slopes / (background @ self.squares))
+        variance = background @ self.squares
+        return Texture(
+            float(background @ self.slopes / variance),
+            float(background @ self.cubes / variance**1.5),
+        )

@@ -27,7 +27,7 @@ from skysift.models.sky.local_source import LocalSource, Photons
 from skysift.models.sky.places import Places
 from skysift.models.sky.refine import Refined, Summit, climb, from_peak, refine
 from skysift.models.sky.stamps import PlacedStamp
-from skysift.models.sky.trials import TrialsTable
+from skysift.models.sky.trials import Texture, TrialsTable
 from skysift.models.sky.width import SUPPOSED_WITHIN, best_width
 from skysift.preprocess.folding import PointSourceModel
 from skysift.preprocess.sky_background import BackgroundFit, BackgroundModel
@@ -213,11 +213,11 @@ class SkySearch(FieldFits):
             photons = None
         background = self.background.fit(counts)
         first = self._filtered(self.filter(counts), background)
-        level, roughness = self._level(background)
+        level, texture = self._level(background)
         found, background = self._first_look(first, level, counts, photons, background)
         if photons is not None and (len(found) > 1 or any(one.width > WIDE for one in found)):
             found, background = self._crowded(found, counts, photons, (first, background), level)
-        candidates = [self._candidate(one, found, background, roughness) for one in found]
+        candidates = [self._candidate(one, found, background, texture) for one in found]
         order = np.argsort([candidate.p_value for candidate in candidates], kind="stable")
         return SearchResult(
             tuple(candidates[i] for i in order),
@@ -245,13 +245,11 @@ class SkySearch(FieldFits):
 
     # --- significance ---------------------------------------------------------------------------
 
-    def _level(self, background: BackgroundFit) -> tuple[float, float]:
+    def _level(self, background: BackgroundFit) -> tuple[float, Texture]:
         mean = background.at(*self._sample).mean(axis=1, dtype=np.float64)
-        roughness = self.filter.roughness(mean)
-        level = self.trials.level_for(
-            self.settings.false_alarms, area=self.area, roughness=roughness
-        )
-        return level, roughness
+        texture = self.filter.texture(mean)
+        level = self.trials.level_for(self.settings.false_alarms, area=self.area, texture=texture)
+        return level, texture
 
     def _filtered(self, sums: NDArray[np.float32], background: BackgroundFit) -> FilteredMap:
         return FilteredMap(self.filter, self.places, self.region, sums, background.surface)
@@ -399,7 +397,7 @@ class SkySearch(FieldFits):
         return Found(fit, source, self._image(source), significance, width)
 
     def _candidate(
-        self, one: Found, found: Sequence[Found], background: BackgroundFit, roughness: float
+        self, one: Found, found: Sequence[Found], background: BackgroundFit, texture: Texture
     ) -> Candidate:
         fit = one.fit
         radius = one.source.containment_radius(_INNER)
@@ -408,7 +406,7 @@ class SkySearch(FieldFits):
         significance = one.significance
         if significance > _CERTAIN:  # the filter is made for weak sources; the fit is for all
             significance = max(significance, float(np.sqrt(max(fit.ts, 0.0))))
-        false_alarms = self.trials.false_alarms(significance, area=self.area, roughness=roughness)
+        false_alarms = self.trials.false_alarms(significance, area=self.area, texture=texture)
         flags = []
         if self._at_the_edge(fit.xi, fit.eta, radius):
             flags.append("edge")

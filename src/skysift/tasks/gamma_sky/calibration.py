@@ -1,6 +1,8 @@
 """Calibrate a search on simulations: false alarms on empty fields, efficiency on one source."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +15,8 @@ from skysift.data.sky.event_list import Pointing
 from skysift.data.sky.tangent import TangentGrid, separation
 from skysift.evaluate.intervals import Interval, wilson_interval
 from skysift.evaluate.localisation import error_quantile
-from skysift.models.sky.search import SearchSettings, SkySearch
-from skysift.models.sky.trials import TrialsTable
+from skysift.models.sky.search import SearchSettings
+from skysift.models.sky.trials import Texture, TrialsTable
 from skysift.tasks.gamma_sky.field_setup import FieldSetup
 from skysift.tasks.gamma_sky.simulation.counts import draw_counts
 from skysift.tasks.gamma_sky.simulation.expectation import expect
@@ -30,6 +32,10 @@ NO_TRIALS = TrialsTable(np.array([3.0]), np.array([1.0]))
 
 _LEVELS = np.array([2.5, 3.0, 3.5, 4.0, 4.5])
 _FEWEST = 30  # maps above a level, or its factor is too uncertain to be used
+_ENOUGH = 10  # rows for a fit of five numbers
+_MIDDLE = 3.5  # of the levels
+_EXPOSURES = (0.1, 0.3, 1.0, 4.0, 18.0)
+"""Of the fields without sources, over that of the setup."""
 _THRESHOLD_FLUX = 0.1  # Crab
 _FOUND = 0.2  # deg
 
@@ -42,8 +48,6 @@ class Calibration:
     ----------
     trials : TrialsTable
         False alarms.
-    highest : array, shape (n_empty,)
-        Significance of the highest peak of each empty field.
     efficiency : Interval
         Share of 0.1 Crab sources that are found at 0.01 false alarms per field.
     error68 : Interval
@@ -53,23 +57,31 @@ class Calibration:
     """
 
     trials: TrialsTable
-    highest: FloatArray
     efficiency: Interval
     error68: Interval
     n_sources: int
 
 
-def measure_trials(highest: FloatArray, search: SkySearch, roughness: float) -> TrialsTable:
-    """Return the factors between the peaks of empty maps and the formula.
+class _Peaks(NamedTuple):
+    """How many maps of a sample have a peak above a level."""
+
+    skewness: float
+    level: float
+    factor: float
+    above: int
+
+
+def measure_trials(highest: FloatArray, area: float, texture: Texture) -> TrialsTable:
+    """Return the factors between the peaks of empty maps and the formula, for one kind of maps.
 
     Parameters
     ----------
     highest : array, shape (n,)
         Significance of the highest peak of each map.
-    search : SkySearch
-        What found them.
-    roughness : float [deg-2]
-        Of its filtered background.
+    area : float [deg2]
+        Searched.
+    texture : Texture
+        Of the filtered background.
 
     Notes
     -----
@@ -77,18 +89,48 @@ def measure_trials(highest: FloatArray, search: SkySearch, roughness: float) -> 
     ``exp(-E)``, E being the expected number of peaks above it. Levels that fewer than thirty maps
     exceed are left out: the last factor holds beyond.
     """
-    levels, factors = [], []
+    rows = _count(highest, area, texture)
+    if not rows:
+        return NO_TRIALS
+    return TrialsTable(
+        np.array([row.level for row in rows]), np.array([row.factor for row in rows])
+    )
+
+
+def _count(highest: FloatArray, area: float, texture: Texture) -> list[_Peaks]:
+    rows = []
     for level in _LEVELS:
         above = int(np.sum(highest > level))
         if above < _FEWEST or above == len(highest):
             continue
         measured = -np.log1p(-above / len(highest))
-        expected = NO_TRIALS.false_alarms(level, area=search.area, roughness=roughness)
-        levels.append(float(level))
-        factors.append(measured / float(expected))
-    if not levels:
+        expected = float(NO_TRIALS.false_alarms(level, area=area, texture=texture))
+        rows.append(_Peaks(texture.skewness, float(level), measured / expected, above))
+    return rows
+
+
+def _smoothed(rows: Sequence[_Peaks]) -> TrialsTable:
+    """Return the table of factors that vary smoothly with skewness and level.
+
+    The logarithm is a parabola of the skewness, and a straight line of the level that may turn with
+    the skewness: five numbers by weighted least squares. Of fewer than ten rows, their mean.
+    """
+    if not rows:
         return NO_TRIALS
-    return TrialsTable(np.array(levels), np.array(factors))
+    skewness, level, factor, above = (np.array(column) for column in zip(*rows, strict=True))
+
+    def terms(s: FloatArray, z: FloatArray) -> FloatArray:
+        away = z - _MIDDLE
+        every = np.stack([np.ones_like(s), s, s**2, away, s * away], axis=-1)
+        return every if len(rows) >= _ENOUGH else every[..., :1]
+
+    weight = np.sqrt(above)
+    solution = np.linalg.lstsq(
+        terms(skewness, level) * weight[:, None], np.log(factor) * weight, rcond=None
+    )[0]
+    levels, nodes = np.unique(level), np.unique(skewness)
+    table = np.exp(terms(*np.broadcast_arrays(nodes[:, None], levels[None, :])) @ solution)
+    return TrialsTable(levels, table, skewness=nodes)
 
 
 def calibrate(
@@ -124,7 +166,7 @@ def calibrate(
     setup = FieldSetup(TangentGrid(0.0, 0.0), pointing, energy_edges, exposure)
     instrument = FoldedResponse(response or AnalyticResponse(), energy_edges)
     empty = expect(Field(pointing, exposure), instrument, setup.grid, energy_edges).background
-    trials, highest = _false_alarms(
+    trials = _false_alarms(
         setup, instrument.response, empty, rng, n_maps=empty_maps, progress=progress
     )
     folded = setup.folded()
@@ -143,7 +185,6 @@ def calibrate(
     good = away[away < _FOUND]
     return Calibration(
         trials,
-        highest,
         wilson_interval(len(good), source_maps),
         error_quantile(good, 0.68),
         source_maps,
@@ -158,33 +199,29 @@ def _false_alarms(
     *,
     n_maps: int,
     progress: Progress,
-) -> tuple[TrialsTable, FloatArray]:
+) -> TrialsTable:
     """Search fields without sources, not told the response and told it.
 
-    Returns
-    -------
-    TrialsTable
-        Of both searches.
-    array, shape (n_maps,)
-        Highest peaks of the one that is not told.
+    Their exposures are that of the setup and some shorter and longer ones.
     """
-    fields = [setup.folded(), replace(setup, response=response).folded()]
-    searches = [one.search(NO_TRIALS, SearchSettings()) for one in fields]
-    highest = np.empty((len(searches), n_maps))
-    for number in range(n_maps):
-        progress(0.8 * number / n_maps, "fields without sources")
-        counts = draw_counts(empty * np.float32(rng.uniform(0.6, 1.4)), rng)
-        for one, search, found in zip(fields, searches, highest, strict=True):
-            found[number] = search.highest(counts[one.bands])
-    free, told = (
-        measure_trials(found, search, _roughness(search, empty[one.bands]))
-        for one, search, found in zip(fields, searches, highest, strict=True)
-    )
-    return replace(free, told=told), highest[0]
-
-
-def _roughness(search: SkySearch, background: NDArray[np.float32]) -> float:
-    return search.filter.roughness(background[:, search.searched].mean(axis=1).astype(np.float64))
+    told = replace(setup, response=response)
+    rows: tuple[list[_Peaks], list[_Peaks]] = ([], [])
+    each = -(-n_maps // len(_EXPOSURES))
+    for step, times in enumerate(_EXPOSURES):
+        fields = [one.lasting(setup.livetime * times).folded() for one in (setup, told)]
+        searches = [one.search(NO_TRIALS, SearchSettings()) for one in fields]
+        highest = np.empty((len(searches), each))
+        for number in range(each):
+            progress(0.8 * (step + number / each) / len(_EXPOSURES), "fields without sources")
+            counts = draw_counts(empty * np.float32(times * rng.uniform(0.6, 1.4)), rng)
+            for one, search, found in zip(fields, searches, highest, strict=True):
+                found[number] = search.highest(counts[one.bands])
+        for one, search, found, kept in zip(fields, searches, highest, rows, strict=True):
+            mean = (times * empty[one.bands])[:, search.searched].mean(axis=1)
+            texture = search.filter.texture(mean.astype(np.float64))
+            kept.extend(_count(found, search.area, texture))
+    free, known = (_smoothed(one) for one in rows)
+    return replace(free, told=known)
 
 
 def _draw_source(rng: np.random.Generator, grid: TangentGrid) -> Source:

@@ -144,10 +144,21 @@ def save_bundle(model: GammaSkyModel, folder: Path) -> Bundle:
 
 
 def _stored_trials(trials: TrialsTable) -> dict[str, NDArray[np.float64]]:
-    stored = {"level": trials.level, "factor": trials.factor}
-    if trials.told is not None:
-        stored |= {"told_level": trials.told.level, "told_factor": trials.told.factor}
+    stored: dict[str, NDArray[np.float64]] = {}
+    for name, table in (("", trials), ("told_", trials.told)):
+        if table is not None:
+            stored |= {f"{name}level": table.level, f"{name}factor": table.factor}
+            if table.skewness is not None:
+                stored[f"{name}skewness"] = table.skewness
     return stored
+
+
+def _loaded_trials(arrays: Mapping[str, NDArray[np.float64]], name: str = "") -> TrialsTable | None:
+    if {f"{name}level", f"{name}factor"} - arrays.keys():
+        return None
+    told = None if name else _loaded_trials(arrays, "told_")
+    skewness = arrays.get(f"{name}skewness")
+    return TrialsTable(arrays[f"{name}level"], arrays[f"{name}factor"], told, skewness)
 
 
 def is_published(bundle: Bundle) -> bool:
@@ -189,15 +200,12 @@ def load_bundle(folder: Path) -> GammaSkyModel:
         raise BundleError(
             "The bundle holds no calibration of a search.", "Train it again.", path=folder
         )
-    arrays = load_arrays(bundle.read_bytes(_FILE))
-    if {"level", "factor"} - arrays.keys():
+    trials = _loaded_trials(load_arrays(bundle.read_bytes(_FILE)))
+    if trials is None:
         raise BundleError("The calibration is not complete.", "Train it again.", path=folder)
-    told = None
-    if not {"told_level", "told_factor"} - arrays.keys():
-        told = TrialsTable(arrays["told_level"], arrays["told_factor"])
     return GammaSkyModel(
         manifest.name,
-        TrialsTable(arrays["level"], arrays["factor"], told),
+        trials,
         manifest.training,
         manifest.operating_points,
         manifest.metrics,

@@ -63,4 +63,4 @@ def calibrate_network(
         highest[number] = search.highest(draw_counts(expect(field, ready, grid).background, rng))
     typical = expect(Field(pointing, _EXPOSURE), ready, grid).background
     mean = typical[:, search.searched].mean(axis=1).astype(np.float64)
-    return measure_trials(highest, search, search.filter.roughness(mean))
+    return measure_trials(highest, search.area, search.filter.texture(mean))

@@ -99,16 +99,16 @@ class PublishedSearch:
         row, column = _pixel(search, place)
         significance = seen.at(row, column).significance
         mean = background.counts[:, search.searched].mean(axis=1, dtype=np.float64)
-        roughness = search.filter.roughness(mean)
+        texture = search.filter.texture(mean)
         allowed = search.settings.false_alarms
-        level = search.trials.level_for(allowed, area=search.area, roughness=roughness)
+        level = search.trials.level_for(allowed, area=search.area, texture=texture)
         if not (search.searched[row, column] and significance >= level):
             searched = bool(search.searched[row, column])
             denied = Unconfirmed(*place, significance, level, searched, self.networks.exposure)
             return PlacedResult((), background, level, seen, (), denied, maps)
         source = search.local_source(search.offset_of(*place))
         fit = _forced(search, counts, photons, background, place)
-        alarms = search.trials.false_alarms(significance, area=search.area, roughness=roughness)
+        alarms = search.trials.false_alarms(significance, area=search.area, texture=texture)
         candidate = Candidate(
             *place,
             fit.covariance,

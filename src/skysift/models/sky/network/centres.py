@@ -20,6 +20,7 @@ from skysift.models.sky.local_source import Photons
 from skysift.models.sky.network.background import NetworkFit
 from skysift.models.sky.network.runtime import NetworkOutput
 from skysift.models.sky.network.search import NetworkSearch
+from skysift.models.sky.trials import Texture
 from skysift.preprocess.sky_background import BackgroundFit
 
 __all__ = ["CentreSearch", "Centres", "centres"]
@@ -242,9 +243,9 @@ class CentreSearch(NetworkSearch):
         return min(away, default=np.inf) > self.settings.separation
 
     def _candidate(
-        self, one: Any, found: Sequence[Any], background: Any, roughness: float
+        self, one: Any, found: Sequence[Any], background: Any, texture: Texture
     ) -> Candidate:
-        candidate = super()._candidate(one, found, background, roughness)
+        candidate = super()._candidate(one, found, background, texture)
         distance = self.named(background).distance((candidate.xi, candidate.eta))
         if one.extension == 0 and distance.min() > _ASTRAY:
             return replace(candidate, flags=(*candidate.flags, "off-centre"))

@@ -18,6 +18,7 @@ from skysift.models.sky.local_source import LocalSource, Photons
 from skysift.models.sky.network.background import NetworkBackground, NetworkFit
 from skysift.models.sky.network.runtime import SkyNetwork
 from skysift.models.sky.search import SearchResult, SkySearch
+from skysift.models.sky.trials import Texture
 from skysift.preprocess.sky_background import BackgroundFit
 from skysift.preprocess.sky_surface import MapSurface
 
@@ -86,9 +87,9 @@ class NetworkSearch(SkySearch):
         return super()._beside_others(others, source, place, photons, _sharp(background))
 
     def _candidate(
-        self, one: Any, found: Sequence[Any], background: BackgroundFit, roughness: float
+        self, one: Any, found: Sequence[Any], background: BackgroundFit, texture: Texture
     ) -> Candidate:
-        candidate = super()._candidate(one, found, _sharp(background), roughness)
+        candidate = super()._candidate(one, found, _sharp(background), texture)
         if not isinstance(background, NetworkFit):
             return candidate
         row, column = self.places.pixel(np.array([candidate.xi]), np.array([candidate.eta]))

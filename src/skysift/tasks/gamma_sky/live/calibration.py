@@ -104,14 +104,12 @@ def search_empty(
     instrument = FoldedResponse(AnalyticResponse(), edges)
     step = expect(Field(pointing, length.step), instrument, grid, edges).background[folded.bands]
     mean = step[:, search.searched].mean(axis=1).astype(np.float64)
-    roughness = search.filter.roughness(mean)
+    texture = search.filter.texture(mean)
     found = []
     for number, counts in enumerate(_sliding(step, length, searches, rng)):
         beside, _ = beside_dead_parts(search, counts)
         found += [(number, one.xi, one.eta, one.false_alarms) for one in beside(counts).candidates]
-    level = {
-        one: search.trials.level_for(one, area=search.area, roughness=roughness) for one in levels
-    }
+    level = {one: search.trials.level_for(one, area=search.area, texture=texture) for one in levels}
     return EmptySearches(length, searches, np.array(found).reshape(-1, 4), level)
 
 
