@@ -11,7 +11,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +70,9 @@ class SearchSettings:
         Whether a bright source that is wider than the point spread function is an extended one.
     hidden : float [deg]
         Largest radius about a source that is kept from the background.
+    absorbed : float
+        Significance that a background may have taken from a source at first, fitted as it was with
+        the source in it: peaks that are lower by no more are judged beside it.
     """
 
     false_alarms: float = 0.01
@@ -82,6 +84,7 @@ class SearchSettings:
     fit: bool = True
     psf_known: bool = True
     hidden: float = np.inf
+    absorbed: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -115,9 +118,6 @@ class SearchResult:
 class SkySearch(FieldFits):
     """A search on one grid, with one model of the instrument; made once, used on many maps.
 
-    `absorbed` is the significance that a background may have taken from a source at first, fitted
-    as it was with the source in it: peaks that are lower by no more are judged beside it.
-
     Parameters
     ----------
     grid : TangentGrid
@@ -141,8 +141,6 @@ class SkySearch(FieldFits):
     UsageError
         If the bands of source and background differ.
     """
-
-    absorbed: ClassVar[float] = 0.5
 
     def __init__(
         self,
@@ -263,7 +261,8 @@ class SkySearch(FieldFits):
         background: BackgroundFit,
     ) -> tuple[list[Found], BackgroundFit]:
         """Return what is significant, and the background beside the most significant of it."""
-        highest = self._highest_peak(first, level - self.absorbed, counts, background)
+        least = level - self.settings.absorbed
+        highest = self._highest_peak(first, least, counts, background)
         if highest is None or highest[0].significance < level:
             return [], background
         peak, background = highest

@@ -239,10 +239,12 @@ def photons_within(photons: Photons, bands: slice) -> Photons:
 def _up_to(reach: float, settings: SearchSettings) -> SearchSettings:
     """Return settings for a field that ends within the map.
 
-    What a background that falls steeply is in a hole, its rim does not tell: holes are kept small.
+    What a background that falls steeply is in a hole, its rim does not tell: holes are kept small,
+    and no peak is judged by what it would be there.
     """
     hidden = max(MASKED_RADIUS, _HIDDEN_SHARE * reach)
-    return replace(settings, radius=min(settings.radius, reach), hidden=hidden)
+    radius = min(settings.radius, reach)
+    return replace(settings, radius=radius, hidden=hidden, absorbed=0.0)
 
 
 def _zenith(pointing: Pointing) -> float:

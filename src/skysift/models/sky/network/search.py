@@ -50,8 +50,6 @@ class NetworkSearch(SkySearch):
         If the grid is not that of the network.
     """
 
-    absorbed = 0.0
-
     def __init__(self, classical: SkySearch, network: SkyNetwork, *, livetime: float) -> None:
         made_for, grid = network.settings, classical.grid
         if grid.shape != made_for.shape or not np.isclose(grid.pixel_size, made_for.pixel_size):
@@ -62,6 +60,7 @@ class NetworkSearch(SkySearch):
             )
         # All that a search has prepared stays as it is, but for the background.
         vars(self).update(vars(classical))
+        self.settings = replace(classical.settings, absorbed=0.0)
         smooth = classical.background
         self.background: Any = NetworkBackground(
             smooth,
