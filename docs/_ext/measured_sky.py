@@ -18,6 +18,7 @@ _METHODS = {
 }
 _BOUND = "Cramer-Rao bound of these fields"
 _CRAB = (1.0, 0.3, 0.1)
+_ASKED = 0.01  # false alarms per field, the default of a search
 _SMALL = 0.03  # share, from which downwards another digit is told
 _RUNTIMES = {
     "skysift, folded": "skysift",
@@ -285,6 +286,49 @@ def _candidates(row: Mapping[str, Any], n: int) -> str:
     return number if row["within"] else f"**{number}**"
 
 
+def long_alarms() -> str:
+    """Show the candidates of empty fields of half an hour."""
+    found = stored("benchmarks/false_alarms_long.json")
+    rows: list[Row] = []
+    for stated in dict.fromkeys(row["stated"] for row in found["rates"]):
+        same = [row for row in found["rates"] if row["stated"] == stated]
+        shown = [_candidates(row_of(same, method=name), found["n"]) for name in (_KNOWN, _FREE)]
+        rows.append((f"{stated * found['n']:.0f}", *shown))
+    split = f"{found['n']:,} empty fields of {found['seconds']:,.0f} s; exact Poisson intervals"
+    head = ("stated", "response known", "no response")
+    return told(head, rows, found["command"], split)
+
+
+def instruments() -> str:
+    """Show the candidates of empty fields through many instruments, with two priors."""
+    found = stored("benchmarks/false_alarms_instruments.json")
+    shapes = list(dict.fromkeys(row["shape"] for row in found["rates"]))
+    rows: list[Row] = []
+    for seconds in dict.fromkeys(row["seconds"] for row in found["rates"]):
+        same = [row for row in found["rates"] if row["seconds"] == seconds]
+        strict = [row for row in same if row["stated"] == _ASKED]
+        by_shape = [row_of(strict, shape=shape) for shape in shapes]
+        cells = [
+            f"{row['candidates']:,} [{row['low']:,.0f}, {row['high']:,.0f}]" for row in by_shape
+        ]
+        most = ", ".join(str(n) for n in by_shape[0]["most_of_an_instrument"][::-1])
+        rows.append(
+            (f"{seconds:,.0f} s", f"{by_shape[0]['expected']:.0f}", cells[0], most, *cells[1:])
+        )
+    split = (
+        f"{found['instruments']} drawn instruments, {found['fields']} empty fields of each, "
+        "no response; exact Poisson intervals"
+    )
+    head = (
+        "exposure",
+        "stated",
+        f"prior of {shapes[0]:g}, the default",
+        "of these, the three worst instruments",
+        *(f"prior of {shape:g}" for shape in shapes[1:]),
+    )
+    return told(head, rows, found["command"], split)
+
+
 # --- the published cleaner ------------------------------------------------------------------------
 
 
@@ -356,6 +400,8 @@ SKY_TABLES = {
     "gamma-sky faint": faint,
     "gamma-sky faults": faults,
     "gamma-sky alarms": alarms,
+    "gamma-sky long": long_alarms,
+    "gamma-sky instruments": instruments,
     "cleaner": cleaner,
     "cleaner speed": cleaner_speed,
     "cleaner floor": cleaner_floor,
