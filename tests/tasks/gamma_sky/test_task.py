@@ -1,6 +1,7 @@
 """The task from photon lists to files: what is written, counted, and told of the input."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -220,6 +221,16 @@ def test_a_bundle_comes_back_as_it_was(model, tmp_path):
     (tmp_path / "again" / "calibration.safetensors").write_bytes(b"0" * 100)
     with pytest.raises(BundleError):
         task.load(tmp_path / "again")
+
+
+def test_a_bundle_with_one_table_of_trials_comes_back_as_well(model, tmp_path):
+    """As all had, before searches that are told the background got a table of their own."""
+    task = load_task("gamma-sky")
+    plain = TrialsTable(np.array([3.0, 4.0]), np.array([1.2, 1.3]))
+    task.save(replace(model, trials=plain), tmp_path / "plain")
+    back = task.load(tmp_path / "plain").trials
+    assert back == plain
+    assert back.of_search(told=True) is back
 
 
 def test_an_audit_finds_photons_given_twice(night):
