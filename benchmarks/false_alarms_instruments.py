@@ -109,8 +109,8 @@ def alarms_of(
     for _ in range(fields):
         counts = draw_counts(empty * np.float32(rng.uniform(0.6, 1.4)), rng)
         reach = setup.folded().reach(places.photons_of(counts))
+        seen = counts[setup.folded().bands]
         for search, alarms in zip(searches(reach), found, strict=True):
-            seen = counts[setup.folded().bands]
             alarms += [one.false_alarms for one in search(seen).candidates]
     return [np.array(alarms) for alarms in found]
 

@@ -265,8 +265,7 @@ class SkySearch(FieldFits):
         highest = self._highest_peak(first, least, counts, background)
         if highest is None or highest[0].significance < level:
             return [], background
-        peak, background = highest
-        seen = first.beside(background.surface)
+        peak, seen, background = highest
         found = self._gathered(seen, level, [], peak, photons=photons, background=background)
         return found, background
 
@@ -276,15 +275,17 @@ class SkySearch(FieldFits):
         least: float,
         counts: NDArray[np.float32],
         background: BackgroundFit,
-    ) -> tuple[Peak, BackgroundFit] | None:
-        """Return the highest peak as it stands out of the background beside it, and that."""
+    ) -> tuple[Peak, FilteredMap, BackgroundFit] | None:
+        """Return the highest peak as it stands out beside its own background, the map and that."""
         peak = first.peak(least=least)
         if peak is None or peak.significance < least:
             return None
         place = np.array([first.summit(peak)])
         beside = self._background_away_from(place, [MASKED_RADIUS], counts, background)
-        again = first.beside(beside.surface).at(peak.row, peak.column)
-        return replace(again, significance=max(again.significance, peak.significance)), beside
+        seen = first.beside(beside.surface)
+        again = seen.at(peak.row, peak.column)
+        highest = replace(again, significance=max(again.significance, peak.significance))
+        return highest, seen, beside
 
     def _gathered(
         self,
