@@ -149,6 +149,13 @@ def test_one_that_never_ends_its_answer_is_left_in_time(server, how):
         Webhook(options(server, timeout=0.3)).send(message())
 
 
+def test_a_read_that_gives_up_before_our_clock_has_the_same_reason(server, monkeypatch):
+    monkeypatch.setattr("skysift.serve.alerts.webhook._hang_up", lambda *_: None)
+    server.answers = ["hang"]
+    with pytest.raises(UndeliveredError, match=r"no answer in 0\.3 s"):
+        Webhook(options(server, timeout=0.3)).send(message())
+
+
 def test_a_busy_receiver_says_how_long_to_wait(server):
     server.answers = [(429, {"Retry-After": "120"}), (503, {"Retry-After": "9" * 30}), 500]
     waits = []

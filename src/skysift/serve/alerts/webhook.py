@@ -105,7 +105,7 @@ class Webhook:
                 raise TimeoutError
         except (OSError, http.client.HTTPException, ValueError) as error:
             reason = f"{type(error).__name__}: {error}"
-            if late.is_set():
+            if late.is_set() or isinstance(error, TimeoutError):  # a read may give up before us
                 reason = f"no answer in {self._options.timeout:g} s"
             raise UndeliveredError(reason) from error
         finally:
