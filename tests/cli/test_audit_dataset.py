@@ -125,6 +125,34 @@ def test_a_table_without_images(skysift, night):
     assert json.loads(run.out)["n_signal"] == 30
 
 
+def test_rows_that_share_one_of_several_regions_belong_together(skysift, tmp_path):
+    """A SHARP may hold several regions: '11424,11427' and 11427 are one group."""
+    lines = ["size,flare,regions,part"]
+    own = ["11424", '"11424,11427"', "11427", "0", "11500"]
+    lines += [f"{k}.5,{k % 2},{own[k % 5]},{'test' if k % 5 == 2 else 'train'}" for k in range(40)]
+    (tmp_path / "patches.csv").write_text("\n".join(lines) + "\n")
+    run = skysift(
+        *("audit", tmp_path / "patches.csv", "--label", "flare", "--group", "regions"),
+        *("--split", "part", "--json"),
+    )
+    torn = findings(run)["groups-across-split"]
+    assert torn["evidence"]["n_groups"] == 1 + 8 + 1  # the linked, those of none, 11500
+    assert torn["n_rows"] == 24
+
+
+def test_a_table_whose_images_are_elsewhere_says_what_to_do(skysift, night, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    table = shutil.copy(night, tmp_path / "elsewhere")
+    asked = ("audit", table, "--file", "name", "--label", "class", "--positive", "M")
+    run = skysift(*asked)
+    assert run.code == 2
+    assert "000.fits" in run.err
+    assert "--images" in run.err
+    assert "--drop name" in run.err
+    assert skysift(*asked, "--drop", "name").code == 0
+    assert skysift(*asked, "--images", tmp_path).code == 0
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

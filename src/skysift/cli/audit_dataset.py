@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["audit_dataset", "names_a_dataset"]
 
 _NAMES_SHOWN = 10
+_NO_GROUP = frozenset({"0", "0.0", "", "None", "nan"})
 
 
 def names_a_dataset(arguments: Sequence[str]) -> bool:
@@ -58,7 +59,10 @@ def audit_dataset(
     time: Annotated[str | None, typer.Option(help="Column with the time.")] = None,
     group: Annotated[
         str | None,
-        typer.Option(help="Column with what rows belong together; 0 and empty are alone."),
+        typer.Option(
+            help="Column with what rows belong together, '11424,11427' with both; 0 and empty are "
+            "alone."
+        ),
     ] = None,
     split: Annotated[str | None, typer.Option(help="Column with the part of each row.")] = None,
     split_at: Annotated[
@@ -93,9 +97,8 @@ def audit_dataset(
         else:
             table, y, classes = _of_table(dataset, asked)
             folder = images or dataset.parent
-            paths = (
-                [folder / str(name) for name in table[file_column]] if file_column in table else []
-            )
+            named = file_column in table and file_column not in asked.drop
+            paths = [folder / str(name) for name in table[file_column]] if named else []
         if not paths:
             seen = asked.seen(table)
             report = audit(
@@ -110,7 +113,12 @@ def audit_dataset(
             kept = np.array([one is not None for one in files])
             good = [one for one in files if one is not None]
             if not good:
-                raise InputError("No image can be read.", f"The first: {rejected[0]['reason']}")
+                raise InputError(
+                    f"No image can be read. The first, {rejected[0]['file']}: "
+                    f"{rejected[0]['reason']}",
+                    "Name their folder with --images, or examine the table alone with --drop "
+                    f"{file_column}.",
+                )
             rows, facts = _facts(table.take(kept), asked, good)
             report = audit_images(
                 (one.pixels for one in good), y[kept], table=rows, files=facts, rng=rng,
@@ -143,9 +151,7 @@ class Asked:
 
     def layout(self, table: "FeatureTable", gap: "np.timedelta64") -> dict[str, Any]:
         """Return split, groups and times of the rows, as far as they are known."""
-        import numpy as np
-
-        from skysift.data.chronological import chronological_split
+        from skysift.data.chronological import chronological_split, linked_groups
         from skysift.data.times import as_times
 
         known: dict[str, Any] = {"purge": gap}
@@ -153,12 +159,8 @@ class Asked:
             path = table.meta.get("path")
             known["times"] = as_times(table[self.time], path=path, column=self.time)
         if self.group is not None:
-            # 0 and empty are no group: such rows are alone.
-            texts = [str(value) for value in table[self.group].tolist()]
-            nothing = {"0", "0.0", "", "None", "nan"}
-            known["groups"] = np.array(
-                [f"row {k}" if one in nothing else one for k, one in enumerate(texts)]
-            )
+            members = [_members(str(value)) for value in table[self.group].tolist()]
+            known["groups"] = linked_groups(members)
         if self.split is not None:
             known["split"] = table[self.split].astype(str)
         elif self.split_at is not None:
@@ -168,6 +170,14 @@ class Asked:
                 known["times"], [as_times([self.split_at], column="--split-at")[0]]
             )
         return known
+
+
+def _members(cell: str) -> list[str]:
+    """Return the groups of a row: of '11424,11427' both numbers, of 0 and empty none."""
+    parts = [one.strip() for one in cell.split(",")]
+    if len(parts) == 1 or not all(one.isdecimal() for one in parts):
+        parts = [cell]
+    return [one for one in parts if one not in _NO_GROUP]
 
 
 def _of_table(

@@ -114,6 +114,14 @@ def test_dates_stay_text(tmp_path):
     assert table["t"].tolist() == ["2014-10-24T21:41:00", "2014-10-25"]
 
 
+def test_a_column_with_lists_of_numbers_is_text(tmp_path):
+    """The NOAA regions of a SHARP: mostly one."""
+    table = read_table(written(tmp_path, 'noaa_ars,x\n11423,1\n"11424,11427",2\n11428,3\n'))
+    assert table["noaa_ars"].tolist() == ["11423", "11424,11427", "11428"]
+    with pytest.raises(ReadError, match="'size' holds double, but here '1,234'"):
+        read_table(written(tmp_path, 'size,x\n999,1\n"1,234",2\n12,3\n'))
+
+
 def test_large_identifiers_stay_exact(tmp_path):
     identifier = 4_611_686_018_427_387_905  # float64 would make it ...904
     table = read_table(written(tmp_path, f"source_id,x\n{identifier},1\n"))

@@ -32,6 +32,8 @@ _SAMPLE_BYTES = 256 * 1024
 _SAMPLE_ROWS = 1000
 _BLOCK_BYTES = 512 * 1024  # Arrow holds some tens of them: 37 MB were measured with 1 MiB
 _MISSING = ("", "NA", "N/A", "NaN", "nan", "-nan", "null", "NULL", "None", "?", "<null>")
+_WHOLE_LIST = re.compile(r"\d+(?:,\s*\d+)+")  # '11424,11427': several numbers in one cell
+_THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")  # '1,234': one number
 _EXACT_IN_FLOAT64 = 2**53
 _INT64_END = 2**63
 _SIDE_TYPES = {
@@ -181,17 +183,26 @@ def _types(names: Sequence[str], rows: Sequence[Sequence[str]]) -> dict[str, pa.
 
 
 def _type(values: Sequence[str]) -> pa.DataType:
-    """Return the type of a column: a number where most of the sampled cells are numbers."""
+    """Return the type of a column: a number where most of the sampled cells are numbers.
+
+    Cells that list several whole numbers, as the NOAA regions of a SHARP, make it one of text.
+    """
     if not values:
         return pa.float64()
     if all(value.lower() in {"true", "false"} for value in values):
         return pa.bool_()
     if 2 * sum(map(_is_number, values)) <= len(values):
         return pa.string()
+    if any(map(_lists_numbers, values)):
+        return pa.string()
     whole = all(re.fullmatch(r"-?\d{1,19}", value) for value in values)
     largest = max(abs(int(value)) for value in values) if whole else 0
     # Float64 would change an identifier like Gaia's source_id.
     return pa.int64() if _EXACT_IN_FLOAT64 < largest < _INT64_END else pa.float64()
+
+
+def _lists_numbers(text: str) -> bool:
+    return bool(_WHOLE_LIST.fullmatch(text)) and not _THOUSANDS.fullmatch(text)
 
 
 def _is_number(text: str) -> bool:
