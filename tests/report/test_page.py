@@ -241,6 +241,14 @@ def test_a_missing_folder_is_named(tmp_path):
         Page(title="t").write(tmp_path / "nowhere" / "report.html")
 
 
+def test_a_box_does_not_say_its_heading_twice():
+    page = Page(title="A", subtitle="B")
+    page.section("C").callout("warning", "Warning: these numbers flatter it.")
+    html = page.to_html()
+    assert "These numbers flatter it." in html
+    assert "Warning:" not in html
+
+
 def test_misuse_is_explained():
     section = Page(title="t").section("s")
     with pytest.raises(UsageError, match="Known: finding, note, warning"):

@@ -46,7 +46,8 @@ Assign = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
-        help="One cut as key=value, e.g. magnitude_max.g=19; repeatable.",
+        help="One cut as key=value, e.g. isolation=30; repeatable. magnitude_max.g=19 cuts in g, "
+        "and no more in the bands of the default.",
         rich_help_panel=_SELECTION,
     ),
 ]
@@ -108,9 +109,10 @@ def catalog(
     with open_writer(out, provenance=provenance.finish().to_dict()) as writer:
         writer.write(chosen)
     console.table(counts, title="Cuts")
+    classes = "" if selection is None else f", {selection.classes()}"
     console.result(
         {"out": str(out), "rows": len(chosen), "of": len(table), "cuts": counts, **known},
-        [f"{out}: {len(chosen):,} of {len(table):,} objects"],
+        [f"{out}: {len(chosen):,} of {len(table):,} objects{classes}"],
     )
 
 

@@ -102,7 +102,11 @@ class Block:
         """
         if kind not in _CALLOUTS:
             raise UsageError(f"There is no callout '{kind}'.", f"Known: {', '.join(_CALLOUTS)}.")
-        box = {"kind": kind, "title": title or _CALLOUTS[kind], "html": to_html(text)}
+        heading = title or _CALLOUTS[kind]
+        rest = text.removeprefix(f"{heading}: ")  # as messages of the command line begin
+        if rest != text:
+            text = rest[:1].upper() + rest[1:]
+        box = {"kind": kind, "title": heading, "html": to_html(text)}
         self.items.append(("callout", box))
 
     def figure(self, figure: Figure | Axes, *, caption: str, alt: str, wide: bool = False) -> None:

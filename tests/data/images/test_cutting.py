@@ -211,5 +211,7 @@ def test_what_cannot_work_is_said_before_the_work(tmp_path) -> None:
         make_cutouts(
             FeatureTable.from_columns({"x": [1.0]}), ["a.fits"], 9.0, tmp_path / "out.fits"
         )
+    with pytest.raises(ContractError, match="no column 'raa'"):
+        make_cutouts(catalogue, ["a.fits"], 9.0, tmp_path / "out.fits", ra="raa")
     with pytest.raises(InputError, match="not on the sky"):
         Positions(np.array(["a"]), np.array([1.0]), np.array([91.0]), np.array([False]))

@@ -110,3 +110,12 @@ def test_the_column_of_another_band_is_not_taken_for_a_missing_one(rng) -> None:
     assert "FRACFLUX_R" not in str(caught.value)
     selection = select_objects(table, CatalogueCuts(fracflux_max=float("inf")), rng=rng)
     assert not any("FRACFLUX" in cut.name for cut in selection.cuts)
+
+
+def test_magnitudes_of_a_catalogue_are_not_called_fluxes(rng) -> None:
+    columns = sweep() | {"mag_i": np.array([17.0, np.nan, 21.0, 17.0, 17.0, 17.0])}
+    cuts = CatalogueCuts(magnitude_max={"i": 20.0}, magnitude="mag_{band}", fracflux_max=None)
+    selection = select_objects(FeatureTable.from_columns(columns), cuts, rng=rng)
+    assert [cut.name for cut in selection.cuts[1:3]] == ["magnitude in i known", "i < 20"]
+    assert removed(selection, "magnitude in i known") == removed(selection, "i < 20") == 1
+    assert selection.classes() == selection.summary().splitlines()[-1]

@@ -148,14 +148,15 @@ def test_a_catalogue_labels_cutouts_and_keeps_its_columns(cutouts, model, tmp_pa
     assert np.all((table["p_galaxy"][:9] >= 0) & (table["p_galaxy"][:9] <= 1))
 
 
-def test_a_catalogue_knows_the_cutouts_that_were_made_of_it(cutouts, model, tmp_path):
+@pytest.mark.parametrize("ending", ["", ".fits"])  # objects may be called as files are
+def test_a_catalogue_knows_the_cutouts_that_were_made_of_it(cutouts, model, tmp_path, ending):
     folder = tmp_path / "cutouts"
     folder.mkdir()
     for number, stamp in enumerate(stamps_of(cutouts)[:3]):
-        (folder / f"o{number}@image_1.fits").write_bytes(stamp)
+        (folder / f"o{number}{ending}@image_1.fits").write_bytes(stamp)
     with open_writer(tmp_path / "c.csv") as writer:
         columns = {
-            "id": ["o0", "o1"],
+            "id": [f"o0{ending}", f"o1{ending}"],
             "ra": [10.5, 11.5],
             "dec": [1.0, 2.0],
             "parallax": [3.0, 4.0],
@@ -218,6 +219,12 @@ def test_a_missing_label_and_a_single_class_are_refused(cutouts, tmp_path):
     (tmp_path / "star_1.fits").write_bytes(stamps_of(cutouts)[0])
     with pytest.raises(InputError, match="one class"):
         read_cutouts([tmp_path / "star_1.fits"], ReadOptions())
+
+
+def test_a_table_of_labels_alone_is_told_from_no_file(tmp_path):
+    (tmp_path / "labels.csv").write_text("file,label\nstar_1.fits,star\n")
+    with pytest.raises(InputError, match="without the cutouts"):
+        read_cutouts([tmp_path / "labels.csv"], ReadOptions())
 
 
 def test_a_catalogue_without_names_is_refused(cutouts, model, tmp_path):

@@ -3,7 +3,7 @@
 from enum import IntFlag
 from types import MappingProxyType
 
-__all__ = ["FLAG_MESSAGES", "StampFlag"]
+__all__ = ["FLAG_MESSAGES", "REFUSAL_MESSAGES", "StampFlag"]
 
 
 class StampFlag(IntFlag):
@@ -54,3 +54,29 @@ FLAG_MESSAGES = MappingProxyType(
     }
 )
 """Each flag in words."""
+
+REFUSAL_MESSAGES = MappingProxyType(
+    {
+        "blank": "all pixels that are known have the same value",
+        "damaged-archive": "the archive is damaged or cut short; what came before it was used",
+        "damaged-avro": "the Avro file is damaged or cut short; what came before it was used",
+        "damaged-fits": "the FITS file is damaged or cut short",
+        "damaged-gzip": "what is gzipped is damaged, cut short, or unpacks to more than an image",
+        "damaged-parquet": "the Parquet file is damaged; what came before it was used",
+        "damaged-stamp": "the stamp of the alert is damaged, or unpacks to more than an image",
+        "damaged-zarr": "the Zarr group is damaged",
+        "empty-file": "the file is empty",
+        "empty-image": "the image has no pixels",
+        "no-image": "there is no image in it",
+        "no-valid-pixel": "all pixels are NaN or infinite",
+        "not-a-file": "the archive has a link or a device in place of a file",
+        "not-an-image": "the data have more or fewer than two axes",
+        "too-large": "the image has too many pixels; 'skysift cutouts' cuts its objects out",
+        "too-many-bytes": "it is larger than a file of cutouts may be",
+        "too-many-members": "the archive has too many files",
+        "too-small": "the image has too few pixels to show an object",
+        "unknown-format": "neither FITS, Avro, Parquet nor Zarr of cutouts, nor a tar of these",
+        "unreadable-file": "the file cannot be opened",
+    }
+)
+"""Each reason for which a file or a stamp gives no cutout, by its code, in words."""

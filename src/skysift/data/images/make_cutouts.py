@@ -225,8 +225,9 @@ def _sky(
         column = given or next((name for name in known if name in table), None)
         if column is None or column not in table:
             hint = did_you_mean(given or known[0], table.columns)
+            named = f"'{given}'" if given else f"of {what}"
             raise ContractError(
-                f"The catalogue has no column of {what}.",
+                f"The catalogue has no column {named}.",
                 f"{hint}Name it as {option}; there are: {', '.join(table.columns[:20])}.",
                 path=table.meta.get("path"),
             )

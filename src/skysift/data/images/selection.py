@@ -54,7 +54,8 @@ class CatalogueCuts(Config):
     region : SkyRegion, optional
         Where they lie.
     magnitude_max : mapping of str to float
-        Faintest magnitude of each band; the flux must be positive in all bands named.
+        Faintest magnitude of each band; the flux must be positive in all bands named. No other
+        band is cut: one that is named takes the place of all the defaults.
     fracflux_max : float, optional
         Largest part of the flux of an object that comes from its neighbours, in each band;
         infinite for no such cut, where a catalogue does not say.
@@ -141,9 +142,12 @@ class Selection:
             f"{cut.before - cut.removed:,} left"
             for cut in self.cuts
         ]
+        return "\n".join([*lines, self.classes()])
+
+    def classes(self) -> str:
+        """Return how many objects of each class are left, as text."""
         galaxies = int(np.sum(self.table["is_galaxy"])) if len(self.table) else 0
-        lines.append(f"{len(self.table) - galaxies:,} stars and {galaxies:,} galaxies")
-        return "\n".join(lines)
+        return f"{len(self.table) - galaxies:,} stars and {galaxies:,} galaxies"
 
 
 def select_objects(
@@ -179,7 +183,8 @@ def select_objects(
         keep("region", catalogue.within(cuts.region)[rows])
     for band, limit in cuts.magnitude_max.items():
         magnitude = catalogue.magnitude(band)
-        keep(f"flux in {band} > 0", np.isfinite(magnitude)[rows])
+        known = "flux in {} > 0" if cuts.magnitude is None else "magnitude in {} known"
+        keep(known.format(band), np.isfinite(magnitude)[rows])
         keep(f"{band} < {limit:g}", magnitude[rows] < limit)
     if cuts.fracflux_max is not None and isfinite(cuts.fracflux_max):
         for band in cuts.magnitude_max:

@@ -87,7 +87,7 @@ class Catalogue:
         found = []
         for name in identifiers:
             stem = _stem(str(name))
-            of_object = self._row.get(stem.partition("@")[0], -1)
+            of_object = self._row.get(_stem(stem.partition("@")[0]), -1)
             found.append(self._row.get(stem, of_object))
         return np.array(found, dtype=np.int64)
 
@@ -184,6 +184,12 @@ def read_cutouts(paths: Sequence[Path], options: ReadOptions) -> Cutouts:
     """
     tables = [path for path in paths if path.name.lower().endswith(_TABLES)]
     files = [path for path in paths if path not in tables]
+    if not files:
+        raise InputError(
+            "This is a table of labels, without the cutouts.",
+            "Give both: --data CUTOUTS --catalog TABLE.",
+            path=tables[0] if tables else None,
+        )
     if options.catalog is not None:
         tables = [Path(options.catalog)]
     read = read_images(files, cutout=cutout_of(options))

@@ -8,6 +8,7 @@ What trains, draws or compares is imported where it is used, so that a predictio
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from skysift.core.stress import StressTest
 from skysift.core.task import Task
 from skysift.data.flags import words_by_name
 from skysift.data.images.avro import compile_reader
-from skysift.data.images.flags import FLAG_MESSAGES
+from skysift.data.images.flags import FLAG_MESSAGES, REFUSAL_MESSAGES
 from skysift.data.images.image_set import ImageSet
 from skysift.data.io import open_writer
 from skysift.data.table import FeatureTable
@@ -48,7 +49,7 @@ class StarGalaxy(Task[Cutouts, StarGalaxyModel]):
 
     name = TASK
     spreads = frozenset({"compare", "predict"})
-    flag_words = words_by_name(FLAG_MESSAGES)
+    flag_words = MappingProxyType({**words_by_name(FLAG_MESSAGES), **REFUSAL_MESSAGES})
     read_options = ReadOptions
     predict_options = PredictOptions
     compare_options = CompareOptions

@@ -15,7 +15,7 @@ from skysift.core.provenance import Provenance
 from skysift.core.stream import MeasuringPredictor, Note, RecordPredictor
 from skysift.data.flags import words_by_name
 from skysift.data.images.facts import PIXEL_MATRIX
-from skysift.data.images.flags import FLAG_MESSAGES, StampFlag
+from skysift.data.images.flags import FLAG_MESSAGES, REFUSAL_MESSAGES, StampFlag
 from skysift.data.images.image_set import ImageSet
 from skysift.data.images.readers import ReadImages, iter_images
 from skysift.data.io import check_writable, open_writer
@@ -37,6 +37,7 @@ _OF_NO_MATTER = np.uint32(  # to a trail, whose flux is in the unit of its image
 
 FLAG_WORDS: Final = {
     **words_by_name(FLAG_MESSAGES),
+    **REFUSAL_MESSAGES,
     "unresolved": "no longer than a point for sure: its length and angle mean little",
     "leaves-stamp": "it may go on beyond the stamp, and be longer than is told",
     "unmeasured": "no line could be fitted",
