@@ -45,6 +45,9 @@ def test_an_evaluation_measures_every_forecast_and_warns_of_what_the_bundle_has_
         assert found[f"tss@{level} climatology"] == 0.0
     assert "these numbers flatter it" in run.notes[-1]
     page = drawn_again(run)
+    assert run.rows == TASK.render(tmp_path / "run").rows  # a run has one interval of each number
+    assert "What is forecast" in page
+    assert "GOES class M or stronger" in page
     assert "nan" not in page.split("<main")[1].split("<svg")[0].lower()
     assert read_run(tmp_path / "run").facts["model"] == model.name
 

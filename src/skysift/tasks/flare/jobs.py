@@ -88,22 +88,24 @@ def evaluate_files(
         "notes": [*regions.checked.notes("region"), *_warnings(seen, model)],
     }
     page = None
-    if folder is not None:
+    if folder is None:
+        found = evaluate_scores(
+            scores,
+            facts["thresholds"],
+            facts["climatology"],
+            rng=rng,
+            model=model.name,
+            data=regions.name,
+            split=facts["split"],
+        )
+    else:  # the numbers of its page
         progress(0.8, "report")
         facts["pictures"] = pictures_of(seen, scores, model)
         facts["pictures"]["disks"] = disk_pictures(scores, _images(paths, options))
         record = RunRecord.finished(folder, TASK, "evaluate", facts, provenance)
         write_run(record, {"scores": scores})
         page = draw(record).write(folder / "report.html")
-    found = evaluate_scores(
-        scores,
-        facts["thresholds"],
-        facts["climatology"],
-        rng=rng,
-        model=model.name,
-        data=regions.name,
-        split=facts["split"],
-    )
+        found = evaluation_of(record)
     title = f"{model.name} bundle on {regions.name}: {len(seen):,} regions"
     return Run(title, found.to_rows(), tuple(facts["notes"]), page)
 

@@ -30,6 +30,7 @@ from skysift.tasks.flare.sections import (
     add_definitions,
     add_disk,
     add_disks,
+    add_events,
     add_keywords,
     add_pictures,
     add_protocol,
@@ -80,6 +81,7 @@ def draw(record: RunRecord) -> Page:
     _open(page, standings, scores)
     if MADE_UP in found.data:
         page.section("Made up").callout("warning", _MADE_UP)
+    add_events(page, scores, record.facts)
     _add_standings(page, standings, by_week="standings" in record.facts)
     _add_probabilities(page, scores)
     _add_parts(page, scores, record.facts)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from skysift.core.results import Metric
+from skysift.data.table import FeatureTable
 from skysift.report import Column, Page
 from skysift.report.plots.compare import plot_comparison
 from skysift.tasks.flare.gallery import plot_cutouts, plot_disks, plot_occlusion
@@ -15,6 +16,7 @@ __all__ = [
     "add_definitions",
     "add_disk",
     "add_disks",
+    "add_events",
     "add_keywords",
     "add_pictures",
     "add_protocol",
@@ -28,6 +30,37 @@ HEADINGS = {
     "accuracy": "Accuracy",
 }
 """Scores by name, in the order of the tables."""
+
+
+def add_events(page: Page, scores: FeatureTable, facts: Mapping[str, Any]) -> None:
+    """Add what is forecast, how often it happened, and where a warning begins."""
+    page.section(
+        "What is forecast",
+        lead="A flare that the list gives to the region and that starts within the 24 hours after "
+        "the image. Flares that the list gives to no region count for none.",
+    ).table(
+        [
+            {
+                "event": f"GOES class {level} or stronger",
+                "regions": len(scores),
+                "events": int(scores[f"event {level}"].sum()),
+                "share": float(scores[f"event {level}"].mean()),
+                "climatology": facts["climatology"][level],
+                "threshold": facts["thresholds"].get(f"{level} both"),
+            }
+            for level in facts["climatology"]
+        ],
+        columns=[
+            Column("event", "Event"),
+            Column("regions", "Regions", format=",d"),
+            Column("events", "With a flare", format=",d"),
+            Column("share", "Share", format=".1%"),
+            Column("climatology", "In training", format=".1%"),
+            Column("threshold", "Warned from", format=".3f"),
+        ],
+        caption="Warned from: the probability by image and history with the best TSS on training "
+        "rows; the others have thresholds of their own, found in the same way.",
+    )
 
 
 def add_disk(page: Page, disk: Mapping[str, Any] | None) -> None:
