@@ -276,6 +276,31 @@ def test_places_on_the_sun_do_as_well_as_pixels(sample, tmp_path):
     assert np.isfinite(said["p_c24"]).all()
 
 
+def test_places_and_times_that_the_table_leaves_out_are_told_by_the_image(sample, tmp_path):
+    regions, folder = sample
+
+    def placed(rows):
+        return [{name: row[name] for name in ("file", "x", "y")} for row in rows]
+
+    table = rewritten(folder, folder / "pixels.csv", placed)
+    said = predict([table], tmp_path / "out.csv")
+    assert (said["time"].astype("datetime64[s]") == regions.time).all()
+    for name in ("lon", "lat"):  # the made-up suns do not nod
+        np.testing.assert_allclose(said[name], number(regions.table, name), atol=8)
+    known = list(zip(said["lon"].tolist(), said["lat"].tolist(), strict=True))
+
+    def turned(rows):
+        return [
+            {"file": row["file"], "lon": lon, "lat": lat}
+            for row, (lon, lat) in zip(rows, known, strict=True)
+        ]
+
+    again = predict([rewritten(folder, folder / "angles.csv", turned)], tmp_path / "again.csv")
+    for name in ("x", "y"):
+        np.testing.assert_allclose(again[name], said[name], atol=1e-6)
+    np.testing.assert_allclose(again["p_c24"], said["p_c24"], atol=1e-6)
+
+
 def test_an_image_without_regions_is_not_lost(sample, tmp_path):
     _, folder = sample
     image = min(folder.glob("*.png"))

@@ -73,7 +73,8 @@ _DESCRIPTIONS = {
     "y": "row of the region in the file, from the top",
     "lon": "Stonyhurst longitude, west positive",
     "lat": "heliographic latitude",
-    "p_c24": "probability of a flare of class C or stronger within 24 h",
+    "p_c24": "probability of a flare of class C or stronger within 24 h; NaN of magnetograms, of "
+    "which class M alone is known",
     "p_m24": "probability of a flare of class M or stronger within 24 h",
     "p_c24_image_only": "the same by the image alone, C",
     "p_m24_image_only": "the same by the image alone, M",

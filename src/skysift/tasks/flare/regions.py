@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from skysift.data.solar.readers import read_solar_image
 from skysift.data.solar.solar_image import ImageKind, SolarImage
 from skysift.data.table import FeatureTable
 from skysift.models.flare_history import HISTORY_COLUMNS
-from skysift.preprocess.solar.heliographic import pixels_of
+from skysift.preprocess.solar.heliographic import heliographic, pixels_of
 from skysift.tasks.flare.image_features import (
     CUTOUT_SIDE,
     DISK_QUANTILES,
@@ -296,7 +296,7 @@ def regions_of(image: SolarImage, rows: FeatureTable, name: str) -> Regions:
     except SkysiftError:  # e.g. a map instead of the disk
         return _without_image(rows, "unreadable-image", name)
     seen.pixels[~inside] = np.nan
-    return Regions(rows, seen, codes, name)
+    return Regions(_completed(rows, image, x, y), seen, codes, name)
 
 
 def read_labelled(paths: Sequence[Path], options: ReadOptions) -> Regions:
@@ -362,6 +362,18 @@ def _positions(image: SolarImage, rows: FeatureTable) -> tuple[Floats, Floats]:
         nowhere = np.full(len(rows), np.nan)
         return nowhere, nowhere
     return pixels_of(image, number(rows, "lon"), number(rows, "lat"))
+
+
+def _completed(rows: FeatureTable, image: SolarImage, x: Floats, y: Floats) -> FeatureTable:
+    """Return rows with the places and the time that the table leaves out and the image tells."""
+    column, row = image.placement.to_file(x, y)
+    told: dict[str, Any] = {"x": column, "y": row}
+    if image.observer is not None:
+        told["lon"], told["lat"] = heliographic(image, x, y)
+    if image.time is not None:
+        told["time"] = np.full(len(rows), str(image.time.astype("datetime64[s]")))
+    missing = {name: values for name, values in told.items() if name not in rows}
+    return rows.with_columns(missing) if missing else rows
 
 
 def _without_image(rows: FeatureTable, code: str, name: str) -> Regions:
