@@ -18,6 +18,7 @@ __all__ = ["most_confident_errors", "plot_gallery"]
 _MOST = 18
 _COLUMNS = 6
 _SIDE = 20
+_LONGEST_NAME = 24
 _EVEN = 0.5
 
 
@@ -75,7 +76,15 @@ def _draw(axes: Axes, error: Mapping[str, Any]) -> None:
     axes.imshow(picture, cmap="gray", origin="lower", interpolation="nearest")
     doubt = " (ambiguous)" if error["ambiguous"] else ""
     axes.set_title(
-        f"{error['file']}: {error['label']}{doubt}\n"
+        f"{_short(error['file'])}\n{error['label']}{doubt}\n"
         f"{error['magnitude']:.1f} mag, p = {error['p_galaxy']:.3f}",
         fontsize=6.0,
     )
+
+
+def _short(name: str) -> str:
+    """Return a name without its middle, if it is wider than a picture; the table has it whole."""
+    if len(name) <= _LONGEST_NAME:
+        return name
+    half = _LONGEST_NAME // 2
+    return f"{name[:half]}...{name[-half:]}"

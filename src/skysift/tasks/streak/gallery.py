@@ -82,4 +82,5 @@ def _draw(axes: Axes, one: Mapping[str, Any]) -> None:
     picture = np.array(one["pixels"], dtype=np.float64)
     axes.imshow(picture, cmap="gray", origin="lower", interpolation="nearest")
     answer = f"{one['class'] or 'unmeasured'}, p = {one['p']:.2f}"
-    axes.set_title(f"{one['kind']}\n{answer}", fontsize=6.5)
+    kind = one["kind"].replace(", ", ",\n")  # else it is wider than the stamp
+    axes.set_title(f"{kind}\n{answer}", fontsize=6.5)
