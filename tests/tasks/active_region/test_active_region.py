@@ -158,6 +158,16 @@ def test_positions_get_a_probability_each_in_their_order(disks, model, tmp_path)
     ]
 
 
+def test_a_patch_beyond_the_limb_says_so(disks, model, tmp_path):
+    made, folder = disks
+    disk, file = made.maps[0].disk, made.maps[0].file
+    (column, row) = made.maps[0].placement.to_file(disk.x, disk.y)
+    positions = tmp_path / "positions.csv"
+    positions.write_text(f"file,x,y\n{file},{column},{row}\n{file},5,5\n")
+    table, _ = predicted([folder], model, tmp_path / "out.csv", positions=str(positions))
+    assert ["off-disk" in flags for flags in table["flags"].astype(str)] == [False, True]
+
+
 @pytest.mark.parametrize(
     ("text", "error"), [("file,x\na,1\n", ContractError), ("file,x,y\na,b,c\n", InputError)]
 )

@@ -19,7 +19,7 @@ from skysift.data.io import check_writable, open_writer, read_table
 from skysift.data.solar.cea import CeaGrid
 from skysift.data.solar.flags import FLAG_MESSAGES
 from skysift.data.solar.readers import iter_solar_images
-from skysift.data.solar.solar_image import SolarImage
+from skysift.data.solar.solar_image import Disk, SolarImage
 from skysift.data.table import FeatureTable
 from skysift.tasks.active_region.coverage import PATCHES, PLACES, class_sets
 from skysift.tasks.active_region.detection import Found
@@ -62,6 +62,7 @@ _NO_REGION = "no-region"
 _NOT_A_DISK = "not-a-disk"
 _NO_IMAGE = "no-such-image"
 _OUTSIDE = "outside-image"
+_OFF_DISK = "off-disk"
 
 FLAG_WORDS: Final = {
     **words_by_name(FLAG_MESSAGES),
@@ -69,6 +70,7 @@ FLAG_WORDS: Final = {
     _NOT_A_DISK: "the map of a part of the Sun; give an image of the whole disk",
     _NO_IMAGE: "no image of that name was given",
     _OUTSIDE: "the place lies beyond the image",
+    _OFF_DISK: "the place lies beyond the limb, where patches were not trained",
     "other-channel": "not of 211 Angstrom, which the network was trained on: scores mean less",
     "other-kind": "not of a kind that the network was trained on",
     "other-scale": "not of the pixel scale that patches were trained on",
@@ -329,7 +331,11 @@ def _judge(
     with np.errstate(invalid="ignore"):
         inside = (at_x > -1) & (at_x < nx) & (at_y > -1) & (at_y < ny)
     probability = np.full(len(x), np.nan)
-    flags = np.where(inside, text, f"{text},{_OUTSIDE}" if text else _OUTSIDE).astype(object)
+    against = np.where(inside, "", _OUTSIDE)
+    if isinstance(image.frame, Disk):
+        off = np.hypot(*image.frame.offsets(at_x, at_y)) > 1
+        against = np.where(inside & off, _OFF_DISK, against)
+    flags = np.array([",".join(filter(None, (text, one))) for one in against], dtype=object)
     if inside.any() and one.has_network:
         features, _ = patch_rows(image, x[inside], y[inside])
         probability[inside] = model.patch_probability(features)
