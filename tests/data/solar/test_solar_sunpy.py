@@ -148,3 +148,22 @@ def test_headers_of_other_observatories(name: str) -> None:
     image = image_of_header(pixels, cards, source=name, sha256="")
     assert image is not None
     assert worst_offset(image, peer) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("name", "radius"),
+    [
+        ("YohkohSXT.header", 967.151 / 9.82),  # SOLAR_R in arcsec
+        ("EIT_header/efz20040301.000010_s.header", 372.27),  # in pixels
+        ("seit_00171_fd_19961211_1900.header", 974 / 67.072),  # in those of before it was shrunk
+    ],
+)
+def test_the_disk_has_the_size_of_the_sun(name: str, radius: float) -> None:
+    header = Header.fromtextfile(shipped("__init__.py").parent / name)
+    pixels = np.zeros((header["NAXIS2"], header["NAXIS1"]), dtype=np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        cards = {keyword: header[keyword] for keyword in header if keyword}
+    image = image_of_header(pixels, cards, source=name, sha256="")
+    assert image is not None
+    assert image.disk.radius == pytest.approx(radius, rel=0.02)

@@ -66,6 +66,7 @@ _ARCSEC_PER_DEG = 3600.0
 # What is outside of these is a slip of the header, and no statement.
 _SOLAR_RADII = (6e8, 8e8)  # m
 _ANGULAR_RADII = (10.0, 1e5)  # arcsec
+_CLOSE_RADIUS = 0.1  # of what the distance makes expect
 _DISTANCES = (2e9, 1e13)  # m
 _LATITUDES = (-90.0, 90.0)
 _LONGITUDES = (-720.0, 720.0)
@@ -142,19 +143,35 @@ def _stated(
 def angular_radius(header: Mapping[str, Any], observer: Observer | None) -> float:
     """Return the angular radius of the Sun, from its centre to the limb [arcsec]."""
     radius = _within(number(header, "RSUN_REF"), _SOLAR_RADII)
+    distance = observer.distance if observer is not None else ASTRONOMICAL_UNIT
+    expected = _seen_angle(_or(radius, SOLAR_RADIUS), distance)
     candidates = (
         number(header, "RSUN_OBS"),
         degrees(number(header, "SEMIDIAM")) * _ARCSEC_PER_DEG,
         number(header, "SOLAR-R"),
-        number(header, "SOLAR_R") * number(header, "CDELT1"),  # of EIT, in pixels
+        _solar_r(header, expected),
     )
     sensible = (_within(value, _ANGULAR_RADII) for value in candidates)
     stated = next((value for value in sensible if isfinite(value)), float("nan"))
     if isfinite(stated) and not (isfinite(radius) and observer is not None):
         return stated
-    distance = observer.distance if observer is not None else ASTRONOMICAL_UNIT
-    sine = _or(radius, SOLAR_RADIUS) / distance
-    return degrees(asin(min(sine, 1.0))) * _ARCSEC_PER_DEG
+    return expected
+
+
+def _seen_angle(radius: float, distance: float) -> float:
+    """Return the angular radius of a sphere, to its limb [arcsec]."""
+    return degrees(asin(min(radius / distance, 1.0))) * _ARCSEC_PER_DEG
+
+
+def _solar_r(header: Mapping[str, Any], expected: float) -> float:
+    """Return SOLAR_R [arcsec]: EIT has it in pixels, Yohkoh in arcsec; NaN if neither makes sense.
+
+    Images of EIT that were shrunk still have it in pixels of before.
+    """
+    value = number(header, "SOLAR_R")
+    readings = (value * number(header, "CDELT1"), value)
+    close = (one for one in readings if abs(one / expected - 1) < _CLOSE_RADIUS)
+    return next(close, float("nan"))
 
 
 def kind_of(header: Mapping[str, Any], file_name: str) -> ImageKind:
