@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skysift.core.errors import ContractError, InputError, ReadError
+from skysift.data.solar import catalogs
 from skysift.data.solar.catalogs.event_images import read_archive_times, read_event_images
 from skysift.data.solar.catalogs.flare_tables import flares_of_hek, flares_of_table
 from skysift.data.solar.catalogs.flare_texts import parse_events, parse_xray_report
@@ -131,6 +132,14 @@ def test_the_same_flare_is_the_same_row_in_every_kind_of_table():
 def test_a_table_without_a_start_is_refused():
     with pytest.raises(ContractError, match="when a flare starts"):
         flares_of_table(FeatureTable.from_columns({"when": ["2014-02-25"], "class": ["C1.0"]}))
+
+
+def test_a_list_of_images_of_events_names_its_own_reader(tmp_path):
+    path = tmp_path / "events.csv"
+    path.write_text("Event,Image,Type\nhttp://a/1,http://a/1.gif,FL\n")
+    with pytest.raises(ContractError, match="read_event_images"):
+        read_flares([path])
+    assert catalogs.read_event_images(path)["kind"].tolist() == ["FL"]
 
 
 def test_midnight_is_crossed_and_repeated_rows_are_one():

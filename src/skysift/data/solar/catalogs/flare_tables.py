@@ -72,7 +72,9 @@ def flares_of_table(table: FeatureTable) -> FeatureTable:
     if "start" not in found:
         raise ContractError(
             f"No column tells when a flare starts: {', '.join(table)}.",
-            "Name it 'start'.",
+            "It lists images: read it with skysift.data.solar.catalogs.read_event_images."
+            if {"image", "type"} <= set(names)
+            else "Name it 'start'.",
             path=table.meta.get("path"),
         )
     dates = [str(one) for one in table[names["date"]]] if "date" in names else None
