@@ -165,3 +165,10 @@ def test_a_missing_extra_names_the_command_to_run(skysift, events_file, monkeypa
     )
     assert answer.code == 1
     assert 'pip install "skysift[boost]"' in answer.err
+
+
+def test_a_default_of_many_is_shown_as_it_is_typed(skysift):
+    shown = " ".join(skysift("compare", "star-galaxy", "--help").out.split())
+    assert "[default: blend, random-forest," in shown
+    assert "('" not in shown
+    assert "[default: ]" not in skysift("compare", "flare", "--help").out

@@ -91,6 +91,7 @@ def _members(annotation: Any) -> tuple[Any, ...]:
 
 def _help(description: str | None, default: Any) -> str:
     text = description or ""
-    if default is None or default == () or "PydanticUndefined" in repr(default):
+    if default is None or default in ((), "") or "PydanticUndefined" in repr(default):
         return text
-    return f"{text} [default: {default}]".strip()
+    shown = ", ".join(map(str, default)) if isinstance(default, tuple) else default
+    return f"{text} [default: {shown}]".strip()
