@@ -65,6 +65,14 @@ def test_a_folder_for_each_class(skysift, folders):
     assert broken["file"].endswith("broken.png")
 
 
+def test_a_class_of_which_no_image_can_be_read_is_named(skysift, folders):
+    for path in (folders / "quiet").iterdir():
+        path.write_bytes(b"")
+    run = skysift("audit", folders)
+    assert run.code == 2
+    assert "No image of quiet can be read. Of 32 that cannot, the first" in run.err
+
+
 def test_people_read_a_table_with_the_names_of_the_classes(skysift, folders):
     run = skysift("audit", folders)
     assert run.code == 0
@@ -96,6 +104,10 @@ def test_squares_about_positions(skysift, night, tmp_path):
     rows = ["file,x,y,spot"]
     for k in range(20):
         rows += [f"{k:03d}.fits,20,20,1", f"{k:03d}.fits,44,44,0"]
+    (tmp_path / "beyond.csv").write_text("\n".join(rows).replace(",44,44,", ",-900,44,"))
+    beyond = skysift("audit", tmp_path / "beyond.csv", "--label", "spot", "--side", 24)
+    assert beyond.code == 2
+    assert "No place of not spot lies on its image" in beyond.err
     rows.append("003.fits,20.3,19.8,0")
     (tmp_path / "spots.csv").write_text("\n".join(rows) + "\n")
     found = findings(

@@ -112,19 +112,27 @@ def audit_dataset(
                 files = _cut(files, table, side)
             kept = np.array([one is not None for one in files])
             good = [one for one in files if one is not None]
-            if not good:
-                raise InputError(
-                    f"No image can be read. The first, {rejected[0]['file']}: "
-                    f"{rejected[0]['reason']}",
-                    "Name their folder with --images, or examine the table alone with --drop "
-                    f"{file_column}.",
-                )
+            for name, own in zip(classes, (y, ~y), strict=True):
+                if own.any() and not (own & kept).any():
+                    raise _nothing_read(name, rejected, "" if dataset.is_dir() else file_column)
             rows, facts = _facts(table.take(kept), asked, good)
             report = audit_images(
                 (one.pixels for one in good), y[kept], table=rows, files=facts, rng=rng,
                 classes=classes, **asked.layout(table.take(kept), gap),
             )  # fmt: skip
     _tell(console, dataset, report, rejected, classes)
+
+
+def _nothing_read(name: str, rejected: Sequence[dict[str, str]], column: str) -> InputError:
+    if not rejected:
+        return InputError(f"No place of {name} lies on its image.", "Correct x and y [pixel].")
+    return InputError(
+        f"No image of {name} can be read. Of {len(rejected):,} that cannot, the first, "
+        f"{rejected[0]['file']}: {rejected[0]['reason']}",
+        f"Name their folder with --images, or examine the table alone with --drop {column}."
+        if column
+        else "Put images of both classes there.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
