@@ -203,7 +203,7 @@ BASE = "cutouts --catalog CATALOG --images IMAGE --size 20arcsec --out c.fits"
         (f"{BASE} --keep TYP", "'TYPE'"),
         (f"{BASE} --keep RA", "of its own"),
         (f"{BASE} --field 535", "Add --irsa"),
-        (f"{BASE} --irsa", "whole archive"),
+        (f"{BASE} --irsa", "whole archive. Give --position"),
         (f"{BASE} --irsa --field 535 --band zgg", "zg"),
         (f"{BASE} --irsa --position here", "no position"),
         (f"{BASE} --irsa --exposure ztf.fits", "not the name"),

@@ -126,6 +126,11 @@ def _wanted(
             )
         return [ScienceExposure.from_name(name) for name in dict.fromkeys(options.exposure)], ""
     position = options.position
+    if position is None and options.field is None:
+        raise UsageError(
+            "Neither a position nor a field is given: that is the whole archive.",
+            "Give --position, --field or --exposure.",
+        )
     query = ScienceQuery(
         position=None if position is None else parse_position(position, "--position"),
         field=options.field,
