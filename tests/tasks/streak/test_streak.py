@@ -327,8 +327,9 @@ def test_reports_are_written_and_drawn_again(sample, model, tmp_path, monkeypatc
         np.random.default_rng(1), command="skysift evaluate streak",
     )  # fmt: skip
     page = run.page.read_text()
-    assert "SIMULATED" in page
-    assert "MADE UP" in page
+    for told in (page, " ".join(run.notes)):  # on the page, and where the command is typed
+        assert "SIMULATED" in told
+        assert "MADE UP" in told
     (told,) = [note for note in run.notes if note.startswith("One long streak")]
     assert "satellite" in told
     options = CompareOptions(models=("cuts", "logistic-regression"), folds=2)
@@ -345,6 +346,18 @@ def test_reports_are_written_and_drawn_again(sample, model, tmp_path, monkeypatc
         before = (tmp_path / folder / "report.html").read_bytes()
         TASK.render(tmp_path / folder)
         assert (tmp_path / folder / "report.html").read_bytes() == before
+
+
+def test_labelled_stamps_of_the_sky_are_not_called_simulated(sample, model, tmp_path):
+    few = sample.take(np.arange(20), "some")
+    own = read_table(write_stamps(few, tmp_path / "few.parquet"))
+    with open_writer(tmp_path / "own.parquet") as writer:
+        writer.write(own.select(["identifier", "cutout", "label"]))
+    run = TASK.evaluate_files(
+        [tmp_path / "own.parquet"], ReadOptions(), model, tmp_path / "e",
+        np.random.default_rng(1), command="skysift evaluate streak",
+    )  # fmt: skip
+    assert "SIMULATED" not in run.page.read_text() + " ".join(run.notes)
 
 
 def test_a_table_that_says_nothing_of_streaks_is_no_check(sample, model, tmp_path):

@@ -23,7 +23,7 @@ from skysift.tasks.streak.model import TASK, StreakModel
 from skysift.tasks.streak.options import CompareOptions, ReadOptions
 from skysift.tasks.streak.pages import draw, evaluation_of
 from skysift.tasks.streak.real_checks import check_real
-from skysift.tasks.streak.stamps import CLASSES, Stamps, read_stamps
+from skysift.tasks.streak.stamps import CLASSES, SIMULATED, Stamps, read_stamps
 
 __all__ = ["audit", "compare", "demo", "evaluate", "evaluate_files", "explore", "render"]
 
@@ -66,7 +66,7 @@ def evaluate_files(
     checks = check_real(real, model, options.seeing)
     found = evaluate_scores(scores, rng=rng, model=model.name, data=stamps.name, split=stamps.split)
     notes = (
-        *stamps.checked.notes("stamp"),
+        *_notes(stamps),
         *(f"{check['title']}: {check['text']}" for check in checks),
         *model.warnings_on(stamps.name),
     )
@@ -109,9 +109,10 @@ def explore(
     )
     facts: dict[str, Any] = {
         "title": title,
+        "simulated": _is_simulated(stamps),
         "skies": _skies(stamps),
         "examples": examples(stamps.images, shown),
-        "notes": list(stamps.checked.notes("stamp")),
+        "notes": _notes(stamps),
         "rows": _kinds(stamps),
     }
     record = RunRecord.finished(folder, TASK, "explore", facts, provenance)
@@ -195,7 +196,7 @@ def _compare(
         **_facts(stamps, scores, learned),
         "split": f"{options.folds}-fold cross-validation by object",
         "standings": rows,
-        "notes": list(stamps.checked.notes("stamp")),
+        "notes": _notes(stamps),
     }
     record = RunRecord.finished(folder, TASK, "compare", facts, provenance)
     write_run(record, {"scores": scores})
@@ -208,17 +209,29 @@ def _facts(stamps: Stamps, scores: FeatureTable, model: str) -> dict[str, Any]:
         "model": model,
         "data": stamps.name,
         "split": stamps.split,
+        "simulated": _is_simulated(stamps),
         "skies": _skies(stamps),
         "examples": examples(stamps.images, scores),
         "errors": most_confident_errors(stamps.images, scores),
     }
 
 
+def _notes(stamps: Stamps) -> list[str]:
+    """Return what the contract found, and what is not from the sky."""
+    told = [SIMULATED, _skies(stamps)] if _is_simulated(stamps) else []
+    return [*stamps.checked.notes("stamp"), *told]
+
+
+def _is_simulated(stamps: Stamps) -> bool:
+    """Tell whether anything was put into the stamps, by the names of the simulation."""
+    return any(str(kind).startswith("simulated ") for kind in stamps.kind)
+
+
 def _skies(stamps: Stamps) -> str:
     """Say what the streaks lie on, by the names that the simulation gave the skies."""
     made_up = stamps.name == MADE_UP or all(str(one).startswith("sky-") for one in stamps.group)
     if made_up:
-        return "The skies are MADE UP, too: no number on this page says anything about the sky."
+        return "The skies are MADE UP, too: no number here says anything about the sky."
     return "The skies under them are corners of real difference stamps."
 
 

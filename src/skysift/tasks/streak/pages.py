@@ -87,10 +87,16 @@ def _open(page: Page, record: RunRecord, found: Evaluation) -> None:
         f"fixed cuts; whether something moves is right for **{moving.value:.1%}**.",
         numbers,
     )
-    section = page.section("Simulated")
-    section.callout("warning", _SIMULATED.format(skies=record.facts["skies"]))
+    _tell_simulated(page, record)
     if record.facts.get("warning"):
-        section.callout("warning", record.facts["warning"])
+        page.section("Before the numbers").callout("warning", record.facts["warning"])
+
+
+def _tell_simulated(page: Page, record: RunRecord) -> None:
+    """Say what is not from the sky, unless all of it is; runs of before were all simulated."""
+    if record.facts.get("simulated", True):
+        text = _SIMULATED.format(skies=record.facts["skies"])
+        page.section("Simulated").callout("warning", text)
 
 
 def _span(metric: Metric) -> str:
@@ -321,7 +327,7 @@ def _explore_page(record: RunRecord) -> Page:
         provenance=provenance_facts(record),
     )
     page.hero("What the stamps show, and what a fitted trail tells of them before any model.")
-    page.section("Simulated").callout("warning", _SIMULATED.format(skies=facts["skies"]))
+    _tell_simulated(page, record)
     table = record.table("measured")
     label = table["label"].astype(np.str_)
     section = page.section("Measured on each stamp")

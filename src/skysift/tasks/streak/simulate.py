@@ -18,7 +18,7 @@ from skysift.models.images.streaks.injection import Survey
 from skysift.tasks.streak.made_up import MADE_UP, as_stamps, write_stamps
 from skysift.tasks.streak.options import SimulateOptions
 from skysift.tasks.streak.simulation import Made, made_up_skies, real_skies, stamp_on
-from skysift.tasks.streak.stamps import CLASSES
+from skysift.tasks.streak.stamps import CLASSES, SIMULATED
 
 __all__ = ["simulate"]
 
@@ -113,6 +113,6 @@ def _told(options: SimulateOptions) -> tuple[str, ...]:
         else "The skies are MADE UP: no number measured on these stamps is about the sky."
     )
     return (
-        "Satellites, asteroid trails, cosmic rays and all other artefacts are SIMULATED.",
+        SIMULATED,
         skies,
     )

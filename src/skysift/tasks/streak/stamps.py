@@ -25,6 +25,7 @@ __all__ = [
     "CLASSES",
     "FEATURES",
     "SEEN",
+    "SIMULATED",
     "TRUTH",
     "Rows",
     "Stamps",
@@ -42,6 +43,9 @@ FEATURES = (*STREAK_FEATURES, "seeing_told")
 
 SEEN = tuple(name for name in FEATURES if name not in {"length", "trail_significance"})
 """What is compared with the training data; the two others are columns of the answers by name."""
+
+SIMULATED = "Satellites, asteroid trails, cosmic rays and all other artefacts are SIMULATED."
+"""What is said wherever numbers are measured on such stamps: no labelled set is free."""
 
 TRUTH = {"true_length": "arcsec", "true_angle": "deg", "true_snr": ""}
 """Columns of what was simulated, with their units; the angle is in pixels, from +x towards +y."""
