@@ -1,8 +1,10 @@
 """Numbers of headers that no arithmetic can take."""
 
+import astropy.units as u
 import pytest
 
 from skysift.core.errors import ReadError
+from skysift.data.images.facts import FACTS
 from skysift.data.images.fits_bytes import FitsBytes
 from skysift.data.images.header_position import sky_position
 from skysift.data.sky.fits_table import Cards
@@ -22,3 +24,9 @@ def test_distortions_beyond_all_numbers_are_no_position() -> None:
     )  # fmt: skip
     with pytest.raises(ReadError, match="make no sense"):
         sky_position(header, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("standard", ["fits", "vounit"])
+def test_units_of_facts_are_those_of_the_formats_they_are_written_to(standard) -> None:
+    for fact in FACTS.values():
+        u.Unit(u.Unit(fact.unit).to_string(standard), format=standard)

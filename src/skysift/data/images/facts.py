@@ -87,7 +87,7 @@ FACTS: Mapping[str, Fact] = {
     "limiting_magnitude": Fact(("MAGLIM",), "mag", "five-sigma limit"),
     "saturation": Fact(("SATURATE",), "", "data value at which a pixel saturates"),
     "gain": Fact(("GAIN",), "", "electrons per data unit"),
-    "read_noise": Fact(("READNOI",), "electron", "read-out noise"),
+    "read_noise": Fact(("READNOI",), "", "read-out noise, in electrons"),
     "airmass": Fact(("AIRMASS",), "", "airmass"),
     "infobits": Fact(("INFOBITS",), "", "quality bits of the image"),
     "status": Fact(("STATUS",), "", "1 if the survey calls the image usable, 0 if not"),
