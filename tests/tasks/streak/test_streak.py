@@ -348,6 +348,14 @@ def test_reports_are_written_and_drawn_again(sample, model, tmp_path, monkeypatc
         assert (tmp_path / folder / "report.html").read_bytes() == before
 
 
+def test_a_prediction_is_checked_against_nothing(model, tmp_path):
+    with pytest.raises(UsageError, match="skysift evaluate streak"):
+        TASK.predict_files(
+            [], tmp_path / "o.csv", model, ReadOptions(real=("a.parquet",)), PredictOptions(),
+            provenance=Provenance.start("c"), progress=silent,
+        )  # fmt: skip
+
+
 def test_labelled_stamps_of_the_sky_are_not_called_simulated(sample, model, tmp_path):
     few = sample.take(np.arange(20), "some")
     own = read_table(write_stamps(few, tmp_path / "few.parquet"))

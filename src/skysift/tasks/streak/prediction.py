@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from skysift.core.errors import ReadError
+from skysift.core.errors import ReadError, UsageError
 from skysift.core.progress import Progress
 from skysift.core.provenance import Provenance
 from skysift.core.stream import MeasuringPredictor, Note, RecordPredictor
@@ -168,7 +168,17 @@ def predict_files(
     -------
     mapping of str to int
         Numbers of rows: accepted, repaired, rejected.
+
+    Raises
+    ------
+    UsageError
+        If real stamps are given to check against.
     """
+    if read_options.real:
+        raise UsageError(
+            "--real checks an evaluation, and this is a prediction.",
+            "Leave it out, or ask 'skysift evaluate streak'.",
+        )
     check_writable(out, inputs=paths)
     counts = {"accepted": 0, "repaired": 0, "rejected": 0}
     done = 0
