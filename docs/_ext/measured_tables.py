@@ -1,8 +1,9 @@
 """Tables of the pages, each from stored results."""
 
 import tomllib
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial, reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -236,6 +237,28 @@ def ambiguous() -> str:
     return told(head, rows, found["command"], found["split"])
 
 
+def streaks() -> str:
+    """Show how many stamps the trees and the cuts tell rightly."""
+    found = stored("benchmarks/streaks.json")
+    rights = {
+        "all four classes": ("classes", "accuracy"),
+        "asteroids": ("classes", "recall asteroid"),
+        "bogus alerts, which no training has": ("not in training", "bogus", "right"),
+        "known asteroids, which do not trail": ("not in training", "solar-system", "right"),
+    }
+
+    def cells(place: Sequence[str]) -> Row:
+        right = [reduce(getitem, place, found[method]) for method in ("trees", "cuts")]
+        shares = [
+            interval({key: 100 * one[key] for key in ("value", "low", "high")}, 1) for one in right
+        ]
+        return f"{right[0]['n']:,}", *shares
+
+    head = ("told rightly [%]", "stamps", "trees", "cuts")
+    rows = [(shown, *cells(place)) for shown, place in rights.items()]
+    return told(head, rows, found["command"], found["split"])
+
+
 def muygps_speed() -> str:
     """Show rows per second beside MuyGPyS."""
     names = ("MuyGPyS, nu = 3/2", "numpy", "compiled", "compiled, single precision")
@@ -343,6 +366,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "search speed": gamma_sky_speed,
     "star-galaxy": star_galaxy,
     "ambiguous": ambiguous,
+    "streaks": streaks,
     "muygps speed": muygps_speed,
     "promises checked": promises_checked,
     "promises by group": promises_by_group,
