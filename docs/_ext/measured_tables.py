@@ -10,6 +10,7 @@ from typing import Any
 from measured_rows import Row, cited, interval, listed, named, row_of, stored, table, told
 from measured_sky import SKY_TABLES
 from measured_sky_real import REAL_SKY_TABLES
+from measured_solar import SOLAR_TABLES
 
 from skysift.evaluate.intervals import wilson_interval
 
@@ -373,5 +374,6 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "promises by zenith": promises_by_zenith,
     **SKY_TABLES,
     **REAL_SKY_TABLES,
+    **SOLAR_TABLES,
     **{f"stress {task}": partial(stressed, task) for task in STRESS},
 }

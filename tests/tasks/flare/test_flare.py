@@ -334,7 +334,8 @@ def test_a_damaged_bundle_is_refused(model, tmp_path):
 def test_the_bundle_keeps_to_its_part_of_time(model):
     last = np.datetime64(model.training.split.partition(" to ")[2])
     assert last < np.datetime64("2014-06-24")
-    assert model.magnetograms.keys() == {"sharp-keywords", "sharp-field", "disk"}
+    parts = {"sharp-keywords", "sharp-field", "disk", "disk-history"}
+    assert model.magnetograms.keys() == parts
 
 
 def test_a_comparison_writes_its_report_and_draws_it_again(tmp_path, monkeypatch):

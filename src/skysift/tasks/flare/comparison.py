@@ -18,6 +18,7 @@ from skysift.data.table import FeatureTable
 from skysift.models.flare_history import McIntoshRates, history_features
 from skysift.models.normal_scores import ScoreRegressions
 from skysift.tasks.flare.definitions import event_definitions
+from skysift.tasks.flare.disk_past import learn_disk_past, past_of
 from skysift.tasks.flare.evaluation import FORECASTS, SCORES, disk_skill, score, skill_of
 from skysift.tasks.flare.gallery import pictures_of
 from skysift.tasks.flare.heads import Head
@@ -190,8 +191,18 @@ def _of_files(
     if options.keywords:
         facts["keywords"] = judge_keywords(Path(options.keywords), options.boundary, rng)
     if options.disks:
-        facts["disks"] = judge_disks(Path(options.disks), rng)
+        facts["disks"] = judge_disks(Path(options.disks), rng, **_pasts(options))
     return facts
+
+
+def _pasts(options: CompareOptions) -> dict[str, Any]:
+    """Return the forecast of disks by their past, where there are flares to train it and to ask."""
+    if not (options.flares and options.disks_flares):
+        return {}
+    years, now = (
+        past_of(Path(path), options.goes_scale) for path in (options.flares, options.disks_flares)
+    )
+    return {"head": learn_disk_past(years, options.folds, options.boundary), "past": now}
 
 
 def split_regions(regions: Regions, options: CompareOptions) -> tuple[Regions, Regions]:

@@ -14,6 +14,8 @@ from skysift.data.chronological import Straddling, chronological_split
 from skysift.evaluate.forecast import best_threshold, forecast_skill
 from skysift.evaluate.resampling import bootstrap_rows
 from skysift.models.normal_scores import ScoreRegressions
+from skysift.tasks.flare.disk_past import DiskPast
+from skysift.tasks.flare.heads import Head
 from skysift.tasks.flare.learning import group_samples
 from skysift.tasks.flare.magnetogram_training import (
     DISK_PENALTY,
@@ -78,36 +80,52 @@ def judge_keywords(path: Path, boundary: date, rng: np.random.Generator) -> dict
     return found
 
 
-def judge_disks(path: Path, rng: np.random.Generator) -> dict[str, Any]:
+def judge_disks(
+    path: Path,
+    rng: np.random.Generator,
+    *,
+    head: Head | None = None,
+    past: DiskPast | None = None,
+) -> dict[str, Any]:
     """Judge disks block by block, each by regressions on the other days, beside another model.
+
+    Parameters
+    ----------
+    path : Path
+        Table of the disks.
+    rng : numpy.random.Generator
+    head : Head, optional
+        What the flares of years told of the next day: it has seen none of the disks.
+    past : DiskPast, optional
+        The flares before and among the disks, for it.
 
     Returns
     -------
     dict
         ``parts``: for the first month, trained and judged inside it, and for all days, scores of
-        ours and of the table's other model (as it is, and stretched by the same blocks), and the
-        difference of their Brier scores in units of the climatology's.
+        ours and of the table's other model (as it is, and stretched by the same blocks).
+        ``gains``: of each of ours, the difference of its Brier score to the other model's, in
+        units of the climatology's.
     """
     every = read_disks(path)
+    said_before, known = np.full(len(every), np.nan), {"other model": _HALF}
+    if head is not None and past is not None:
+        said_before = head.probability(past.features(every.time))
+        known["past flares"] = head.threshold
     month = every.time.astype("datetime64[M]")
-    found: dict[str, Any] = {"parts": []}
-    for name, rows in {"first month": every.take(month == month.min()), "all days": every}.items():
+    found: dict[str, Any] = {"parts": [], "gains": []}
+    everything = np.ones(len(every), dtype=bool)
+    for name, chosen in {"first month": month == month.min(), "all days": everything}.items():
+        rows, before = every.take(chosen), said_before[chosen]
         block = np.zeros(len(rows), dtype=np.int64)
         for number, (_, test) in enumerate(disk_blocks(rows)):
             block[test] = number
-        ours, stretched = _by_blocks(rows, rng)
-        said = {
-            "two features": ours,
-            "other model": rows.reference,
-            "other model, stretched": stretched,
-        }
-        for model, p in said.items():
-            if not np.isfinite(p).all():
-                continue
+        ours, others = _ours(rows, before, rng), _others(rows)
+        for model, p in {**ours, **others}.items():
             skill = forecast_skill(
                 rows.event,
                 p,
-                threshold=_HALF if model == "other model" else best_threshold(rows.event, p),
+                threshold=known.get(model, best_threshold(rows.event, p)),
                 climatology=float(rows.event.mean()),
                 blocks=block,
                 rng=rng,
@@ -115,32 +133,48 @@ def judge_disks(path: Path, rng: np.random.Generator) -> dict[str, Any]:
             counts = {"n": len(rows), "events": int(rows.event.sum())}
             told = _told(skill, len(rows))
             found["parts"].append({"part": name, "model": model, **counts, **told})
-        if np.isfinite(rows.reference).all():
-            gain = _gain(rows.event, ours, rows.reference, block, rng)
-            found[f"gain, {name}"] = gain.to_dict()
+        for model, p in ours.items() if others else ():
+            gain = _gain(rows.event, p, rows.reference, block, rng)
+            found["gains"].append({"part": name, "model": model, **gain.to_dict()})
     return found
 
 
-def _by_blocks(rows: Labelled, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Return what regressions on the other days say, and the other model's words stretched so."""
+def _ours(rows: Labelled, before: Floats, rng: np.random.Generator) -> dict[str, Floats]:
+    """Return what regressions on the other days say, and the past flares where they are known."""
+    said = {"two features": _regressed(rows, rows.features, rng)}
+    if np.isfinite(before).all():
+        more = np.column_stack([rows.features, logit(before)])
+        said["past flares"] = before
+        said["past flares and two features"] = _regressed(rows, more, rng)
+    return said
+
+
+def _others(rows: Labelled) -> dict[str, Floats]:
+    """Return what the table's other model says, as it is and stretched by the other days."""
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415  # slow to import
 
-    ours, stretched = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
-    known = np.isfinite(rows.reference).all()
-    other = logit(np.clip(np.nan_to_num(rows.reference), 1e-3, 1 - 1e-3))[:, None]
+    if not np.isfinite(rows.reference).all():
+        return {}
+    stretched = np.full(len(rows), np.nan)
+    other = logit(np.clip(rows.reference, 1e-3, 1 - 1e-3))[:, None]
     for train, test in disk_blocks(rows):
-        samples = group_samples(rows.group[train], _BAGS, rng)
+        platt = LogisticRegression().fit(other[train], rows.event[train])
+        stretched[test] = platt.predict_proba(other[test])[:, 1]
+    return {"other model": rows.reference, "other model, stretched": stretched}
+
+
+def _regressed(rows: Labelled, features: Floats, rng: np.random.Generator) -> Floats:
+    """Return what regressions of some features on the other days say of each block."""
+    found = np.full(len(rows), np.nan)
+    for train, test in disk_blocks(rows):
         fitted = ScoreRegressions.fit(
-            rows.features[train],
+            features[train],
             [rows.event[train]],
             inverse_penalty=DISK_PENALTY,
-            samples=samples,
+            samples=group_samples(rows.group[train], _BAGS, rng),
         )
-        ours[test] = expit(fitted.log_odds(rows.features[test]))
-        if known:
-            platt = LogisticRegression().fit(other[train], rows.event[train])
-            stretched[test] = platt.predict_proba(other[test])[:, 1]
-    return ours, stretched
+        found[test] = expit(fitted.log_odds(features[test]))
+    return found
 
 
 def _gain(

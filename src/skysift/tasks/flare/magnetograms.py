@@ -10,6 +10,7 @@ from scipy import ndimage
 from skysift.core.errors import ContractError
 from skysift.data.solar.cea import CeaGrid
 from skysift.data.solar.solar_image import Disk, ImageKind, SolarImage
+from skysift.models.disk_history import DISK_HISTORY
 from skysift.preprocess.solar.heliographic import mu_map
 from skysift.preprocess.solar.region_features import SOLAR_RADIUS, r_value
 
@@ -49,8 +50,9 @@ MAGNETOGRAM_FEATURES: Final[Mapping[str, tuple[str, ...]]] = {
     "sharp-keywords": KEYWORDS,
     "sharp-field": FIELD,
     "disk": DISK_FEATURES,
+    "disk-history": DISK_HISTORY,
 }
-"""Features by the kind of input."""
+"""Features by the kind of input; the last is no magnetogram but a list of flares."""
 
 _GREY, _STRONG = 127.5, 40.0  # levels
 _ACTIVE = 50.0  # G, as in the features of regions

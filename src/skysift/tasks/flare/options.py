@@ -13,8 +13,17 @@ __all__ = [
     "CompareOptions",
     "PredictOptions",
     "ReadOptions",
+    "Scale",
     "TrainOptions",
 ]
+
+Scale = Literal["operational", "science"]
+"""Of the fluxes of flares before 2020: as they were published, or reprocessed by NOAA."""
+
+_SCALE = (
+    "Of flares before 2020 in the list: operational as they were published (0.7 of what is "
+    "published since), science as NOAA has reprocessed them."
+)
 
 COMPARED = (
     "both",
@@ -64,6 +73,13 @@ class TrainOptions(Config):
         "", description="Table of full-disk magnetograms with labels, to train that model too."
     )
     disks_until: date | None = Field(None, description="Day before which its rows end.")
+    flares: str = Field(
+        "",
+        description="List of the flares of years, to train the forecast of the whole disk by its "
+        "past too.",
+    )
+    flares_until: date | None = Field(None, description="Day before which its days end.")
+    goes_scale: Scale = Field("operational", description=_SCALE)
 
 
 class PredictOptions(CoverageOption):
@@ -81,6 +97,12 @@ class PredictOptions(CoverageOption):
         le=120,
         description="Of daily summaries: an older one tells nothing of an image [h].",
     )
+    flares: str = Field(
+        "",
+        description="List of flares up to now: magnetograms of the disk are answered by the "
+        "flares of the ten days before them.",
+    )
+    goes_scale: Scale = Field("operational", description=_SCALE)
 
 
 class CompareOptions(Config):
@@ -98,7 +120,9 @@ class CompareOptions(Config):
         5, ge=1, le=100, description="Bootstrap samples of regions for each regression."
     )
     flares: str = Field(
-        "", description="List of flares, to tell how labels hang on their definition."
+        "",
+        description="List of flares, to tell how labels hang on their definition; what is before "
+        "the boundary trains the forecast of disks by their past.",
     )
     keywords: str = Field(
         "", description="Table of SHARP keywords per region-day, judged after the boundary too."
@@ -106,6 +130,10 @@ class CompareOptions(Config):
     disks: str = Field(
         "", description="Table of full-disk magnetograms with labels, judged by blocks of days."
     )
+    disks_flares: str = Field(
+        "", description="List of the flares before and among them: their past, with --flares."
+    )
+    goes_scale: Scale = Field("operational", description=_SCALE)
     network_epochs: int = Field(30, ge=1, description="Of our own network on the cutouts.")
     published_epochs: int = Field(12, ge=1, description="Of the published network.")
     published_starts: int = Field(

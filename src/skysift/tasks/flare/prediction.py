@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,15 +13,16 @@ from skysift.core.jobs import Piece
 from skysift.core.progress import Progress
 from skysift.core.provenance import Provenance
 from skysift.core.stream import MeasuringPredictor, Note, RecordPredictor
-from skysift.data.flags import flag_names, words_by_name
+from skysift.data.flags import flag_names
 from skysift.data.images.stamp import Rejected
 from skysift.data.io import check_writable, open_writer
-from skysift.data.solar.flags import FLAG_MESSAGES
 from skysift.data.solar.readers import iter_solar_images
 from skysift.data.solar.solar_image import ImageKind, SolarImage
 from skysift.data.table import FeatureTable
 from skysift.evaluate.forecast import full_disk_probability
+from skysift.tasks.flare.columns import DESCRIPTIONS, EMPTY, NUMBERS, UNITS
 from skysift.tasks.flare.coverage import class_sets
+from skysift.tasks.flare.disk_past import DISK_PAST, FlareList
 from skysift.tasks.flare.image_features import FEATURES
 from skysift.tasks.flare.magnetograms import features_of, tells_the_field
 from skysift.tasks.flare.model import FlareModel
@@ -45,60 +46,9 @@ from skysift.tasks.flare.sources import (
     source_of,
 )
 
-__all__ = ["FLAG_WORDS", "answers", "pieces", "predict_files", "record_predictor"]
+__all__ = ["answers", "pieces", "predict_files", "record_predictor"]
 
 _ONE_TABLE = 2  # jobs: the table, and the images that it does not name
-_UNITS = {"x": "pix", "y": "pix", "lon": "deg", "lat": "deg"}
-_NUMBERS = ("x", "y", "lon", "lat")
-_PROBABILITIES = (
-    "p_c24",
-    "p_m24",
-    "p_c24_image_only",
-    "p_m24_image_only",
-    "p_c24_disk",
-    "p_m24_disk",
-)
-_EMPTY: Mapping[str, Any] = {
-    "model": "",
-    "flags": "",
-    "noaa": 0,
-    "time": "",
-    **dict.fromkeys((*_NUMBERS, *_PROBABILITIES), float("nan")),
-}
-_DESCRIPTIONS = {
-    "file": "the image",
-    "time": "UTC of the image",
-    "noaa": "number of the region, 0 if none is told",
-    "x": "column of the region in the file, from the left",
-    "y": "row of the region in the file, from the top",
-    "lon": "Stonyhurst longitude, west positive",
-    "lat": "heliographic latitude",
-    "p_c24": "probability of a flare of class C or stronger within 24 h; NaN of magnetograms, of "
-    "which class M alone is known",
-    "p_m24": "probability of a flare of class M or stronger within 24 h",
-    "p_c24_image_only": "the same by the image alone, C",
-    "p_m24_image_only": "the same by the image alone, M",
-    "set_c24": "whether it is typical of flare, quiet or both, class C, by the coverage",
-    "set_m24": "the same, class M",
-    "p_c24_disk": "1 - prod(1 - p_c24) over the regions of the image",
-    "p_m24_disk": "the same of p_m24; of a magnetogram of the disk, p_m24",
-    "model": "which part answered: image+history, image, sharp-keywords, sharp-field, disk",
-    "flags": "what the input contract found, empty if nothing",
-    "bundle": "hash of the model",
-}
-
-FLAG_WORDS: Final = {
-    **words_by_name(FLAG_MESSAGES),
-    **{code: text[0].lower() + text[1:] for code, text in REASONS.items()},
-    "no-history": "the flares of the last day are unknown: the image alone answers",
-    "no-region": "no region with spots is told on this disk",
-    "no-regions": "not a magnetogram, and its regions are not told: give --regions TABLE",
-    "no-time": "its time is unknown, and so are its regions",
-    "not-in-the-table": "the table of regions does not name the image",
-    "regions-not-renewed": "newer regions could not be read; older ones were used",
-    "stale-regions": "the last summary of regions is too old",
-}
-"""What flags of forecasts mean."""
 
 
 def answers(
@@ -133,7 +83,7 @@ def answers(
             "file": text(regions.table, "file"),
             "time": _time_text(regions.time),
             "noaa": regions.noaa,
-            **{name: number(regions.table, name) for name in _NUMBERS},
+            **{name: number(regions.table, name) for name in NUMBERS},
             **found,
             **({} if coverage is None else class_sets(model, regions, found, coverage)),
             **{f"{name}_disk": _of_disks(regions, found[name]) for name in ("p_c24", "p_m24")},
@@ -218,7 +168,7 @@ def _answers_of(
     """Yield the fraction done and rows: of tables first, then of images that no table names."""
     tables = [path for path in paths if path.suffix.lower() in TABLES]
     images = _expanded([path for path in paths if path not in tables])
-    source = source_of(Path(options.regions), options.regions_hours) if options.regions else None
+    source, flares = _told_by(options, model)
     told = [source.path] if isinstance(source, NamedRegions) else []
     named: set[str] = set()
     jobs = len(tables) + len(told) + 1
@@ -243,7 +193,7 @@ def _answers_of(
     rest = [path for name, path in images.items() if name not in named]
     for number_, path in enumerate(rest):
         for item in iter_solar_images([path]):
-            rows, _ = _of_image(item, model, source, coverage=options.coverage)
+            rows, _ = _of_image(item, model, source, flares, coverage=options.coverage)
             yield (jobs - 1 + number_ / len(rest)) / jobs, _beside(rows, kept)
 
 
@@ -252,22 +202,29 @@ def record_predictor(
 ) -> RecordPredictor:
     """Return what forecasts the flares of one image after the other.
 
-    The table of regions, or the daily summaries, may be replaced by newer ones meanwhile. An image
-    whose regions are unknown is refused with the reason, and can be replayed when they are known.
+    The table of regions, or the daily summaries, and the list of flares may be replaced by newer
+    ones meanwhile. An image whose regions are unknown is refused with the reason, and can be
+    replayed when they are known.
 
     Raises
     ------
     InputError
-        If the table of regions or the summaries cannot be read.
+        If the table of regions, the summaries or the list of flares cannot be read.
     """
     del read_options  # says where the images of a table are
-    source = source_of(Path(options.regions), options.regions_hours) if options.regions else None
+    source, flares = _told_by(options, model)
 
     def predict(path: Path, note: Note) -> Iterator[pa.Table]:
         refused, usable = "It holds no image.", False
         for item in iter_solar_images([path]):
             rows, reason = _of_image(
-                item, model, source, with_others=True, coverage=options.coverage, note=note
+                item,
+                model,
+                source,
+                flares,
+                with_others=True,
+                coverage=options.coverage,
+                note=note,
             )
             refused, usable = reason or refused, usable or not reason
             yield _named(rows, model).arrow
@@ -277,14 +234,28 @@ def record_predictor(
     return MeasuringPredictor(predict)
 
 
+def _told_by(
+    options: PredictOptions, model: FlareModel
+) -> tuple[RegionSource | None, FlareList | None]:
+    """Return what tells the regions of images, and the flares before them."""
+    if options.flares and DISK_PAST not in model.magnetograms:
+        raise UsageError(
+            "The bundle has no forecast of the disk by its past flares.",
+            "Leave out --flares, or train with --flares LIST.",
+        )
+    source = source_of(Path(options.regions), options.regions_hours) if options.regions else None
+    flares = FlareList(Path(options.flares), options.goes_scale) if options.flares else None
+    return source, flares
+
+
 def _named(answer: FeatureTable, model: FlareModel) -> FeatureTable:
     bundle = model.bundle.hash if model.bundle else ""
-    return answer.with_columns({"bundle": [bundle] * len(answer)}, descriptions=_DESCRIPTIONS)
+    return answer.with_columns({"bundle": [bundle] * len(answer)}, descriptions=DESCRIPTIONS)
 
 
 def _other_columns(table: pa.Schema) -> pa.Schema:
     """Return the columns of a table of regions that an answer does not have."""
-    return pa.schema([field for field in table if field.name not in _DESCRIPTIONS])
+    return pa.schema([field for field in table if field.name not in DESCRIPTIONS])
 
 
 def _beside(
@@ -313,6 +284,7 @@ def _of_image(
     item: SolarImage | Rejected,
     model: FlareModel,
     source: RegionSource | None,
+    flares: FlareList | None,
     *,
     with_others: bool = False,
     coverage: float | None = None,
@@ -328,12 +300,12 @@ def _of_image(
         kept = _other_columns(source.schema)
     if isinstance(item, SolarImage) and item.kind is not ImageKind.MAGNETOGRAM and source:
         if item.kind not in SEEN_KINDS:
-            other = {**_EMPTY, **_facts(item), "flags": "not-euv"}
+            other = {**EMPTY, **_facts(item), "flags": "not-euv"}
             return _beside(_row(Path(item.source).name, other), kept), f"{REASONS['not-euv']}."
         try:
             table, also = source.rows(item)
         except UnknownRegionsError as error:
-            unknown = {**_EMPTY, **_facts(item), "flags": error.code}
+            unknown = {**EMPTY, **_facts(item), "flags": error.code}
             return _beside(_row(Path(item.source).name, unknown), kept), str(error)
         if len(table):
             regions = regions_of(item, table, item.source)
@@ -344,17 +316,19 @@ def _of_image(
                 note(dict(zip(FEATURES, seen.T, strict=True)))
             return _beside(said, kept, table), reason
         flags = ",".join(["no-region", *also])
-        return _row(Path(item.source).name, {**_EMPTY, **_facts(item), "flags": flags}), ""
-    row, reason = _without_regions(item, model)
+        return _row(Path(item.source).name, {**EMPTY, **_facts(item), "flags": flags}), ""
+    row, reason = _without_regions(item, model, flares)
     return _beside(row, kept), reason
 
 
-def _without_regions(item: SolarImage | Rejected, model: FlareModel) -> tuple[FeatureTable, str]:
+def _without_regions(
+    item: SolarImage | Rejected, model: FlareModel, flares: FlareList | None
+) -> tuple[FeatureTable, str]:
     """Return the row of an image whose regions nothing tells, and why it cannot be used."""
     name = Path(item.source).name
     if isinstance(item, Rejected):
-        return _row(name, {**_EMPTY, "flags": item.code}), item.reason
-    row = {**_EMPTY, **_facts(item)}
+        return _row(name, {**EMPTY, "flags": item.code}), item.reason
+    row = {**EMPTY, **_facts(item)}
     if not tells_the_field(item):
         reason = "Which regions are on the image is not told; give --regions."
         return _row(name, {**row, "flags": "no-regions"}), reason
@@ -362,15 +336,20 @@ def _without_regions(item: SolarImage | Rejected, model: FlareModel) -> tuple[Fe
         kind, features = features_of(item)
     except SkysiftError as error:
         return _row(name, {**row, "flags": "no-disk"}), error.problem
+    flags = flag_names(item.flags)
+    if kind == "disk" and flares is not None:
+        past, also = flares.features(item.time)
+        flags += also
+        if np.isfinite(past).all():
+            kind, features = DISK_PAST, past
     head = model.magnetograms.get(kind)
     if head is None:
         reason = f"The bundle has no model of this kind of magnetogram: {kind}."
         return _row(name, {**row, "flags": f"no-model-of-{kind}"}), reason
     probability = float(head.probability(features[None])[0])
-    flags = ",".join(flag_names(item.flags))
-    disk = probability if kind == "disk" else float("nan")
-    row |= {"p_m24": probability, "p_m24_disk": disk, "model": kind, "flags": flags}
-    return _row(name, row), ""
+    disk = probability if kind in {"disk", DISK_PAST} else float("nan")
+    told = {"p_m24": probability, "p_m24_disk": disk, "model": kind, "flags": ",".join(flags)}
+    return _row(name, row | told), ""
 
 
 def _facts(image: SolarImage) -> dict[str, Any]:
@@ -397,9 +376,9 @@ def _row(name: str, values: Mapping[str, Any]) -> FeatureTable:
 
 
 def _table(columns: Mapping[str, Any]) -> FeatureTable:
-    order = [name for name in _DESCRIPTIONS if name in columns]
+    order = [name for name in DESCRIPTIONS if name in columns]
     return FeatureTable.from_columns(
-        {name: columns[name] for name in order}, units=_UNITS, descriptions=_DESCRIPTIONS
+        {name: columns[name] for name in order}, units=UNITS, descriptions=DESCRIPTIONS
     )
 
 

@@ -204,22 +204,24 @@ def add_disks(page: Page, found: Mapping[str, Any] | None) -> None:
         ],
         caption="The reference of the Brier skill score is the share of flares in the days judged. "
         "The other model is the one whose probabilities the table holds, as it is and with its "
-        "log-odds stretched by the same blocks. Thresholds of ours and of the stretched one are "
-        "the best on the judged days, so their TSS and HSS flatter.",
+        "log-odds stretched by the same blocks. Past flares are what a list of years told, which "
+        "none of these days is in; their threshold is of those years. Thresholds of the two "
+        "features and of the stretched one are the best on the judged days, so their TSS and HSS "
+        "flatter.",
     )
-    gains = {name: Metric(**one) for name, one in found.items() if name.startswith("gain, ")}
+    gains = {f"{one['model']}, {one['part']}": _gain_of(one) for one in found.get("gains", ())}
     if gains:
         section.figure(
-            plot_comparison(
-                {name.removeprefix("gain, "): one for name, one in gains.items()},
-                label="Brier skill score, two features less the other model",
-                digits=3,
-            ),
+            plot_comparison(gains, label="Brier skill score, less the other model's", digits=3),
             caption="**Difference of the Brier skill scores**, 95 % bootstrap, blocks of two days "
             "drawn whole. All flares come from a few episodes of one month: intervals of so few "
             "blocks are too short.",
             alt="Difference of Brier skill scores with intervals.",
         )
+
+
+def _gain_of(row: Mapping[str, Any]) -> Metric:
+    return Metric(**{name: value for name, value in row.items() if name not in {"part", "model"}})
 
 
 def add_pictures(page: Page, pictures: Mapping[str, Any] | None) -> None:

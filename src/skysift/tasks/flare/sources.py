@@ -4,7 +4,7 @@ Both are replaced by newer ones while a service runs, so whoever asks looks whet
 changed.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +22,7 @@ from skysift.data.table import FeatureTable
 from skysift.preprocess.solar.heliographic import pixels_of
 from skysift.tasks.flare.image_features import assumed_disk
 from skysift.tasks.flare.regions import read_region_table, text
+from skysift.tasks.flare.renewed import Renewed
 
 __all__ = ["DailySummaries", "NamedRegions", "RegionSource", "UnknownRegionsError", "source_of"]
 
@@ -31,8 +32,6 @@ OVERDUE: Final = 24.5
 _SECTIONS = ("I",)  # the models of regions know those with sunspots
 _COLUMNS = ("section", "noaa", "lat", "lon", "area", "mcintosh", "extent", "hale")
 _NOT_RENEWED = "regions-not-renewed"
-
-_Facts = tuple[tuple[str, int, int, int], ...]
 
 
 class UnknownRegionsError(InputError):
@@ -51,11 +50,10 @@ class UnknownRegionsError(InputError):
         self.code = code
 
 
-class RegionSource(ABC):
+class RegionSource(Renewed):
     """Regions in files that may be replaced at any time.
 
-    Once they could be read, newer files that cannot, perhaps half written, leave the older in use,
-    and the answers are flagged ``regions-not-renewed``.
+    Where newer files cannot be read, the answers are flagged ``regions-not-renewed``.
 
     Parameters
     ----------
@@ -68,12 +66,6 @@ class RegionSource(ABC):
         If it cannot be read.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._facts = _facts(path)
-        self._table = self._read()
-        self._flags: tuple[str, ...] = ()
-
     def rows(self, image: SolarImage) -> tuple[FeatureTable, tuple[str, ...]]:
         """Return the regions on an image, and flags of all of them.
 
@@ -82,24 +74,9 @@ class RegionSource(ABC):
         UnknownRegionsError
             If they are unknown; that there are none is known by an empty table.
         """
-        self._renew()
+        self.renewed()
         table, flags = self._rows(image)
-        return table, (*flags, *self._flags)
-
-    def _renew(self) -> None:
-        facts = _facts(self.path)
-        if facts == self._facts:
-            return
-        try:
-            self._table = self._read()
-        except InputError:
-            self._flags = (_NOT_RENEWED,)
-        else:
-            self._facts, self._flags = facts, ()
-
-    @abstractmethod
-    def _read(self) -> FeatureTable:
-        """Return what the files hold."""
+        return table, (*flags, _NOT_RENEWED) if self.stale else flags
 
     @abstractmethod
     def _rows(self, image: SolarImage) -> tuple[FeatureTable, tuple[str, ...]]:
@@ -145,6 +122,9 @@ class DailySummaries(RegionSource):
     def __init__(self, path: Path, oldest: float) -> None:
         super().__init__(path)
         self._policy = LabelPolicy(oldest=oldest)
+
+    def _files(self) -> list[Path]:
+        return sorted(self.path.glob("*SRS.txt")) if self.path.is_dir() else [self.path]
 
     def _read(self) -> FeatureTable:
         return read_regions([self.path])
@@ -203,13 +183,3 @@ def _placed(listed: FeatureTable, image: SolarImage) -> FeatureTable:
     columns |= {"time": listed["time"], "nspots": listed["n_spots"], "x": x, "y": y}
     name = Path(image.source).name
     return FeatureTable.from_columns({"file": [name] * len(listed), **columns})
-
-
-def _facts(path: Path) -> _Facts:
-    """Return what changes when a file does, of each file."""
-    try:
-        files = sorted(path.glob("*SRS.txt")) if path.is_dir() else [path]
-        stats = [(file.name, file.stat()) for file in files]
-    except OSError:  # replaced at this moment, or gone: seen when it is read
-        return ()
-    return tuple((name, one.st_ino, one.st_size, one.st_mtime_ns) for name, one in stats)

@@ -19,7 +19,7 @@ from skysift.core.stream import RecordPredictor
 from skysift.core.stress import StressTest
 from skysift.core.task import Task
 from skysift.data.table import FeatureTable
-from skysift.tasks.flare import prediction
+from skysift.tasks.flare import columns, prediction
 from skysift.tasks.flare.model import TASK, FlareModel, load_bundle, save_bundle
 from skysift.tasks.flare.options import (
     CompareOptions,
@@ -37,7 +37,7 @@ class Flare(Task[Regions, FlareModel]):
 
     name = TASK
     spreads = frozenset({"compare"})
-    flag_words = prediction.FLAG_WORDS
+    flag_words = columns.FLAG_WORDS
     read_options = ReadOptions
     predict_options = PredictOptions
     compare_options = CompareOptions

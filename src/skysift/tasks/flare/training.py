@@ -16,6 +16,7 @@ from skysift.evaluate.intervals import wilson_interval
 from skysift.models.conformal import calibrate
 from skysift.models.reference import distributions
 from skysift.tasks.flare.coverage import scored_regions
+from skysift.tasks.flare.disk_past import DISK_PAST, learn_disk_past, past_of
 from skysift.tasks.flare.heads import Head
 from skysift.tasks.flare.image_features import FEATURES
 from skysift.tasks.flare.learning import Learned, learn_region_head
@@ -101,6 +102,9 @@ def train(
         magnetograms |= learn_keywords(Path(options.keywords), options, rng)
     if options.disks:
         magnetograms |= learn_disks(Path(options.disks), options, rng)
+    if options.flares:
+        past = past_of(Path(options.flares), options.goes_scale)
+        magnetograms[DISK_PAST] = learn_disk_past(past, options.folds, options.flares_until)
     split = f"{rows.name}, out of fold by time and region"
     training = Training(
         data=rows.name,

@@ -8,12 +8,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from skysift.core.errors import InputError
 
-__all__ = ["GOES_LETTERS", "at_least", "class_of_flux", "flux_of_class"]
+__all__ = ["GOES_LETTERS", "at_least", "class_of_flux", "flux_of_class", "present_scale"]
 
 GOES_LETTERS = {"A": 1e-8, "B": 1e-7, "C": 1e-6, "M": 1e-5, "X": 1e-4}
 """The flux at which each class begins [W / m2]."""
 
 _CLASS = re.compile(r"([ABCMX])\s*(\d{1,3}(?:\.\d*)?)?")
+_SCALED_UNTIL = np.datetime64("2020-01-01", "s")  # GOES-16 took over in December 2019
+_SCALED_BY = 0.7
 _ROUNDING = 1e-9  # 1e-5 * 1.0 and 0.00001 may differ in the last bit
 
 
@@ -78,3 +80,29 @@ def at_least(flux: ArrayLike, threshold: str) -> NDArray[np.bool_]:
     """
     limit = flux_of_class([threshold])[0]
     return np.asarray(np.asarray(flux, dtype=np.float64) * (1 + _ROUNDING) >= limit)
+
+
+def present_scale(flux: ArrayLike, start: ArrayLike) -> NDArray[np.float64]:
+    """Return operational peak fluxes on the scale of GOES-16 and later [W / m2], shape (n,).
+
+    Those of GOES-8 to GOES-15 were multiplied by 0.7 before they were published, to continue the
+    scale of their predecessors; GOES-16 is not (Machol, Codrescu & Peck, User's Guide for GOES-R
+    XRS L2 Products, NOAA, section 2.2). An M1.0 of 2014 is an M1.4 of today. Lists that NOAA has
+    reprocessed are on the present scale already.
+
+    Parameters
+    ----------
+    flux : array_like, shape (n,)
+        As it was published at the time [W / m2].
+    start : array_like of datetime64, shape (n,)
+        When the flares began: those of before 2020 are scaled.
+
+    Examples
+    --------
+    >>> days = np.array(["2014-10-24", "2024-05-14"], "datetime64[s]")
+    >>> class_of_flux(present_scale(flux_of_class(["X3.1", "X8.7"]), days)).tolist()
+    ['X4.4', 'X8.7']
+    """
+    given = np.asarray(flux, dtype=np.float64)
+    scaled = np.asarray(start, dtype="datetime64[s]") < _SCALED_UNTIL
+    return np.where(scaled, given / _SCALED_BY, given)
