@@ -8,6 +8,7 @@ from measured_rows import Row, interval, stored, told
 __all__ = ["SOLAR_TABLES"]
 
 _FORECASTS = {"both": "image and history", "history": "history", "image": "image alone"}
+_PENALTY = 0.01  # the one that was taken
 _EDGE = 1000  # millionths: no region is larger
 
 
@@ -37,8 +38,8 @@ def keywords() -> str:
         "25",
     )
     split = (
-        "train before July 2014, or five folds; intervals draw whole regions, each draw with its own "
-        "best threshold"
+        "train before July 2014, or five folds; intervals draw whole regions, each draw with its "
+        "own best threshold"
     )
     return told(head, rows, found["command"], split)
 
@@ -69,7 +70,7 @@ def past() -> str:
             *(interval(row[name], 3) for name in ("bss", "auc")),
         )
         for row in found["rows"]
-        if row["inverse penalty"] == 0.01
+        if row["inverse penalty"] == _PENALTY
     ]
     later = found["later"]
     rows.append(
@@ -114,12 +115,13 @@ def regions() -> str:
     rows: list[Row] = []
     for name, both in searches.items():
         for look, shown in (("as it is", name), ("second look", f"{name}, second look")):
-            rows.append(
-                (shown, *(interval(both[look][one]["f1"], 3) for one in ("pairs", "distance alone")))
-            )
+            counts = (both[look][one]["f1"] for one in ("pairs", "distance alone"))
+            rows.append((shown, *(interval(one, 3) for one in counts)))
     knowing = found["knowing"]
-    for name in ("every numbered place, not which have spots", "which candidates are right"):
-        rows.append((f"*knowing {name}*", f"{knowing[name]:.3f}", ""))
+    rows += [
+        (f"*knowing {name}*", f"{knowing[name]:.3f}", "")
+        for name in ("every numbered place, not which have spots", "which candidates are right")
+    ]
     head = ("search", "F1, pairs", "F1, distance alone")
     return told(head, rows, found["command"], f"{found['disks']} disks {found['split']}")
 
