@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from skysift.cli.paths import bundle_path
 from skysift.core.errors import UsageError
-from skysift.core.registry import list_tasks
+from skysift.core.registry import bundle_folder, list_tasks
 
 __all__ = ["BundleArgument", "named_bundle", "task_of"]
 
@@ -34,7 +33,7 @@ def named_bundle(bundle: str) -> tuple[str, Path]:
         )
     if Path(bundle).is_dir():
         return task, Path(bundle)
-    return task, bundle_path(task, bundle.partition("/")[2])
+    return task, bundle_folder(task, bundle.partition("/")[2])  # a folder NAME here is another
 
 
 def task_of(bundle: str) -> str | None:
