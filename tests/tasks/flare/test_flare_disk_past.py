@@ -166,3 +166,21 @@ def test_the_past_is_judged_beside_the_other_model_on_days_that_it_has_not_seen(
     assert skill["all days", "past flares"] > skill["all days", "other model"] + 0.5
     gains = {(row["part"], row["model"]): row for row in found["gains"]}
     assert gains["all days", "past flares"]["low"] > 0
+
+
+def test_a_stream_answers_by_the_list_as_it_is_when_the_image_comes(tmp_path):
+    start, flux = episodes("2026-01-01", days=40)
+    until = start < np.datetime64("2026-01-20")
+    path = write(tmp_path / "flares.csv", start[until], flux[until])
+    image = disk(tmp_path, "HMI.m2026.02.09_00.00.00.png")
+    model = load_bundle(bundle_folder("flare"))
+    answer = record_predictor(model, ReadOptions(), PredictOptions(flares=str(path)))
+
+    def told():
+        (rows,) = answer(image, lambda _: None)
+        return rows["model"][0].as_py(), rows["flags"][0].as_py()
+
+    assert told()[0] == "disk"
+    assert "flares-not-covered" in told()[1]
+    write(tmp_path / "newer.csv", start, flux).replace(path)
+    assert told()[0] == DISK_PAST
