@@ -177,7 +177,7 @@ def test_a_stream_answers_by_the_list_as_it_is_when_the_image_comes(tmp_path):
     answer = record_predictor(model, ReadOptions(), PredictOptions(flares=str(path)))
 
     def told():
-        (rows,) = answer(image, lambda _: None)
+        (rows,) = answer(image)
         return rows["model"][0].as_py(), rows["flags"][0].as_py()
 
     assert told()[0] == "disk"
