@@ -10,7 +10,6 @@ Run: SKYSIFT_MIRROR=DIR python benchmarks/solar_flare.py --out solar_flare.json
 
 import argparse
 import json
-import os
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,7 +19,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from measure import extra_memory, in_own_process, seconds_per_call
+from measure import extra_memory, in_own_process, mirror_folder, seconds_per_call
 from skysift.core.registry import bundle_folder
 from skysift.data.solar.readers import read_solar_image
 from skysift.tasks.flare.magnetograms import features_of
@@ -38,7 +37,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--repeats", type=int, default=_REPEATS)
     given = parser.parse_args()
-    folder = Path(os.environ["SKYSIFT_MIRROR"]) / _FOLDER
+    folder = mirror_folder() / _FOLDER
     found = in_own_process(measured, str(folder), given.repeats, threads=1)
     for name, row in found["ways"].items():
         print(

@@ -17,7 +17,6 @@ Each command replaces its part of benchmarks/solar_flare_limit.json.
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -31,6 +30,7 @@ from scipy.special import expit
 from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
 from sklearn.model_selection import GroupKFold, KFold
 
+from measure import mirror_folder
 from skysift.core.files import write_atomic
 from skysift.core.progress import silent
 from skysift.core.results import Metric
@@ -304,7 +304,7 @@ def main() -> None:
     given = parser.parse_args()
     measure, file = PARTS[given.part]
     command = f"python benchmarks/{Path(__file__).name} {given.part}"
-    found = {"command": command, **measure(Path(os.environ["SKYSIFT_MIRROR"]) / file)}
+    found = {"command": command, **measure(mirror_folder() / file)}
     known = json.loads(given.out.read_text(encoding="utf-8")) if given.out.is_file() else {}
     write_atomic(given.out, json.dumps(known | {given.part: found}, indent=1) + "\n")
 

@@ -15,7 +15,6 @@ The result is benchmarks/solar_regions_limit.json.
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -34,6 +33,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import QuantileTransformer
 
+from measure import mirror_folder
 from skysift.core.files import write_atomic
 from skysift.data.chronological import time_blocks
 from skysift.evaluate.detection import (
@@ -269,7 +269,7 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
     given = parser.parse_args()
-    folder = Path(os.environ["SKYSIFT_MIRROR"]) / "solar"
+    folder = mirror_folder() / "solar"
     options = TrainOptions()
     disks = read_disks(
         [folder / "aia211_fulldisk"],

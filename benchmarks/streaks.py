@@ -10,7 +10,6 @@ Run: SKYSIFT_MIRROR=DIR python benchmarks/streaks.py --out benchmarks/streaks.js
 
 import argparse
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
+from measure import mirror_folder
 from skysift.core.files import write_atomic
 from skysift.core.registry import bundle_folder, load_task
 from skysift.evaluate.intervals import Interval, mcnemar, wilson_interval
@@ -262,7 +262,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--out", type=Path, help="JSON file to write")
     given = parser.parse_args()
-    mirror = Path(os.environ["SKYSIFT_MIRROR"])
+    mirror = mirror_folder()
     rng = np.random.default_rng(SEED)
     packets = alerts(mirror)
     own = list(still(packets))
