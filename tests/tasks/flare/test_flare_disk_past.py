@@ -15,8 +15,9 @@ from skysift.data.io import read_table
 from skysift.data.solar.catalogs.goes_class import class_of_flux, present_scale
 from skysift.data.table import FeatureTable
 from skysift.evaluate.forecast import brier_skill_score
-from skysift.tasks.flare.disk_past import DISK_PAST, DiskPast, FlareList, learn_disk_past
+from skysift.tasks.flare.disk_past import DiskPast, FlareList, learn_disk_past
 from skysift.tasks.flare.magnetogram_evaluation import judge_disks
+from skysift.tasks.flare.magnetograms import DISK_PAST
 from skysift.tasks.flare.model import load_bundle
 from skysift.tasks.flare.options import PredictOptions, ReadOptions
 from skysift.tasks.flare.prediction import record_predictor

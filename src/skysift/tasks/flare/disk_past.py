@@ -24,16 +24,12 @@ from skysift.tasks.flare.options import Scale
 from skysift.tasks.flare.renewed import Renewed
 
 __all__ = [
-    "DISK_PAST",
     "DiskPast",
     "FlareList",
     "fit_disk_past",
     "learn_disk_past",
     "past_of",
 ]
-
-DISK_PAST: Final = "disk-history"
-"""Name of this part of a model."""
 
 STEP: Final = np.timedelta64(6, "h")
 """Between the times that it is trained on."""

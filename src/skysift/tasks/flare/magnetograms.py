@@ -14,7 +14,14 @@ from skysift.models.disk_history import DISK_HISTORY
 from skysift.preprocess.solar.heliographic import mu_map
 from skysift.preprocess.solar.region_features import SOLAR_RADIUS, r_value
 
-__all__ = ["KEYWORDS", "MAGNETOGRAM_FEATURES", "disk_features", "features_of", "keyword_features"]
+__all__ = [
+    "DISK_PAST",
+    "KEYWORDS",
+    "MAGNETOGRAM_FEATURES",
+    "disk_features",
+    "features_of",
+    "keyword_features",
+]
 
 KEYWORDS: Final = (
     "TOTUSJH",
@@ -46,11 +53,14 @@ FIELD: Final = ("USFLUX", "R_VALUE")
 
 DISK_FEATURES: Final = ("largest_strong_field", "largest_steep_field")
 
+DISK_PAST: Final = "disk-history"
+"""Name of the part of a model that a list of flares is told to."""
+
 MAGNETOGRAM_FEATURES: Final[Mapping[str, tuple[str, ...]]] = {
     "sharp-keywords": KEYWORDS,
     "sharp-field": FIELD,
     "disk": DISK_FEATURES,
-    "disk-history": DISK_HISTORY,
+    DISK_PAST: DISK_HISTORY,
 }
 """Features by the kind of input; the last is no magnetogram but a list of flares."""
 

@@ -22,9 +22,9 @@ from skysift.data.table import FeatureTable
 from skysift.evaluate.forecast import full_disk_probability
 from skysift.tasks.flare.columns import DESCRIPTIONS, EMPTY, NUMBERS, UNITS
 from skysift.tasks.flare.coverage import class_sets
-from skysift.tasks.flare.disk_past import DISK_PAST, FlareList
+from skysift.tasks.flare.disk_past import FlareList
 from skysift.tasks.flare.image_features import FEATURES
-from skysift.tasks.flare.magnetograms import features_of, tells_the_field
+from skysift.tasks.flare.magnetograms import DISK_PAST, features_of, tells_the_field
 from skysift.tasks.flare.model import FlareModel
 from skysift.tasks.flare.options import PredictOptions, ReadOptions
 from skysift.tasks.flare.regions import (

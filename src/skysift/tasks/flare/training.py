@@ -16,11 +16,12 @@ from skysift.evaluate.intervals import wilson_interval
 from skysift.models.conformal import calibrate
 from skysift.models.reference import distributions
 from skysift.tasks.flare.coverage import scored_regions
-from skysift.tasks.flare.disk_past import DISK_PAST, learn_disk_past, past_of
+from skysift.tasks.flare.disk_past import learn_disk_past, past_of
 from skysift.tasks.flare.heads import Head
 from skysift.tasks.flare.image_features import FEATURES
 from skysift.tasks.flare.learning import Learned, learn_region_head
 from skysift.tasks.flare.magnetogram_training import learn_disks, learn_keywords
+from skysift.tasks.flare.magnetograms import DISK_PAST
 from skysift.tasks.flare.model import FAMILY, FlareModel
 from skysift.tasks.flare.options import TrainOptions
 from skysift.tasks.flare.regions import LEVELS, Regions
