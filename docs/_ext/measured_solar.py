@@ -61,6 +61,27 @@ def years() -> str:
     return told(head, rows, found["command"], split)
 
 
+def more() -> str:
+    """Show what more features, other targets, more rows and a longer past change."""
+    found = stored("benchmarks/solar_region_flares_limit.json")
+    names = {"past": "the past", "image": "the picture", "both": "both"}
+    rows: list[Row] = [
+        (
+            name,
+            row["asked"] if row["rows"] is None else f"{row['asked']} ({row['rows']:,} rows)",
+            *(interval(row[score]) for score in ("auc", "tss", "bss")),
+        )
+        for part, name in names.items()
+        for row in found[part]
+    ]
+    head = ("by", "features, targets, rows", "AUC", "TSS", "BSS")
+    split = (
+        f"{found['rows']:,} {found['split']}, {found['events']} with a flare of class C; intervals "
+        "draw whole regions"
+    )
+    return told(head, rows, found["command"], split)
+
+
 def past() -> str:
     """Show the spans that the forecast by past flares was chosen from, at the penalty taken."""
     found = stored("benchmarks/solar_flare_limit.json")["past"]
@@ -141,6 +162,7 @@ def missed() -> str:
 SOLAR_TABLES = {
     "solar keywords": keywords,
     "solar years": years,
+    "solar more": more,
     "solar past": past,
     "solar disks": disks,
     "solar regions": regions,
