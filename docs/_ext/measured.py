@@ -59,7 +59,7 @@ def setup(app: "Sphinx") -> dict[str, bool]:
 
 def main() -> None:
     """Write the tables into the files."""
-    for path in sorted(DOCS.rglob("*.md")):
+    for path in sorted([*DOCS.rglob("*.md"), *DOCS.parent.glob("*.md")]):
         text = path.read_text(encoding="utf-8")
         if (now := filled(text)) != text:
             path.write_text(now, encoding="utf-8")
