@@ -58,6 +58,7 @@ bench: $(TEST_ENV)/.ready
 	@$(TEST_ENV)/bin/python benchmarks/gamma_sky_read.py
 	@$(TEST_ENV)/bin/python benchmarks/muygps.py
 	@$(TEST_ENV)/bin/python benchmarks/streaks.py
+	@$(TEST_ENV)/bin/python benchmarks/streaks_bogus.py
 	@$(TEST_ENV)/bin/python benchmarks/star_galaxy_alerts.py
 	@$(TEST_ENV)/bin/python benchmarks/solar_disks.py
 	@$(TEST_ENV)/bin/python benchmarks/solar_flare.py

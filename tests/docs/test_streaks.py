@@ -49,3 +49,26 @@ def test_what_is_said_of_bogus_alerts_is_what_is_stored():
         value, low, high = (f"{100 * right[limit]:.0f}" for limit in ("value", "low", "high"))
         told.append(f"{value} % [{low}, {high}]")
     assert f"{' and '.join(told)} of {right['n']}" in comparison
+
+
+@pytest.mark.parametrize("card", ["card.md", "bundles/default/card.md"])
+def test_what_the_card_says_of_bad_subtractions_is_what_is_stored(card):
+    told = (ROOT / "src/skysift/tasks/streak" / card).read_text(encoding="utf-8")
+    stored = json.loads((ROOT / "benchmarks/streaks_bogus.json").read_text(encoding="utf-8"))
+    assert stored["bad subtractions"] == {"without": 0.0, "with": 0.1}
+    words = " ".join(told.split())
+    assert stored["command"].partition(" --out")[0] in words
+
+    def shown(part, training, scale, digits, unit):
+        limits = [scale * stored[part][training][name] for name in ("value", "low", "high")]
+        value, low, high = (f"{limit:.{digits}f}" for limit in limits)
+        return f"{value}{unit} [{low}, {high}]"
+
+    for part, digits, of in (("bogus", 0, "28 bogus ZTF alerts"), ("real", 1, "320 real ones")):
+        place = f"{part} called artefacts"
+        assert str(stored[place]["with"]["n"]) == of.split()[0]
+        assert f"{shown(place, 'with', 100, digits, ' %')} of {of}" in words
+        assert f"in place of {shown(place, 'without', 100, digits, ' %')}" in words
+    area = "AUC of P(artefact)"
+    told_area = f"{shown(area, 'with', 1, 2, '')} in place of {shown(area, 'without', 1, 2, '')}"
+    assert f"AUC {told_area}" in words

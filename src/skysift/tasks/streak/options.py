@@ -100,7 +100,7 @@ class SimulateOptions(Config):
         ge=0,
         lt=1,
         description="Share of the stamps with what a bad subtraction leaves: dipoles, rings, "
-        "edges. A model trained with them finds more bogus alerts and loses more real ones.",
+        "edges. A model trained with them loses more real alerts and ranks bogus ones no better.",
     )
     survey: Literal["ztf", "rubin"] = Field(
         "ztf", description="Whose mirror, pixels and exposure the streaks have."
