@@ -1,6 +1,6 @@
 """Calibrate a search on simulations: false alarms on empty fields, efficiency on one source."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -15,15 +15,25 @@ from skysift.data.sky.event_list import Pointing
 from skysift.data.sky.tangent import TangentGrid, separation
 from skysift.evaluate.intervals import Interval, wilson_interval
 from skysift.evaluate.localisation import error_quantile
-from skysift.models.sky.search import SearchSettings
+from skysift.models.sky.search import SearchSettings, SkySearch
 from skysift.models.sky.trials import Texture, TrialsTable
+from skysift.preprocess.folding import field_coordinates
 from skysift.tasks.gamma_sky.field_setup import FieldSetup
 from skysift.tasks.gamma_sky.simulation.counts import draw_counts
+from skysift.tasks.gamma_sky.simulation.distribution import draw_damaged_field
 from skysift.tasks.gamma_sky.simulation.expectation import expect
 from skysift.tasks.gamma_sky.simulation.field import Field, Source
 from skysift.tasks.gamma_sky.simulation.folded import FoldedResponse
 
-__all__ = ["NO_TRIALS", "Calibration", "calibrate", "measure_trials"]
+__all__ = [
+    "NO_TRIALS",
+    "Calibration",
+    "Peaks",
+    "calibrate",
+    "count_peaks",
+    "measure_trials",
+    "smoothed_trials",
+]
 
 FloatArray = NDArray[np.float64]
 
@@ -32,7 +42,7 @@ NO_TRIALS = TrialsTable(np.array([3.0]), np.array([1.0]))
 
 _LEVELS = np.array([2.5, 3.0, 3.5, 4.0, 4.5])
 _FEWEST = 30  # maps above a level, or its factor is too uncertain to be used
-_ENOUGH = 10  # rows for a fit of five numbers
+_ENOUGH = 10  # rows for a fit of five or six numbers
 _MIDDLE = 3.5  # of the levels
 _EXPOSURES = (0.1, 0.3, 1.0, 4.0, 18.0)
 """Of the fields without sources, over that of the setup."""
@@ -62,8 +72,20 @@ class Calibration:
     n_sources: int
 
 
-class _Peaks(NamedTuple):
-    """How many maps of a sample have a peak above a level."""
+class Peaks(NamedTuple):
+    """How many maps of a sample have a peak above a level.
+
+    Parameters
+    ----------
+    skewness : float
+        Of the filtered background.
+    level : float
+        Significance.
+    factor : float
+        Measured over expected number of peaks above it.
+    above : int
+        Maps.
+    """
 
     skewness: float
     level: float
@@ -71,7 +93,7 @@ class _Peaks(NamedTuple):
     above: int
 
 
-def measure_trials(highest: FloatArray, area: float, texture: Texture) -> TrialsTable:
+def count_peaks(highest: FloatArray, area: float, texture: Texture) -> list[Peaks]:
     """Return the factors between the peaks of empty maps and the formula, for one kind of maps.
 
     Parameters
@@ -87,17 +109,8 @@ def measure_trials(highest: FloatArray, area: float, texture: Texture) -> Trials
     -----
     If peaks are rare and independent, the share of maps whose highest peak lies below a level is
     ``exp(-E)``, E being the expected number of peaks above it. Levels that fewer than thirty maps
-    exceed are left out: the last factor holds beyond.
+    exceed are left out.
     """
-    rows = _count(highest, area, texture)
-    if not rows:
-        return NO_TRIALS
-    return TrialsTable(
-        np.array([row.level for row in rows]), np.array([row.factor for row in rows])
-    )
-
-
-def _count(highest: FloatArray, area: float, texture: Texture) -> list[_Peaks]:
     rows = []
     for level in _LEVELS:
         above = int(np.sum(highest > level))
@@ -105,15 +118,23 @@ def _count(highest: FloatArray, area: float, texture: Texture) -> list[_Peaks]:
             continue
         measured = -np.log1p(-above / len(highest))
         expected = float(NO_TRIALS.false_alarms(level, area=area, texture=texture))
-        rows.append(_Peaks(texture.skewness, float(level), measured / expected, above))
+        rows.append(Peaks(texture.skewness, float(level), measured / expected, above))
     return rows
 
 
-def _smoothed(rows: Sequence[_Peaks]) -> TrialsTable:
+def smoothed_trials(rows: Sequence[Peaks], *, bent: bool = False) -> TrialsTable:
     """Return the table of factors that vary smoothly with skewness and level.
 
     The logarithm is a parabola of the skewness, and a straight line of the level that may turn with
     the skewness: five numbers by weighted least squares. Of fewer than ten rows, their mean.
+
+    Parameters
+    ----------
+    rows : sequence of Peaks
+        Counted at some levels, in maps of some skewnesses.
+    bent : bool
+        A parabola of the level as well, for a search that looks at some places only: it misses
+        most low peaks and hardly any high one.
     """
     if not rows:
         return NO_TRIALS
@@ -121,8 +142,8 @@ def _smoothed(rows: Sequence[_Peaks]) -> TrialsTable:
 
     def terms(s: FloatArray, z: FloatArray) -> FloatArray:
         away = z - _MIDDLE
-        every = np.stack([np.ones_like(s), s, s**2, away, s * away], axis=-1)
-        return every if len(rows) >= _ENOUGH else every[..., :1]
+        every = [np.ones_like(s), s, s**2, away, s * away, *([away**2] if bent else [])]
+        return np.stack(every if len(rows) >= _ENOUGH else every[:1], axis=-1)
 
     weight = np.sqrt(above)
     solution = np.linalg.lstsq(
@@ -131,6 +152,77 @@ def _smoothed(rows: Sequence[_Peaks]) -> TrialsTable:
     levels, nodes = np.unique(level), np.unique(skewness)
     table = np.exp(terms(*np.broadcast_arrays(nodes[:, None], levels[None, :])) @ solution)
     return TrialsTable(levels, table, skewness=nodes)
+
+
+def measure_trials(
+    setup: FieldSetup,
+    response: InstrumentResponse,
+    search_of: Callable[[FieldSetup], SkySearch],
+    rng: np.random.Generator,
+    *,
+    n_maps: int,
+    damaged: float = 0.0,
+    bent: bool = False,
+    progress: Progress = silent,
+) -> TrialsTable:
+    """Search fields without sources, not told the response and told it.
+
+    Their exposures are that of the setup and some shorter and longer ones, 0.1 to 18 times as long:
+    the factors are a table over the skewness of the filtered field, which the exposure moves.
+
+    Parameters
+    ----------
+    setup : FieldSetup
+        Of a search that is not told the response.
+    response : InstrumentResponse
+        What is simulated with.
+    search_of : callable
+        Makes the search of a setup, for maps of the bands that its response sees.
+    rng : numpy.random.Generator
+        Draws the fields.
+    n_maps : int
+        Number of fields, of all exposures together.
+    damaged : float
+        Share of them that are seen through a camera with a dead sector or a star hole.
+    bent : bool
+        See `smoothed_trials`.
+    progress : callable
+        Called with the fraction done and what is being done.
+    """
+    instrument = FoldedResponse(response, setup.energy_edges)
+    field = Field(setup.pointing, setup.livetime)
+    empty = expect(field, instrument, setup.grid, setup.energy_edges).background
+    told = replace(setup, response=response)
+    rows: tuple[list[Peaks], list[Peaks]] = ([], [])
+    each = -(-n_maps // len(_EXPOSURES))
+    for step, times in enumerate(_EXPOSURES):
+        setups = [one.lasting(setup.livetime * times) for one in (setup, told)]
+        searches = [search_of(one) for one in setups]
+        bands = [one.folded().bands for one in setups]
+        highest = np.empty((len(searches), each))
+        for number in range(each):
+            progress((step + number / each) / len(_EXPOSURES), "fields without sources")
+            expected = empty * (times * _background_factor(setup, damaged, rng))
+            counts = draw_counts(expected.astype(np.float32, copy=False), rng)
+            for seen, search, found in zip(bands, searches, highest, strict=True):
+                found[number] = search.highest(counts[seen])
+        for seen, search, found, kept in zip(bands, searches, highest, rows, strict=True):
+            mean = (times * empty[seen])[:, search.searched].mean(axis=1)
+            texture = search.filter.texture(mean.astype(np.float64))
+            kept.extend(count_peaks(found, search.area, texture))
+    free, known = (smoothed_trials(one, bent=bent) for one in rows)
+    return replace(free, told=known)
+
+
+def _background_factor(
+    setup: FieldSetup, damaged: float, rng: np.random.Generator
+) -> float | FloatArray:
+    """Return what multiplies the background of a field: a number, or an array where it is dull."""
+    if damaged and rng.random() < damaged:
+        field = draw_damaged_field(rng)
+        x, y = field_coordinates(setup.grid, setup.pointing)
+        return np.asarray(field.background_factor(x, y) * field.efficiency(x, y))
+    return rng.uniform(0.6, 1.4)
 
 
 def calibrate(
@@ -165,9 +257,13 @@ def calibrate(
     pointing = Pointing(0.0, 0.0, 20.0)
     setup = FieldSetup(TangentGrid(0.0, 0.0), pointing, energy_edges, exposure)
     instrument = FoldedResponse(response or AnalyticResponse(), energy_edges)
-    empty = expect(Field(pointing, exposure), instrument, setup.grid, energy_edges).background
-    trials = _false_alarms(
-        setup, instrument.response, empty, rng, n_maps=empty_maps, progress=progress
+    trials = measure_trials(
+        setup,
+        instrument.response,
+        lambda one: one.folded().search(NO_TRIALS, SearchSettings()),
+        rng,
+        n_maps=empty_maps,
+        progress=lambda done, what: progress(0.8 * done, what),
     )
     folded = setup.folded()
     calibrated = folded.search(trials, SearchSettings(false_alarms=0.01))
@@ -189,39 +285,6 @@ def calibrate(
         error_quantile(good, 0.68),
         source_maps,
     )
-
-
-def _false_alarms(
-    setup: FieldSetup,
-    response: InstrumentResponse,
-    empty: NDArray[np.float32],
-    rng: np.random.Generator,
-    *,
-    n_maps: int,
-    progress: Progress,
-) -> TrialsTable:
-    """Search fields without sources, not told the response and told it.
-
-    Their exposures are that of the setup and some shorter and longer ones.
-    """
-    told = replace(setup, response=response)
-    rows: tuple[list[_Peaks], list[_Peaks]] = ([], [])
-    each = -(-n_maps // len(_EXPOSURES))
-    for step, times in enumerate(_EXPOSURES):
-        fields = [one.lasting(setup.livetime * times).folded() for one in (setup, told)]
-        searches = [one.search(NO_TRIALS, SearchSettings()) for one in fields]
-        highest = np.empty((len(searches), each))
-        for number in range(each):
-            progress(0.8 * (step + number / each) / len(_EXPOSURES), "fields without sources")
-            counts = draw_counts(empty * np.float32(times * rng.uniform(0.6, 1.4)), rng)
-            for one, search, found in zip(fields, searches, highest, strict=True):
-                found[number] = search.highest(counts[one.bands])
-        for one, search, found, kept in zip(fields, searches, highest, rows, strict=True):
-            mean = (times * empty[one.bands])[:, search.searched].mean(axis=1)
-            texture = search.filter.texture(mean.astype(np.float64))
-            kept.extend(_count(found, search.area, texture))
-    free, known = (_smoothed(one) for one in rows)
-    return replace(free, told=known)
 
 
 def _draw_source(rng: np.random.Generator, grid: TangentGrid) -> Source:

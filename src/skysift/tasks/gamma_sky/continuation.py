@@ -43,7 +43,7 @@ from skysift.tasks.gamma_sky.network_bundle import (
     load_network_bundle,
     save_network_bundle,
 )
-from skysift.tasks.gamma_sky.network_calibration import calibrate_network
+from skysift.tasks.gamma_sky.network_calibration import calibrate_both
 from skysift.tasks.gamma_sky.observations import Observations
 from skysift.tasks.gamma_sky.off_maps import Maps, off_maps
 from skysift.tasks.gamma_sky.training_fields import FieldPool
@@ -226,8 +226,7 @@ def go_on(
     if best > 0:
         settings = parent.options.settings
         network = SkyNetwork(export_network(settings, weights), settings)
-        trials = calibrate_network(network, parent.options.empty_maps, rng)
-        of_centres = calibrate_network(network, parent.options.empty_maps, rng, of_centres=True)
+        trials, of_centres = calibrate_both(network, parent.options.empty_maps, rng)
     child = NetworkModel(trained_options, weights, trials, of_centres)
     judged = new.take(mixed.judge)
     change = losses(judged, child) - losses(judged, parent)

@@ -35,8 +35,10 @@ __all__ = [
     "GammaSkyModel",
     "is_published",
     "load_bundle",
+    "loaded_trials",
     "require_search",
     "save_bundle",
+    "stored_trials",
 ]
 
 TASK = "gamma-sky"
@@ -113,7 +115,7 @@ def save_bundle(model: GammaSkyModel, folder: Path) -> Bundle:
     OutputError
         If the folder exists or cannot be written.
     """
-    data = save_arrays(_stored_trials(model.trials))
+    data = save_arrays(stored_trials(model.trials))
     spec = BundleSpec(
         name=model.name,
         task=TASK,
@@ -143,22 +145,39 @@ def save_bundle(model: GammaSkyModel, folder: Path) -> Bundle:
     return write_bundle(folder, spec, {_FILE: data, **promised}, card)
 
 
-def _stored_trials(trials: TrialsTable) -> dict[str, NDArray[np.float64]]:
-    stored: dict[str, NDArray[np.float64]] = {}
-    for name, table in (("", trials), ("told_", trials.told)):
-        if table is not None:
-            stored |= {f"{name}level": table.level, f"{name}factor": table.factor}
-            if table.skewness is not None:
-                stored[f"{name}skewness"] = table.skewness
-    return stored
+def stored_trials(trials: TrialsTable, prefix: str = "") -> dict[str, NDArray[np.float64]]:
+    """Return a calibration as arrays, to be stored.
+
+    Parameters
+    ----------
+    trials : TrialsTable
+        Calibration.
+    prefix : str
+        Of the names of the arrays, where there are several calibrations in a file.
+    """
+    stored = {f"{prefix}level": trials.level, f"{prefix}factor": trials.factor}
+    if trials.skewness is not None:
+        stored[f"{prefix}skewness"] = trials.skewness
+    return stored if trials.told is None else stored | stored_trials(trials.told, f"{prefix}told_")
 
 
-def _loaded_trials(arrays: Mapping[str, NDArray[np.float64]], name: str = "") -> TrialsTable | None:
-    if {f"{name}level", f"{name}factor"} - arrays.keys():
+def loaded_trials(
+    arrays: Mapping[str, NDArray[np.float64]], prefix: str = ""
+) -> TrialsTable | None:
+    """Return the calibration that `stored_trials` made arrays of; None where they hold none.
+
+    Parameters
+    ----------
+    arrays : mapping of str to array
+        Of a file.
+    prefix : str
+        Of their names.
+    """
+    if {f"{prefix}level", f"{prefix}factor"} - arrays.keys():
         return None
-    told = None if name else _loaded_trials(arrays, "told_")
-    skewness = arrays.get(f"{name}skewness")
-    return TrialsTable(arrays[f"{name}level"], arrays[f"{name}factor"], told, skewness)
+    told = loaded_trials(arrays, f"{prefix}told_")
+    skewness = arrays.get(f"{prefix}skewness")
+    return TrialsTable(arrays[f"{prefix}level"], arrays[f"{prefix}factor"], told, skewness)
 
 
 def is_published(bundle: Bundle) -> bool:
@@ -200,7 +219,7 @@ def load_bundle(folder: Path) -> GammaSkyModel:
         raise BundleError(
             "The bundle holds no calibration of a search.", "Train it again.", path=folder
         )
-    trials = _loaded_trials(load_arrays(bundle.read_bytes(_FILE)))
+    trials = loaded_trials(load_arrays(bundle.read_bytes(_FILE)))
     if trials is None:
         raise BundleError("The calibration is not complete.", "Train it again.", path=folder)
     return GammaSkyModel(

@@ -26,7 +26,13 @@ from skysift.models.sky.network.export import export_network
 from skysift.models.sky.network.runtime import SkyNetwork
 from skysift.models.sky.network.training import NetworkHistory, NetworkTrainingOptions
 from skysift.models.sky.trials import TrialsTable
-from skysift.tasks.gamma_sky.model import CENTRES_CALIBRATED, NETWORK_FILE, TASK
+from skysift.tasks.gamma_sky.model import (
+    CENTRES_CALIBRATED,
+    NETWORK_FILE,
+    TASK,
+    loaded_trials,
+    stored_trials,
+)
 from skysift.tasks.gamma_sky.training_fields import PoolOptions
 
 __all__ = [
@@ -36,6 +42,7 @@ __all__ = [
     "TrainedNetwork",
     "load_network_bundle",
     "save_network_bundle",
+    "save_recalibrated",
 ]
 
 _WEIGHTS, _SETTINGS, _TRIALS = (
@@ -43,6 +50,7 @@ _WEIGHTS, _SETTINGS, _TRIALS = (
     "settings.json",
     "calibration.safetensors",
 )
+_OF_CENTRES = "centre_"  # before the names of the arrays of their calibration
 _SIMULATED = "fields simulated on the fly; the digest is that of the validation maps"
 _OF_SIMULATIONS = DataLicence(
     licence="BSD-3-Clause", citation="simulated by skysift from analytic formulas"
@@ -63,7 +71,7 @@ class NetworkOptions(Config):
     validation_maps : int
         Fixed maps that decide when to stop.
     empty_maps : int
-        Fields without sources that calibrate the false alarms.
+        Fields without sources, of all exposures together, that calibrate the false alarms.
     head : NetworkTrainingOptions or None
         Of what places the centres, where it was trained once more, with all else kept.
     """
@@ -73,7 +81,7 @@ class NetworkOptions(Config):
     validation_pool: PoolOptions = PoolOptions(instruments=24, fields=8)
     training: NetworkTrainingOptions = NetworkTrainingOptions()
     validation_maps: int = 128
-    empty_maps: int = 3000
+    empty_maps: int = 10_000
     head: NetworkTrainingOptions | None = None
 
 
@@ -200,8 +208,8 @@ def save_network_bundle(
     members = {
         NETWORK_FILE: export_network(options.settings, trained.weights),
         _WEIGHTS: save_arrays(trained.weights),
-        _SETTINGS: (options.model_dump_json(indent=2) + "\n").encode(),
-        _TRIALS: save_arrays(_stored_trials(trained)),
+        _SETTINGS: _settings_file(options),
+        _TRIALS: save_arrays(_stored_trials(trained.trials, trained.centre_trials)),
     }
     parameters: dict[str, Any] = {
         "settings": options.settings.model_dump(mode="json"),
@@ -256,12 +264,75 @@ def save_network_bundle(
     return write_bundle(folder, spec, members, render_card(spec, card), overwrite=overwrite)
 
 
-def _stored_trials(trained: TrainedNetwork) -> dict[str, NDArray[np.float64]]:
-    stored = {"level": trained.trials.level, "factor": trained.trials.factor}
-    if trained.centre_trials is not None:
-        stored["centre_level"] = trained.centre_trials.level
-        stored["centre_factor"] = trained.centre_trials.factor
-    return stored
+def save_recalibrated(
+    parent: NetworkBundle,
+    folder: str | Path,
+    *,
+    trials: TrialsTable,
+    centre_trials: TrialsTable,
+    empty_maps: int,
+    command: str,
+    card: str = "",
+    metrics: Sequence[Metric] = (),
+    overwrite: bool = False,
+) -> Bundle:
+    """Write a network with another calibration; weights and graph stay as they are to the last bit.
+
+    Parameters
+    ----------
+    parent : NetworkBundle
+        The network.
+    folder : path-like
+        The folder to make.
+    trials, centre_trials : TrialsTable
+        Calibrations of the search of all pixels, and of that of the centres.
+    empty_maps : int
+        Fields without sources that they were measured on.
+    command : str
+        That made the parent, and then this.
+    card : str
+        Text for people, in Markdown.
+    metrics : sequence of Metric
+        What was measured: what hangs on a threshold holds no longer.
+    overwrite : bool
+        Replace a bundle that is there.
+
+    Raises
+    ------
+    BundleError
+        If the parent is damaged.
+    OutputError
+        If the folder exists or cannot be written.
+    """
+    bundle = parent.bundle
+    known = bundle.manifest
+    options = parent.options.model_copy(update={"empty_maps": empty_maps})
+    members = {name: bundle.read_bytes(name) for name in (NETWORK_FILE, _WEIGHTS)}
+    members[_SETTINGS] = _settings_file(options)
+    members[_TRIALS] = save_arrays(_stored_trials(trials, centre_trials))
+    parameters = {**known.model.parameters, CENTRES_CALIBRATED: True}
+    described = known.model_dump(exclude={"files", "schema_version"})
+    spec = BundleSpec.model_validate(described).model_copy(
+        update={
+            "created": datetime.now(UTC).replace(microsecond=0),
+            "model": known.model.model_copy(update={"parameters": parameters}),
+            "metrics": tuple(metrics),
+            "training": known.training.model_copy(update={"command": command}),
+            "packages": package_versions(),
+        }
+    )
+    return write_bundle(folder, spec, members, render_card(spec, card), overwrite=overwrite)
+
+
+def _settings_file(options: NetworkOptions) -> bytes:
+    return (options.model_dump_json(indent=2) + "\n").encode()
+
+
+def _stored_trials(
+    trials: TrialsTable, centre_trials: TrialsTable | None
+) -> dict[str, NDArray[np.float64]]:
+    of_centres = {} if centre_trials is None else stored_trials(centre_trials, _OF_CENTRES)
+    return stored_trials(trials) | of_centres
 
 
 def load_network_bundle(
@@ -284,15 +355,13 @@ def load_network_bundle(
     options = NetworkOptions.model_validate_json(bundle.read_bytes(_SETTINGS))
     weights = with_centre_head(options.settings, load_arrays(bundle.read_bytes(_WEIGHTS)))
     check_weights(options.settings, weights)
-    trials = load_arrays(bundle.read_bytes(_TRIALS))
-    if {"level", "factor"} - trials.keys():
+    arrays = load_arrays(bundle.read_bytes(_TRIALS))
+    trials = loaded_trials(arrays)
+    if trials is None:
         raise BundleError(
             "The calibration is not complete.", "Train the network again.", path=bundle.folder
         )
     graph = bundle.read_bytes(NETWORK_FILE)
     network = SkyNetwork(graph, options.settings, threads=threads, device=device)
-    of_centres = None
-    if not {"centre_level", "centre_factor"} - trials.keys():
-        of_centres = TrialsTable(trials["centre_level"], trials["centre_factor"])
-    known = TrialsTable(trials["level"], trials["factor"])
-    return NetworkBundle(network, known, weights, bundle, options, of_centres)
+    of_centres = loaded_trials(arrays, _OF_CENTRES)
+    return NetworkBundle(network, trials, weights, bundle, options, of_centres)

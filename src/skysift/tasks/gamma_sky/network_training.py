@@ -4,6 +4,7 @@
 that ships. ``torchrun --nproc-per-node 4 -m skysift.tasks.gamma_sky.network_training FOLDER`` does
 it in four processes, each with its GPU where there are some. ``--head-of BUNDLE`` keeps a trained
 network as it is, but for what says where in a block a centre is, which alone is trained on.
+``--recalibrate BUNDLE`` trains nothing and measures the false alarms of a network anew.
 """
 
 import argparse
@@ -34,8 +35,9 @@ from skysift.tasks.gamma_sky.network_bundle import (
     TrainedNetwork,
     load_network_bundle,
     save_network_bundle,
+    save_recalibrated,
 )
-from skysift.tasks.gamma_sky.network_calibration import calibrate_network
+from skysift.tasks.gamma_sky.network_calibration import calibrate_both, calibrate_network
 from skysift.tasks.gamma_sky.training_fields import FieldPool, PoolOptions
 
 __all__ = ["train_head", "train_network"]
@@ -100,8 +102,7 @@ def train_network(
     network = SkyNetwork(export_network(settings, weights), settings)
     trials, of_centres = NO_TRIALS, None
     if ranks.is_first:
-        trials = calibrate_network(network, options.empty_maps, empty)
-        of_centres = calibrate_network(network, options.empty_maps, empty, of_centres=True)
+        trials, of_centres = calibrate_both(network, options.empty_maps, empty)
     return TrainedNetwork(options, weights, history, trials, _digest(validation), of_centres)
 
 
@@ -193,18 +194,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=NetworkTrainingOptions().steps)
     parser.add_argument("--instruments", type=int, default=PoolOptions().instruments)
     parser.add_argument("--empty-maps", type=int, default=NetworkOptions().empty_maps)
-    parser.add_argument(
+    known = parser.add_mutually_exclusive_group()
+    known.add_argument(
         "--head-of",
         type=Path,
         metavar="BUNDLE",
         help="train on what places centres in this one and keep all else of it; its instruments "
         "and empty maps are taken again",
     )
+    known.add_argument(
+        "--recalibrate",
+        type=Path,
+        metavar="BUNDLE",
+        help="train nothing: measure the false alarms of this one on --empty-maps fields; what was "
+        "measured above its old thresholds is left out",
+    )
     given = parser.parse_args(arguments)
-    if given.head_of is None:
-        _train_all(given)
-    else:
+    if given.recalibrate is not None:
+        _recalibrate(given)
+    elif given.head_of is not None:
         _train_head_of(given)
+    else:
+        _train_all(given)
 
 
 def _train_all(given: argparse.Namespace) -> None:
@@ -247,6 +258,23 @@ def _train_head_of(given: argparse.Namespace) -> None:
         seed=known.training.seed,
         command=command,
         metrics=known.metrics,
+        overwrite=True,
+    )
+
+
+def _recalibrate(given: argparse.Namespace) -> None:
+    parent = load_network_bundle(given.recalibrate)
+    rng = np.random.default_rng(given.seed)
+    trials, of_centres = calibrate_both(parent.network, given.empty_maps, rng, progress=_shown())
+    save_recalibrated(
+        parent,
+        given.folder,
+        trials=trials,
+        centre_trials=of_centres,
+        empty_maps=given.empty_maps,
+        command=f"{parent.bundle.manifest.training.command} && python -m {__spec__.name} "
+        f"{given.folder.name} --recalibrate {given.recalibrate.name} --seed {given.seed} "
+        f"--empty-maps {given.empty_maps}",
         overwrite=True,
     )
 
