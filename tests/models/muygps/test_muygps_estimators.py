@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,7 +7,14 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skysift.core.errors import BundleError, UnknownNameError, UsageError
 from skysift.evaluate.probability import brier_score
-from skysift.models.muygps import RBF, Matern, MuyGPsClassifier, MuyGPsRegressor
+from skysift.models.muygps import (
+    RBF,
+    Matern,
+    MuyGPsClassifier,
+    MuyGPsRegressor,
+    optimise,
+    posterior,
+)
 from skysift.models.persist.arrays import load_arrays, save_arrays
 
 
@@ -164,6 +172,42 @@ def test_a_classifier_survives_its_state(rng, labels):
     np.testing.assert_array_equal(again.predict(x), model.predict(x))
     if len(labels) == 2:
         np.testing.assert_array_equal(again.ambiguous(x), model.ambiguous(x))
+
+
+def test_engines_that_round_otherwise_fit_the_same_process(overlapping, monkeypatch):
+    """The minimum is reached, so that rounding does not choose where the search ends."""
+    x, _, label = overlapping
+    models = []
+    for rounding in (0.0, 1e-14):
+
+        def rounded(*rows, _rounding=rounding, **how):
+            found = posterior.local_posterior(*rows, **how)
+            noise = np.random.default_rng(1).uniform(-_rounding, _rounding, found.mean.shape)
+            return replace(found, mean=found.mean * (1.0 + noise))
+
+        monkeypatch.setattr(optimise, "local_posterior", rounded)
+        model = MuyGPsClassifier(batch_size=150, n_neighbours=25, engine="numpy")
+        models.append(model.fit(x[:1000], label[:1000]))
+    one, other = (model.process_.parameters for model in models)
+    assert other.noise == pytest.approx(one.noise, rel=1e-5)
+    assert other.kernel.length_scale == pytest.approx(one.kernel.length_scale, rel=1e-5)
+    said = [model.predict_proba(x[2000:2500]) for model in models]
+    np.testing.assert_allclose(said[1], said[0], rtol=0, atol=1e-6)
+
+
+def test_what_is_fitted_does_not_depend_on_the_precision(overlapping):
+    x, _, label = overlapping
+    x, settings = x[:1000].astype(np.float32), {"batch_size": 150, "n_neighbours": 25}
+    fits = [
+        MuyGPsClassifier(**settings, engine="numpy", precision=precision).fit(x, label[:1000])
+        for precision in ("float64", "float32")
+    ]
+    one, other = (model.process_.parameters for model in fits)
+    assert other == one
+    assert fits[1].process_.points.dtype == np.float32
+    np.testing.assert_allclose(
+        fits[1].calibration_.to_state(), fits[0].calibration_.to_state(), rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize("noise", [None, np.linspace(0.001, 0.1, 300)])

@@ -125,14 +125,14 @@ class LocalProcess:
 
     def posterior(self, rows: NDArray[np.floating[Any]]) -> LocalPosterior:
         """Return the posterior of new rows, shape (n, n_features)."""
-        return self._given(rows, self.search.query(rows, self.k))
+        return self._posterior(self._neighbourhoods(rows, self.search.query(rows, self.k)))
 
     def leave_one_out(self, which: NDArray[np.intp]) -> LocalPosterior:
-        """Return the posterior of training rows, each without itself."""
+        """Return the posterior of training rows, each without itself, in double precision."""
         near = leave_one_out_neighbours(
             self.search, self.points, which, min(self.k, len(self.points) - 1)
         )
-        return self._given(self.points[which], near)
+        return self._posterior(_compact(self._neighbourhoods(self.points[which], near)))
 
     def standard_deviation(self, posterior: LocalPosterior) -> NDArray[np.float64]:
         """Return that of each output, shape (n, n_outputs), in the unit of the targets."""
@@ -202,10 +202,14 @@ class LocalProcess:
             threads,
         )
 
-    def _given(self, rows: NDArray[np.floating[Any]], near: NDArray[np.intp]) -> LocalPosterior:
-        neighbourhoods = Neighbourhoods(rows, self.points, self.targets, self.noise, near)
+    def _neighbourhoods(
+        self, rows: NDArray[np.floating[Any]], near: NDArray[np.intp]
+    ) -> Neighbourhoods:
+        return Neighbourhoods(rows, self.points, self.targets, self.noise, near)
+
+    def _posterior(self, rows: Neighbourhoods) -> LocalPosterior:
         return local_posterior(
-            neighbourhoods, self.parameters.kernel, engine=self.engine, threads=self.threads
+            rows, self.parameters.kernel, engine=self.engine, threads=self.threads
         )
 
 
@@ -240,7 +244,7 @@ def fit_process(
     near = leave_one_out_neighbours(search, points, which, k)
     known = np.zeros(len(points), points.dtype) if noise is None else noise
     rows = _compact(Neighbourhoods(points[which], points, targets, known, near))
-    batch = Batch(rows, targets[which], settings.engine, settings.threads)
+    batch = Batch(rows, targets[which].astype(np.float64), settings.engine, settings.threads)
     start = Hyperparameters(
         settings.kernel or Matern(1.5, _typical_distance(batch.rows)),
         settings.noise if noise is None else None,
@@ -264,13 +268,17 @@ def fit_process(
 
 
 def _compact(rows: Neighbourhoods) -> Neighbourhoods:
-    """Return the same rows with those training rows only that are neighbours of one."""
+    """Return the same rows with those training rows only that are neighbours of one, in doubles.
+
+    What is fitted is fitted in double precision: derivatives by differences of single precision
+    would end where rounding leads them, which is another place for each engine.
+    """
     used, compact = np.unique(rows.indices, return_inverse=True)
     return Neighbourhoods(
-        rows.query,
-        rows.points[used],
-        rows.targets[used],
-        rows.noise[used],
+        rows.query.astype(np.float64),
+        rows.points[used].astype(np.float64),
+        rows.targets[used].astype(np.float64),
+        rows.noise[used].astype(np.float64),
         compact.reshape(rows.indices.shape),
     )
 

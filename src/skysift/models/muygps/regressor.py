@@ -55,7 +55,8 @@ class MuyGPsRegressor(LocalEstimator, RegressorMixin, BaseEstimator):  # type: i
         How posteriors are computed. "auto" is "compiled" where numba is installed, else "numpy";
         "torch" uses a GPU if there is one.
     precision : {"float64", "float32"}
-        Of the computation. With "float32" keep the noise above 1e-5.
+        Of the training rows that are kept, and of predictions; what is fitted is always fitted in
+        double precision. With "float32" keep the noise above 1e-5.
     threads : int
         Number of threads.
     random_state : int or Generator

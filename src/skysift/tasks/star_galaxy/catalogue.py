@@ -86,9 +86,7 @@ def _scaled(*steps: Any) -> Any:
 
 
 def _process(neighbours: int = 50) -> MuyGPsClassifier:
-    # Half the size in a bundle. Hyper-parameters depend on rounding a little: with and without
-    # the compiled engine single objects change by up to 0.1 in probability, no score by 0.001.
-    return MuyGPsClassifier(n_neighbours=neighbours, precision="float32", random_state=0)
+    return MuyGPsClassifier(n_neighbours=neighbours, random_state=0)
 
 
 def _original_process() -> MuyGPsClassifier:
