@@ -327,6 +327,26 @@ def test_each_row_is_answered_with_its_reason(predict, tmp_path, edit, counts, f
     assert not any(np.delete(out["flags"], 7))
 
 
+def test_a_prediction_that_answers_nothing_is_written_and_ends_with_code_3(predict, tmp_path):
+    def spoil(rows):
+        for row in range(len(rows)):
+            put(row, "width", "nan")(rows)
+
+    path = spoilt_csv(tmp_path / "in.csv", edit=spoil)
+    answer = predict(path, "--out", "out.parquet", "--json")
+    assert answer.code == 3
+    said = json.loads(answer.out)
+    assert (said["rows"]["rejected"], said["flags"]) == (200, {"not-finite-width": 200})
+    error = json.loads(answer.err)
+    assert (error["error"], error["path"]) == ("NothingAnsweredError", "out.parquet")
+    out = read_table(tmp_path / "out.parquet")
+    assert len(out) == 200
+    assert np.isnan(out["gammaness"]).all()
+
+    spoilt_csv(path, edit=lambda rows: rows.clear())
+    assert predict(path, "--out", "empty.parquet").code == 0  # there was nothing to answer
+
+
 def test_people_are_told_the_reasons(predict, tmp_path):
     spoilt_csv(tmp_path / "bad.csv", edit=put(7, "width", "nan"))
     assert "  not-finite-width (1)" in predict("bad.csv", "--out", "out.csv").out

@@ -4,10 +4,12 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from skysift.cli.main import main
 from skysift.core.errors import MissingExtraError
+from skysift.data.io import open_writer, read_table
 from skysift.scale import cluster
 
 
@@ -50,6 +52,21 @@ def test_a_run_with_a_bad_file_is_told_and_ends_with_code_2(skysift, night, tmp_
     code, said, _ = skysift(*predict(night, "--out", out, "--part", "1/1"))
     assert code == 0
     assert "4 partitions (4 kept); 240 accepted" in said
+
+
+def test_a_run_that_answers_nothing_ends_with_code_3(skysift, night, tmp_path):
+    for path in night.paths:
+        table = read_table(path)
+        spoilt = table.with_columns({"width": np.full(len(table), np.nan)})
+        path.unlink()
+        with open_writer(path, provenance={}) as writer:
+            writer.write(spoilt)
+    out = tmp_path / "out"
+    code, said, error = skysift(*predict(night, "--out", out, "--part", "1/1", "--json"))
+    assert code == 3
+    assert json.loads(said)["rows"]["rejected"] == 240
+    assert json.loads(error)["error"] == "NothingAnsweredError"
+    assert len(night.rows(out)) == 240
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ from skysift.cli.scale import (
 from skysift.cli.stress import STRESS, drawn
 from skysift.core.config import Config, load_config, parse_assignments
 from skysift.core.errors import UsageError
-from skysift.core.registry import load_options, load_task, manifest
+from skysift.core.registry import find_options, load_options, load_task, manifest
 
 __all__ = [
     "audit",
@@ -163,7 +163,7 @@ def evaluate(
     """
     console = Console(as_json=json)
     job = Job(console, task, data, out)
-    options = job.options("ReadOptions" if job.paths else "EvaluateOptions", task_options)
+    options = job.options(_kind_of_evaluation(task, has_data=bool(job.paths)), task_options)
     _refuse_idle(options, task_options, has_data=bool(job.paths))
     model = job.task.load(bundle_path(task, bundle))
     scale = Scale(workers, dask, memory)
@@ -178,6 +178,14 @@ def evaluate(
             progress=progress,
         )
     finish(console, run)
+
+
+def _kind_of_evaluation(task: str, *, has_data: bool) -> str:
+    """Return the kind of options: that of data is how to read them, where a task has none."""
+    if not has_data:
+        return "EvaluateOptions"
+    own = "EvaluateDataOptions"
+    return "ReadOptions" if find_options(task, own) is None else own
 
 
 def _refuse_idle(options: Config, given: Mapping[str, Any], *, has_data: bool) -> None:
@@ -227,6 +235,7 @@ def predict(
     """
     from skysift.cli.preview import preview_of
     from skysift.core.provenance import Provenance
+    from skysift.data.contract import check_answered
     from skysift.data.io import check_writable
     from skysift.scale.inputs import expand
 
@@ -273,6 +282,7 @@ def predict(
     console.table(seen.rows)
     document = {"out": str(out), "rows": dict(counts), "flags": seen.flags}
     console.result(document, seen.lines(loaded.flag_words))
+    check_answered(counts, out)
 
 
 def simulate(

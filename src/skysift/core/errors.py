@@ -12,6 +12,7 @@ SkysiftError
 ├── BundleError           exit code 1: a model bundle that is damaged or not allowed
 ├── OutputError           exit code 1: a place that cannot be written
 ├── RefusedError          exit code 1: a new model that is worse than the old one
+├── NothingAnsweredError  exit code 3: a table of reasons, for no input could be used
 └── MissingExtraError     exit code 1: an optional part that is not installed
 
 Every error says what was wrong, where (file, row), and what to do about it.
@@ -30,6 +31,7 @@ __all__ = [
     "DataUnavailableError",
     "InputError",
     "MissingExtraError",
+    "NothingAnsweredError",
     "OutputError",
     "ReadError",
     "RefusedError",
@@ -141,6 +143,12 @@ class OutputError(SkysiftError):
 
 class RefusedError(SkysiftError):
     """A new model is not written, for it is worse than the old one at what that could do."""
+
+
+class NothingAnsweredError(SkysiftError):
+    """A prediction was written, and all that it says is why no input could be used."""
+
+    exit_code = 3
 
 
 class MissingExtraError(SkysiftError):

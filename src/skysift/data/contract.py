@@ -3,14 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from skysift.core.errors import NothingAnsweredError
 from skysift.data.table import FeatureTable
 
-__all__ = ["Checked", "Finding", "Verdict"]
+__all__ = ["Checked", "Finding", "Verdict", "check_answered"]
 
 
 class Verdict(StrEnum):
@@ -115,3 +117,27 @@ class Checked:
             here = flags[finding.rows]
             flags[finding.rows] = [f"{old},{finding.code}" if old else finding.code for old in here]
         return [str(flag) for flag in flags]
+
+
+def check_answered(counts: Mapping[str, int], out: Path) -> None:
+    """Check that a prediction answers something, after it was written.
+
+    Parameters
+    ----------
+    counts : mapping of str to int
+        As :meth:`skysift.core.task.Task.predict_files` returns.
+    out : Path
+        Where the answers are.
+
+    Raises
+    ------
+    NothingAnsweredError
+        If there were inputs, and all were rejected.
+    """
+    usable = counts.get("accepted", 0) + counts.get("repaired", 0)
+    if counts.get("rejected", 0) and not usable:
+        raise NothingAnsweredError(
+            "All of the input was rejected: nothing is answered.",
+            "The flags of the rows say why, where the task lists them.",
+            path=out,
+        )

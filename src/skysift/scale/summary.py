@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from skysift.core.errors import InputError, UsageError
+from skysift.data.contract import check_answered
 from skysift.scale.folder import RunFolder
 from skysift.scale.partitions import Outcome, Partition, Refusal
 
@@ -136,12 +137,14 @@ class Summary:
         return lines
 
     def check(self) -> None:
-        """Say it where files were refused.
+        """Say it where files were refused, or nothing was answered.
 
         Raises
         ------
         InputError
             If a file is in quarantine.
+        NothingAnsweredError
+            If all rows of all files were rejected.
         """
         if self.refused:
             files = "1 file" if len(self.refused) == 1 else f"{len(self.refused):,} files"
@@ -150,3 +153,4 @@ class Summary:
                 f"The reasons are in {RunFolder(self.out).quarantine}. A file is tried again when "
                 "it, the bundle or an option changes, or with --retry.",
             )
+        check_answered(self.counts, self.out)

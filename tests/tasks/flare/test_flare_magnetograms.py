@@ -6,6 +6,7 @@ from astropy.io import fits
 from PIL import Image
 
 from skysift.cli.main import build_app
+from skysift.core.errors import NothingAnsweredError
 from skysift.data.io import open_writer, read_table
 from skysift.data.solar.readers import read_solar_image
 from skysift.data.solar.solar_image import ImageKind
@@ -176,7 +177,9 @@ def test_the_region_that_flared_most_is_told_from_a_spot(mirror, tmp_path):
 
 @pytest.mark.mirror
 def test_broken_files_have_rows_with_reasons(mirror, tmp_path):
-    said = predict([mirror / "solar" / "corrupt_fits"], tmp_path / "out.csv")
+    with pytest.raises(NothingAnsweredError, match="All of the input was rejected"):
+        predict([mirror / "solar" / "corrupt_fits"], tmp_path / "out.csv")
+    said = read_table(tmp_path / "out.csv")
     assert len(said) == 6
     assert (said["flags"].astype(str) != "").all()
     assert np.isnan(said["p_m24"]).all()

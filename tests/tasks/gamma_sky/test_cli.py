@@ -90,12 +90,17 @@ def test_evaluation_of_simulations(skysift, night):
     assert "coverage68" in text
 
 
-def test_a_bundle_of_networks_is_what_is_evaluated(skysift, night):
+def test_a_bundle_of_networks_is_what_is_evaluated(skysift, night, tmp_path):
     """Not the default search: the published networks state no ellipse."""
-    said = answer(skysift("evaluate", "gamma-sky", "--data", night, "--bundle", "cnn", "--json"))
-    names = {row["name"] for row in said["rows"]}
+    told = skysift(
+        "evaluate", "gamma-sky", "--data", night, "--bundle", "cnn", "--device", "cpu",
+        "--out", "run", "--json",
+    )  # fmt: skip
+    names = {row["name"] for row in answer(told)["rows"]}
     assert {"efficiency", "error68"} <= names
     assert "coverage68" not in names
+    record = json.loads((tmp_path / "run/run.json").read_text(encoding="utf-8"))
+    assert record["provenance"]["config"]["device"] == "cpu"
 
 
 @pytest.mark.parametrize(
@@ -104,6 +109,7 @@ def test_a_bundle_of_networks_is_what_is_evaluated(skysift, night):
         (("--data", "night", "--maps", "20"), "--maps is of evaluations without data"),
         (("--emin", "1TeV"), "--emin is of evaluations on data"),
         (("--device", "cuda"), "No network is asked"),
+        (("--data", "night", "--device", "cuda"), "No network is asked"),
     ],
 )
 def test_an_evaluation_refuses_what_it_would_not_look_at(skysift, night, tmp_path, arguments, said):

@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 
 from skysift.core.config import of_kind
+from skysift.core.device import DeviceOption
 from skysift.core.jobs import Run
 from skysift.core.progress import Progress
 from skysift.core.provenance import Provenance
 from skysift.core.results import Evaluation
 from skysift.data.sky.tangent import separation
 from skysift.report.run_folder import RunRecord, write_run
+from skysift.tasks.gamma_sky.devices import device_for
 from skysift.tasks.gamma_sky.model import TASK, GammaSkyModel
 from skysift.tasks.gamma_sky.observations import (
     Observation,
@@ -26,7 +28,12 @@ from skysift.tasks.gamma_sky.observations import (
     iter_observations,
     read_observations,
 )
-from skysift.tasks.gamma_sky.options import CompareOptions, EvaluateOptions, ReadOptions
+from skysift.tasks.gamma_sky.options import (
+    CLASSICAL,
+    CompareOptions,
+    EvaluateOptions,
+    ReadOptions,
+)
 from skysift.tasks.gamma_sky.truth import evaluate_truth
 
 __all__ = ["audit", "compare", "demo", "evaluate", "evaluate_files", "explore", "render"]
@@ -56,16 +63,20 @@ def evaluate_files(
     ------
     InputError
         If no photon list says where its sources are.
+    UsageError
+        If a GPU is asked for that is not there, or that nothing has a use for.
     """
     if not paths:
         from skysift.tasks.gamma_sky import studies
 
         return studies.evaluate(options, model, folder, rng, command=command, progress=progress)
     reading = of_kind(ReadOptions, options)
-    provenance = Provenance.start(command, inputs=paths, config=reading.model_dump(mode="json"))
+    device = device_for(model.asking or CLASSICAL, of_kind(DeviceOption, options).device)
+    config = {**reading.model_dump(mode="json"), "device": device}
+    provenance = Provenance.start(command, inputs=paths, config=config)
     data = read_observations(paths, reading)
     split = f"{len(data)} photon lists"
-    found = evaluate_truth(data, model, split=split)
+    found = evaluate_truth(data, model, split=split, device=device)
     rows = [metric.to_dict() for metric in found.metrics]
     if folder is not None:
         facts = {"metrics": rows, "split": split}

@@ -24,6 +24,7 @@ __all__ = [
     "STREAMED",
     "STUDIES",
     "CompareOptions",
+    "EvaluateDataOptions",
     "EvaluateOptions",
     "PredictOptions",
     "ReadOptions",
@@ -240,6 +241,10 @@ class PredictOptions(CoverageOption, DeviceOption):
                 f"a coverage rests on what {PROMISED} finds, not {self.method}: leave out either"
             )
         return self
+
+
+class EvaluateDataOptions(ReadOptions, DeviceOption):
+    """How photon lists with known sources are read, and where networks search them."""
 
 
 class EvaluateOptions(DeviceOption):

@@ -17,7 +17,9 @@ __all__ = ["evaluate_truth"]
 _FOUND = 0.2  # deg
 
 
-def evaluate_truth(data: Observations, model: GammaSkyModel, *, split: str) -> Evaluation:
+def evaluate_truth(
+    data: Observations, model: GammaSkyModel, *, split: str, device: str = "auto"
+) -> Evaluation:
     """Search observations and compare the candidates with the true positions.
 
     Parameters
@@ -28,6 +30,8 @@ def evaluate_truth(data: Observations, model: GammaSkyModel, *, split: str) -> E
         The calibration.
     split : str
         Name of these observations.
+    device : {"auto", "cpu", "cuda"}
+        Where networks run.
 
     Returns
     -------
@@ -43,7 +47,8 @@ def evaluate_truth(data: Observations, model: GammaSkyModel, *, split: str) -> E
     """
     # A bundle of networks is measured with what asks them, its main method.
     methods = {"method": model.asking[-1]} if model.asking else {}
-    options = PredictOptions.model_validate({"photometry": False, **methods})
+    chosen = {"photometry": False, "device": device, **methods}
+    options = PredictOptions.model_validate(chosen)
     away: list[float] = []
     radii: list[tuple[float, float]] = []
     false_candidates, fields = 0, 0
