@@ -12,7 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from skysift.core.errors import InputError
 
-__all__ = ["DISK_HISTORY", "DISK_HISTORY_HOURS", "disk_history_features", "history_features_of"]
+__all__ = [
+    "DISK_HISTORY",
+    "DISK_HISTORY_HOURS",
+    "FlareCounts",
+    "disk_history_features",
+    "history_features_of",
+]
 
 DISK_HISTORY_HOURS: Final = (6.0, 24.0, 72.0, 240.0)
 """How far back the features look, each by itself [h]."""
@@ -80,31 +86,55 @@ def history_features_of(
     time: ArrayLike, start: ArrayLike, flux: ArrayLike, hours: tuple[float, ...]
 ) -> Floats:
     """Return the same for other spans, ascending [h]; shape (n, 4 n_hours)."""
-    asked = np.asarray(time, dtype="datetime64[s]")
-    begun, peak = np.asarray(start, dtype="datetime64[s]"), np.asarray(flux, dtype=np.float64)
-    if begun.shape != peak.shape:
-        raise InputError(f"{len(begun)} flares have {len(peak)} fluxes.", "Give one of each.")
-    order = np.argsort(begun, kind="stable")
-    begun, peak = begun[order], np.nan_to_num(peak[order])
-    until = np.searchsorted(begun, asked - _UNSETTLED, side="right")
-    counts = {
-        level: np.concatenate([[0], np.cumsum(peak >= limit * _ALMOST)])
-        for level, limit in _LEVELS.items()
-    }
-    columns = []
-    first = np.zeros(len(asked), dtype=np.int64)
-    for span in hours:
-        first = np.searchsorted(
-            begun, asked - np.timedelta64(round(span * 3600), "s"), side="right"
-        )
-        strongest = [
-            peak[low:high].max(initial=_BELOW_ALL) for low, high in zip(first, until, strict=True)
+    return FlareCounts(start, flux).features(time, hours)
+
+
+class FlareCounts:
+    """A list of flares, in order and counted once, to be asked time after time.
+
+    Parameters
+    ----------
+    start, flux : array_like, shape (m,)
+        As of :func:`disk_history_features`.
+
+    Raises
+    ------
+    InputError
+        If their lengths differ.
+    """
+
+    def __init__(self, start: ArrayLike, flux: ArrayLike) -> None:
+        begun, peak = np.asarray(start, dtype="datetime64[s]"), np.asarray(flux, dtype=np.float64)
+        if begun.shape != peak.shape:
+            raise InputError(f"{len(begun)} flares have {len(peak)} fluxes.", "Give one of each.")
+        order = np.argsort(begun, kind="stable")
+        self._begun, self._peak = begun[order], np.nan_to_num(peak[order])
+        self._totals = [
+            np.concatenate([[0], np.cumsum(self._peak >= limit * _ALMOST)])
+            for limit in _LEVELS.values()
         ]
-        columns.append(np.log10(strongest))
-        columns += [
-            np.log1p((total[until] - total[np.minimum(first, until)]) * _DAY / span)
-            for total in counts.values()
-        ]
-    found = np.column_stack(columns)
-    found[(first == 0) | (until <= first)] = np.nan  # of the longest span
-    return found
+
+    def features(self, time: ArrayLike, hours: tuple[float, ...] = DISK_HISTORY_HOURS) -> Floats:
+        """Return features of the flares before given times, shape (n, 4 n_hours).
+
+        Those of :func:`disk_history_features`, for spans in ascending order [h].
+        """
+        asked = np.asarray(time, dtype="datetime64[s]")
+        until = np.searchsorted(self._begun, asked - _UNSETTLED, side="right")
+        columns = []
+        first = np.zeros(len(asked), dtype=np.int64)
+        for span in hours:
+            begin = asked - np.timedelta64(round(span * 3600), "s")
+            first = np.searchsorted(self._begun, begin, side="right")
+            strongest = [
+                self._peak[low:high].max(initial=_BELOW_ALL)
+                for low, high in zip(first, until, strict=True)
+            ]
+            columns.append(np.log10(strongest))
+            columns += [
+                np.log1p((total[until] - total[np.minimum(first, until)]) * _DAY / span)
+                for total in self._totals
+            ]
+        found = np.column_stack(columns)
+        found[(first == 0) | (until <= first)] = np.nan  # of the longest span
+        return found

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from skysift.cli.main import build_app
-from skysift.core.errors import BundleError, ContractError, InputError
+from skysift.core.errors import BundleError, ContractError, InputError, NothingAnsweredError
 from skysift.core.progress import silent
 from skysift.core.registry import bundle_folder
 from skysift.data.io import read_table
+from skysift.data.solar.catalogs import read_flares
 from skysift.data.solar.readers import read_solar_image
 from skysift.tasks.flare import gallery, jobs, published
 from skysift.tasks.flare.comparison import split_regions
@@ -304,8 +305,9 @@ def test_places_and_times_that_the_table_leaves_out_are_told_by_the_image(sample
 def test_an_image_without_regions_is_not_lost(sample, tmp_path):
     _, folder = sample
     image = min(folder.glob("*.png"))
-    said = predict([image], tmp_path / "out.csv")
-    assert said["flags"].tolist() == ["no-regions"]
+    with pytest.raises(NothingAnsweredError, match="All of the input was rejected"):
+        predict([image], tmp_path / "out.csv")
+    assert read_table(tmp_path / "out.csv")["flags"].tolist() == ["no-regions"]
 
 
 def test_a_table_without_places_is_refused(tmp_path):
@@ -378,7 +380,8 @@ def test_labels_hang_on_their_definition(tmp_path):
         start = str(time + np.timedelta64(hours, "h")).replace("T", " ")
         lines.append(f"{start},{start},{start},{goes},{2e-6 if goes[0] == 'C' else 1e-5},{noaa_of}")
     flares.write_text("\n".join(lines) + "\n")
-    rows = {(row["hours"], row["definition"]): row for row in event_definitions(regions, flares)}
+    listed = read_flares([flares])
+    rows = {(row["hours"], row["definition"]): row for row in event_definitions(regions, listed)}
     aside, out = "flares of no region left aside", "uncertain regions left out"
     assert rows[24.0, aside]["flares C"] == 1
     assert rows[48.0, aside]["flares C"] == 2

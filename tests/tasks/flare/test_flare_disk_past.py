@@ -9,15 +9,16 @@ import pytest
 from PIL import Image
 
 from skysift.cli.main import build_app
-from skysift.core.errors import InputError, UsageError
+from skysift.core.errors import InputError, ReadError, UsageError
 from skysift.core.registry import bundle_folder
 from skysift.data.io import read_table
 from skysift.data.solar.catalogs.goes_class import class_of_flux, present_scale
 from skysift.data.table import FeatureTable
 from skysift.evaluate.forecast import brier_skill_score
+from skysift.tasks.flare import prediction
 from skysift.tasks.flare.disk_past import DiskPast, FlareList, learn_disk_past
 from skysift.tasks.flare.magnetogram_evaluation import judge_disks
-from skysift.tasks.flare.magnetograms import DISK_PAST
+from skysift.tasks.flare.magnetograms import DISK_PAST, features_of
 from skysift.tasks.flare.model import load_bundle
 from skysift.tasks.flare.options import PredictOptions, ReadOptions
 from skysift.tasks.flare.prediction import record_predictor
@@ -123,6 +124,30 @@ def test_magnetograms_of_the_disk_are_answered_by_the_list(tmp_path):
     assert alone["p_m24"][2] == said["p_m24"][2]
 
 
+def test_a_disk_that_the_list_answers_is_not_measured(tmp_path, monkeypatch):
+    listed = write(tmp_path / "flares.csv", *episodes("2026-01-01", days=40))
+    seen = []
+
+    def measured(image):
+        seen.append(Path(image.source).name)
+        return features_of(image)
+
+    monkeypatch.setattr(prediction, "features_of", measured)
+    disks = [disk(tmp_path, f"HMI.m2026.{day}_00.00.00.png") for day in ("02.09", "01.05")]
+    predict(*disks, "--flares", listed, "--out", tmp_path / "out.csv")
+    assert seen == [disks[1].name]
+
+
+def test_a_picture_without_a_disk_is_not_answered_by_the_list(tmp_path):
+    listed = write(tmp_path / "flares.csv", *episodes("2026-01-01", days=40))
+    path = tmp_path / "HMI.m2026.02.09_00.00.00.png"
+    Image.fromarray(np.full((512, 512), 127, np.uint8)).save(path)
+    model = load_bundle(bundle_folder("flare"))
+    ask = record_predictor(model, ReadOptions(), PredictOptions(flares=str(listed)))
+    with pytest.raises(ReadError, match="no disk"):
+        list(ask(path))
+
+
 def test_a_bundle_without_this_part_says_so(tmp_path):
     model = load_bundle(bundle_folder("flare"))
     kept = {name: head for name, head in model.magnetograms.items() if name != DISK_PAST}
@@ -159,7 +184,7 @@ def test_the_past_is_judged_beside_the_other_model_on_days_that_it_has_not_seen(
         mirror / "solar" / "hmi2026_images.csv",
         np.random.default_rng(1),
         head=head,
-        past=DiskPast(FlareList(listed, "operational").renewed(), "operational"),
+        past=FlareList(listed, "operational").renewed(),
     )
     skill = {(row["part"], row["model"]): row["bss"]["value"] for row in found["parts"]}
     assert {model for _, model in skill} >= {"past flares", "two features", "other model"}

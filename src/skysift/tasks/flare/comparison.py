@@ -14,11 +14,12 @@ from skysift.core.errors import InputError
 from skysift.core.progress import Progress
 from skysift.core.spread import spread_map
 from skysift.data.chronological import Straddling, chronological_split
+from skysift.data.solar.catalogs import read_flares
 from skysift.data.table import FeatureTable
 from skysift.models.flare_history import McIntoshRates, history_features
 from skysift.models.normal_scores import ScoreRegressions
 from skysift.tasks.flare.definitions import event_definitions
-from skysift.tasks.flare.disk_past import learn_disk_past, past_of
+from skysift.tasks.flare.disk_past import DiskPast, learn_disk_past, past_of
 from skysift.tasks.flare.evaluation import FORECASTS, SCORES, disk_skill, score, skill_of
 from skysift.tasks.flare.gallery import pictures_of
 from skysift.tasks.flare.heads import Head
@@ -184,24 +185,22 @@ def _of_files(
 ) -> dict[str, Any]:
     """Return what is told of further files: event definitions, keywords, disks."""
     facts: dict[str, Any] = {}
-    if options.flares:
-        facts["definitions"] = event_definitions(
-            regions.take(regions.has_spots), Path(options.flares)
-        )
+    flares = read_flares([Path(options.flares)]) if options.flares else None
+    if flares is not None:
+        facts["definitions"] = event_definitions(regions.take(regions.has_spots), flares)
     if options.keywords:
         facts["keywords"] = judge_keywords(Path(options.keywords), options.boundary, rng)
     if options.disks:
-        facts["disks"] = judge_disks(Path(options.disks), rng, **_pasts(options))
+        facts["disks"] = judge_disks(Path(options.disks), rng, **_pasts(flares, options))
     return facts
 
 
-def _pasts(options: CompareOptions) -> dict[str, Any]:
+def _pasts(flares: FeatureTable | None, options: CompareOptions) -> dict[str, Any]:
     """Return the forecast of disks by their past, where there are flares to train it and to ask."""
-    if not (options.flares and options.disks_flares):
+    if flares is None or not options.disks_flares:
         return {}
-    years, now = (
-        past_of(Path(path), options.goes_scale) for path in (options.flares, options.disks_flares)
-    )
+    years = DiskPast(flares, options.goes_scale)
+    now = past_of(Path(options.disks_flares), options.goes_scale)
     return {"head": learn_disk_past(years, options.folds, options.boundary), "past": now}
 
 

@@ -1,12 +1,11 @@
 """How the number of flaring regions hangs on what is called one."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from skysift.data.solar.catalogs import LabelPolicy, Unassociated, label_regions, read_flares
+from skysift.data.solar.catalogs import LabelPolicy, Unassociated, label_regions
 from skysift.data.table import FeatureTable
 from skysift.tasks.flare.regions import LEVELS, Regions, number, text
 
@@ -16,15 +15,15 @@ _HORIZONS = (12.0, 24.0, 48.0)
 _STANDARD = 24.0
 
 
-def event_definitions(regions: Regions, flares: Path) -> list[dict[str, Any]]:
+def event_definitions(regions: Regions, flares: FeatureTable) -> list[dict[str, Any]]:
     """Label the same regions by several rules, and count what changes.
 
     Parameters
     ----------
     regions : Regions
         With time and number, and the labels of their table.
-    flares : Path
-        A list of flares.
+    flares : FeatureTable
+        Of :func:`~skysift.data.solar.catalogs.read_flares`.
 
     Returns
     -------
@@ -32,7 +31,6 @@ def event_definitions(regions: Regions, flares: Path) -> list[dict[str, Any]]:
         A row for each rule: rows, flares of each class, and labels of class C that differ from
         those of the table.
     """
-    listed = read_flares([flares])
     table = FeatureTable.from_columns(
         {
             "time": regions.time,
@@ -50,7 +48,7 @@ def event_definitions(regions: Regions, flares: Path) -> list[dict[str, Any]]:
             (Unassociated.DROP, "uncertain regions left out"),
         ):
             labelled = label_regions(
-                table, listed, horizons=[hours], policy=LabelPolicy(unassociated=rule)
+                table, flares, horizons=[hours], policy=LabelPolicy(unassociated=rule)
             )
             rows.append(_of_labels(words, hours, labelled, standard))
     alone = ~np.isin(np.char.lower(text(regions.table, "overlap")), ("true", "1"))

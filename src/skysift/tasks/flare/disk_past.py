@@ -16,7 +16,7 @@ from skysift.data.chronological import chronological_folds
 from skysift.data.solar.catalogs import read_flares
 from skysift.data.solar.catalogs.goes_class import at_least, present_scale
 from skysift.data.table import FeatureTable
-from skysift.models.disk_history import DISK_HISTORY_HOURS, disk_history_features
+from skysift.models.disk_history import DISK_HISTORY_HOURS, FlareCounts
 from skysift.models.normal_scores import ScoreRegressions
 from skysift.tasks.flare.heads import Head
 from skysift.tasks.flare.learning import Fit, learn_head, require_events
@@ -57,10 +57,11 @@ class DiskPast:
         self.start = np.asarray(flares["start"], dtype="datetime64[s]")
         flux = np.asarray(flares["flux"], dtype=np.float64)
         self.flux = present_scale(flux, self.start) if scale == "operational" else flux
+        self._counts = FlareCounts(self.start, self.flux)
 
     def features(self, time: Times) -> Floats:
         """Return features of the days before some times, shape (n, n_features)."""
-        return disk_history_features(time, self.start, self.flux)
+        return self._counts.features(time)
 
     def flared(self, time: Times) -> NDArray[np.bool_]:
         """Return whether a flare of class M or stronger began within 24 h after, shape (n,)."""
@@ -100,7 +101,7 @@ def past_of(path: Path, scale: Scale) -> DiskPast:
     return DiskPast(read_flares([path]), scale)
 
 
-class FlareList(Renewed):
+class FlareList(Renewed[DiskPast]):
     """A list of flares that may be replaced by a longer one at any time.
 
     Parameters
@@ -117,8 +118,8 @@ class FlareList(Renewed):
     """
 
     def __init__(self, path: Path, scale: Scale) -> None:
+        self._scale: Scale = scale
         super().__init__(path)
-        self._scale = scale
 
     def features(self, time: np.datetime64 | None) -> tuple[Floats, list[str]]:
         """Return what is told of a disk at a time, shape (n_features,), and flags of the answer.
@@ -126,15 +127,15 @@ class FlareList(Renewed):
         Features are NaN where the list does not cover the days before.
         """
         now = np.array([np.datetime64("NaT") if time is None else time], dtype="datetime64[s]")
-        found = DiskPast(self.renewed(), self._scale).features(now)[0]
+        found = self.renewed().features(now)[0]
         flags = [] if np.isfinite(found).all() else ["flares-not-covered"]
         return found, [*flags, *(["flares-not-renewed"] if self.stale else [])]
 
     def _files(self) -> list[Path]:
         return sorted(self.path.glob("*events.txt")) if self.path.is_dir() else [self.path]
 
-    def _read(self) -> FeatureTable:
-        return read_flares([self.path])
+    def _read(self) -> DiskPast:
+        return past_of(self.path, self._scale)
 
 
 def learn_disk_past(past: DiskPast, folds: int, until: date | None = None) -> Head:

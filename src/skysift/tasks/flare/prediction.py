@@ -17,7 +17,7 @@ from skysift.data.flags import flag_names
 from skysift.data.images.stamp import Rejected
 from skysift.data.io import check_writable, open_writer
 from skysift.data.solar.readers import iter_solar_images
-from skysift.data.solar.solar_image import ImageKind, SolarImage
+from skysift.data.solar.solar_image import Disk, ImageKind, SolarImage
 from skysift.data.table import FeatureTable
 from skysift.evaluate.forecast import full_disk_probability
 from skysift.tasks.flare.columns import DESCRIPTIONS, EMPTY, NUMBERS, UNITS
@@ -333,15 +333,10 @@ def _without_regions(
         reason = "Which regions are on the image is not told; give --regions."
         return _row(name, {**row, "flags": "no-regions"}), reason
     try:
-        kind, features = features_of(item)
+        kind, features, also = _told_of(item, flares)
     except SkysiftError as error:
         return _row(name, {**row, "flags": "no-disk"}), error.problem
-    flags = flag_names(item.flags)
-    if kind == "disk" and flares is not None:
-        past, also = flares.features(item.time)
-        flags += also
-        if np.isfinite(past).all():
-            kind, features = DISK_PAST, past
+    flags = [*flag_names(item.flags), *also]
     head = model.magnetograms.get(kind)
     if head is None:
         reason = f"The bundle has no model of this kind of magnetogram: {kind}."
@@ -350,6 +345,19 @@ def _without_regions(
     disk = probability if kind in {"disk", DISK_PAST} else float("nan")
     told = {"p_m24": probability, "p_m24_disk": disk, "model": kind, "flags": ",".join(flags)}
     return _row(name, row | told), ""
+
+
+def _told_of(
+    item: SolarImage, flares: FlareList | None
+) -> tuple[str, NDArray[np.float64], list[str]]:
+    """Return kind, features and flags: of a disk, the flares before it where the list has them."""
+    also: list[str] = []
+    if flares is not None and isinstance(item.frame, Disk):
+        past, also = flares.features(item.time)
+        if np.isfinite(past).all():
+            return DISK_PAST, past, also
+    kind, features = features_of(item)
+    return kind, features, also
 
 
 def _facts(image: SolarImage) -> dict[str, Any]:

@@ -2,17 +2,19 @@
 
 from abc import ABC, abstractmethod
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from skysift.core.errors import InputError
-from skysift.data.table import FeatureTable
 
 __all__ = ["Renewed"]
+
+HeldT = TypeVar("HeldT")
 
 _Facts = tuple[tuple[str, int, int, int], ...]
 
 
-class Renewed(ABC):
-    """A table in files that may be replaced at any time.
+class Renewed(ABC, Generic[HeldT]):
+    """What is read from files that may be replaced at any time.
 
     Once they could be read, newer files that cannot, perhaps half written, leave the older in use,
     and `stale` is true.
@@ -31,23 +33,23 @@ class Renewed(ABC):
     def __init__(self, path: Path) -> None:
         self.path = path
         self._facts = self._stats()
-        self._table = self._read()
+        self._held = self._read()
         self.stale = False
 
-    def renewed(self) -> FeatureTable:
+    def renewed(self) -> HeldT:
         """Return what the files hold now, or held when they could be read."""
         facts = self._stats()
         if facts != self._facts:
             try:
-                self._table = self._read()
+                self._held = self._read()
             except InputError:
                 self.stale = True
             else:
                 self._facts, self.stale = facts, False
-        return self._table
+        return self._held
 
     @abstractmethod
-    def _read(self) -> FeatureTable:
+    def _read(self) -> HeldT:
         """Return what the files hold."""
 
     def _files(self) -> list[Path]:

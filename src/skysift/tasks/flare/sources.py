@@ -50,7 +50,7 @@ class UnknownRegionsError(InputError):
         self.code = code
 
 
-class RegionSource(Renewed):
+class RegionSource(Renewed[FeatureTable]):
     """Regions in files that may be replaced at any time.
 
     Where newer files cannot be read, the answers are flagged ``regions-not-renewed``.
@@ -89,14 +89,14 @@ class NamedRegions(RegionSource):
     @property
     def schema(self) -> pa.Schema:
         """Columns of the table."""
-        return self._table.arrow.schema
+        return self._held.arrow.schema
 
     def _read(self) -> FeatureTable:
         return read_region_table(self.path)
 
     def _rows(self, image: SolarImage) -> tuple[FeatureTable, tuple[str, ...]]:
         name = Path(image.source).name
-        names = [Path(one).name for one in text(self._table, "file").tolist()]
+        names = [Path(one).name for one in text(self._held, "file").tolist()]
         found = np.array(names, dtype=np.str_) == name
         if not found.any():
             raise UnknownRegionsError(
@@ -104,7 +104,7 @@ class NamedRegions(RegionSource):
                 f"The table {self.path.name} has no region of the image {name}.",
                 "Add its regions, or give daily region summaries.",
             )
-        return self._table.take(found), ()
+        return self._held.take(found), ()
 
 
 class DailySummaries(RegionSource):
@@ -136,8 +136,8 @@ class DailySummaries(RegionSource):
                 "Neither the image nor its name tells its time, so its regions are unknown.",
                 "Name it e.g. 20140701_120000_512_0211.jpg.",
             )
-        listed = regions_at(self._table, [image.time], sections=_SECTIONS, policy=self._policy)
-        days = np.asarray(self._table.meta["days"], "datetime64[s]")
+        listed = regions_at(self._held, [image.time], sections=_SECTIONS, policy=self._policy)
+        days = np.asarray(self._held.meta["days"], "datetime64[s]")
         before = days[days <= image.time]
         if len(listed.meta["without_summary"]):
             last = f"the last one is of {before[-1]}" if len(before) else "there is none before"
