@@ -149,6 +149,19 @@ def test_a_fit_that_leaves_the_stated_region_is_flagged(field, rng):
         assert [("off-centre" in one) for one in flags] == [flagged, flagged]
 
 
+def test_flags_of_all_candidates_ask_for_the_centres_once(field, rng, monkeypatch):
+    asked = []
+
+    def named(search, background, _named=CentreSearch.named):
+        asked.append(background)
+        return _named(search, background)
+
+    monkeypatch.setattr(CentreSearch, "named", named)
+    search, _ = search_of(field, PLACES)
+    assert len(search(draw_counts(field.total, rng)).candidates) == 2
+    assert len(asked) == 2  # where to look, and whether fits stayed there
+
+
 def test_without_a_fit_the_stated_place_and_covariance_are_the_answer(field, rng):
     """Columns run to the west: the correlation of column and row is that of xi and eta, less."""
     stated = np.array([[2.0, 1.2], [1.2, 1.0]])

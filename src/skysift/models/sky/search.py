@@ -215,7 +215,7 @@ class SkySearch(FieldFits):
         found, background = self._first_look(first, level, counts, photons, background)
         if photons is not None and (len(found) > 1 or any(one.width > WIDE for one in found)):
             found, background = self._crowded(found, counts, photons, (first, background), level)
-        candidates = [self._candidate(one, found, background, texture) for one in found]
+        candidates = self._candidates(found, background, texture)
         order = np.argsort([candidate.p_value for candidate in candidates], kind="stable")
         return SearchResult(
             tuple(candidates[i] for i in order),
@@ -395,6 +395,11 @@ class SkySearch(FieldFits):
         error = background.scale_error
         fit = refine(*around[:2], source, around[2], begin, level_error=error)
         return Found(fit, source, self._image(source), significance, width)
+
+    def _candidates(
+        self, found: Sequence[Found], background: BackgroundFit, texture: Texture
+    ) -> list[Candidate]:
+        return [self._candidate(one, found, background, texture) for one in found]
 
     def _candidate(
         self, one: Found, found: Sequence[Found], background: BackgroundFit, texture: Texture

@@ -242,11 +242,16 @@ class CentreSearch(NetworkSearch):
         away = [np.hypot(one.fit.xi - o.fit.xi, one.fit.eta - o.fit.eta) for o in found]
         return min(away, default=np.inf) > self.settings.separation
 
-    def _candidate(
-        self, one: Any, found: Sequence[Any], background: Any, texture: Texture
-    ) -> Candidate:
-        candidate = super()._candidate(one, found, background, texture)
-        distance = self.named(background).distance((candidate.xi, candidate.eta))
-        if one.extension == 0 and distance.min() > _ASTRAY:
-            return replace(candidate, flags=(*candidate.flags, "off-centre"))
-        return candidate
+    def _candidates(
+        self, found: Sequence[Found], background: Any, texture: Texture
+    ) -> list[Candidate]:
+        candidates = super()._candidates(found, background, texture)
+        if not candidates:
+            return []
+        named = self.named(background)
+        return [
+            replace(candidate, flags=(*candidate.flags, "off-centre"))
+            if one.extension == 0 and named.distance((candidate.xi, candidate.eta)).min() > _ASTRAY
+            else candidate
+            for one, candidate in zip(found, candidates, strict=True)
+        ]
