@@ -36,17 +36,18 @@ def test_levels_that_few_maps_exceed_are_left_out():
     assert smoothed_trials([]) == NO_TRIALS
 
 
-@pytest.mark.parametrize("bent", [False, True])
-def test_what_bends_with_the_level_is_followed_where_it_is_asked_for(bent):
-    """A search of some places only sees few low peaks; a straight line would miss that."""
+def test_factors_are_smooth_in_skewness_and_level():
+    levels, skewnesses = np.array([3.0, 3.5, 4.0, 4.5]), np.array([0.2, 0.4, 0.9])
+    away, s = levels - 3.5, skewnesses[:, None]
+    wanted = np.exp(0.1 + 0.5 * s - 0.4 * s**2 + (0.3 - 0.6 * s) * away)
     rows = [
-        Peaks(skewness, level, float(np.exp(-0.5 * (level - 4.5) ** 2 + 0.3 * skewness)), 500)
-        for skewness in (0.2, 0.4, 0.9)
-        for level in (2.5, 3.0, 3.5, 4.0, 4.5)
+        Peaks(skewness, level, factor, 500)
+        for skewness, factors in zip(skewnesses.tolist(), wanted.tolist(), strict=True)
+        for level, factor in zip(levels.tolist(), factors, strict=True)
     ]
-    table = smoothed_trials(rows, bent=bent)
-    wanted = np.array([row.factor for row in rows]).reshape(3, 5)
-    assert np.allclose(table.factor, wanted, rtol=1e-6) == bent
+    table = smoothed_trials(rows)
+    np.testing.assert_allclose(table.factor, wanted, rtol=1e-6)
+    np.testing.assert_array_equal(table.skewness, skewnesses)
 
 
 @pytest.mark.parametrize("maps", [200, 1000])

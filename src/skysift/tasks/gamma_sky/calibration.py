@@ -17,10 +17,8 @@ from skysift.evaluate.intervals import Interval, wilson_interval
 from skysift.evaluate.localisation import error_quantile
 from skysift.models.sky.search import SearchSettings, SkySearch
 from skysift.models.sky.trials import Texture, TrialsTable
-from skysift.preprocess.folding import field_coordinates
 from skysift.tasks.gamma_sky.field_setup import FieldSetup
 from skysift.tasks.gamma_sky.simulation.counts import draw_counts
-from skysift.tasks.gamma_sky.simulation.distribution import draw_damaged_field
 from skysift.tasks.gamma_sky.simulation.expectation import expect
 from skysift.tasks.gamma_sky.simulation.field import Field, Source
 from skysift.tasks.gamma_sky.simulation.folded import FoldedResponse
@@ -42,7 +40,7 @@ NO_TRIALS = TrialsTable(np.array([3.0]), np.array([1.0]))
 
 _LEVELS = np.array([2.5, 3.0, 3.5, 4.0, 4.5])
 _FEWEST = 30  # maps above a level, or its factor is too uncertain to be used
-_ENOUGH = 10  # rows for a fit of five or six numbers
+_ENOUGH = 10  # rows for a fit of five numbers
 _MIDDLE = 3.5  # of the levels
 _EXPOSURES = (0.1, 0.3, 1.0, 4.0, 18.0)
 """Of the fields without sources, over that of the setup."""
@@ -122,19 +120,11 @@ def count_peaks(highest: FloatArray, area: float, texture: Texture) -> list[Peak
     return rows
 
 
-def smoothed_trials(rows: Sequence[Peaks], *, bent: bool = False) -> TrialsTable:
+def smoothed_trials(rows: Sequence[Peaks]) -> TrialsTable:
     """Return the table of factors that vary smoothly with skewness and level.
 
     The logarithm is a parabola of the skewness, and a straight line of the level that may turn with
     the skewness: five numbers by weighted least squares. Of fewer than ten rows, their mean.
-
-    Parameters
-    ----------
-    rows : sequence of Peaks
-        Counted at some levels, in maps of some skewnesses.
-    bent : bool
-        A parabola of the level as well, for a search that looks at some places only: it misses
-        most low peaks and hardly any high one.
     """
     if not rows:
         return NO_TRIALS
@@ -142,8 +132,8 @@ def smoothed_trials(rows: Sequence[Peaks], *, bent: bool = False) -> TrialsTable
 
     def terms(s: FloatArray, z: FloatArray) -> FloatArray:
         away = z - _MIDDLE
-        every = [np.ones_like(s), s, s**2, away, s * away, *([away**2] if bent else [])]
-        return np.stack(every if len(rows) >= _ENOUGH else every[:1], axis=-1)
+        every = np.stack([np.ones_like(s), s, s**2, away, s * away], axis=-1)
+        return every if len(rows) >= _ENOUGH else every[..., :1]
 
     weight = np.sqrt(above)
     solution = np.linalg.lstsq(
@@ -161,8 +151,6 @@ def measure_trials(
     rng: np.random.Generator,
     *,
     n_maps: int,
-    damaged: float = 0.0,
-    bent: bool = False,
     progress: Progress = silent,
 ) -> TrialsTable:
     """Search fields without sources, not told the response and told it.
@@ -182,10 +170,6 @@ def measure_trials(
         Draws the fields.
     n_maps : int
         Number of fields, of all exposures together.
-    damaged : float
-        Share of them that are seen through a camera with a dead sector or a star hole.
-    bent : bool
-        See `smoothed_trials`.
     progress : callable
         Called with the fraction done and what is being done.
     """
@@ -202,27 +186,15 @@ def measure_trials(
         highest = np.empty((len(searches), each))
         for number in range(each):
             progress((step + number / each) / len(_EXPOSURES), "fields without sources")
-            expected = empty * (times * _background_factor(setup, damaged, rng))
-            counts = draw_counts(expected.astype(np.float32, copy=False), rng)
+            counts = draw_counts(empty * np.float32(times * rng.uniform(0.6, 1.4)), rng)
             for seen, search, found in zip(bands, searches, highest, strict=True):
                 found[number] = search.highest(counts[seen])
         for seen, search, found, kept in zip(bands, searches, highest, rows, strict=True):
             mean = (times * empty[seen])[:, search.searched].mean(axis=1)
             texture = search.filter.texture(mean.astype(np.float64))
             kept.extend(count_peaks(found, search.area, texture))
-    free, known = (smoothed_trials(one, bent=bent) for one in rows)
+    free, known = (smoothed_trials(one) for one in rows)
     return replace(free, told=known)
-
-
-def _background_factor(
-    setup: FieldSetup, damaged: float, rng: np.random.Generator
-) -> float | FloatArray:
-    """Return what multiplies the background of a field: a number, or an array where it is dull."""
-    if damaged and rng.random() < damaged:
-        field = draw_damaged_field(rng)
-        x, y = field_coordinates(setup.grid, setup.pointing)
-        return np.asarray(field.background_factor(x, y) * field.efficiency(x, y))
-    return rng.uniform(0.6, 1.4)
 
 
 def calibrate(

@@ -43,7 +43,7 @@ from skysift.tasks.gamma_sky.network_bundle import (
     load_network_bundle,
     save_network_bundle,
 )
-from skysift.tasks.gamma_sky.network_calibration import calibrate_both
+from skysift.tasks.gamma_sky.network_calibration import calibrate_network
 from skysift.tasks.gamma_sky.observations import Observations
 from skysift.tasks.gamma_sky.off_maps import Maps, off_maps
 from skysift.tasks.gamma_sky.training_fields import FieldPool
@@ -219,14 +219,18 @@ def go_on(
     weights, history = _moved(
         parent, maps, mixed, training, frozen=options.body == "frozen", rng=rng, progress=progress
     )
-    progress(1.0, "calibrate on empty fields")
     trained_options = parent.options.model_copy(update={"training": training, "head": None})
     trials, of_centres = parent.trials, parent.centre_trials
     best = int(np.argmin(history.validation_loss))
     if best > 0:
         settings = parent.options.settings
         network = SkyNetwork(export_network(settings, weights), settings)
-        trials, of_centres = calibrate_both(network, parent.options.empty_maps, rng)
+        trials = of_centres = calibrate_network(
+            network,
+            parent.options.empty_maps,
+            rng,
+            progress=lambda done, what: progress(1.0, f"calibrate on {what}, {100 * done:.0f} %"),
+        )
     child = NetworkModel(trained_options, weights, trials, of_centres)
     judged = new.take(mixed.judge)
     change = losses(judged, child) - losses(judged, parent)

@@ -124,7 +124,8 @@ class TrainedNetwork:
     digest : str
         SHA-256 of the counts of the validation maps.
     centre_trials : TrialsTable or None
-        The same calibration for the search that tests the centres which the network names.
+        What the search that tests the centres states its false alarms by: as measured, or the
+        bound that `trials` is.
     head : HeadHistory or None
         Of what places the centres, where it was trained once more.
     """
@@ -155,7 +156,7 @@ class NetworkBundle:
     options : NetworkOptions
         How it was trained.
     centre_trials : TrialsTable or None
-        Calibration of the search that tests its centres; None of bundles from before there was one.
+        The same of the search that tests its centres; None of bundles from before there was one.
     """
 
     network: SkyNetwork
@@ -269,7 +270,6 @@ def save_recalibrated(
     folder: str | Path,
     *,
     trials: TrialsTable,
-    centre_trials: TrialsTable,
     empty_maps: int,
     command: str,
     card: str = "",
@@ -284,10 +284,10 @@ def save_recalibrated(
         The network.
     folder : path-like
         The folder to make.
-    trials, centre_trials : TrialsTable
-        Calibrations of the search of all pixels, and of that of the centres.
+    trials : TrialsTable
+        Calibration of the false alarms; for the search of the centres it is a bound.
     empty_maps : int
-        Fields without sources that they were measured on.
+        Fields without sources that it was measured on.
     command : str
         That made the parent, and then this.
     card : str
@@ -309,7 +309,7 @@ def save_recalibrated(
     options = parent.options.model_copy(update={"empty_maps": empty_maps})
     members = {name: bundle.read_bytes(name) for name in (NETWORK_FILE, _WEIGHTS)}
     members[_SETTINGS] = _settings_file(options)
-    members[_TRIALS] = save_arrays(_stored_trials(trials, centre_trials))
+    members[_TRIALS] = save_arrays(_stored_trials(trials, trials))
     parameters = {**known.model.parameters, CENTRES_CALIBRATED: True}
     described = known.model_dump(exclude={"files", "schema_version"})
     spec = BundleSpec.model_validate(described).model_copy(

@@ -42,11 +42,7 @@ from skysift.tasks.gamma_sky.model import load_bundle
 from skysift.tasks.gamma_sky.network_bundle import NetworkBundle, load_network_bundle
 from skysift.tasks.gamma_sky.options import CENTRES, NETWORK
 from skysift.tasks.gamma_sky.simulation.counts import draw_counts
-from skysift.tasks.gamma_sky.simulation.distribution import (
-    FieldDistribution,
-    draw_damaged_field,
-    draw_field,
-)
+from skysift.tasks.gamma_sky.simulation.distribution import FieldDistribution, draw_field
 from skysift.tasks.gamma_sky.simulation.expectation import Expectation, expect
 from skysift.tasks.gamma_sky.simulation.field import Field, Source
 from skysift.tasks.gamma_sky.simulation.folded import FoldedResponse
@@ -65,7 +61,6 @@ _FITTED = SearchSettings(false_alarms=_LOOSE, most=_MOST)
 _FARTHEST = 2.0  # deg
 _NEAR = 0.1  # deg: what two sources are to be found within
 _CONTAINED = (0.68, 0.95)
-_CLEAN = FieldDistribution(sources=(0, 0), dead_sector_share=0.0, star_hole_share=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +237,13 @@ class _Fields:
 
     def draw(self, rng: np.random.Generator, flux: float) -> Expectation:
         """Draw a field with its source or sources, or none of no flux."""
-        drawn = draw_damaged_field(rng) if self._scenario.defects else draw_field(rng, _CLEAN)
+        share = 0.6 if self._scenario.defects else 0.0
+        distribution = FieldDistribution(
+            sources=(0, 0), dead_sector_share=share, star_hole_share=share
+        )
+        drawn = draw_field(rng, distribution)
+        while self._scenario.defects and not drawn.has_defects:
+            drawn = draw_field(rng, distribution)
         offset, angle = _FARTHEST * np.sqrt(rng.random()), rng.uniform(0.0, 2 * np.pi)
         places = [(float(offset * np.sin(angle)), float(offset * np.cos(angle)))]
         if self._scenario.apart:

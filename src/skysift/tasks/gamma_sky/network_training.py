@@ -37,7 +37,7 @@ from skysift.tasks.gamma_sky.network_bundle import (
     save_network_bundle,
     save_recalibrated,
 )
-from skysift.tasks.gamma_sky.network_calibration import calibrate_both, calibrate_network
+from skysift.tasks.gamma_sky.network_calibration import calibrate_network
 from skysift.tasks.gamma_sky.training_fields import FieldPool, PoolOptions
 
 __all__ = ["train_head", "train_network"]
@@ -100,10 +100,10 @@ def train_network(
     )
     progress(1.0, "calibrate on empty fields")
     network = SkyNetwork(export_network(settings, weights), settings)
-    trials, of_centres = NO_TRIALS, None
+    trials = NO_TRIALS
     if ranks.is_first:
-        trials, of_centres = calibrate_both(network, options.empty_maps, empty)
-    return TrainedNetwork(options, weights, history, trials, _digest(validation), of_centres)
+        trials = calibrate_network(network, options.empty_maps, empty)
+    return TrainedNetwork(options, weights, history, trials, _digest(validation), trials)
 
 
 def train_head(
@@ -116,7 +116,7 @@ def train_head(
     """Train what says where in a block a centre is, with its covariance, and nothing else.
 
     Background, sources and the chances of centres stay as they are to the last bit, and so does the
-    calibration of the search that asks for the background.
+    calibration.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ def train_head(
     options = parent.options.model_copy(update={"head": training})
     settings = options.settings
     progress(0.0, "simulate instruments")
-    drawn, fields, empty = np.random.default_rng(seed).spawn(3)
+    drawn, fields = np.random.default_rng(seed).spawn(2)
     pool = FieldPool(options.pool, settings, drawn)
     validation = _validation(options, drawn)
     weights, history = train_weights(
@@ -151,9 +151,6 @@ def train_head(
         moving=PLACE_LAYERS,
         progress=lambda step, loss: progress(step / training.steps, f"step {step}, {loss:.3f}"),
     )
-    progress(1.0, "calibrate on empty fields")
-    network = SkyNetwork(export_network(settings, weights), settings)
-    of_centres = calibrate_network(network, options.empty_maps, empty, of_centres=True)
     known = parent.bundle.manifest
     return TrainedNetwork(
         options,
@@ -161,7 +158,7 @@ def train_head(
         _history_of(known.model.parameters),
         parent.trials,
         known.training.sha256,
-        of_centres,
+        parent.trials,
         HeadHistory(history, seed, _digest(validation), known.training.n_rows),
     )
 
@@ -199,8 +196,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--head-of",
         type=Path,
         metavar="BUNDLE",
-        help="train on what places centres in this one and keep all else of it; its instruments "
-        "and empty maps are taken again",
+        help="train on what places centres in this one and keep all else of it, its calibration "
+        "too; its instruments are taken again",
     )
     known.add_argument(
         "--recalibrate",
@@ -265,12 +262,11 @@ def _train_head_of(given: argparse.Namespace) -> None:
 def _recalibrate(given: argparse.Namespace) -> None:
     parent = load_network_bundle(given.recalibrate)
     rng = np.random.default_rng(given.seed)
-    trials, of_centres = calibrate_both(parent.network, given.empty_maps, rng, progress=_shown())
+    trials = calibrate_network(parent.network, given.empty_maps, rng, progress=_shown())
     save_recalibrated(
         parent,
         given.folder,
         trials=trials,
-        centre_trials=of_centres,
         empty_maps=given.empty_maps,
         command=f"{parent.bundle.manifest.training.command} && python -m {__spec__.name} "
         f"{given.folder.name} --recalibrate {given.recalibrate.name} --seed {given.seed} "

@@ -8,7 +8,7 @@ from skysift.data.sky.event_list import Pointing
 from skysift.data.sky.tangent import TangentGrid
 from skysift.tasks.gamma_sky.simulation.field import DeadSector, Field, Source, StarHole
 
-__all__ = ["FieldDistribution", "draw_damaged_field", "draw_field"]
+__all__ = ["FieldDistribution", "draw_field"]
 
 
 class FieldDistribution(Config):
@@ -33,9 +33,6 @@ class FieldDistribution(Config):
     gradient: float = Setting(0.1, ge=0, description="largest gradient [deg-1]")
     dead_sector_share: float = Setting(0.15, ge=0, le=1, description="fields with dead sectors")
     star_hole_share: float = Setting(0.15, ge=0, le=1, description="fields with star holes")
-
-
-_DAMAGED = FieldDistribution(sources=(0, 0), dead_sector_share=0.6, star_hole_share=0.6)
 
 
 def draw_field(rng: np.random.Generator, distribution: FieldDistribution | None = None) -> Field:
@@ -71,14 +68,6 @@ def draw_field(rng: np.random.Generator, distribution: FieldDistribution | None 
         dead_sectors=_draw_sectors(rng, d.dead_sector_share),
         star_holes=_draw_holes(rng, d.star_hole_share),
     )
-
-
-def draw_damaged_field(rng: np.random.Generator) -> Field:
-    """Draw a field without sources through a camera with a dead sector, a star hole, or both."""
-    field = draw_field(rng, _DAMAGED)
-    while not field.has_defects:
-        field = draw_field(rng, _DAMAGED)
-    return field
 
 
 def _log_uniform(rng: np.random.Generator, bounds: tuple[float, float]) -> float:
