@@ -11,6 +11,7 @@ from measured_rows import Row, cited, interval, listed, named, row_of, stored, t
 from measured_sky import SKY_TABLES
 from measured_sky_real import REAL_SKY_TABLES
 from measured_solar import SOLAR_TABLES
+from measured_stars import STAR_TABLES
 
 from skysift.evaluate.intervals import wilson_interval
 
@@ -194,67 +195,6 @@ def gamma_sky_speed() -> str:
     return table(("photons to candidates", "processor time, median [ms]", "68 % error [deg]"), rows)
 
 
-def star_galaxy() -> str:
-    """Show the original's process, plain rivals and the default in the same folds."""
-    by_object = stored("star_galaxy/results/cross_validation.json")
-    by_exposure = stored("star_galaxy/results/cross_validation_by_exposure.json")
-    names = {
-        "blend": "**skysift, default**",
-        "gp-shapes": "skysift, GP on shapes",
-        "random-forest": "random forest on shapes",
-        "svm": "support vector machine on shapes",
-        "fwhm-cut": "cut on FWHM over seeing",
-        "gp-norm-2": "the original's GP, its second normalisation",
-        "gp-norm-5": "its fifth",
-        "gp-norm-4": "its fourth",
-        "gp-norm-1": "its first",
-        "gp-norm-3": "its third",
-        "gp-raw": "on raw pixels",
-        "magnitude": "magnitude alone",
-    }
-
-    def cells(row: Mapping[str, Any]) -> Row:
-        other = row_of(by_exposure["rows"], name=row["name"])
-        measured = (named(row, "accuracy", 3), named(row, "auc"), named(row, "log_loss", 3))
-        return *measured, named(other, "accuracy", 3)
-
-    head = ("model", "accuracy", "AUC", "log loss", "accuracy by exposure")
-    rows = listed(by_object["rows"], "name", names, cells)
-    shown = told(head, rows, by_object["command"], by_object["split"])
-    return f"{shown}; by exposure: `{by_exposure['command']}`"
-
-
-def star_galaxy_short() -> str:
-    """Show the default beside the two cuts that anybody makes, and the best published input."""
-    found = stored("star_galaxy/results/cross_validation.json")
-    names = {
-        "blend": "default",
-        "fwhm-cut": "cut on FWHM over seeing",
-        "gp-norm-2": "the original's Gaussian process, the best of its inputs",
-        "magnitude": "magnitude alone",
-    }
-
-    def cells(row: Mapping[str, Any]) -> Row:
-        return tuple(named(row, *one) for one in (("accuracy", 3), ("auc",), ("log_loss", 3)))
-
-    rows = listed(found["rows"], "name", names, cells)
-    return told(("model", "accuracy", "AUC", "log loss"), rows, found["command"], found["split"])
-
-
-def ambiguous() -> str:
-    """Show what is left when the model may pass."""
-    found = stored("star_galaxy/results/cross_validation.json")
-    names = {"blend": "**skysift, default**", "fwhm-cut": "cut on FWHM over seeing"}
-
-    def cells(row: Mapping[str, Any]) -> Row:
-        scores = ("ambiguous", "unambiguous", "matched_accuracy", "matched_auc")
-        return [named(row, score, 3) for score in scores]
-
-    head = ("model", "called ambiguous", "accuracy of the rest", "accuracy, equally bright", "AUC")
-    rows = listed(found["rows"], "name", names, cells)
-    return told(head, rows, found["command"], found["split"])
-
-
 def streaks() -> str:
     """Show how many stamps the trees and the cuts tell rightly."""
     found = stored("benchmarks/streaks.json")
@@ -382,15 +322,13 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "published networks": gamma_sky_published,
     "short budget": gamma_sky_short,
     "search speed": gamma_sky_speed,
-    "star-galaxy": star_galaxy,
-    "star-galaxy in short": star_galaxy_short,
-    "ambiguous": ambiguous,
     "streaks": streaks,
     "muygps speed": muygps_speed,
     "promises checked": promises_checked,
     "promises by group": promises_by_group,
     "promises by zenith": promises_by_zenith,
     **SKY_TABLES,
+    **STAR_TABLES,
     **REAL_SKY_TABLES,
     **SOLAR_TABLES,
     **{f"stress {task}": partial(stressed, task) for task in STRESS},
