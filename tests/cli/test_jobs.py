@@ -327,14 +327,14 @@ def test_each_row_is_answered_with_its_reason(predict, tmp_path, edit, counts, f
     assert not any(np.delete(out["flags"], 7))
 
 
-def test_a_prediction_that_answers_nothing_is_written_and_ends_with_code_3(predict, tmp_path):
+def test_a_prediction_that_answers_nothing_is_written_and_ends_with_code_2(predict, tmp_path):
     def spoil(rows):
         for row in range(len(rows)):
             put(row, "width", "nan")(rows)
 
     path = spoilt_csv(tmp_path / "in.csv", edit=spoil)
     answer = predict(path, "--out", "out.parquet", "--json")
-    assert answer.code == 3
+    assert answer.code == 2
     said = json.loads(answer.out)
     assert (said["rows"]["rejected"], said["flags"]) == (200, {"not-finite-width": 200})
     error = json.loads(answer.err)

@@ -54,7 +54,7 @@ def test_a_run_with_a_bad_file_is_told_and_ends_with_code_2(skysift, night, tmp_
     assert "4 partitions (4 kept); 240 accepted" in said
 
 
-def test_a_run_that_answers_nothing_ends_with_code_3(skysift, night, tmp_path):
+def test_a_run_that_answers_nothing_ends_with_code_2(skysift, night, tmp_path):
     for path in night.paths:
         table = read_table(path)
         spoilt = table.with_columns({"width": np.full(len(table), np.nan)})
@@ -63,7 +63,7 @@ def test_a_run_that_answers_nothing_ends_with_code_3(skysift, night, tmp_path):
             writer.write(spoilt)
     out = tmp_path / "out"
     code, said, error = skysift(*predict(night, "--out", out, "--part", "1/1", "--json"))
-    assert code == 3
+    assert code == 2
     assert json.loads(said)["rows"]["rejected"] == 240
     assert json.loads(error)["error"] == "NothingAnsweredError"
     assert len(night.rows(out)) == 240

@@ -51,8 +51,7 @@ Examples:
 
   skysift cutouts --catalog stars.csv --images 'night/*.fits' --size 20arcsec --out cutouts.fits
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or input, 3 all rows of a prediction rejected,
-130 interrupted.
+Exit codes: 0 done, 1 failed, 2 wrong usage or input, 130 interrupted.
 """
 
 _PLAIN: dict[str, Callable[..., None]] = {

@@ -5,6 +5,7 @@ SkysiftError
 │   ├── ConfigError           an unknown key, a value of the wrong type
 │   └── UnknownNameError      a task, option, data set or model that does not exist
 ├── InputError            exit code 2: a file or a table cannot be used
+│   ├── NothingAnsweredError  no row could be used; the table with the reasons is written
 │   ├── ReadError             a file that is missing, truncated or of another format
 │   └── ContractError         a readable table that breaks the input contract of its task
 ├── DataUnavailableError  exit code 1: a data set could not be had from any mirror
@@ -12,7 +13,6 @@ SkysiftError
 ├── BundleError           exit code 1: a model bundle that is damaged or not allowed
 ├── OutputError           exit code 1: a place that cannot be written
 ├── RefusedError          exit code 1: a new model that is worse than the old one
-├── NothingAnsweredError  exit code 3: a table of reasons, for no input could be used
 └── MissingExtraError     exit code 1: an optional part that is not installed
 
 Every error says what was wrong, where (file, row), and what to do about it.
@@ -117,6 +117,10 @@ class InputError(SkysiftError):
     exit_code = 2
 
 
+class NothingAnsweredError(InputError):
+    """A prediction was written, and all that it says is why no input could be used."""
+
+
 class ReadError(InputError):
     """A file is missing, truncated, or not of the format that was expected."""
 
@@ -143,12 +147,6 @@ class OutputError(SkysiftError):
 
 class RefusedError(SkysiftError):
     """A new model is not written, for it is worse than the old one at what that could do."""
-
-
-class NothingAnsweredError(SkysiftError):
-    """A prediction was written, and all that it says is why no input could be used."""
-
-    exit_code = 3
 
 
 class MissingExtraError(SkysiftError):
