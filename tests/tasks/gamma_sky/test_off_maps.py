@@ -13,6 +13,7 @@ from skysift.core.registry import bundle_folder, load_task
 from skysift.data.irf.analytic import AnalyticResponse
 from skysift.data.sky.event_list import Pointing
 from skysift.models.lessons import Rows, mix
+from skysift.models.sky.trials import TrialsTable
 from skysift.tasks.gamma_sky import continuation
 from skysift.tasks.gamma_sky.observations import Observation, Observations
 from skysift.tasks.gamma_sky.off_maps import off_maps
@@ -22,6 +23,7 @@ from skysift.tasks.gamma_sky.simulation.photons import simulate_events
 
 READING = ReadOptions(emin=0.2, emax=10.0, bands=4)
 LIVETIME = 1300.0
+CALIBRATED = TrialsTable(np.array([3.0]), np.array([[1.3], [1.4]]), skewness=np.array([0.2, 0.9]))
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +75,15 @@ def test_the_same_runs_give_the_same_maps(runs, parent):
     assert one == again
 
 
-def test_heads_move_alone_and_the_bundle_tells(runs, parent, tmp_path):
+def test_heads_move_alone_and_the_bundle_tells(runs, parent, tmp_path, monkeypatch):
+    asked = []
+
+    def calibrate(network, n_maps, rng, *, progress):
+        del rng, progress
+        asked.append((network.settings, n_maps))
+        return CALIBRATED
+
+    monkeypatch.setattr(continuation, "calibrate_network", calibrate)
     maps = continuation.lessons(runs, parent)
     lineage = Lineage(
         parent=parent.bundle.name, parent_hash=parent.bundle.hash, verb="train", method=""
@@ -95,6 +105,8 @@ def test_heads_move_alone_and_the_bundle_tells(runs, parent, tmp_path):
     stored = task.load_parent(task.save(child, tmp_path / "child"))
     assert stored.bundle.manifest.lineage.parent_hash == parent.bundle.hash
     assert stored.bundle.manifest.training.data == told
+    assert asked == [(parent.options.settings, parent.options.empty_maps)]
+    assert stored.trials == stored.centre_trials == CALIBRATED
     np.testing.assert_allclose(
         continuation.losses(maps.take(np.arange(3)), stored),
         continuation.losses(maps.take(np.arange(3)), child),
