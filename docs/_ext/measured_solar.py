@@ -138,6 +138,10 @@ def regions() -> str:
         for look, shown in (("as it is", name), ("second look", f"{name}, second look")):
             counts = (both[look][one]["f1"] for one in ("pairs", "distance alone"))
             rows.append((shown, *(interval(one, 3) for one in counts)))
+    for row in found["fewer disks"]:
+        counts = (row[one]["f1"] for one in ("pairs", "distance alone"))
+        shown = f"one network, of {row['share']:.0%} of the disks"
+        rows.append((shown, *(interval(one, 3) for one in counts)))
     knowing = found["knowing"]
     rows += [
         (f"*knowing {name}*", f"{knowing[name]:.3f}", "")
