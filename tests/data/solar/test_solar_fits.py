@@ -139,7 +139,7 @@ def test_each_bad_file_has_its_reason_and_stops_no_other(
         "cut": "cut-short",
         "heap": codes["heap"],
         "notes.txt": "unknown-format",
-        "table": "no-image",
+        "table": "no-image-in-file",
     }
     assert codes["heap"] == "damaged-fits"
     assert [Path(image.source).name for image in read.images] == ["whole.fits"]

@@ -67,7 +67,9 @@ def read_fits_pixels(
                 pixels = _unpacked(hdu, data) if compressed else decode_image(hdu, stream, limits)
                 return pixels, *_header(hdu.cards, primary)
             primary = primary or hdu.cards
-    raise SolarReadError("no-image", "The FITS file has no image.", "Give an image, not a table.")
+    raise SolarReadError(
+        "no-image-in-file", "The FITS file has no image.", "Give an image, not a table."
+    )
 
 
 def _require_fits(data: bytes) -> None:

@@ -1,9 +1,9 @@
-"""What may be said against a solar image that can be used all the same, and against its pixels."""
+"""What may be said against a solar image and its pixels, and why a file gives no image."""
 
 from enum import IntFlag
 from types import MappingProxyType
 
-__all__ = ["FLAG_MESSAGES", "PixelMask", "SolarFlag"]
+__all__ = ["FLAG_MESSAGES", "REFUSAL_MESSAGES", "PixelMask", "SolarFlag"]
 
 
 class PixelMask(IntFlag):
@@ -67,3 +67,29 @@ FLAG_MESSAGES = MappingProxyType(
     }
 )
 """Each flag in words."""
+
+REFUSAL_MESSAGES = MappingProxyType(
+    {
+        "bad-coordinates": "the header's coordinates cannot be those of a solar image",
+        "cut-short": "the file ends before the image does",
+        "damaged-archive": "the archive is damaged or cut short; what came before it was used",
+        "damaged-fits": "the FITS file is damaged",
+        "damaged-gzip": "what is gzipped is damaged, cut short, or unpacks to more than an image",
+        "damaged-header": "the FITS header is damaged",
+        "damaged-picture": "the picture is damaged",
+        "empty-file": "the file is empty",
+        "no-coordinates": "the header does not say where the Sun lies in the image",
+        "no-image-in-file": "there is no image in the FITS file",
+        "no-simple-card": "the file does not begin as a FITS file must",
+        "not-a-file": "the archive has a link or a device in place of a file",
+        "not-an-image": "the data have more than two axes",
+        "synoptic-map": "the map covers a whole rotation, not what was seen at one time",
+        "too-large": "the image has too many pixels",
+        "too-many-bytes": "the file is larger than an image may be",
+        "too-many-members": "the archive has too many files",
+        "too-small": "the image has too few pixels",
+        "unknown-format": "neither FITS, JPEG 2000, JPEG, PNG nor GIF",
+        "unreadable-file": "the file cannot be opened",
+    }
+)
+"""Each reason for which a file gives no image of the Sun, by its code, in words."""

@@ -17,7 +17,7 @@ from skysift.data.flags import words_by_name
 from skysift.data.images.stamp import Rejected
 from skysift.data.io import check_writable, open_writer, read_table
 from skysift.data.solar.cea import CeaGrid
-from skysift.data.solar.flags import FLAG_MESSAGES
+from skysift.data.solar.flags import FLAG_MESSAGES, REFUSAL_MESSAGES
 from skysift.data.solar.readers import iter_solar_images
 from skysift.data.solar.solar_image import Disk, SolarImage
 from skysift.data.table import FeatureTable
@@ -66,6 +66,7 @@ _OFF_DISK = "off-disk"
 
 FLAG_WORDS: Final = {
     **words_by_name(FLAG_MESSAGES),
+    **REFUSAL_MESSAGES,
     _NO_REGION: "nothing was found on the disk",
     _NOT_A_DISK: "the map of a part of the Sun; give an image of the whole disk",
     _NO_IMAGE: "no image of that name was given",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from skysift.data.flags import words_by_name
-from skysift.data.solar.flags import FLAG_MESSAGES
+from skysift.data.solar.flags import FLAG_MESSAGES, REFUSAL_MESSAGES
 from skysift.tasks.flare.regions import REASONS
 
 __all__ = ["DESCRIPTIONS", "EMPTY", "FLAG_WORDS", "NUMBERS", "UNITS"]
@@ -51,6 +51,7 @@ DESCRIPTIONS: Final = {
 
 FLAG_WORDS: Final = {
     **words_by_name(FLAG_MESSAGES),
+    **REFUSAL_MESSAGES,
     **{code: text[0].lower() + text[1:] for code, text in REASONS.items()},
     "no-history": "the flares of the last day are unknown: the image alone answers",
     "flares-not-covered": "the list of flares begins later, or has none in the ten days before: "
