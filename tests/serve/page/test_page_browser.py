@@ -194,6 +194,24 @@ def test_a_quarantined_record_is_replayed_after_signing_in(open_page, night_sink
     assert night_sink.spool.find(record).state.value == "pending"
 
 
+def test_buttons_cannot_be_pressed_before_they_work(open_page, night_sink, open_tab):
+    night_sink.arrive("cut.fits", "The file is cut short.")
+    tab = open_tab(open_page(TOKEN))
+    page = tab.go()
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_label("Token").fill(TOKEN)
+    page.locator("dialog button.main").click()
+    replay = page.get_by_role("button", name="Replay")
+    page.get_by_role("button", name="Sign out").wait_for()
+    page.locator("html.ready").wait_for()
+    assert replay.evaluate("one => getComputedStyle(one).pointerEvents") == "auto"
+    page.route("**/htmx.min.js*", lambda route: route.abort())
+    page.reload()
+    replay.wait_for()
+    assert replay.evaluate("one => getComputedStyle(one).pointerEvents") == "none"
+    tab.complaints.clear()  # of what was not loaded
+
+
 @pytest.mark.parametrize("looks", [DESK, PHONE], ids=["desk", "phone"])
 def test_no_table_hides_anything_beyond_its_edge(open_page, night_sink, open_tab, looks):
     window = night_sink.window(length=600.0)

@@ -63,6 +63,7 @@
     hide = window.setTimeout(() => { message.hidden = true; }, 8000);
   }
 
+  document.body.addEventListener("htmx:load", () => document.documentElement.classList.add("ready"));
   document.body.addEventListener("htmx:responseError", (event) => {
     const { xhr } = event.detail;
     const isText = (xhr.getResponseHeader("Content-Type") || "").startsWith("text/plain");
