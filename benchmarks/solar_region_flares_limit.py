@@ -46,7 +46,7 @@ LOOKED_BACK = (6, 24, 72, 240)  # h
 DAY = np.timedelta64(24, "h")
 EIGENIMAGES = 20
 RINGS = (0, 5, 10, 16, 24, 34, 48, 64)  # pixel
-SHARES = (0.25, 0.5, 1.0)
+SHARES = (0.25, 0.5)
 JOINING_PENALTY = 0.1
 PICTURE = "76 statistics and shapes"
 PAST = "and all of these, and its place"
@@ -188,7 +188,7 @@ def of_images(regions: Regions) -> dict[str, Floats]:
     for name, measure in more.items():
         add(name, np.column_stack([features, measure(regions)]), kinds)
     add("trained for the spots' summary too", features, [*kinds, *of_the_summary(regions)])
-    for share in SHARES[:-1]:
+    for share in SHARES:
         rows = some_regions(regions.noaa, share)
         add(f"{share:.0%} of the regions to train on", features, kinds, rows)
     return found

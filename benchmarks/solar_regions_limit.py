@@ -73,10 +73,10 @@ SCALES = (1.5, 3.0, 6.0, 12.0)
 NEAR = (0.2, 0.4)
 """What is beside a candidate [radius of the disk]."""
 
-LONGITUDES = (0, 30, 50, 70, 80, 90)
 SHARES = (0.25, 0.5)
 """Of the disks that a network learns from."""
 
+LONGITUDES = (0, 30, 50, 70, 80, 90)
 AREAS = (0, 20, 50, 100, 200, 10_000)
 
 Floats = NDArray[np.float64]
