@@ -318,7 +318,11 @@ def by_past(
         asked_of = past_features(some, counted, more)
         if trees:
             model = HistGradientBoostingClassifier(
-                max_iter=150, learning_rate=0.05, max_leaf_nodes=7, min_samples_leaf=100
+                max_iter=150,
+                learning_rate=0.05,
+                max_leaf_nodes=7,
+                min_samples_leaf=100,
+                random_state=1,
             ).fit(seen, train["event"])
             odds[test] = model.decision_function(asked_of)
         else:
