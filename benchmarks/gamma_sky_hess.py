@@ -2,8 +2,8 @@
 
     python -m benchmarks.gamma_sky_hess --runs hess-dl3-dr1
 
-The study is that of ``skysift evaluate gamma-sky --hess FOLDER --studies hess`` (a minute); a page
-shows the tables. This work made use of data from the H.E.S.S. DL3 public test data release
+The study is that of ``skysift evaluate gamma-sky --hess FOLDER --studies hess`` (ten minutes); a
+page shows the tables. This work made use of data from the H.E.S.S. DL3 public test data release
 1 (HESS DL3 DR1, H.E.S.S. collaboration, 2018); it tests software and makes no claim about the sky.
 """
 

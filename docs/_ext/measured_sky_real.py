@@ -17,7 +17,7 @@ def _found() -> Any:
 
 
 def steady() -> str:
-    """Show each run of a steady source, beside gammapy's significance and a centroid."""
+    """Show each run of a steady source, beside gammapy's significance and fit, and a centroid."""
     found = _found()
     rows: list[Row] = []
     for run in found["steady"]:
@@ -31,7 +31,10 @@ def steady() -> str:
                     f"{run[f'{way}_distance']:.3f} ({run[f'{way}_err68']:.3f})"
                     for way in ("known", "free")
                 ),
-                f"{run['centroid_distance']:.3f} ± {run['centroid_error']:.3f}",
+                *(
+                    f"{run[f'{way}_distance']:.3f} ± {run[f'{way}_error']:.3f}"
+                    for way in ("gammapy_fit", "centroid")
+                ),
             )
         )
     head = (
@@ -41,6 +44,7 @@ def steady() -> str:
         "no response [sigma]",
         "off, known (stated 68 %) [deg]",
         "off, no response",
+        "gammapy's own fit",
         "centroid of the photons",
     )
     return told(head, rows, found["command"], f"whole runs above {found['lowest']:g} TeV")

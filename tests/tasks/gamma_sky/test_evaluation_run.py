@@ -17,6 +17,7 @@ from skysift.tasks.gamma_sky.evaluation import run
 from skysift.tasks.gamma_sky.evaluation.contestants import FREE, GAMMAPY, KNOWN, gammapy_contestant
 from skysift.tasks.gamma_sky.evaluation.flare import LOWEST
 from skysift.tasks.gamma_sky.evaluation.hess import ATTRIBUTION, evaluate_hess
+from skysift.tasks.gamma_sky.evaluation.hess_run import CRAB
 from skysift.tasks.gamma_sky.evaluation.pointing import pointing_error
 from skysift.tasks.gamma_sky.evaluation.study import observe, place_source
 from skysift.tasks.gamma_sky.field_setup import FieldSetup
@@ -177,7 +178,11 @@ def test_gammapy_finds_the_same_bright_source(mirror, rng):
 def test_real_runs_show_their_sources_and_empty_ones_none(mirror):
     trials = TrialsTable(np.array([3.0]), np.array([1.0]))
     result = evaluate_hess(
-        mirror / HESS, trials=trials, flare_runs=(33791,), off_runs=(20275, 25443)
+        mirror / HESS,
+        trials=trials,
+        steady_runs={23523: CRAB},
+        flare_runs=(33791,),
+        off_runs=(20275, 25443),
     )
     facts = result.facts
     json.dumps(facts, allow_nan=False)
@@ -186,6 +191,13 @@ def test_real_runs_show_their_sources_and_empty_ones_none(mirror):
     assert crab["known_significance"] > 15
     assert crab["free_distance"] < 0.05
     assert crab["li_ma"] == pytest.approx(crab["gammapy_li_ma"], rel=0.15)
+    assert crab["gammapy_fit_distance"] == pytest.approx(crab["known_distance"], abs=0.005)
+    assert 0.003 < crab["gammapy_fit_error"] < 0.006
+    followed = facts["followed"]
+    assert followed["bins"] == 16
+    assert followed["known"]["value"] == followed["measured"]["value"] == 1.0
+    assert followed["weakest"] > 5
+    assert followed["renamed"] == 0
     assert {(row["lowest"], row["runs"]) for row in facts["flare"]} == {
         (lowest, runs) for lowest in LOWEST for runs in ("brighter than the Crab", "whole night")
     }

@@ -5,7 +5,7 @@ collaboration, 2018). Its terms allow to test software with it and no scientific
 sources; nothing of it but the numbers below leaves this study.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -27,10 +27,12 @@ from skysift.tasks.gamma_sky.evaluation.flare import (
     flare_facts,
     flare_windows,
 )
+from skysift.tasks.gamma_sky.evaluation.followed import followed_facts
 from skysift.tasks.gamma_sky.evaluation.hess_run import (
     APERTURE,
     CRAB,
     FALSE_ALARMS,
+    HIGHEST,
     PKS_2155,
     Run,
     li_ma_at,
@@ -39,6 +41,7 @@ from skysift.tasks.gamma_sky.evaluation.hess_run import (
 )
 from skysift.tasks.gamma_sky.evaluation.study import StudyResult, rows_table, statistic_of
 from skysift.tasks.gamma_sky.reference import GammapySearch, gammapy_on_off, gammapy_search
+from skysift.tasks.gamma_sky.reference_fit import gammapy_point_fit
 
 __all__ = ["ATTRIBUTION", "LOWEST_ENERGY", "STEADY_RUNS", "empty_runs", "evaluate_hess"]
 
@@ -62,6 +65,13 @@ LOWEST_ENERGY = 0.4
 _CENTROID_RADIUS, _CENTROID_RING = 0.12, (0.25, 0.45)  # deg
 _CENTROID_STEPS = 30
 _LOW_PEAK = 4.0
+_OF_GAMMAPY = (
+    "gammapy_li_ma",
+    "gammapy_peak",
+    "gammapy_distance",
+    "gammapy_fit_distance",
+    "gammapy_fit_error",
+)
 _LOOSE = 0.5  # so that a source below the threshold still has a significance
 
 
@@ -70,6 +80,7 @@ def evaluate_hess(
     progress: Progress = silent,
     *,
     trials: TrialsTable = NO_TRIALS,
+    steady_runs: Mapping[int, tuple[float, float]] = STEADY_RUNS,
     flare_runs: Sequence[int] = FLARE_RUNS,
     off_runs: Sequence[int] | None = None,
 ) -> StudyResult:
@@ -82,14 +93,16 @@ def evaluate_hess(
     progress : callable
     trials : TrialsTable
         Of the searches, which list 0.01 false candidates per field.
+    steady_runs : mapping of int to (float, float)
+        Runs that are searched whole, and the catalogue positions [deg] of their sources.
     flare_runs, off_runs : sequence of int
         Which; if `off_runs` is left out, all that were not taken on a known source.
 
     Returns
     -------
     StudyResult
-        Facts ``steady`` (a row per run), ``flare`` (a row per energy, choice of runs and method)
-        and ``off`` (a row per method).
+        Facts ``steady`` (a row per run), ``flare`` (a row per energy, choice of runs and method),
+        ``followed`` (the first of these as a stream) and ``off`` (a row per method).
 
     Raises
     ------
@@ -99,9 +112,9 @@ def evaluate_hess(
     index = open_index(folder)
     if off_runs is None:
         off_runs = empty_runs(index)
-    total = len(STEADY_RUNS) + len(LOWEST) * len(flare_runs) + len(off_runs)
+    total = len(steady_runs) + len(LOWEST) * len(flare_runs) + len(off_runs)
     steady = []
-    for number, (obs_id, place) in enumerate(STEADY_RUNS.items()):
+    for number, (obs_id, place) in enumerate(steady_runs.items()):
         progress(number / total, f"run {obs_id}")
         steady.append(_steady(Run.read(index, obs_id, LOWEST_ENERGY), place, trials))
     windows: list[dict[str, Any]] = []
@@ -113,13 +126,24 @@ def evaluate_hess(
     for number, obs_id in enumerate(off_runs):
         progress((len(steady) + len(cuts) + number) / total, f"run {obs_id}")
         alarms += _empty(Run.read(index, obs_id, LOWEST_ENERGY), trials)
+    flare = flare_facts(windows, index)
+    followed = None
+    if flare:
+        followed = followed_facts(
+            index,
+            flare[0]["obs_ids"],
+            flare[0]["lowest"],
+            trials,
+            lambda _, what: progress(1, what),
+        )
     facts = {
         "attribution": ATTRIBUTION,
         "lowest": LOWEST_ENERGY,
         "window": WINDOW,
         "stated": FALSE_ALARMS,
         "steady": steady,
-        "flare": flare_facts(windows, index),
+        "flare": flare,
+        "followed": followed,
         "off": _off_facts(alarms, len(off_runs)),
     }
     table = rows_table(windows, {"error": "deg", "start": "s"}) if windows else None
@@ -177,9 +201,9 @@ def _centroid(events: EventList, place: tuple[float, float]) -> tuple[float, flo
 
 
 def _gammapy_row(run: Run, on: Circle) -> dict[str, Any]:
-    """Return gammapy's Li & Ma significance at the position, and the peak of its blind search."""
+    """Return gammapy's Li & Ma significance at the position, its blind peak and its own fit."""
     if find_spec("gammapy") is None:
-        return dict.fromkeys(("gammapy_li_ma", "gammapy_peak", "gammapy_distance"))
+        return dict.fromkeys(_OF_GAMMAPY)
     grid = run.setup.grid
     theirs = gammapy_on_off(run.events, on)
     search = GammapySearch(grid, run.setup.energy_edges, threshold=_LOW_PEAK, background="ring")
@@ -187,11 +211,17 @@ def _gammapy_row(run: Run, on: Circle) -> dict[str, Any]:
     sky = [(float(a), float(b)) for a, b in (grid.from_plane(c.xi, c.eta) for c in found)]
     away = [float(separation(*one, on.ra, on.dec)) for one in sky]
     near = int(np.argmin(away)) if away else None
-    return {
-        "gammapy_li_ma": None if theirs is None else theirs.significance,
-        "gammapy_peak": None if near is None else float(np.sqrt(found[near].ts)),
-        "gammapy_distance": None if near is None else away[near],
-    }
+    fit = gammapy_point_fit(
+        run.events, run.path, (on.ra, on.dec), lowest=LOWEST_ENERGY, highest=HIGHEST
+    )
+    values = (
+        None if theirs is None else theirs.significance,
+        None if near is None else float(np.sqrt(found[near].ts)),
+        None if near is None else away[near],
+        fit.distance(on.ra, on.dec) if fit.converged else None,
+        fit.error if fit.converged else None,
+    )
+    return dict(zip(_OF_GAMMAPY, values, strict=True))
 
 
 def _empty(run: Run, trials: TrialsTable) -> list[dict[str, Any]]:

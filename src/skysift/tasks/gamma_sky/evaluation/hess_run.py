@@ -27,6 +27,8 @@ __all__ = [
     "APERTURE",
     "CRAB",
     "FALSE_ALARMS",
+    "FOUND_WITHIN",
+    "HIGHEST",
     "PKS_2155",
     "Run",
     "li_ma_at",
@@ -41,8 +43,10 @@ APERTURE = 0.1
 FALSE_ALARMS = 0.01
 """Expected number of false candidates of a search."""
 
-_HIGHEST = 20.0  # TeV
-_FOUND_WITHIN = 0.2  # deg
+HIGHEST = 20.0
+"""Energy [TeV] up to which runs are searched."""
+FOUND_WITHIN = 0.2
+"""Distance [deg] from its place within which a candidate is the source."""
 _STATED = 0.68
 
 
@@ -69,8 +73,8 @@ class Run:
     @classmethod
     def read(cls, index: ObservationIndex, obs_id: int, lowest: float) -> "Run":
         """Read a run, from an energy [TeV] up."""
-        edges = energy_bands(lowest, _HIGHEST)
-        events = index.read(obs_id).events.in_energy(lowest, _HIGHEST)
+        edges = energy_bands(lowest, HIGHEST)
+        events = index.read(obs_id).events.in_energy(lowest, HIGHEST)
         location = index.locate(obs_id, "events")
         if location is None:
             raise DataUnavailableError(
@@ -124,7 +128,7 @@ def nearest(
     for one in candidates:
         ra, dec = observed.grid.from_plane(one.xi, one.eta)
         found.append((float(separation(ra, dec, *place)), one))
-    near = [pair for pair in found if pair[0] < _FOUND_WITHIN]
+    near = [pair for pair in found if pair[0] < FOUND_WITHIN]
     return min(near, key=lambda pair: pair[0]) if near else None
 
 
