@@ -269,15 +269,19 @@ def _tell(
     console.table(rejected, title="Images that could not be used")
     if out.is_file() and out.suffix == ".fits" and out.stat().st_size > DEFAULT_LIMITS.member_bytes:
         console.note(f"{out} is too large to be read as one: write .parquet or .zarr instead.")
-    line = f"{out}: {report.cutouts:,} cutouts of {report.objects - report.outside:,} objects"
+    seen = report.objects - report.outside - report.unplaced
+    line = f"{out}: {report.cutouts:,} cutouts of {seen:,} objects"
     if report.outside:
         line += f"; {report.outside:,} of {report.objects:,} lie on none of the images"
+    if report.unplaced:
+        line += f"; {report.unplaced:,} have no position on the sky"
     console.result(
         {
             "out": str(out),
             "objects": report.objects,
             "cutouts": report.cutouts,
             "outside": report.outside,
+            "unplaced": report.unplaced,
             "flags": dict(report.flags),
             "rejected": rejected,
             "cuts": list(cuts),

@@ -99,6 +99,37 @@ def test_numbers_of_a_catalogue_stay_whole(tmp_path, science_image) -> None:
     assert read_images([tmp_path / "out.parquet"]).images.identifiers.tolist() == ["4711"]
 
 
+def test_objects_without_a_position_are_counted_and_the_others_cut(tmp_path, science_image) -> None:
+    path = science_image("TPV")
+    sky = read_science_image(path).wcs.all_pix2world([[30.0, 40.0], [50.0, 20.0], [20.0, 20.0]], 0)
+    ra, dec = sky.T.copy()
+    ra[1], dec[2] = np.nan, 100.0
+    catalogue = FeatureTable.from_columns({"ra": ra, "dec": dec, "colour": [1.0, 2.0, 3.0]})
+    report = make_cutouts(catalogue, [path], 12.0, tmp_path / "out.parquet", keep=["colour"])
+    assert (report.objects, report.cutouts, report.outside, report.unplaced) == (3, 1, 0, 2)
+    found = read_table(tmp_path / "out.parquet")
+    assert found["colour"].tolist() == [1.0]
+    assert read_images([tmp_path / "out.parquet"]).images.identifiers.tolist() == ["0"]
+
+
+def test_positions_in_radians_and_hours_are_cut_where_those_in_degrees_are(
+    tmp_path, science_image
+) -> None:
+    path = science_image("TPV")
+    sky = read_science_image(path).wcs.all_pix2world([[30.0, 40.0], [50.0, 20.0]], 0)
+    plain = FeatureTable.from_columns({"ra": sky[:, 0], "dec": sky[:, 1]})
+    other = FeatureTable.from_columns(
+        {"ra": sky[:, 0] / 15, "dec": np.radians(sky[:, 1])},
+        units={"ra": "hourangle", "dec": "rad"},
+    )
+    for name, table in (("plain", plain), ("other", other)):
+        make_cutouts(table, [path], 12.0, tmp_path / f"{name}.parquet")
+    plain, other = (read_table(tmp_path / f"{name}.parquet") for name in ("plain", "other"))
+    assert len(plain) == len(other) == 2
+    np.testing.assert_allclose(other["ra"], plain["ra"], rtol=1e-12)
+    np.testing.assert_allclose(other["dec"], plain["dec"], rtol=1e-12)
+
+
 def test_saturation_holes_and_infobits_are_flagged(science_image) -> None:
     image = read_science_image(science_image("SIP"))
     image.pixels[:] = 200.0

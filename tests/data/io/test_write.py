@@ -200,3 +200,23 @@ def test_parquet_of_numbers_alone_has_no_dictionary(tmp_path):
     column = pq.ParquetFile(tmp_path / "t.parquet").metadata.row_group(0).column(0)
     assert not column.has_dictionary_page
     assert read_table(tmp_path / "t.parquet")["x"].tolist() == [0.0] * 50
+
+
+@pytest.mark.parametrize("suffix", [".fits", ".vot", ".ecsv"])
+def test_missing_vectors_are_missing_again(tmp_path, suffix):
+    kind = pa.list_(pa.float64(), 2)
+    vectors = pa.array([[1.0, 2.0], None, [3.0, 4.0]], type=kind)
+    path = tmp_path / f"table{suffix}"
+    with open_writer(path) as writer:
+        writer.write(FeatureTable(pa.table({"number": [1, 2, 3], "vector": vectors})))
+    found = read_table(path).arrow.column("vector").to_pylist()
+    assert found[0] == [1.0, 2.0]
+    assert found[1] is None or np.isnan(found[1]).all()
+    assert found[2] == [3.0, 4.0]
+
+
+def test_fits_says_that_it_cannot_mark_a_missing_vector_of_whole_numbers(tmp_path):
+    vectors = pa.array([[1, 2], None], type=pa.list_(pa.int64(), 2))
+    with pytest.raises(OutputError, match="cannot mark"), open_writer(tmp_path / "t.fits") as one:
+        one.write(FeatureTable(pa.table({"vector": vectors})))
+    assert not (tmp_path / "t.fits").exists()

@@ -227,6 +227,51 @@ def test_a_table_of_labels_alone_is_told_from_no_file(tmp_path):
         read_cutouts([tmp_path / "labels.csv"], ReadOptions())
 
 
+def test_columns_of_a_catalogue_are_kept_beside_ours_of_the_same_name(
+    cutouts, model, tmp_path, capsys
+):
+    (tmp_path / "0.fits").write_bytes(stamps_of(cutouts)[0])
+    columns = {"file": ["0"], "flags": [7], "p_galaxy": [0.25], "catalogue_flags": [9]}
+    with open_writer(tmp_path / "c.fits") as writer:
+        writer.write(FeatureTable.from_columns(columns))
+    predict([tmp_path / "0.fits"], tmp_path / "o.csv", model, catalog=str(tmp_path / "c.fits"))
+    table = read_table(tmp_path / "o.csv")
+    assert table["catalogue_catalogue_flags"].tolist() == [7]
+    assert table["catalogue_flags"].tolist() == [9]
+    assert table["catalogue_p_galaxy"].tolist() == [0.25]
+    assert 0 <= table["p_galaxy"][0] <= 1
+    assert table["p_galaxy"][0] != 0.25
+    assert "'flags' is written as 'catalogue_catalogue_flags'" in capsys.readouterr().err
+
+
+def test_positions_of_a_catalogue_are_converted_to_degrees(cutouts, model, tmp_path):
+    (tmp_path / "0.fits").write_bytes(stamps_of(cutouts)[0])
+    table = FeatureTable.from_columns(
+        {"file": ["0"], "ra": [0.5], "dec": [0.1]}, units={"ra": "hourangle", "dec": "rad"}
+    )
+    with open_writer(tmp_path / "c.ecsv") as writer:
+        writer.write(table)
+    predict([tmp_path / "0.fits"], tmp_path / "o.ecsv", model, catalog=str(tmp_path / "c.ecsv"))
+    found = read_table(tmp_path / "o.ecsv")
+    assert found["ra"][0] == pytest.approx(7.5)
+    assert found["dec"][0] == pytest.approx(np.degrees(0.1))
+    assert found.unit("ra") == found.unit("dec") == "deg"
+
+
+def test_a_position_that_is_text_is_refused_before_anything_is_read(cutouts, model, tmp_path):
+    (tmp_path / "0.fits").write_bytes(stamps_of(cutouts)[0])
+    (tmp_path / "c.csv").write_text("file,ra,dec\n0,00:10:20,-03:04:05\n")
+    with pytest.raises(ContractError, match="00:10:20"):
+        predict([tmp_path / "0.fits"], tmp_path / "o.csv", model, catalog=str(tmp_path / "c.csv"))
+    assert not (tmp_path / "o.csv").exists()
+
+
+def test_a_file_without_cutouts_is_told_of(cutouts, model, tmp_path):
+    source = TASK.write_synth(cutouts.take(np.zeros(0, dtype=np.int64), "none"), tmp_path)
+    with pytest.raises(InputError, match="no cutout"):
+        predict([source], tmp_path / "o.csv", model)
+
+
 def test_a_catalogue_without_names_is_refused(cutouts, model, tmp_path):
     source = TASK.write_synth(cutouts, tmp_path)
     with open_writer(tmp_path / "c.csv") as writer:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from skysift.core.errors import ContractError, ReadError, SkysiftError, UsageError
 from skysift.core.progress import Progress, silent
 from skysift.core.suggest import did_you_mean
+from skysift.data.angles import degrees_of
 from skysift.data.images.cutout_files import check_cutout_target, open_cutout_file
 from skysift.data.images.cutout_piece import CutoutSink, Piece, StampForm
 from skysift.data.images.cutting import (
@@ -38,6 +39,7 @@ __all__ = ["CutoutReport", "make_cutouts", "positions_of"]
 
 _RA = ("ra", "RA", "RAJ2000", "_RAJ2000", "ra_deg", "ALPHA_J2000", "raMean", "coord_ra")
 _DEC = ("dec", "DEC", "DEJ2000", "_DEJ2000", "dec_deg", "DELTA_J2000", "decMean", "coord_dec")
+_POLE = 90.0  # deg
 _PREFETCHED = 2  # images per worker that may wait to be written
 
 
@@ -57,6 +59,8 @@ class CutoutReport:
         Number of cutouts with each flag.
     rejected : mapping of str to str
         Images that could not be used, each with its reason.
+    unplaced : int
+        Objects whose position is missing or not on the sky.
     """
 
     objects: int
@@ -64,6 +68,7 @@ class CutoutReport:
     outside: int
     flags: Mapping[str, int]
     rejected: Mapping[str, str]
+    unplaced: int = 0
 
 
 def make_cutouts(
@@ -102,7 +107,8 @@ def make_cutouts(
     side : int, optional
         Exact side [pixel].
     ra, dec, name : str, optional
-        Columns of position [deg] and identifier; common names are found.
+        Columns of position and identifier; common names are found. Positions are converted from
+        the unit that they state, and in degrees without one.
     blend_radius : float, optional
         Flag objects with a neighbour as near as this [arcsec]; half of the side if not given.
     neighbours : path-like or FeatureTable, optional
@@ -137,13 +143,26 @@ def make_cutouts(
     table = catalog if isinstance(catalog, FeatureTable) else read_table(catalog)
     if blend_radius is None:
         blend_radius = 0.5 * (_arcsec_of(side, paths) if size is None else size)
+    placed = _placed(table, ra, dec, name)
     positions = positions_of(
-        table, ra=ra, dec=dec, name=name, blend_radius=blend_radius, neighbours=neighbours
+        placed, ra=ra, dec=dec, name=name, blend_radius=blend_radius, neighbours=neighbours
     )
-    kept = _kept(table, keep)
+    kept = _kept(placed, keep)
     with open_cutout_file(out, provenance=provenance) as sink:
         work = _Work(positions, kept, size, side, parity, sink.form, len(paths) > 1)
-        return _written(sink, paths, work, workers, progress)
+        report = _written(sink, paths, work, workers, progress)
+    return replace(report, objects=len(table), unplaced=len(table) - len(placed))
+
+
+def _placed(table: FeatureTable, ra: str | None, dec: str | None, name: str | None) -> FeatureTable:
+    """Return the objects that have a position on the sky, each under the name that it had."""
+    if name is None and not any(known in table for known in NAME_COLUMNS):
+        table = table.with_columns({NAME_COLUMNS[0]: np.arange(len(table)).astype(np.str_)})
+    return table.take(_on_sky(*_sky(table, ra, dec)))
+
+
+def _on_sky(ra: NDArray[np.float64], dec: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return np.asarray(np.isfinite(ra) & (np.abs(dec) <= _POLE))
 
 
 def _arcsec_of(side: int | None, paths: Sequence[Path]) -> float:
@@ -203,7 +222,8 @@ def positions_of(
     others = None
     if neighbours is not None:
         all_of_them = neighbours if isinstance(neighbours, FeatureTable) else read_table(neighbours)
-        others = _sky(all_of_them, None, None)
+        beside = _sky(all_of_them, None, None)
+        others = beside[0][_on_sky(*beside)], beside[1][_on_sky(*beside)]
     positions = Positions(
         object_names(names),
         right_ascension,
@@ -231,7 +251,7 @@ def _sky(
                 f"{hint}Name it as {option}; there are: {', '.join(table.columns[:20])}.",
                 path=table.meta.get("path"),
             )
-        columns.append(np.asarray(table[column], dtype=np.float64))
+        columns.append(degrees_of(table, column))
     return columns[0], columns[1]
 
 

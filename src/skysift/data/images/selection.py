@@ -18,6 +18,7 @@ from scipy.spatial import cKDTree
 from skysift.core.config import Config
 from skysift.core.errors import ContractError
 from skysift.core.suggest import did_you_mean
+from skysift.data.angles import degrees_of
 from skysift.data.images.sphere import chord_of, unit_vectors
 from skysift.data.table import FeatureTable
 
@@ -66,7 +67,8 @@ class CatalogueCuts(Config):
     per_class : int, optional
         Most objects of each class, drawn at random.
     ra, dec, type, identifier : str
-        Columns, in any case of letters. Objects are numbered if there is no identifier.
+        Columns, in any case of letters. Positions are converted from the unit that they state, and
+        in degrees without one. Objects are numbered if there is no identifier.
     flux, fracflux : str
         Columns of each band, ``{band}`` standing for its name.
     transmission : str, optional
@@ -213,8 +215,8 @@ class _Catalogue:
         self._table = table
         self._cuts = cuts
         self._names = {name.lower(): name for name in reversed(table.columns)}
-        self.ra = self.column("ra")
-        self.dec = self.column("dec")
+        self.ra = degrees_of(table, self._known("ra"))
+        self.dec = degrees_of(table, self._known("dec"))
 
     def _known(self, key: str, band: str = "") -> str:
         """Return the column that a key of the cuts names, in any case of letters."""

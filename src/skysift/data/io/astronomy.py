@@ -22,7 +22,13 @@ from numpy.typing import NDArray
 
 from skysift.core.errors import ReadError
 from skysift.data.io.batches import sliced
-from skysift.data.io.schema import description_of, plain_types, to_arrow, unit_of
+from skysift.data.io.schema import (
+    description_of,
+    plain_types,
+    to_arrow,
+    unit_of,
+    vectors,
+)
 from skysift.data.io.source import Source, chosen_columns
 from skysift.data.table import FeatureTable, described_field
 
@@ -189,9 +195,10 @@ def _column(field: pa.Field, array: pa.Array) -> Column:
     about = {"unit": unit_of(field) or None, "description": description_of(field) or None}
     mask = np.asarray(array.is_null()) if array.null_count else None
     if pa.types.is_fixed_size_list(field.type):
-        size = field.type.list_size
-        values = array.flatten().to_numpy(zero_copy_only=False)
-        return Column(values.reshape(-1, size), **about)
+        values = vectors(array)
+        if mask is None:
+            return Column(values, **about)
+        return MaskedColumn(values, mask=np.repeat(mask[:, None], values.shape[1], axis=1), **about)
     if pa.types.is_string(field.type):
         values = np.array(["" if v is None else v for v in array.to_pylist()], dtype=np.str_)
     else:

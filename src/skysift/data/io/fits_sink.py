@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from skysift.core.errors import OutputError
 from skysift.data.io.fits import PROVENANCE_EXTENSION
-from skysift.data.io.schema import description_of, plain_types, unit_of
+from skysift.data.io.schema import description_of, plain_types, unit_of, vectors
 from skysift.data.io.spool import Spool, SpooledSink
 
 __all__ = ["FitsSink", "provenance_hdu"]
@@ -42,8 +42,13 @@ class _Column:
             return np.array(text, dtype=self.stored)
         mask = np.asarray(array.is_null())
         if pa.types.is_fixed_size_list(array.type):
-            values = array.flatten().to_numpy(zero_copy_only=False)
-            return self._encoded(values).reshape(-1, self.repeat)
+            if mask.any() and not pa.types.is_floating(array.type.value_type):
+                raise OutputError(
+                    f"Column '{self.field.name}' holds vectors of whole numbers, some of them "
+                    "missing, which FITS cannot mark.",
+                    "Write .parquet, .ecsv or .vot.",
+                )
+            return self._encoded(vectors(array))
         if array.null_count and not pa.types.is_floating(array.type):
             array = pc.fill_null(array, pa.scalar(0).cast(array.type))
         raw = self._encoded(array.to_numpy(zero_copy_only=False))

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from skysift.core.errors import OutputError
 
-__all__ = ["description_of", "plain_types", "to_arrow", "unit_of"]
+__all__ = ["description_of", "plain_types", "to_arrow", "unit_of", "vectors"]
 
 
 def unit_of(field: pa.Field) -> str:
@@ -56,6 +56,22 @@ def plain_types(table: pa.Table) -> pa.Table:
             column = table.column(position).cast(target)
             table = table.set_column(position, field.with_type(target), column)
     return table
+
+
+def vectors(array: pa.FixedSizeListArray) -> NDArray[Any]:
+    """Return a column of vectors as a matrix, shape (n_rows, length of a vector).
+
+    A missing vector has NaN, or 0 where its numbers cannot be NaN.
+    """
+    known = np.asarray(array.is_valid())
+    values = array.flatten().to_numpy(zero_copy_only=False)  # of the vectors that are there
+    if known.all():
+        return np.asarray(values.reshape(len(array), array.type.list_size))
+    found = np.zeros((len(array), array.type.list_size), dtype=values.dtype)
+    if values.dtype.kind == "f":
+        found[~known] = np.nan
+    found[known] = values.reshape(-1, array.type.list_size)
+    return found
 
 
 def _plain_type(field: pa.Field) -> pa.DataType:

@@ -59,8 +59,8 @@ class ReadOptions(Config):
         None,
         description="A table with one row for each object, joined by its column file, "
         "identifier, id or another that names objects for 'skysift cutouts', to the names of the "
-        "cutouts; its columns are kept in what is written. To train and evaluate it has a column "
-        "label: star or galaxy.",
+        "cutouts; its columns are kept in what is written, as catalogue_NAME where the answer has "
+        "one of that name. To train and evaluate it has a column label: star or galaxy.",
     )
     cutout: Literal["science", "template"] = Field(
         "template",

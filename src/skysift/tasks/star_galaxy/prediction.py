@@ -1,5 +1,6 @@
 """Probabilities for cutouts without labels: in memory, and from files to a file, batch by batch."""
 
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -17,6 +18,7 @@ from skysift.core.progress import Progress
 from skysift.core.provenance import Provenance
 from skysift.core.spread import spread_map
 from skysift.core.stream import RecordFile
+from skysift.data.angles import degrees_of
 from skysift.data.images.flags import StampFlag
 from skysift.data.images.image_set import ImageSet
 from skysift.data.images.readers import ReadImages, file_of, iter_images, read_each
@@ -42,6 +44,8 @@ _DESCRIPTIONS = {
     "bundle": "hash of the model",
 }
 _UNITS = {"ra": "deg", "dec": "deg"}
+_POSITION = ("ra", "dec")
+_BUNDLE = "bundle"
 _CORE = 3
 """Side of the middle, without a known pixel of which nothing is seen of a target [pixel]."""
 
@@ -136,10 +140,16 @@ def predict_files(
             writer.write(answer)
             counts.update(verdicts)
             if catalogue is not None:
+                if not done:
+                    _tell_renamed(catalogue, found)
                 unknown = int((catalogue.rows(found["file"].tolist()) < 0).sum())
                 counts.update({"not in the catalogue": unknown} if unknown else {})
             done += len(answer)
             progress(begun.share, f"{done:,} cutouts")
+        if not done:
+            raise InputError(
+                "There is no cutout in what was given.", "Give files with cutouts or alerts."
+            )
     return counts
 
 
@@ -315,9 +325,20 @@ def predict_read(
 
 
 def _catalogue(read_options: ReadOptions) -> Catalogue | None:
+    """Return the catalogue, of which the position is one, before anything is read."""
     if read_options.catalog is None:
         return None
-    return Catalogue.read(Path(read_options.catalog))
+    found = Catalogue.read(Path(read_options.catalog))
+    for name in _POSITION:
+        if name in found.table:
+            degrees_of(found.table, name)
+    return found
+
+
+def _tell_renamed(catalogue: Catalogue, found: FeatureTable) -> None:
+    """Write on stderr which columns of the catalogue have other names in what is written."""
+    for name, new in catalogue.renamed([*found.columns, _BUNDLE]).items():
+        sys.stderr.write(f"The catalogue's column '{name}' is written as '{new}'.\n")
 
 
 def _completed(
@@ -325,21 +346,24 @@ def _completed(
 ) -> FeatureTable:
     """Return the answer with the hash of the model, and after the columns of the catalogue."""
     name = [model.bundle.hash if model.bundle else ""] * len(found)
-    answer = found.with_columns({"bundle": name}, descriptions=_DESCRIPTIONS)
+    answer = found.with_columns({_BUNDLE: name}, descriptions=_DESCRIPTIONS)
     return answer if catalogue is None else _joined(catalogue, answer)
 
 
 def _joined(catalogue: Catalogue, answer: FeatureTable) -> FeatureTable:
-    """Return the catalogue's columns, then those of the answer that it does not have."""
-    table = catalogue.columns(answer["file"].tolist())
+    """Return the catalogue's columns, then the answer, which has no columns of the same names.
+
+    But for the position, which the catalogue knows better than the header of a cutout, where it
+    knows the object; and for the names of the cutouts.
+    """
+    table = catalogue.columns(answer["file"].tolist(), taken=answer.columns)
+    better = {name: degrees_of(table, name) for name in _POSITION if name in table}
     arrow = table.arrow
     for field, column in zip(answer.arrow.schema, answer.arrow.columns, strict=True):
         where = arrow.schema.get_field_index(field.name)
-        if where >= 0 and field.name in {"ra", "dec"}:
-            # The catalogue knows the position better than the header, where it knows the object.
-            best = pc.coalesce(arrow.column(where).cast(field.type), column)
-            arrow = arrow.set_column(where, field, best)
-            continue
+        if field.name in better:
+            known = pa.array(better[field.name], mask=np.isnan(better[field.name]))
+            column = pc.coalesce(known.cast(field.type), column.combine_chunks())  # noqa: PLW2901
         arrow = (
             arrow.append_column(field, column)
             if where < 0

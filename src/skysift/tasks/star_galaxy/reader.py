@@ -36,6 +36,10 @@ _COMMON_SEEING = 1.735
 """That of half of them, which worse ones are brought to [pixel]."""
 
 _KEYS = ("file", *NAME_COLUMNS)
+_SHARED = ("file", "ra", "dec")
+"""Columns that mean the same in a catalogue and in an answer."""
+
+_PREFIX = "catalogue_"
 _LABEL = "label"
 _TABLES = (".csv", ".ecsv", ".vot", ".xml")
 
@@ -91,10 +95,37 @@ class Catalogue:
             found.append(self._row.get(stem, of_object))
         return np.array(found, dtype=np.int64)
 
-    def columns(self, identifiers: Sequence[str]) -> FeatureTable:
-        """Return the columns for these cutouts, null where the catalogue does not know one."""
+    def columns(self, identifiers: Sequence[str], taken: Sequence[str] = ()) -> FeatureTable:
+        """Return the columns for these cutouts, null where the catalogue does not know one.
+
+        Parameters
+        ----------
+        identifiers : sequence of str
+            Of the cutouts.
+        taken : sequence of str
+            Names that the columns must not have: :meth:`renamed` tells what they are called.
+        """
         rows = self.rows(identifiers)
-        return FeatureTable(self.table.arrow.take(pa.array(rows, mask=rows < 0)))
+        found = self.table.arrow.take(pa.array(rows, mask=rows < 0))
+        names = self.renamed(taken)
+        return FeatureTable(
+            found.rename_columns([names.get(name, name) for name in self.table.columns])
+        )
+
+    def renamed(self, taken: Sequence[str]) -> dict[str, str]:
+        """Return what columns are called whose names are taken: ``catalogue_`` and the name.
+
+        The position and the name of the file are no other thing in an answer, and keep theirs.
+        """
+        used, found = {*taken, *self.table.columns}, dict[str, str]()
+        for name in self.table.columns:
+            if name in taken and name not in _SHARED:
+                new = f"{_PREFIX}{name}"
+                while new in used:
+                    new = f"{_PREFIX}{new}"
+                used.add(new)
+                found[name] = new
+        return found
 
 
 @dataclass(frozen=True)

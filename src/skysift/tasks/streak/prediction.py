@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from skysift.core.errors import ReadError, UsageError
+from skysift.core.errors import InputError, ReadError, UsageError
 from skysift.core.progress import Progress
 from skysift.core.provenance import Provenance
 from skysift.core.stream import MeasuringPredictor, Note, RecordPredictor
@@ -191,6 +191,10 @@ def predict_files(
                     counts[verdict] += rows
                 done += len(answer)
                 progress(number / len(paths), f"{done:,} stamps")
+        if not done:
+            raise InputError(
+                "There is no stamp in what was given.", "Give files with cutouts or alerts."
+            )
     return counts
 
 
