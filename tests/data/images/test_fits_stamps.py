@@ -77,10 +77,76 @@ def test_facts_of_the_header_are_read(make_stamp) -> None:
         ({"CD1_1": -2.811e-3, "CD2_2": 2.811e-3}, "wrong-wcs"),  # another scale than PIXSCALE
         ({"CRVAL2": 95.0}, "wrong-wcs"),
         ({"CRPIX1": "left"}, "wrong-wcs"),
+        ({"SEEING": 1e-5}, "no-seeing"),
+        ({"SEEING": 500.0}, "no-seeing"),
+        ({"SEEING": "inf"}, "no-seeing,bad-card"),
+        ({"APCOR1": 99.0}, "no-aperture-correction"),
+        ({"APCOR4": -6.0}, "no-aperture-correction"),
+        ({"SATURATE": 0}, "no-saturation-level"),
+        ({"SATURATE": -1.0}, "no-saturation-level"),
+        ({"CRPIX1": 1e9}, "wrong-wcs"),
+        ({"CRPIX2": -2e5}, "wrong-wcs"),
+        ({"CTYPE1": "FOO---TAN"}, "wrong-wcs"),
+        ({"CTYPE1": "RA---FOO", "CTYPE2": "DEC--FOO"}, "wrong-wcs"),
+        ({"CTYPE1": "GLON-TAN"}, "wrong-wcs"),  # with a declination
+        ({"CTYPE2": "DEC--SIN"}, "wrong-wcs"),  # with RA---TAN
+        ({"CTYPE1": "LINEAR", "CTYPE2": "LINEAR"}, "no-wcs"),
+        ({"CTYPE1": "RA---TPV", "CTYPE2": "DEC--TPV", "PV1_1": "one"}, "wrong-wcs"),
     ],
 )
 def test_what_is_missing_or_wrong_is_flagged(make_stamp, cards, flag) -> None:
     assert assemble([only(make_stamp(cards=cards))]).flag_texts() == [flag]
+
+
+@pytest.mark.parametrize(
+    ("cards", "name"),
+    [
+        ({"SEEING": -1.0}, "seeing"),
+        ({"SEEING": 500.0}, "seeing"),
+        ({"SATURATE": 0.0}, "saturation"),
+        ({"APCOR1": 99.0}, "apcor1"),
+        ({"CRPIX1": 1e9}, "ra"),
+        ({"CTYPE1": "FOO---TAN"}, "dec"),
+        ({"CTYPE1": "RA---TPV", "CTYPE2": "DEC--TPV", "PV1_1": "one"}, "ra"),
+    ],
+)
+def test_what_cannot_be_is_unknown(make_stamp, cards, name) -> None:
+    whole, mended = (assemble([only(make_stamp(cards=given))]).facts for given in ({}, cards))
+    assert np.isfinite(whole[name]).all()
+    assert np.isnan(mended[name]).all()
+    assert mended.unit(name) == whole.unit(name)
+
+
+@pytest.mark.parametrize(
+    "cards",
+    [
+        {"SEEING": 0.5},  # of a space telescope
+        {"SEEING": 20.0},  # as wide as the cutout
+        {"APCOR1": -4.9},
+        {"SATURATE": 1e5},
+        {"CRPIX1": -84_000.0},  # of a mosaic
+        {"CTYPE1": "RA---SIN", "CTYPE2": "DEC--SIN"},
+        {"CTYPE1": "DEC--TAN", "CTYPE2": "RA---TAN"},
+        {"CTYPE1": "GLON-CAR", "CTYPE2": "GLAT-CAR"},
+        {"CTYPE1": "HPLN-TAN", "CTYPE2": "HPLT-TAN"},
+        {"CTYPE1": "RA---TAN-SIP", "CTYPE2": "DEC--TAN-SIP"},
+    ],
+)
+def test_what_is_only_rare_is_not_flagged(make_stamp, cards) -> None:
+    assert assemble([only(make_stamp(cards=cards))]).flag_texts() == [""]
+
+
+def test_a_wide_image_states_no_seeing_of_its_own_size(make_stamp) -> None:
+    images = [only(make_stamp((200, 200), cards={"SEEING": width})) for width in (90.0, 150.0)]
+    assert assemble(images).has(StampFlag.NO_SEEING).tolist() == [False, True]
+
+
+def test_the_reference_of_a_coarse_image_is_not_across_the_sky(make_stamp) -> None:
+    coarse = {"CD1_1": -0.02, "CD2_2": 0.02, "PIXSCALE": None}
+    far = {"CRPIX1": 4000.0, **coarse}  # 80 deg of a plane, which an all-sky map has
+    map_axes = {"CTYPE1": "RA---CAR", "CTYPE2": "DEC--CAR"}
+    found = [only(make_stamp(cards=cards)) for cards in (coarse, far, {**far, **map_axes})]
+    assert assemble(found).has(StampFlag.WRONG_WCS).tolist() == [False, True, False]
 
 
 def test_holes_and_odd_shapes_are_flagged_and_infinities_become_holes(make_stamp) -> None:

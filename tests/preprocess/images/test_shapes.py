@@ -153,6 +153,15 @@ def test_without_seeing_only_what_needs_it_is_missing(rng) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(("level", "known"), [(0.0, False), (-1.0, False), (5e4, True)])
+def test_a_saturation_level_that_is_none_gives_no_part_of_it(rng, level, known) -> None:
+    pixels = rng.normal(200, 5, (2, 20, 20)) + moffat(9.4, 9.8, 1.8)
+    images = ImageSet.from_pixels(pixels, facts=fact_table([{"saturation": level}] * 2))
+    values = ShapeFeatures(["saturation_part"]).matrix(images)  # a warning is an error
+    assert np.isfinite(values).all() == known
+    assert np.isnan(values).any() != known
+
+
 def test_a_psf_image_stands_in_for_the_header(rng) -> None:
     stack = rng.normal(200, 5, (5, 20, 20)) + moffat(9.5, 9.5, 2.4, amplitude=3000)
     psf = np.tile(moffat(9.5, 9.5, 2.4, amplitude=1.0), (5, 1, 1)).astype(np.float32)

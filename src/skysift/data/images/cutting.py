@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
 from skysift.core.errors import InputError, UsageError
-from skysift.data.images.facts import PIXEL_MATRIX, fact_table
+from skysift.data.images.facts import PIXEL_MATRIX, fact_table, plausible_facts
 from skysift.data.images.fits_stamps import FLAG_KEYWORD, NAME_KEYWORD
 from skysift.data.images.flags import StampFlag
 from skysift.data.images.image_set import ImageSet
@@ -196,6 +196,7 @@ def cut_out(image: ScienceImage, positions: Positions, side: int) -> ImageSet:
     ).with_columns({"row": rows, "start_y": start[:, 0], "start_x": start[:, 1]})
     sizes = np.full((len(rows), 2), side, dtype=np.int32)
     outside = ((start < 0) | (start + side > [ny, nx])).any(axis=1)
+    facts = plausible_facts(facts, sizes)
     flags = common_flags(pixels, sizes, facts)
     # Beyond the edge there is no value: only NaN within the image counts as one.
     holes = ~np.isfinite(pixels) & _inside(start, side, (ny, nx))

@@ -10,6 +10,7 @@ from math import isfinite
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skysift.core.errors import ReadError
 from skysift.data.sky.fits_table import Cards
@@ -27,6 +28,7 @@ __all__ = [
     "facts_of_cards",
     "facts_of_rubin",
     "facts_of_ztf",
+    "plausible_facts",
 ]
 
 FactValues = dict[str, float | str]
@@ -40,6 +42,10 @@ APERTURE_CORRECTIONS = tuple(f"apcor{k + 1}" for k in range(len(APERTURE_DIAMETE
 REFERENCE_IMAGE = "reference "
 """How the fact ``image`` begins for the stack of exposures that a survey subtracts from others."""
 
+_WIDTHS = ("seeing", "difference_fwhm")
+# No pixel lets a star look narrower, and none of a camera in focus is so fine.
+_WIDTH_RANGE = (0.5, 100.0)  # FWHM [pixel]
+_LARGEST_CORRECTION = 5.0  # mag: 1 % of the light of a star; in ZTF's aperture of 2 pix, FWHM 16
 _MJD_OF_JD_0 = 2_400_000.5
 _ZTF_BANDS = {1: "ztf_g", 2: "ztf_r", 3: "ztf_i"}
 _ZTF_PIXEL_SCALE = 1.012
@@ -223,6 +229,44 @@ def fact_table(rows: Sequence[FactValues]) -> FeatureTable:
         columns,
         units={name: fact.unit for name, fact in FACTS.items()},
         descriptions={name: fact.description for name, fact in FACTS.items()},
+    )
+
+
+def plausible_facts(facts: FeatureTable, sizes: NDArray[np.int32]) -> FeatureTable:
+    """Return the facts of cutouts, NaN for numbers that no image can have.
+
+    Parameters
+    ----------
+    facts : FeatureTable
+        With all columns of `FACTS`, shape (n,).
+    sizes : array of int32, shape (n, 2)
+        Height and width of each cutout [pixel].
+
+    Returns
+    -------
+    FeatureTable
+        Unknown are a saturation level that is not above 0; a FWHM below 0.5 pixels, or above the
+        longer side of its cutout or 100 pixels; an aperture correction beyond 5 mag.
+
+    Examples
+    --------
+    >>> found = plausible_facts(fact_table([{"seeing": 500.0, "saturation": 6e4}]), [[20, 20]])
+    >>> found["seeing"].tolist(), found["saturation"].tolist()
+    ([nan], [60000.0])
+    """
+    widest = np.minimum(np.max(sizes, axis=1, initial=0), _WIDTH_RANGE[1])
+    wrong = {
+        "saturation": facts["saturation"] <= 0,
+        **{name: (facts[name] < _WIDTH_RANGE[0]) | (facts[name] > widest) for name in _WIDTHS},
+        **{name: np.abs(facts[name]) > _LARGEST_CORRECTION for name in APERTURE_CORRECTIONS},
+    }
+    mended = {
+        name: np.where(where, np.nan, facts[name]) for name, where in wrong.items() if where.any()
+    }
+    return facts.with_columns(
+        mended,
+        units={name: FACTS[name].unit for name in mended},
+        descriptions={name: FACTS[name].description for name in mended},
     )
 
 

@@ -15,12 +15,12 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from skysift.core.errors import ReadError
-from skysift.data.images.facts import PIXEL_MATRIX, FactValues, facts_of_cards
+from skysift.data.images.facts import FactValues, facts_of_cards
 from skysift.data.images.fits_bytes import FitsBytes
 from skysift.data.images.flags import StampFlag
-from skysift.data.images.header_position import linear_matrix, sky_position
 from skysift.data.images.limits import DEFAULT_LIMITS, Limits
 from skysift.data.images.stamp import NOTED, Rejected, Stamp, StampError, require_sound
+from skysift.data.images.stamp_coordinates import note_coordinates, note_position
 from skysift.data.images.tiles import require_small_tiles
 from skysift.data.sky.fits_table import Cards, FitsHdu, walk_hdus
 
@@ -37,11 +37,6 @@ _PLANE = 2
 _AUXILIARY = {"UNCERT", "VARIANCE", "MASK", "WEIGHT", "PSFIMAGE", "PSF", "DQ", "ERR"}
 _PSF_NAMES = {"PSFIMAGE", "PSF"}
 _VARIANCE_NAMES = {"UNCERT", "VARIANCE", "ERR"}
-_SCALE_RANGE = (1e-3, 100.0)  # arcsec per pixel of anything that is called a survey
-_SCALE_TOLERANCE = 0.05
-_POLE = 90.0
-_FULL_CIRCLE = 360.0
-_ARCSEC_PER_DEG = 3600.0
 
 
 def read_fits_stamps(
@@ -99,7 +94,7 @@ def read_alert_stamp(
         require_sound(pixels, limits)
         known: FactValues = {}
         try:
-            flags = _wcs_flags(primary.cards, known)
+            flags = note_coordinates(primary.cards, known, pixels.shape)
         except ReadError:
             flags = StampFlag.WRONG_WCS
         psf, variance = _company(primary, hdus, stream, limits, pixels.shape)
@@ -274,40 +269,6 @@ def _facts(
     if _is_noted(cards):
         flags |= StampFlag(int(cards.number(FLAG_KEYWORD))) & NOTED
     with suppress(ReadError):  # a card that cannot be read is no coordinate
-        of_wcs = _wcs_flags(cards, facts)
-        if not of_wcs and not ("ra" in facts and "dec" in facts):
-            middle = sky_position(cards, (shape[0] - 1) / 2, (shape[1] - 1) / 2)
-            if middle is not None:
-                facts["ra"], facts["dec"] = middle
-        return facts, flags | of_wcs
+        of_wcs = note_coordinates(cards, facts, shape)
+        return facts, flags | (of_wcs or note_position(cards, facts, shape))
     return facts, flags | StampFlag.WRONG_WCS
-
-
-def _note_matrix(cards: Cards, facts: FactValues) -> None:
-    """Fill in the step on the sky along each axis, unless it is no number."""
-    matrix = linear_matrix(cards)
-    steps = (*matrix[0], *matrix[1])
-    if all(map(isfinite, steps)):
-        facts.update(zip(PIXEL_MATRIX, steps, strict=True))
-
-
-def _wcs_flags(cards: Cards, facts: FactValues) -> StampFlag:
-    """Check the linear part of the celestial coordinates, and fill in the pixel scale."""
-    if not cards.text("CTYPE1") or not cards.text("CTYPE2"):
-        if cards.get("PC1_1") is not None and cards.get("CRVAL1") is not None:
-            _note_matrix(cards, facts)  # stamps of Rubin say all but the projection
-        return StampFlag.NO_WCS
-    values = [cards.number(name) for name in ("CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2")]
-    matrix = linear_matrix(cards)
-    determinant = matrix[0][0] * matrix[1][1] - matrix[0][1] * matrix[1][0]
-    if not all(map(isfinite, [*values, determinant])):
-        return StampFlag.WRONG_WCS
-    if abs(values[3]) > _POLE or not -_FULL_CIRCLE <= values[2] <= _FULL_CIRCLE:
-        return StampFlag.WRONG_WCS
-    scale = abs(determinant) ** 0.5 * _ARCSEC_PER_DEG
-    if not _SCALE_RANGE[0] < scale < _SCALE_RANGE[1]:
-        return StampFlag.WRONG_WCS
-    _note_matrix(cards, facts)
-    stated = facts.setdefault("pixel_scale", scale)
-    agrees = isinstance(stated, float) and abs(stated / scale - 1) < _SCALE_TOLERANCE
-    return StampFlag.NONE if agrees else StampFlag.WRONG_WCS

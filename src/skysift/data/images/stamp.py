@@ -7,7 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysift.core.errors import ReadError
-from skysift.data.images.facts import APERTURE_CORRECTIONS, FactValues, fact_table
+from skysift.data.images.facts import (
+    APERTURE_CORRECTIONS,
+    FactValues,
+    fact_table,
+    plausible_facts,
+)
 from skysift.data.images.flags import StampFlag
 from skysift.data.images.image_set import ImageSet
 from skysift.data.images.limits import Limits
@@ -151,7 +156,7 @@ def assemble(stamps: Sequence[Stamp]) -> ImageSet:
         if stamp.center is not None:
             centers[k] = stamp.center
     pixels[np.isinf(pixels)] = np.nan
-    facts = fact_table([stamp.facts for stamp in stamps])
+    facts = plausible_facts(fact_table([stamp.facts for stamp in stamps]), sizes)
     flags = common_flags(pixels, sizes, facts)
     told = [stamp.noted and StampFlag.PADDED in stamp.flags for stamp in stamps]
     flags[np.array(told, dtype=bool)] &= ~np.uint32(StampFlag.NAN)
@@ -171,7 +176,7 @@ def assemble(stamps: Sequence[Stamp]) -> ImageSet:
 def common_flags(
     pixels: NDArray[np.float32], sizes: NDArray[np.int32], facts: FeatureTable
 ) -> NDArray[np.uint32]:
-    """Return the flags that follow from pixels and facts, shape (n,)."""
+    """Return the flags that follow from pixels and plausible facts, shape (n,)."""
     n_finite = np.isfinite(pixels).sum(axis=(1, 2))
     largest = np.max(pixels, axis=(1, 2), where=np.isfinite(pixels), initial=-np.inf)
     infobits, saturation = facts["infobits"], facts["saturation"]

@@ -135,7 +135,7 @@ def _measured(images: ImageSet) -> dict[str, FloatArray]:
     fluxes = aperture_fluxes(signal, centers, _RADII)
     return {
         "seeing": seeing,
-        "saturation_part": _brightest(images) / images.facts["saturation"],
+        "saturation_part": _saturation_part(images),
         **_profile(fit, fluxes, seeing, noise),
         **_growth(fluxes[:, -len(APERTURE_DIAMETERS) :], corrections),
         **_radii(fluxes, seeing),
@@ -151,9 +151,12 @@ def _without_sky(images: ImageSet) -> tuple[FloatArray, NDArray[np.bool_], Float
     return np.where(valid, signal, 0.0), valid, noise
 
 
-def _brightest(images: ImageSet) -> FloatArray:
+def _saturation_part(images: ImageSet) -> FloatArray:
+    """Return the brightest pixel over the saturation level, NaN where that is not above 0."""
     brightest = np.max(images.pixels, axis=(1, 2), where=images.valid, initial=0.0)
-    return np.asarray(brightest, dtype=np.float64)
+    level = images.facts["saturation"]
+    with np.errstate(over="ignore"):  # by a level next to nothing
+        return np.asarray(brightest / np.where(level > 0, level, np.nan), dtype=np.float64)
 
 
 def _of_point_sources(images: ImageSet) -> tuple[FloatArray, FloatArray]:
