@@ -138,6 +138,6 @@ def check_answered(counts: Mapping[str, int], out: Path) -> None:
     if counts.get("rejected", 0) and not usable:
         raise NothingAnsweredError(
             "All of the input was rejected: nothing is answered.",
-            "The flags of the rows say why, where the task lists them.",
+            "The flags of the rows say why; without rows, 'input_contract' in the metadata does.",
             path=out,
         )

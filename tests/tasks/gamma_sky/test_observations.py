@@ -35,6 +35,8 @@ def names(paths, **options):
 def test_a_folder_stands_for_its_photon_lists(tmp_path):
     for name in ("events-2.fits", "events-1.fits.gz", "other.fits", "notes.txt"):
         (tmp_path / name).touch()
+    assert names([tmp_path]) == ["events-1.fits.gz", "events-2.fits", "other.fits"]
+    (tmp_path / "simulation.json").touch()  # what else is in there are no photon lists
     assert names([tmp_path]) == ["events-1.fits.gz", "events-2.fits"]
     (tmp_path / "events-2.fits").unlink()
     (tmp_path / "events-1.fits.gz").unlink()

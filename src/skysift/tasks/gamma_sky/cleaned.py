@@ -10,6 +10,7 @@ the Poisson likelihood is just that (it is the fixed point of Richardson 1972, J
 1974, AJ 79, 745).
 """
 
+import gzip
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
@@ -95,7 +96,7 @@ class CleanedMap:
 
         Extensions CLEANED, VARIANCE, BACKGROUND and RESIDUAL are cubes in double precision with a
         TAN WCS; EBOUNDS has their energy bands and GTI the good time. The provenance, as JSON, is
-        in an extension of its own.
+        in an extension of its own. A name that ends with ``.gz`` is compressed.
 
         Raises
         ------
@@ -115,12 +116,10 @@ class CleanedMap:
             name: getattr(self, name) for name in ("cleaned", "variance", "background", "residual")
         }
         edges = self.counts.energy_edges
-        write_atomic(
-            path,
-            _fits_bytes(
-                header, cards, planes=planes, edges=edges, window=self.counts, provenance=provenance
-            ),
+        data = _fits_bytes(
+            header, cards, planes=planes, edges=edges, window=self.counts, provenance=provenance
         )
+        write_atomic(path, _packed(path, data))
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,12 +167,10 @@ class NetworkCleanedMap:
             header.add_history(line)
         cards = wcs_cube_header(self.maps.wcs, counts.shape)
         edges = np.array(self.maps.energies)
-        write_atomic(
-            path,
-            _fits_bytes(
-                header, cards, planes=planes, edges=edges, window=self.window, provenance=provenance
-            ),
+        data = _fits_bytes(
+            header, cards, planes=planes, edges=edges, window=self.window, provenance=provenance
         )
+        write_atomic(path, _packed(path, data))
 
 
 _HISTORY = (
@@ -203,6 +200,11 @@ def _fits_bytes(
     buffer = BytesIO()
     hdus.writeto(buffer, checksum=True)
     return buffer.getvalue()
+
+
+def _packed(path: str | Path, data: bytes) -> bytes:
+    """Compress what goes to a ``.gz`` file; the same bytes give the same file."""
+    return gzip.compress(data, mtime=0) if Path(path).suffix == ".gz" else data
 
 
 def _summary(window: CountsMap, **sums: NDArray[Any]) -> fits.Header:

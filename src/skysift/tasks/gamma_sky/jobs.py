@@ -107,7 +107,9 @@ def audit(
 ) -> Run:
     """Tell what the input contract found, and which observations share photons."""
     del rng, progress
-    data = read_observations(paths, options)
+    # Path by path: what is given twice is searched once, but here it is to be found.
+    read = tuple(item for path in paths for item in iter_observations([path], options))
+    data = Observations(read, options)
     rows = [
         {
             "observation": item.events.name,

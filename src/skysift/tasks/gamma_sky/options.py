@@ -121,6 +121,10 @@ class ReadOptions(Config):
         description="'auto': that of the photon list, if it has one; 'none': do without; or a "
         "GADF response file.",
     )
+    ignore_gti: bool = Field(
+        False,
+        description="Take the whole run as good time, whatever the table of good time (GTI) says.",
+    )
     pixels: int = Field(200, ge=16, le=2000, description="Pixels of a side of the map.")
     pixel_size: float = Field(0.025, gt=0, le=1, description="[deg].")
 
@@ -230,6 +234,8 @@ class PredictOptions(CoverageOption, DeviceOption):
     def _one_kind(self) -> "PredictOptions":
         if self.windows and (self.window is not None or self.step is not None):
             raise ValueError("windows are of a stream, window and step of files: give one of them")
+        if self.step is not None and self.window is None:
+            raise ValueError("step is from one window to the next: give window as well")
         if self.windows and self.method not in STREAMED:
             raise ValueError(
                 f"sliding windows are searched with {' or '.join(STREAMED)}, not with {self.method}"

@@ -1,10 +1,13 @@
 """Search photon lists file by file: candidates, and on request cleaned maps and DS9 regions."""
 
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from skysift.core.errors import UsageError
@@ -12,18 +15,95 @@ from skysift.core.jobs import Piece
 from skysift.core.progress import Progress
 from skysift.core.provenance import Provenance
 from skysift.core.stream import MeasuringPredictor, Note, RecordPredictor
+from skysift.data.contract import Verdict
 from skysift.data.io import check_target, check_writable
+from skysift.data.sky.event_list import EventList
+from skysift.data.sky.tangent import separation
 from skysift.tasks.gamma_sky.bounds import with_bounds
 from skysift.tasks.gamma_sky.candidates import CandidateTable, FalseAlarmSetting
 from skysift.tasks.gamma_sky.devices import device_for
 from skysift.tasks.gamma_sky.model import GammaSkyModel
-from skysift.tasks.gamma_sky.observations import files_of, iter_observations, of_photons
+from skysift.tasks.gamma_sky.observations import (
+    UNUSABLE,
+    Observation,
+    files_of,
+    input_files,
+    iter_observations,
+    of_photons,
+)
 from skysift.tasks.gamma_sky.options import CLEANING, PredictOptions, ReadOptions
 from skysift.tasks.gamma_sky.pipeline import search_observation
 
-__all__ = ["pieces", "predict_files", "record_predictor"]
+__all__ = ["InputAccount", "pieces", "predict_files", "record_predictor"]
 
-_TOLD = 5  # windows of which a line each tells
+_TOLD = 5  # windows, or observations, of which a line each tells
+
+
+@dataclass
+class InputAccount:
+    """What became of the photons, observation by observation, of files and of a stream alike.
+
+    Parameters
+    ----------
+    reading : ReadOptions
+        Pixels of the map.
+    counts : dict of str to int
+        Photons accepted, repaired and rejected.
+    findings : list of dict
+        What the input contract found, and in which file.
+    without_response : list of str
+        Observations that were searched without an instrument response.
+    beyond_map : list of dict
+        Observations most of whose photons no map holds.
+    """
+
+    reading: ReadOptions
+    counts: dict[str, int] = field(
+        default_factory=lambda: {"accepted": 0, "repaired": 0, "rejected": 0}
+    )
+    findings: list[dict[str, Any]] = field(default_factory=list)
+    without_response: list[str] = field(default_factory=list)
+    beyond_map: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, item: Observation, *, responded: bool) -> None:
+        """Take an observation into account, and whether a response was used for it."""
+        repaired = sum(len(f.rows) for f in item.findings if f.verdict is Verdict.REPAIRED)
+        self.counts["accepted"] += len(item.events) - repaired
+        self.counts["repaired"] += repaired
+        self.counts["rejected"] += item.n_rows - len(item.events)
+        name = item.events.name or str(item.path)
+        self.findings += [
+            {"file": str(item.path), "observation": name, **finding.to_dict()}
+            for finding in item.findings
+        ]
+        if not responded:
+            self.without_response.append(name)
+        if (beyond := _beyond_map(item.events, self.reading)) is not None:
+            self.beyond_map.append({"observation": name, **beyond})
+
+    def record(self) -> dict[str, Any]:
+        """Return what is kept with the answers."""
+        return {
+            "without_response": self.without_response,
+            "beyond_map": self.beyond_map,
+            "input_contract": self.findings,
+        }
+
+    def tell(self, out: Path) -> None:
+        """Write on stderr what makes answers poor although nothing was rejected."""
+        unusable = [
+            f"{one['observation']}: {one['message']}"
+            for one in self.findings
+            if one["code"] == UNUSABLE
+        ]
+        _tell(unusable, "input_contract", out, of="observations")
+        beyond = [
+            f"{one['observation']}: {one['beyond']:,} of {one['photons']:,} photons are more than "
+            f"{one['radius']:.1f} deg from the pointing ({one['ra']:.4f} {one['dec']:+.4f} deg), "
+            "beyond the map: is the pointing right?"
+            for one in self.beyond_map
+        ]
+        _tell(beyond, "beyond_map", out, of="observations")
 
 
 def predict_files(
@@ -51,49 +131,46 @@ def predict_files(
         return predict_stream(
             paths, out, model, reading, options, provenance=provenance, progress=progress
         )
-    _check_outputs(out, options, [path for path in paths if path.is_file()])
-    counts = {"accepted": 0, "repaired": 0, "rejected": 0, "windows": 0, "candidates": 0}
+    inputs = input_files(paths, reading)
+    _check_outputs(out, options, inputs)
+    account, windows = InputAccount(reading), 0
     setting = FalseAlarmSetting(options.false_alarms, options.per)
     tables = [CandidateTable.empty(setting)]
     total = len(files_of(paths, reading))
-    findings: list[dict[str, object]] = []
     unconfirmed: list[dict[str, object]] = []
     narrowed: list[dict[str, object]] = []
     for number, item in enumerate(iter_observations(paths, reading)):
         progress(number / total, f"{item.events.name or item.path}")
-        repaired = sum(len(f.rows) for f in item.findings if f.verdict.value == "repaired")
-        counts["accepted"] += len(item.events) - repaired
-        counts["repaired"] += repaired
-        counts["rejected"] += item.n_rows - len(item.events)
-        findings += [{"file": str(item.path), **finding.to_dict()} for finding in item.findings]
+        account.add(item, responded=item.response is not None)
         for searched in search_observation(
             item, reading, options, model.trials, networks=model.networks
         ):
             tables.append(searched.table)
             if (place := searched.unconfirmed()) is not None:
                 unconfirmed.append(place)
-            if (field := searched.narrowed()) is not None:
-                narrowed.append(field)
+            if (narrow := searched.narrowed()) is not None:
+                narrowed.append(narrow)
             if options.clean is not None:
-                target = _numbered(Path(options.clean), counts["windows"])
+                target = _numbered(Path(options.clean), windows)
+                check_target(target, inputs=inputs)
                 searched.cleaned().write(target, provenance.finish().to_dict())
-            counts["windows"] += 1
+            windows += 1
     table = _bounded(CandidateTable.concatenate(tables), model, options)
-    counts["candidates"] = len(table)
     record = {
         **provenance.finish().to_dict(),
         "device": options.device,
         "coverage": options.coverage,
         "unconfirmed": unconfirmed,
         "narrowed": narrowed,
-        "input_contract": findings,
+        **account.record(),
     }
     table.write(out, record)
     if options.regions is not None:
         table.write(options.regions)
     _tell(_why_unconfirmed(options.method, unconfirmed), "unconfirmed", out)
     _tell(_how_narrow(narrowed), "narrowed", out)
-    return counts
+    account.tell(out)
+    return {**account.counts, "windows": windows, "candidates": len(table)}
 
 
 def pieces(paths: Sequence[Path], reading: ReadOptions, options: PredictOptions) -> list[Piece]:
@@ -196,28 +273,50 @@ def _why_unconfirmed(method: str, places: Sequence[Mapping[str, Any]]) -> list[s
 def _how_narrow(fields: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return up to where windows were searched whose photons stop within the map."""
     return [
-        f"{field['window'] or 'window'}: photons stop about {field['radius']:.1f} deg from the "
+        f"{narrow['window'] or 'window'}: photons stop about {narrow['radius']:.1f} deg from the "
         "pointing: searched up to there."
-        for field in fields
+        for narrow in fields
     ]
 
 
-def _tell(lines: Sequence[str], key: str, out: Path) -> None:
+def _tell(lines: Sequence[str], key: str, out: Path, *, of: str = "windows") -> None:
     """Write a few lines on stderr, and where the others are."""
     for line in lines[:_TOLD]:
         sys.stderr.write(f"{line}\n")
     if len(lines) > _TOLD:
         more = len(lines) - _TOLD
-        sys.stderr.write(f"... and {more:,} windows more, under '{key}' in {out}.\n")
+        sys.stderr.write(f"... and {more:,} {of} more, under '{key}' in {out}.\n")
+
+
+def _beyond_map(events: EventList, reading: ReadOptions) -> dict[str, Any] | None:
+    """Return how many photons lie beyond the corners of the map, if most of them do."""
+    where, radius = events.pointing, reading.pixels * reading.pixel_size / np.sqrt(2)
+    if np.isnan(where.ra):
+        return None
+    beyond = int(np.sum(separation(events.ra, events.dec, where.ra, where.dec) > radius))
+    if 2 * beyond <= len(events):
+        return None
+    return {
+        "ra": where.ra,
+        "dec": where.dec,
+        "radius": float(radius),
+        "photons": len(events),
+        "beyond": beyond,
+    }
 
 
 def _check_outputs(out: Path, options: PredictOptions, inputs: Sequence[Path]) -> None:
     """Refuse what cannot be written, before anything is searched."""
     check_writable(out, inputs=inputs)
-    for extra, suffix in ((options.clean, ".fits"), (options.regions, ".reg")):
+    for extra, suffixes in ((options.clean, (".fits", ".fits.gz")), (options.regions, (".reg",))):
         if extra is not None:
-            _require_suffix(extra, suffix)
+            _require_suffix(extra, suffixes)
             check_target(extra, inputs=inputs)
+    _require_apart(out, options)
+    if options.clean is not None:
+        for there in Path(options.clean).parent.iterdir():
+            if _is_numbered(there, Path(options.clean)):
+                check_target(there, inputs=inputs)
     if options.clean is not None and options.method not in CLEANING:
         raise UsageError(
             f"The method '{options.method}' does not say what it expects of each pixel.",
@@ -225,11 +324,37 @@ def _check_outputs(out: Path, options: PredictOptions, inputs: Sequence[Path]) -
         )
 
 
-def _require_suffix(name: str, suffix: str) -> None:
-    if not name.removesuffix(".gz").endswith(suffix):
+def _require_suffix(name: str, suffixes: tuple[str, ...]) -> None:
+    if not name.endswith(suffixes):
         raise UsageError(
-            f"'{name}' does not end with {suffix}.", f"Name the file e.g. output{suffix}."
+            f"'{name}' does not end with {' or '.join(suffixes)}.",
+            f"Name the file e.g. output{suffixes[0]}.",
         )
+
+
+def _require_apart(out: Path, options: PredictOptions) -> None:
+    """Refuse outputs of which one would replace another."""
+    clean = None if options.clean is None else Path(options.clean)
+    others = {"candidates": out}
+    if options.regions is not None:
+        others["regions"] = Path(options.regions)
+    for what, path in others.items():
+        if clean is not None and (_are_one(path, clean) or _is_numbered(path, clean)):
+            raise UsageError(
+                f"The cleaned maps and the {what} would both be written to '{path}'.",
+                "Give each a name of its own.",
+            )
+    if options.regions is not None and _are_one(out, others["regions"]):
+        raise UsageError(
+            f"The candidates and the regions would both be written to '{out}'.",
+            "Give each a name of its own.",
+        )
+
+
+def _are_one(one: Path, other: Path) -> bool:
+    if one.exists() and other.exists():
+        return one.samefile(other)
+    return one.resolve() == other.resolve()
 
 
 def _numbered(path: Path, number: int) -> Path:
@@ -238,3 +363,11 @@ def _numbered(path: Path, number: int) -> Path:
         return path
     stem, dot, suffix = path.name.partition(".")
     return path.with_name(f"{stem}-{number:04}{dot}{suffix}")
+
+
+def _is_numbered(path: Path, first: Path) -> bool:
+    """Tell whether a path is what the map of a further window would be written to."""
+    stem, dot, suffix = first.name.partition(".")
+    name = re.escape(f"{stem}-") + r"\d{4,}" + re.escape(f"{dot}{suffix}")
+    beside = path.parent.resolve() == first.parent.resolve()
+    return beside and re.fullmatch(name, path.name) is not None

@@ -16,8 +16,9 @@ from skysift.tasks.gamma_sky.live.records import RecordReader, SkyRecord
 from skysift.tasks.gamma_sky.live.stream import LiveAnswers, WindowStream
 from skysift.tasks.gamma_sky.live.tables import bins_table, latest, no_candidates, windows_table
 from skysift.tasks.gamma_sky.model import GammaSkyModel
-from skysift.tasks.gamma_sky.observations import files_of
+from skysift.tasks.gamma_sky.observations import files_of, input_files
 from skysift.tasks.gamma_sky.options import PredictOptions, ReadOptions
+from skysift.tasks.gamma_sky.prediction import InputAccount
 
 __all__ = ["gathered", "predict_stream", "stream_tables"]
 
@@ -82,7 +83,7 @@ def predict_stream(
     Returns
     -------
     mapping of str to int
-        Numbers of photons, windows, candidates and sources.
+        Numbers of photons accepted, repaired and rejected, of windows, candidates and sources.
 
     Raises
     ------
@@ -97,19 +98,19 @@ def predict_stream(
             "Leave out --clean and --regions, or search with --window.",
         )
     targets = [out, *(_beside(out, name) for name in ("windows", "bins"))]
+    inputs = input_files(paths, reading)
     for target in targets:
-        check_writable(target, inputs=[path for path in paths if path.is_file()])
+        check_writable(target, inputs=inputs)
     stream = WindowStream(reading, options, model.trials)
     reader = RecordReader(reading)
-    answers, photons = list[LiveAnswers](), 0
-    files = files_of(paths, reading)
-    for number, path in enumerate(dict.fromkeys(one.folder or one.path for one in files)):
-        progress(number / len(files), path.name)
-        for record in reader.read(path):
-            photons += len(record.events)
-            answers.append(stream.take(record))
+    answers, account = list[LiveAnswers](), InputAccount(reading)
+    total = len(files_of(paths, reading))
+    for number, (item, record) in enumerate(reader.observed(paths)):
+        progress(number / total, f"{item.path and item.path.name}")
+        account.add(item, responded=record.response is not None)
+        answers.append(stream.take(record))
     tables = gathered(answers, FalseAlarmSetting(options.false_alarms, options.per))
-    written = provenance.finish().to_dict()
+    written = {**provenance.finish().to_dict(), **account.record()}
     for target, table in zip(
         targets, (tables.candidates, tables.windows, tables.bins), strict=True
     ):
@@ -118,8 +119,9 @@ def predict_stream(
                 writer.write(table)
     found = tables.candidates if tables.candidates is not None else ()
     names = set() if tables.candidates is None else set(tables.candidates["source_id"].tolist())
+    account.tell(out)
     return {
-        "photons": photons,
+        **account.counts,
         "windows": len(tables.windows),
         "candidates": len(found),
         "sources": len(names),

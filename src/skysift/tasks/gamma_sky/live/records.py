@@ -1,7 +1,7 @@
 """Records of a stream, and how they are read from files."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from skysift.data.irf.gadf import GadfResponse
 from skysift.data.irf.response import InstrumentResponse
 from skysift.data.sky.event_list import EventList
 from skysift.tasks.gamma_sky.live.memory import in_gadf_time
-from skysift.tasks.gamma_sky.observations import iter_observations
+from skysift.tasks.gamma_sky.observations import Observation, iter_observations
 from skysift.tasks.gamma_sky.options import ReadOptions
 
 __all__ = ["RecordReader", "SkyRecord"]
@@ -81,8 +81,21 @@ class RecordReader:
         ReadError, InputError
             If it cannot be used.
         """
-        for item in iter_observations([path], self._reading):
+        return (record for _, record in self.observed([path]))
+
+    def observed(self, paths: Sequence[Path]) -> Iterator[tuple[Observation, SkyRecord]]:
+        """Yield observations, with what the input contract found, and their records.
+
+        Raises
+        ------
+        ReadError, InputError
+            If a file cannot be used.
+        """
+        for item in iter_observations(paths, self._reading):
             own = item.response
-            yield SkyRecord(
-                in_gadf_time(item.events), self._given or own, item.events.name if own else ""
+            yield (
+                item,
+                SkyRecord(
+                    in_gadf_time(item.events), self._given or own, item.events.name if own else ""
+                ),
             )
