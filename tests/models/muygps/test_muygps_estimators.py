@@ -76,6 +76,41 @@ def test_far_from_all_data_the_prior_returns(surface):
     assert zero.predict([[1e4, 1e4, 1e4]])[0] == pytest.approx(0.0, abs=1e-6)
 
 
+@pytest.mark.parametrize("engine", ["compiled", "numpy", "torch"])
+@pytest.mark.parametrize("search", ["exact", "approximate"])
+def test_however_far_the_prior_returns(surface, engine, search):
+    if search == "approximate":
+        pytest.importorskip("faiss", reason="faiss is not installed")
+    x, _, y = surface
+    model = MuyGPsRegressor(Matern(1.5, 2.0), free=None, engine=engine, search=search)
+    mean, error = model.fit(x[:500], y[:500]).predict_with_error(
+        [[1e160, 0.0, 0.0], [0.0, -1e30, 1e308]]
+    )
+    np.testing.assert_allclose(mean, y[:500].mean())
+    np.testing.assert_allclose(error, np.sqrt(model.process_.sigma_squared[0]))
+
+
+@pytest.mark.parametrize("n_neighbours", [5, 50])
+def test_with_no_fewer_neighbours_than_rows_the_process_is_the_whole_one(n_neighbours):
+    x, y = np.array([[0.0], [1.0], [2.0], [3.0], [10.0]]), np.array([0.0, 1.0, 2.0, 3.0, 100.0])
+    kernel = Matern(1.5, 2.0)
+    model = MuyGPsRegressor(kernel, noise=1e-3, free=None, n_neighbours=n_neighbours).fit(x, y)
+    profile = kernel.profile()
+    inner = profile(((x - x.T) / 2.0) ** 2) + 1e-3 * np.eye(5)
+    cross = profile(((np.array([[5.0]]) - x.T) / 2.0) ** 2)
+    whole = y.mean() + cross @ np.linalg.solve(inner, y - y.mean())
+    np.testing.assert_allclose(model.predict([[5.0]]), whole, rtol=1e-9)
+    plain, arrays = model.to_state()
+    again = MuyGPsRegressor.from_state(plain, arrays)
+    np.testing.assert_array_equal(again.predict([[5.0]]), model.predict([[5.0]]))
+    # Left out, a row has the four others; a state of before says so of all predictions.
+    which = np.arange(5)
+    old = MuyGPsRegressor.from_state(plain | {"n_neighbours": 4}, arrays)
+    np.testing.assert_array_equal(
+        old.process_.leave_one_out(which).mean, model.process_.leave_one_out(which).mean
+    )
+
+
 def test_outputs_are_regressed_as_if_alone(surface):
     x, _, y = surface
     fixed = {"kernel": Matern(1.5, 2.0), "free": None}
@@ -248,6 +283,10 @@ def test_a_damaged_state_is_refused(surface):
         ({"n_neighbours": 0}, UsageError, "n_neighbours"),
         ({"threads": 0}, UsageError, "threads"),
         ({"batch_size": 0}, UsageError, "batch_size"),
+        ({"n_neighbours": 5.5}, UsageError, "n_neighbours = 5.5"),
+        ({"n_neighbours": "5"}, UsageError, "n_neighbours = '5'"),
+        ({"batch_size": 50.5}, UsageError, "whole number"),
+        ({"threads": None}, UsageError, "whole number"),
         ({"noise": -1.0}, UsageError, "noise"),
         ({"kernel": 3}, UsageError, "no kernel"),
         ({"noise": np.nan}, UsageError, "noise"),
@@ -260,6 +299,19 @@ def test_parameters_that_cannot_be(surface, change, error, message):
     x, _, y = surface
     with pytest.raises(error, match=message):
         MuyGPsRegressor(**change).fit(x[:50], y[:50])
+
+
+def test_a_calibration_size_that_cannot_be(overlapping):
+    x, _, label = overlapping
+    with pytest.raises(UsageError, match="calibration_size = '9'"):
+        MuyGPsClassifier(calibration_size="9").fit(x[:50], label[:50])
+
+
+def test_whole_numbers_of_numpy_are_accepted_and_stored(surface):
+    x, _, y = surface
+    settings = {"n_neighbours": np.int64(9), "batch_size": np.int32(20), "threads": np.int16(1)}
+    plain, _ = MuyGPsRegressor(**settings).fit(x[:50], y[:50]).to_state()
+    assert json.loads(json.dumps(plain))["n_neighbours"] == 9
 
 
 @pytest.mark.parametrize("noise", [np.ones(49), np.full(50, -1.0), np.full(50, np.nan)])

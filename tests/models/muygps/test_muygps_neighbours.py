@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -109,6 +111,68 @@ def test_approximate_neighbours_are_nearly_all_found(rng):
     assert np.mean(common) / 20 > 0.97
     again = ApproximateNeighbours(points).query(rows, 20)
     np.testing.assert_array_equal(found, again)
+
+
+@pytest.mark.parametrize(("n_distinct", "copies"), [(20, 500), (200, 50), (1, 60)])
+def test_approximate_neighbours_are_found_among_many_copies(rng, n_distinct, copies):
+    """A graph of all rows falls apart here, without or with rows of which it finds too few."""
+    pytest.importorskip("faiss", reason="faiss is not installed")
+    distinct = rng.normal(size=(n_distinct, 10))
+    points = rng.permutation(np.repeat(distinct, copies, axis=0))
+    rows = distinct[:100] + 1e-3
+    found = ApproximateNeighbours(points).query(rows, 60)
+    assert all(len(set(near)) == 60 for near in found)
+    np.testing.assert_allclose(
+        distances(points, rows, found),
+        distances(points, rows, peer_neighbours(points, rows, 60)),
+        rtol=1e-9,
+    )
+
+
+def test_the_signs_of_zero_do_not_make_rows_distinct():
+    copies = neighbours._Copies.of(np.array([[0.0, 1.0], [2.0, 1.0], [-0.0, 1.0]], np.float32))
+    assert copies.originals.tolist() == [0, 1]
+    assert copies.expand(np.array([[1, 0], [0, 1]]), 2).tolist() == [[1, 0], [0, 2]]
+
+
+def test_a_row_of_which_the_graph_finds_too_few_is_searched_exactly(rng):
+    pytest.importorskip("faiss", reason="faiss is not installed")
+    points = rng.normal(size=(400, 6))
+    search = ApproximateNeighbours(points)
+    graph = search._index.search
+
+    def finds_too_few(rows, k):
+        distance, near = graph(rows, k)
+        near[::2, 7:] = -1
+        return distance, near
+
+    search._index = SimpleNamespace(hnsw=search._index.hnsw, search=finds_too_few)
+    np.testing.assert_array_equal(
+        search.query(points[:50], 10), ExactNeighbours(points).query(points[:50], 10)
+    )
+
+
+@pytest.mark.parametrize("unit", [1e-30, 1e25])
+def test_approximate_neighbours_in_units_that_single_precision_does_not_hold(rng, unit):
+    pytest.importorskip("faiss", reason="faiss is not installed")
+    points, rows = rng.normal(size=(1000, 7)), rng.normal(size=(50, 7))
+    np.testing.assert_array_equal(
+        ApproximateNeighbours(points * unit).query(rows * unit, 10),
+        ApproximateNeighbours(points).query(rows, 10),
+    )
+
+
+@pytest.mark.parametrize("name", ["exact", "approximate"])
+@pytest.mark.parametrize("n_features", [2, 10])
+def test_however_far_a_row_has_neighbours(rng, name, n_features):
+    if name == "approximate":
+        pytest.importorskip("faiss", reason="faiss is not installed")
+    points = rng.normal(size=(300, n_features))
+    rows = np.outer([1e40, -1e160, 1.7e308], np.ones(n_features))
+    found = open_search(name, points).query(rows, 9)
+    assert all(len(set(near)) == 9 for near in found)
+    assert found.min() >= 0
+    assert found.max() < 300
 
 
 def test_what_is_missing_is_named(monkeypatch):

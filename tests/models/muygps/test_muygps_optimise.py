@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from skysift.core.errors import UnknownNameError, UsageError
-from skysift.models.muygps.kernels import RBF, Matern
+from skysift.models.muygps.kernels import LARGEST_NU, RBF, Matern
 from skysift.models.muygps.losses import lool, loss_named, mean_squared_error
 from skysift.models.muygps.optimise import Batch, Hyperparameters, minimise_loss
 from skysift.models.muygps.posterior import LocalPosterior, Neighbourhoods
@@ -93,12 +93,19 @@ def test_nothing_free_changes_nothing(drawn_batch, rng):
         (Hyperparameters(RBF(1.0), None), {"noise": (0.1, 1.0)}, UsageError, "each row"),
         (Hyperparameters(RBF(1.0), 0.1), {"noise": (1.0, 0.1)}, UsageError, "bounds of noise"),
         (Hyperparameters(RBF(1.0), 0.1), {"noise": (0.0, 0.1)}, UsageError, "bounds of noise"),
+        (Hyperparameters(Matern(1.5), 0.1), {"nu": (0.3, 400.0)}, UsageError, "at most 30"),
         (Hyperparameters(RBF(1.0), 0.1), {"noize": (0.1, 1.0)}, UnknownNameError, "noise"),
     ],
 )
 def test_bounds_that_cannot_be(drawn_batch, start, bounds, error, message):
     with pytest.raises(error, match=message):
         minimise_loss(drawn_batch, start, bounds, lool, rng=np.random.default_rng(0))
+
+
+def test_the_greatest_nu_is_reached(drawn_batch, rng):
+    start = Hyperparameters(Matern(2.0, 0.7), 0.01)
+    bounds = {"nu": (LARGEST_NU, LARGEST_NU)}
+    assert minimise_loss(drawn_batch, start, bounds, lool, rng=rng).kernel.nu == LARGEST_NU
 
 
 def test_names_that_do_not_exist(drawn_batch, rng):

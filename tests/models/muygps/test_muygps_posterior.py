@@ -83,6 +83,39 @@ def test_copies_of_a_noiseless_neighbour_add_nothing(neighbourhoods, engine):
     np.testing.assert_allclose(found.variance, expected.variance, rtol=0, atol=1e-9)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_of_noiseless_copies_that_differ_the_first_counts(engine, dtype):
+    points = np.array([[0.0, 0.0], [0.0, 0.0], [1.0, 0.5], [1.0, 0.5], [2.0, -1.0]], dtype)
+    targets = np.array([[1.0], [0.0], [3.0], [-3.0], [2.0]], dtype)
+    rows = posterior.Neighbourhoods(
+        np.array([[0.0, 0.0], [0.7, 0.2]], dtype),
+        points,
+        targets,
+        np.zeros(5, dtype),
+        np.array([[0, 1, 2, 3, 4], [2, 3, 0, 1, 4]]),
+    )
+    first = replace(rows, indices=rows.indices[:, [0, 2, 4]])
+    expected = dense_posterior(first, Matern(1.5, 3.0))
+    found = local_posterior(rows, Matern(1.5, 3.0), engine=engine)
+    close = {"rtol": 1e-10, "atol": 1e-10} if dtype == np.float64 else {"rtol": 1e-3, "atol": 1e-4}
+    for one, other in zip((found.mean, found.variance, found.quadratic), expected, strict=True):
+        np.testing.assert_allclose(one, other, **close)
+
+
+@pytest.mark.parametrize("kernel", KERNELS, ids=str)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_beyond_all_reach_is_the_prior(neighbourhoods, kernel, engine):
+    far = neighbourhoods.rows(slice(6))
+    query = far.query.copy()
+    query[1:, 2] = [1e20, -1e100, 1e154, -1e160, 1.7e308]
+    found = local_posterior(replace(far, query=query), kernel, engine=engine)
+    np.testing.assert_allclose(found.mean[1:], 0.0, atol=1e-90)
+    np.testing.assert_array_equal(found.variance[1:], 1.0)
+    near = local_posterior(far, kernel, engine=engine)
+    np.testing.assert_allclose(found.mean[0], near.mean[0], rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_single_precision_is_close_where_noise_tames_it(neighbourhoods, engine):
     double = local_posterior(neighbourhoods, Matern(1.5, 3.0), engine="numpy")

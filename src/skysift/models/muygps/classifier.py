@@ -52,7 +52,7 @@ class MuyGPsClassifier(LocalEstimator, ClassifierMixin, BaseEstimator):  # type:
         Which of "length_scale", "noise" and "nu" are fitted, and their bounds. "auto" fits the
         length scale and the noise; None fits nothing but sigma squared.
     n_neighbours : int
-        Neighbours that each prediction is conditioned on; fewer where there are fewer rows.
+        Neighbours that each prediction is conditioned on; all rows where there are fewer.
     loss : {"cross_entropy", "mse", "lool", "looph"}
         What is minimised; see :mod:`skysift.models.muygps.losses`.
     batch_size : int
@@ -63,7 +63,8 @@ class MuyGPsClassifier(LocalEstimator, ClassifierMixin, BaseEstimator):  # type:
         What a confident mistake costs against an ambiguous success; see
         :class:`skysift.models.muygps.uncertainty.AmbiguityCutoff`.
     optimiser, search, engine, precision, threads, random_state
-        As of :class:`skysift.models.muygps.regressor.MuyGPsRegressor`.
+        As of :class:`skysift.models.muygps.regressor.MuyGPsRegressor`, with the limits of an
+        approximate search that are told there.
 
     Attributes
     ----------

@@ -17,6 +17,7 @@ from skysift.core.errors import UnknownNameError, UsageError
 from skysift.models.muygps.smoothness import SmoothnessTable, smoothness_table
 
 __all__ = [
+    "LARGEST_NU",
     "MATERN_1_2",
     "MATERN_3_2",
     "MATERN_5_2",
@@ -44,7 +45,8 @@ _CLOSED = {
     2.5: MATERN_5_2,
     math.inf: SQUARED_EXPONENTIAL,
 }
-_LARGEST_NU = 30.0
+LARGEST_NU = 30.0
+"""Of a Matern kernel, but for infinity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +122,10 @@ class Matern:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "length_scale", _checked_length_scale(self.length_scale))
-        if not (0.0 < self.nu <= _LARGEST_NU or self.nu == math.inf):
+        if not (0.0 < self.nu <= LARGEST_NU or self.nu == math.inf):
             raise UsageError(
                 f"A Matern kernel cannot have nu = {self.nu}.",
-                f"Use 0 < nu <= {_LARGEST_NU:g}, or infinity.",
+                f"Use 0 < nu <= {LARGEST_NU:g}, or infinity.",
             )
 
     def profile(self) -> Profile:

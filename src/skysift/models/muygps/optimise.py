@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysift.core.errors import UnknownNameError, UsageError
-from skysift.models.muygps.kernels import RBF, Kernel, with_parameters
+from skysift.models.muygps.kernels import LARGEST_NU, RBF, Kernel, with_parameters
 from skysift.models.muygps.losses import Loss
 from skysift.models.muygps.posterior import LocalPosterior, Neighbourhoods, local_posterior
 
@@ -122,7 +122,8 @@ def minimise_loss(
     Raises
     ------
     UsageError
-        If the bounds are not of a parameter of this model, or not positive and in order.
+        If the bounds are not of a parameter of this model, or not positive and in order, or if
+        those of nu end above 30.
     UnknownNameError
         If there is no such optimiser or parameter.
     """
@@ -155,11 +156,7 @@ class _Space:
         limits: list[tuple[float, float]] = []
         for name, (least, greatest) in bounds.items():
             _check_free(start, name)
-            if not 0.0 < least <= greatest < math.inf:
-                raise UsageError(
-                    f"The bounds of {name}, {least} and {greatest}, cannot be.",
-                    "Give two positive numbers, the smaller first.",
-                )
+            _check_bounds(name, least, greatest)
             scale = start.kernel.length_scale
             count = len(scale) if name == "length_scale" and isinstance(scale, tuple) else 1
             names += [name] * count
@@ -196,6 +193,9 @@ class _Space:
             )
             if name == "noise":
                 noise = values[0]
+            elif name == "nu":
+                # The exponential of the logarithm of 30 is above 30 by a rounding error.
+                changes[name] = min(values[0], LARGEST_NU)
             elif isinstance(getattr(self.start.kernel, name), tuple):
                 changes[name] = values
             else:
@@ -214,6 +214,19 @@ def _check_free(start: Hyperparameters, name: str) -> None:
         raise UsageError(
             "The noise cannot be free where each row has its own.",
             "Leave it out of the bounds, or fit without the noise of the rows.",
+        )
+
+
+def _check_bounds(name: str, least: float, greatest: float) -> None:
+    if not 0.0 < least <= greatest < math.inf:
+        raise UsageError(
+            f"The bounds of {name}, {least} and {greatest}, cannot be.",
+            "Give two positive numbers, the smaller first.",
+        )
+    if name == "nu" and greatest > LARGEST_NU:
+        raise UsageError(
+            f"The bounds of nu, {least} and {greatest}, cannot be.",
+            f"Give at most {LARGEST_NU:g}, or fix nu at infinity.",
         )
 
 

@@ -12,7 +12,7 @@ y^T K^-1 y, from which sigma squared follows. The variance is that of the functi
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -117,7 +117,8 @@ def local_posterior(
     """Return the posterior of each row given its neighbours.
 
     The memory used beside the result does not grow with the number of rows. The numbers are of the
-    type of ``rows.points``, float64 or float32.
+    type of ``rows.points``, float64 or float32. A row at any finite distance has an answer: so far
+    from all neighbours that the covariance vanishes, the prior, with mean 0 and variance 1.
 
     Parameters
     ----------
@@ -126,7 +127,8 @@ def local_posterior(
     kernel : Matern or RBF
         The covariance.
     engine : {"auto", "compiled", "numpy", "torch"}
-        How; they agree to rounding error.
+        How; they agree to rounding error, also where noiseless neighbours coincide: there the first
+        of them counts, and the others add nothing.
     threads : int
         Number of threads, each with its share of the rows. Of no meaning to "torch".
 
@@ -140,6 +142,7 @@ def local_posterior(
     if engine == "auto":
         engine = "compiled" if has_compiler() else "numpy"
     scale = inverse_length_scale(kernel, rows.points.shape[1]).astype(rows.points.dtype)
+    rows = _within_reach(rows, scale)
     profile = kernel.profile()
     if engine == "torch":
         from skysift.models.muygps.torch_engine import torch_posterior  # noqa: PLC0415  # an extra
@@ -164,6 +167,20 @@ def local_posterior(
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(lambda part: work(rows.rows(part), result.rows(part)), parts))
     return result
+
+
+def _within_reach(rows: Neighbourhoods, scale: Floats) -> Neighbourhoods:
+    """Return the same rows, those beyond all reach moved to where their squares are finite.
+
+    The covariance is zero there as well.
+    """
+    edge = np.cbrt(np.finfo(scale.dtype).max) / scale
+    query = rows.query
+    if (query.max(axis=0, initial=0.0) <= edge).all() and (
+        query.min(axis=0, initial=0.0) >= -edge
+    ).all():
+        return rows
+    return replace(rows, query=np.clip(query, -edge, edge))
 
 
 def _compiled_work(

@@ -61,12 +61,7 @@ class Settings:
             raise UsageError(
                 f"This is no kernel: {settings.kernel!r}.", "Give a Matern or an RBF, or None."
             )
-        if min(settings.n_neighbours, settings.threads, estimator.batch_size) < 1:
-            raise UsageError(
-                f"n_neighbours = {settings.n_neighbours}, threads = {settings.threads}, "
-                f"batch_size = {estimator.batch_size} cannot be.",
-                "Give each at least 1.",
-            )
+        _check_counts(estimator)
         if not 0.0 <= settings.noise < math.inf:
             raise UsageError(
                 f"The noise cannot be {settings.noise}.", "Give a variance of 0 or above."
@@ -93,7 +88,7 @@ class LocalProcess:
     sigma_squared : array, shape (n_outputs,)
         Scale of the variance.
     k : int
-        Number of neighbours of a row.
+        Number of neighbours of a row; one less of a training row where these are all.
     search : NeighbourSearch
         Among the points.
     engine : str
@@ -240,8 +235,8 @@ def fit_process(
         For the starting points of the search.
     """
     search = open_search(settings.search, points, threads=settings.threads)
-    k = min(settings.n_neighbours, len(points) - 1)
-    near = leave_one_out_neighbours(search, points, which, k)
+    k = min(int(settings.n_neighbours), len(points))
+    near = leave_one_out_neighbours(search, points, which, min(k, len(points) - 1))
     known = np.zeros(len(points), points.dtype) if noise is None else noise
     rows = _compact(Neighbourhoods(points[which], points, targets, known, near))
     batch = Batch(rows, targets[which].astype(np.float64), settings.engine, settings.threads)
@@ -265,6 +260,14 @@ def fit_process(
         settings.engine,
         settings.threads,
     )
+
+
+def _check_counts(estimator: Any) -> None:
+    names = ("n_neighbours", "threads", "batch_size", "calibration_size")
+    counts = {name: getattr(estimator, name) for name in names if hasattr(estimator, name)}
+    if not all(isinstance(count, int | np.integer) and count >= 1 for count in counts.values()):
+        said = ", ".join(f"{name} = {count!r}" for name, count in counts.items())
+        raise UsageError(f"{said} cannot be.", "Give each a whole number of at least 1.")
 
 
 def _compact(rows: Neighbourhoods) -> Neighbourhoods:

@@ -39,7 +39,7 @@ class MuyGPsRegressor(LocalEstimator, RegressorMixin, BaseEstimator):  # type: i
         Which of "length_scale", "noise" and "nu" are fitted, and their bounds. "auto" fits the
         length scale and the noise; None fits nothing but sigma squared.
     n_neighbours : int
-        Neighbours that each prediction is conditioned on; fewer where there are fewer rows.
+        Neighbours that each prediction is conditioned on; all rows where there are fewer.
     prior_mean : float, optional
         Of the process, far from all data; the mean of the training targets if left out.
     loss : {"lool", "looph", "mse", "cross_entropy"}
@@ -50,7 +50,9 @@ class MuyGPsRegressor(LocalEstimator, RegressorMixin, BaseEstimator):  # type: i
     optimiser : {"scipy", "bayes"}
         L-BFGS-B from the best of several starts, or Bayesian optimisation.
     search : {"exact", "approximate"}
-        How neighbours are found. "approximate" needs faiss.
+        How neighbours are found. "approximate" needs faiss, and pays from some hundred thousand
+        rows on; it can miss some neighbours, and does not tell of which rows. Copies of the same
+        row do no harm.
     engine : {"auto", "compiled", "numpy", "torch"}
         How posteriors are computed. "auto" is "compiled" where numba is installed, else "numpy";
         "torch" uses a GPU if there is one.

@@ -67,9 +67,8 @@ def torch_posterior(
             near = put(rows.indices[part].astype(np.int64, copy=False))
             x = points[near] - put(rows.query[part] * scale)[:, None]
             covariance, cross = _covariances(torch, x, noise[near], profile)
-            factor = _factor(torch, covariance)
             beside = torch.cat([cross[:, :, None], targets[near]], dim=2)
-            solved = torch.linalg.solve_triangular(factor, beside, upper=False)
+            solved = _solve(torch, covariance, beside)
             along, outputs = solved[:, :, :1], solved[:, :, 1:]
             mean = (along * outputs).sum(dim=1)
             variance = (1.0 - along.square().sum(dim=(1, 2))).clamp(min=0.0)
@@ -97,21 +96,37 @@ def _covariances(torch: Any, x: Any, noise: Any, profile: Profile) -> tuple[Any,
     return covariance, _profile(torch, norms, profile)
 
 
-def _factor(torch: Any, covariance: Any) -> Any:
-    """Return the lower factors; a neighbour that others determine gets noise of a rounding error.
-
-    The batched factorisation stops at a pivot that vanishes, where the other engines pass over the
-    column. The least noise that is sure to help has nearly the same effect.
-    """
+def _solve(torch: Any, covariance: Any, beside: Any) -> Any:
+    """Return L^-1 b with L the lower factors, (n, k, k), and b what stands beside, (n, k, any)."""
+    k = covariance.shape[1]
     factor, failed = torch.linalg.cholesky_ex(covariance)
-    if bool(failed.any()):
-        which = failed > 0
-        k = covariance.shape[1]
-        least = 4.0 * k * torch.finfo(covariance.dtype).eps
-        again = covariance[which]
-        torch.diagonal(again, dim1=1, dim2=2).add_(least)
-        factor[which] = torch.linalg.cholesky(again)
-    return factor
+    diagonal = torch.diagonal(covariance, dim1=1, dim2=2)
+    floor = k * torch.finfo(covariance.dtype).eps * diagonal
+    pivots = torch.diagonal(factor, dim1=1, dim2=2).square()
+    singular = (failed > 0) | ~(pivots > floor).all(dim=1)
+    solved = torch.linalg.solve_triangular(factor, beside, upper=False)
+    if bool(singular.any()):
+        solved[singular] = _solve_by_columns(
+            torch, covariance[singular], beside[singular], floor[singular]
+        )
+    return solved
+
+
+def _solve_by_columns(torch: Any, covariance: Any, beside: Any, floor: Any) -> Any:
+    """Return the same column by column where a pivot vanishes: such a column becomes zero.
+
+    A neighbour that the ones before it determine, such as a copy of one of them, adds nothing.
+    """
+    k = covariance.shape[1]
+    factor = torch.cat([covariance, beside.mT], dim=1)
+    for q in range(k):
+        before = factor[:, q, :q, None]
+        factor[:, q:, q] -= torch.bmm(factor[:, q:, :q], before)[:, :, 0]
+        pivot = factor[:, q, q]
+        there = pivot > floor[:, q]
+        root = torch.where(there, pivot, 1.0).sqrt()
+        factor[:, q:, q] *= torch.where(there, 1.0 / root, 0.0)[:, None]
+    return factor[:, k:].mT
 
 
 def _profile(torch: Any, squared: Any, profile: Profile) -> Any:
