@@ -86,7 +86,8 @@ def test_a_table_of_images(skysift, night):
         *("--time", "when", "--group", "region", "--split", "part", "--json"),
     )
     found = findings(run)
-    assert found["label-column"]["columns"] == ["header EXPTIME"]
+    assert found["telling-column"]["columns"] == ["header EXPTIME"]
+    assert found["telling-column"]["severity"] == "high"
     assert found["neighbours-in-time"]["n_rows"] == 60
     torn = found["groups-across-split"]["evidence"]
     assert torn["n_groups"] == 21 + 6  # without a number, each is alone

@@ -82,6 +82,36 @@ def test_the_names_of_images_are_kept(skysift, catalogues, tmp_path):
     assert read_table(out)["file"].tolist() == ["a.jpg"]
 
 
+def test_lists_that_overlap_give_a_region_once_and_it_is_told(skysift, catalogues, tmp_path):
+    srs, flares = catalogues
+    again = tmp_path / "again.csv"
+    again.write_text("valid,section,noaa,lat,lon\n2014-02-24,I,AR11990,-12,80\n")
+    words = ("build", "active-region", "--from", f"{DAYS[0]} 06:00", "--to", DAYS[1], "--srs", srs)
+    run = skysift(*words, "--srs", srs, "--srs", again, "--out", tmp_path / "labels.csv")
+    assert run.code == 0, run.err
+    assert "list again, otherwise: 2; the last list counts" in run.out
+    assert read_table(tmp_path / "labels.csv")["lon_srs"].tolist() == [80]
+    words = ("build", "flare", *words[2:], "--flares", flares, "--flares", flares, "--json")
+    run = skysift(*words, "--srs", srs, "--out", tmp_path / "labels.csv")
+    told = json.loads(run.out)
+    assert (told["rows"], told["repeated"], told["repeated_flares"]) == (1, 1, 3)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [("", "has no row"), ('2014-02-24\n""\n', "row 1: The column 'time' is empty")],
+)
+def test_times_that_are_missing_are_told(skysift, catalogues, tmp_path, rows, message):
+    srs, flares = catalogues
+    (tmp_path / "times.csv").write_text(f"time\n{rows}")
+    run = skysift(
+        *("build", "flare", "--times", tmp_path / "times.csv", "--srs", srs),
+        *("--flares", flares, "--out", tmp_path / "labels.csv"),
+    )
+    assert run.code == 2
+    assert message in run.err
+
+
 TIMES = f"--from {DAYS[0]}T06 --to {DAYS[1]}"
 
 
@@ -95,13 +125,17 @@ TIMES = f"--from {DAYS[0]}T06 --to {DAYS[1]}"
         (f"--to {DAYS[0]} --from {DAYS[1]} --srs SRS", "Exchange them"),
         (f"{TIMES} --srs SRS --flares FLARES --set gap=drop", "Did you mean 'gaps'"),
         (f"{TIMES} --srs SRS --flares FLARES --set gaps=refuse", "does not cover"),
+        (f"{TIMES} --srs SRS --flares HOLED", "row 1: The column 'start' is empty"),
     ],
 )
 def test_a_slip_is_answered_before_a_file_is_written(
     skysift, catalogues, tmp_path, options, message
 ):
     srs, flares = catalogues
-    words = options.replace("SRS", str(srs)).replace("FLARES", str(flares)).split()
+    holed = tmp_path / "holed.csv"
+    holed.write_text(FLARES.replace("2014-02-25 00:39:00", ""))
+    words = options.replace("SRS", str(srs)).replace("FLARES", str(flares))
+    words = words.replace("HOLED", str(holed)).split()
     if "gaps=refuse" in words:
         flares.write_text("\n".join(FLARES.splitlines()[:2]) + "\n")
     out = tmp_path / "labels.csv"

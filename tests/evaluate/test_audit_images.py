@@ -1,6 +1,7 @@
 """The audit of images finds what was planted, and in real data each of their known traps."""
 
 import csv
+import io
 
 import numpy as np
 import pytest
@@ -101,6 +102,30 @@ def test_the_same_disk_in_another_exposure(rng):
     assert "near-duplicate-label-conflict" not in codes(report)  # a flare may lie between them
 
 
+@pytest.mark.parametrize("part", [slice(0, SIDE), slice(0, 64)])
+def test_mirrored_and_turned_copies_in_another_compression(rng, part):
+    """Each of the seven other symmetries of a square; a frame may turn with it."""
+    images, y = made(rng)
+    images = images[:, part, part].copy()
+    for k in range(1, 8):
+        turned = np.rot90(images[k], k % 4)[:, :: 1 if k < 4 else -1]
+        file = io.BytesIO()
+        Image.fromarray(turned).save(file, "jpeg", quality=80)
+        images[40 + k] = np.asarray(Image.open(file))
+    finding = one(audit_images(images, y, rng=rng), "near-duplicate-images")
+    assert finding.rows.tolist() == [*range(1, 8), *range(41, 48)]
+    assert finding.title == "7 near-duplicate images"
+
+
+def test_of_three_images_that_are_alike_two_are_copies(rng):
+    images, y = made(rng)
+    for k in (20, 50):
+        images[k] = np.clip(images[10] + rng.normal(0, 3, (SIDE, SIDE)), 0, 255)
+    finding = one(audit_images(images, y, rng=rng), "near-duplicate-images")
+    assert finding.title == "2 near-duplicate images"
+    assert finding.evidence["n_pairs"] == 3
+
+
 def test_text_in_all_images_is_found_where_it_is(rng):
     images, y = made(rng)
     dated = np.stack([written(im, f"SDO 20{k:02d}-{k % 12:02d}") for k, im in enumerate(images)])
@@ -166,7 +191,16 @@ def test_a_header_card_that_knows_the_class(rng):
     }  # fmt: skip
     report = audit_images(images, y, table=FeatureTable.from_columns(cards), rng=rng)
     assert one(report, "telling-clock").columns == ("header DATE",)
-    assert one(report, "label-column").columns == ("header EXPTIME",)
+    told = one(report, "telling-column")
+    assert (told.columns, told.severity) == (("header EXPTIME",), Severity.HIGH)
+    assert "label-column" not in codes(report)
+
+
+def test_of_a_few_images_a_header_card_is_told_and_not_more(rng):
+    images, _ = made(rng, 8)
+    y = np.arange(8) < 4
+    table = FeatureTable.from_columns({"header EXPTIME": np.where(y, 2.0, 2.9)})
+    assert one(audit_images(images, y, table=table, rng=rng), "label-column").severity == "low"
 
 
 def test_neighbours_in_time_on_both_sides(rng):

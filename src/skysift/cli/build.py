@@ -12,7 +12,7 @@ from skysift.cli.arguments import AsJson
 from skysift.cli.console import Console
 from skysift.cli.job import typed_command
 from skysift.cli.paths import check_writable_folder, plain_path, readable
-from skysift.core.errors import UsageError
+from skysift.core.errors import ContractError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 __all__ = ["build"]
 
 _DAY = 24.0
+_SAID = {
+    "skipped": "Lines and files of the summaries that could not be read: {:,}.",
+    "repeated": "Regions that the summaries list again, alike: {:,}, taken once.",
+    "contradicted": "Regions that the summaries list again, otherwise: {:,}; the last list counts.",
+    "skipped_flares": "Lines of the flare lists without a start or a class: {:,}.",
+    "repeated_flares": "Flares that are listed again: {:,}, taken once.",
+}
 
 
 def build(
@@ -91,6 +98,7 @@ def build(
         config={"kind": kind, **rules.model_dump(mode="json")},
     )
     lists = _Lists(asked, max(horizon or [_DAY]), fetch)
+    events = None
     with console.progress("build") as progress:
         progress(0.1, "catalogues")
         regions = lists.regions(srs)
@@ -98,14 +106,15 @@ def build(
         if kind == "flare":
             at = regions_at(regions, asked, sections=wanted, policy=rules)
             hours = tuple(horizon or [_DAY])
-            table = label_regions(at, lists.flares(flares), horizons=hours, policy=rules)
+            events = lists.flares(flares)
+            table = label_regions(at, events, horizons=hours, policy=rules)
         else:
             table = label_presence(regions, asked, sections=wanted, policy=rules)
     if files is not None:
         table = table.with_columns({"file": files[table["image"]]})
     with open_writer(out, provenance=provenance.finish().to_dict()) as writer:
         writer.write(table)
-    _tell(console, out, table, len(regions.meta.get("skipped", ())))
+    _tell(console, out, table, regions, events)
 
 
 class _Lists:
@@ -153,14 +162,19 @@ def _times(
     import numpy as np
 
     from skysift.data.io import read_table
+    from skysift.data.solar.catalogs.cells import check_none_missing
     from skysift.data.times import as_times
 
     if path is not None:
         if begin or end:
             raise UsageError("Both --times and --from or --to are given.", "Give one of them.")
         table = read_table(path)
+        asked = as_times(table["time"], path=path)
+        if not len(asked):
+            raise ContractError("The table of times has no row.", "Give one at least.", path=path)
+        check_none_missing(asked, column="time", path=path)
         names = [name for name in table if name == "file"]
-        return as_times(table["time"], path=path), table[names[0]] if names else None
+        return asked, table[names[0]] if names else None
     if begin is None or end is None:
         raise UsageError("There are no times.", "Give --from and --to, or --times.")
     first, stop = as_times([begin, end], column="--from, --to")
@@ -169,8 +183,14 @@ def _times(
     return np.arange(first, stop, np.timedelta64(round(3600 * cadence), "s")), None
 
 
-def _tell(console: Console, out: Path, table: "FeatureTable", skipped: int) -> None:
-    """Print how many rows there are of each class and status."""
+def _tell(
+    console: Console,
+    out: Path,
+    table: "FeatureTable",
+    regions: "FeatureTable",
+    flares: "FeatureTable | None",
+) -> None:
+    """Print how many rows there are of each class and status, and what became of the catalogues."""
     from collections import Counter
 
     letters = [str(text)[:1] or "none" for text in table["class"]]
@@ -181,14 +201,27 @@ def _tell(console: Console, out: Path, table: "FeatureTable", skipped: int) -> N
         for (hours, name, status), number in sorted(counts.items())
     ]
     without = len(table.meta.get("without_summary", ()))
+    numbers = _numbers_of(regions, flares)
     console.table(rows, title="Labels")
     lines = [f"{out}: {len(table):,} rows"]
     if without:
         lines.append(f"Times without a region summary: {without:,}.")
-    if skipped:
-        lines.append(f"Lines and files of the summaries that could not be read: {skipped:,}.")
+    lines += [_SAID[name].format(number) for name, number in numbers.items() if number]
     console.result(
         {"out": str(out), "rows": len(table), "labels": rows, "without_summary": without,
-         "skipped": skipped},
+         **numbers},
         lines,
     )  # fmt: skip
+
+
+def _numbers_of(regions: "FeatureTable", flares: "FeatureTable | None") -> dict[str, int]:
+    """Return how many rows of the catalogues were left out, by reason."""
+    meta = {} if flares is None else flares.meta
+    of_regions, of_flares = (one.get("repaired", {}) for one in (regions.meta, meta))
+    return {
+        "skipped": len(regions.meta.get("skipped", ())),
+        "repeated": of_regions.get("repeated", 0),
+        "contradicted": of_regions.get("contradicted", 0),
+        "skipped_flares": len(meta.get("skipped", ())),
+        "repeated_flares": of_flares.get("repeated", 0),
+    }

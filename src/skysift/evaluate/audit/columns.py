@@ -36,6 +36,7 @@ _FEWEST_MISSING = 20
 _HIGH_SHARE = 0.01
 _MEDIUM_DIFFERENCE = 0.05
 _TWO = 2
+_HEADER = "header "  # begins the name of a column that is a card of the files
 _NUMBERS = re.compile(r"\d+")
 
 
@@ -70,8 +71,10 @@ def find_telling_features(subject: Subject) -> list[AuditFinding]:
 def find_telling_columns(subject: Subject) -> list[AuditFinding]:
     """Find columns other than features (a time, a file name, a number) that tell the class.
 
-    A column that equals the labels one to one is taken for the labels and reported as low. Of a
-    column of times, the time of day is examined on its own.
+    A column of two values that equals the labels one to one is taken for the labels and reported
+    as low. A header card is not, unless the rows are too few to tell: what a camera or a program
+    wrote agrees with the label where the classes were made apart. Of a column of times, the time
+    of day is examined on its own.
     """
     findings = []
     for name, values in subject.others.items():
@@ -83,7 +86,11 @@ def find_telling_columns(subject: Subject) -> list[AuditFinding]:
         if codes is None:
             subject.notes.append(f"Column '{name}' is neither numbers nor text: not examined.")
             continue
-        if len(set(values.tolist())) == _TWO and _is_label(codes, subject.y):
+        told: list[AuditFinding] = []
+        is_label = len(set(values.tolist())) == _TWO and _is_label(codes, subject.y)
+        if not is_label or name.startswith(_HEADER):
+            told = _telling(subject, f"Column {name}", (name,), codes, "telling-column")
+        if is_label and not told:
             findings.append(
                 subject.finding(
                     "label-column",
@@ -94,8 +101,7 @@ def find_telling_columns(subject: Subject) -> list[AuditFinding]:
                     advice="Never use it as a feature.",
                 )
             )
-            continue
-        findings += _telling(subject, f"Column {name}", (name,), codes, "telling-column")
+        findings += told
     return findings
 
 

@@ -163,6 +163,9 @@ def report_pairs(
 ) -> list[AuditFinding]:
     """Report pairs of rows that are copies: that there are, with both labels, across a split.
 
+    The number of copies is that of the rows that repeat an earlier one. Of three rows that are
+    alike, two are copies, and there may be three pairs.
+
     Parameters
     ----------
     subject : Subject
@@ -185,7 +188,7 @@ def report_pairs(
         subject.finding(
             f"{kind}-{item}s",
             Severity.MEDIUM,
-            f"{len(pairs):,} {kind} {item}s",
+            f"{len(np.unique(pairs.max(axis=1))):,} {kind} {item}s",
             f"These {item}s repeat an earlier one: {how}. A copy in the test set is not a test: "
             "the model has seen its answer.",
             rows=np.unique(pairs),

@@ -40,10 +40,10 @@ def audit_images(
 ) -> AuditReport:
     """Look in labelled images for what tells the class without being nature.
 
-    The checks are: copied and nearly copied images, with both labels, or on both sides of a split;
-    groups and neighbours in time on both sides; columns, header cards and times of day that know
-    the class; file formats, sizes and origins that differ by class; scales that do; text drawn into
-    the pixels; clipping; brightness that drifts in time.
+    The checks are: copied and nearly copied images, also mirrored or turned by quarters, with both
+    labels, or on both sides of a split; groups and neighbours in time on both sides; columns,
+    header cards and times of day that know the class; file formats, sizes and origins that differ
+    by class; scales that do; text drawn into the pixels; clipping; brightness that drifts in time.
 
     Parameters
     ----------
@@ -52,7 +52,8 @@ def audit_images(
     y : array_like of bool, shape (n,)
         True for signal.
     table : FeatureTable, optional
-        What is known of each image and no model sees: times, names, header cards.
+        What is known of each image and no model sees: times, names, and header cards, in columns
+        named ``header CARD``.
     files : FeatureTable, optional
         How each file was made: its format, size, compression, origin.
     split, groups, times, purge, classes
@@ -113,7 +114,7 @@ def audit_images(
             similar,
             parts,
             kind="near-duplicate",
-            how="the two show nearly the same",
+            how="the two show nearly the same, be it mirrored or turned by quarters",
             item="image",
             same_label=False,
         )

@@ -134,6 +134,38 @@ def test_a_table_without_a_start_is_refused():
         flares_of_table(FeatureTable.from_columns({"when": ["2014-02-25"], "class": ["C1.0"]}))
 
 
+@pytest.mark.parametrize(
+    ("start", "noaa", "reason"),
+    [
+        ("", "12192", "row 1: The column 'Start' is empty in 1 of 2 rows"),
+        ("2014-10-17 07:31", "HARP5", "row 1: 'HARP5' in column 'noaa' is no number of a region"),
+    ],
+)
+def test_a_flare_without_a_start_or_of_no_region_is_named_with_its_row(
+    tmp_path, start, noaa, reason
+):
+    path = tmp_path / "flares.csv"
+    path.write_text(f"Start,class,noaa\n2014-10-16 07:31,C7.7,AR12192\n{start},M4.3,{noaa}\n")
+    with pytest.raises(ContractError) as caught:
+        read_flares([path])
+    assert reason in str(caught.value)
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:2]))
+    assert read_flares([path])["noaa"].tolist() == [12192]
+
+
+def test_a_flare_of_two_lists_is_taken_once_from_the_one_that_knows_more(tmp_path):
+    (tmp_path / "long.csv").write_text(
+        "start,end,goes_class,noaa\n2014-10-16 07:31,2014-10-16 07:47,C7.7,12192\n"
+        "2014-10-16 07:31,2014-10-16 07:40,C7.7,12187\n"
+    )
+    (tmp_path / "short.csv").write_text("start,goes_class,noaa\n2014-10-16 07:31,C7.7,12192\n")
+    for names in (("long", "short"), ("short", "long")):
+        flares = read_flares([tmp_path / f"{name}.csv" for name in names])
+        assert flares["noaa"].tolist() == [12187, 12192]
+        assert not np.isnat(flares["end"]).any()
+        assert flares.meta["repaired"]["repeated"] == 1
+
+
 def test_a_list_of_images_of_events_names_its_own_reader(tmp_path):
     path = tmp_path / "events.csv"
     path.write_text("Event,Image,Type\nhttp://a/1,http://a/1.gif,FL\n")

@@ -147,6 +147,16 @@ def test_a_window_beyond_the_list_is_a_gap_unless_settled():
         labels(flares, coverage=short, policy=LabelPolicy(gaps="refuse"))
 
 
+def test_a_start_that_is_missing_is_refused_and_does_not_shorten_the_coverage():
+    flares = make_flares((1, "C5.0", 11990), (60, "B1.0", 11990))
+    whole = Coverage.of(flares)
+    start = flares["start"].copy()
+    holed = flares.take([0, 1, 1]).with_columns({"start": [*start, np.datetime64("NaT", "s")]})
+    assert Coverage.of(holed) == whole
+    with pytest.raises(ContractError, match="'start' is empty"):
+        flare_list({"start": holed["start"]}, source="made")
+
+
 def test_a_gap_within_the_list_counts_only_where_a_window_touches_it():
     inside = (DAY0 + 40 * HOUR, DAY0 + 41 * HOUR)
     coverage = Coverage(DAY0 - 99 * HOUR, DAY0 + 99 * HOUR, [inside])

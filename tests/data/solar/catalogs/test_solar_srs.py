@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skysift.core.errors import ReadError
+from skysift.core.errors import ContractError, ReadError
 from skysift.data.solar.catalogs.srs import parse_srs, read_regions
 
 MIXED_CASE = """:Product: 0306SRS.txt
@@ -112,6 +112,63 @@ def test_a_folder_is_read_in_order_and_an_empty_file_is_named(tmp_path):
 def test_nothing_to_read_is_an_error(tmp_path):
     with pytest.raises(ReadError, match="no list of regions"):
         read_regions([tmp_path])
+
+
+HEAD = "srs_file_date,section,noaa,lat,lon,area"
+ROWS = ("20141018,I,12186,-20,57,160", "20141018,I,12192,-13,-68,260")
+
+
+def table_of(tmp_path, *rows, head=HEAD, name="srs.csv"):
+    path = tmp_path / name
+    path.write_text("\n".join((head, *rows)) + "\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    "change", [("20141018", "2014-10-18"), (",12", ",AR12"), (",12", ",NOAA 12"), (",12", ",2")]
+)
+def test_a_day_and_a_number_may_be_written_otherwise(tmp_path, change):
+    expected = read_regions([table_of(tmp_path, *ROWS)])
+    rows = [row.replace(*change, 1) if change[1] != ",2" else row.replace(",12", ",2", 1)
+            for row in ROWS]  # fmt: skip
+    table = read_regions([table_of(tmp_path, *rows)])
+    for name in table:
+        np.testing.assert_array_equal(table[name], expected[name], err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("20141018,I,12192", ",I,12192", "row 1: The column 'srs_file_date' is empty in 1 of 2"),
+        ("20141018,I,12192", "someday,I,12192", "row 1: 'someday' in column 'srs_file_date'"),
+        ("12192", "HARP5", "row 1: 'HARP5' in column 'noaa' is no number of a region"),
+        ("12192", "", "row 1: The number of the region is missing in 1 row"),
+        ("-13", "S13", "row 1: 'S13' in column 'lat' is no number"),
+        (",lat", ",latitude", "no column 'lat'"),
+        (",lon", ",longitude", "no column 'lon'"),
+        ("srs_file_date", "date", "no column 'srs_file_date or valid'"),
+    ],
+)
+def test_what_is_wrong_in_a_table_is_named_with_its_row(tmp_path, old, new, reason):
+    text = "\n".join((HEAD, *ROWS)).replace(old, new)
+    path = table_of(tmp_path, *text.splitlines()[1:], head=text.splitlines()[0])
+    with pytest.raises(ContractError) as caught:
+        read_regions([path])
+    assert reason in str(caught.value)
+    assert caught.value.path == path
+
+
+def test_a_region_that_two_lists_have_is_taken_once_and_the_last_list_counts(tmp_path):
+    first = table_of(tmp_path, *ROWS, name="first.csv")
+    again = table_of(
+        tmp_path, ROWS[0], ROWS[1].replace("260", "280"), "20141019,I,12192,-13,-55,300",
+        name="again.csv",
+    )  # fmt: skip
+    table = read_regions([first, again])
+    assert table["noaa"].tolist() == [12186, 12192, 12192]
+    assert table["area"].tolist() == [160, 280, 300]
+    assert table.meta["repaired"] == {"repeated": 1, "contradicted": 1}
+    assert read_regions([again, first])["area"].tolist() == [160, 260, 300]
 
 
 @pytest.mark.mirror

@@ -7,6 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysift.core.errors import ContractError
+from skysift.data.solar.catalogs.cells import (
+    as_numbers,
+    as_region_numbers,
+    check_none_missing,
+)
 from skysift.data.solar.catalogs.lists import flare_list, full_number
 from skysift.data.table import FeatureTable
 from skysift.data.times import as_times
@@ -31,6 +36,7 @@ _NAMES = {
 }  # fmt: skip
 _STATUS = {"EVENT_START": "start", "EVENT_PEAK": "peak", "EVENT_END": "end"}
 _PARTS = ("start", "peak", "end")
+_MEASURED = ("flux", "lat", "lon")
 
 
 def flares_of_table(table: FeatureTable) -> FeatureTable:
@@ -45,7 +51,8 @@ def flares_of_table(table: FeatureTable) -> FeatureTable:
     Raises
     ------
     ContractError
-        If the table has no column with the start of a flare.
+        If the table has no column with the start of a flare, a flare has no start, or a cell is no
+        time, number or region.
 
     Notes
     -----
@@ -58,6 +65,7 @@ def flares_of_table(table: FeatureTable) -> FeatureTable:
     >>> flares_of_table(FeatureTable.from_columns(lmsal))["flux"].tolist()
     [1.7e-06]
     """
+    path = table.meta.get("path")
     names = {name.strip().lower().replace(" ", "_"): name for name in table}
     if "event_starttime" in names:
         rows = [dict(zip(names, row, strict=True)) for row in _rows(table)]
@@ -75,7 +83,7 @@ def flares_of_table(table: FeatureTable) -> FeatureTable:
             "It lists images: read it with skysift.data.solar.catalogs.read_event_images."
             if {"image", "type"} <= set(names)
             else "Name it 'start'.",
-            path=table.meta.get("path"),
+            path=path,
         )
     dates = [str(one) for one in table[names["date"]]] if "date" in names else None
     columns: dict[str, Any] = {name: table[column] for name, column in found.items()}
@@ -85,7 +93,12 @@ def flares_of_table(table: FeatureTable) -> FeatureTable:
             given = [
                 f"{day} {clock}" if clock else "" for day, clock in zip(dates, given, strict=True)
             ]
-        columns[name] = as_times(given, path=table.meta.get("path"), column=found[name])
+        columns[name] = as_times(given, path=path, column=found[name])
+    check_none_missing(columns["start"], column=found["start"], path=path)
+    for name in set(_MEASURED) & set(columns):
+        columns[name] = as_numbers(columns[name], column=found[name], path=path)
+    if "noaa" in columns:
+        columns["noaa"] = as_region_numbers(columns["noaa"], column=found["noaa"], path=path)
     source = "SpaceWeatherLive" if dates is not None else "flare table"
     return _listed(columns, source)
 
@@ -123,8 +136,9 @@ def flares_of_hek(
     columns: dict[str, Any] = {
         part: as_times(event.get(f"event_{part}time") for event in classed) for part in _PARTS
     }
+    check_none_missing(columns["start"], column="event_starttime")
     columns["goes_class"] = [str(event["fl_goescls"]).strip() for event in classed]
-    columns["noaa"] = [_number(event.get("ar_noaanum")) for event in classed]
+    columns["noaa"] = np.array([_number(event.get("ar_noaanum")) for event in classed], np.int64)
     columns["lat"], columns["lon"] = place.T
     return _listed(columns, f"HEK {chosen or ''}".strip()).with_meta(
         no_class=len(events) - len(classed)
@@ -155,8 +169,7 @@ def _of_summary(table: FeatureTable, names: Mapping[str, str]) -> FeatureTable:
 
 def _listed(columns: dict[str, Any], source: str) -> FeatureTable:
     if "noaa" in columns:
-        number = np.nan_to_num(np.asarray(columns["noaa"], dtype=np.float64)).astype(np.int64)
-        columns["noaa"] = full_number(number, columns["start"])
+        columns["noaa"] = full_number(columns["noaa"], columns["start"])
     return flare_list(columns, source=source)
 
 

@@ -48,14 +48,17 @@ class Coverage:
     ) -> Self:
         """Return the coverage of a list: from the day of the first flare to that of the last.
 
+        A flare whose start is not known says nothing of it.
+
         Raises
         ------
         ContractError
             If the list is empty.
         """
-        if not len(flares):
+        start = flares["start"]
+        days = start[~np.isnat(start)].astype("datetime64[D]")
+        if not len(days):
             raise ContractError("The list of flares is empty.", "State its coverage.")
-        days = flares["start"].astype("datetime64[D]")
         return cls(
             days.min().astype("datetime64[s]"), (days.max() + 1).astype("datetime64[s]"), gaps
         )

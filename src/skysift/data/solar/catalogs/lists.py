@@ -13,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
 from skysift.core.errors import ContractError
+from skysift.data.solar.catalogs.cells import check_none_missing
 from skysift.data.solar.catalogs.goes_class import flux_of_class
 from skysift.data.table import FeatureTable
 
@@ -123,13 +124,14 @@ def flare_list(
     Raises
     ------
     ContractError
-        If the start is missing, or a class is none.
+        If the start is missing, in all rows or in one, or a class is none.
     """
     filled = dict(columns)
     if "goes_class" in filled and "flux" not in filled:
         filled["flux"] = flux_of_class(str(one or "") for one in np.asarray(filled["goes_class"]))
     repaired = {"midnight": 0, "repeated": 0}
     start = np.asarray(filled.get("start", ()), dtype="datetime64[s]")
+    check_none_missing(start, column="start")
     for name in ("peak", "end"):
         if name in filled:
             time = np.array(filled[name], dtype="datetime64[s]")
@@ -146,7 +148,17 @@ def flare_list(
 
 
 def join_lists(lists: Sequence[FeatureTable]) -> FeatureTable:
-    """Return lists of one kind as one, in order of time.
+    """Return lists of one kind as one, in order of time, each region and flare once.
+
+    Rows are of one region if day, section and number are equal. Where they contradict one another,
+    the last list given counts. They are of one flare if start, class and region are; the row
+    that knows most of it is kept, the last of several. The meta counts under ``repaired`` the rows
+    left out: ``repeated``, and of regions those ``contradicted`` by the row that is kept.
+
+    Parameters
+    ----------
+    lists : sequence of FeatureTable
+        Lists of regions, or of flares.
 
     Raises
     ------
@@ -155,20 +167,55 @@ def join_lists(lists: Sequence[FeatureTable]) -> FeatureTable:
     """
     if not lists:
         raise ContractError("There is no list to join.", "Give one at least.")
-    if len(lists) == 1:
-        return lists[0]
-    table = FeatureTable(pa.concat_tables([one.arrow for one in lists]))
-    time = "valid" if "valid" in table else "start"
-    order = np.lexsort((table["noaa"], table[time]))
-    sources = dict.fromkeys(str(one.meta.get("source", "")) for one in lists)
-    skipped = [row for one in lists for row in one.meta.get("skipped", ())]
+    table = (
+        lists[0] if len(lists) == 1 else FeatureTable(pa.concat_tables([x.arrow for x in lists]))
+    )
     repaired = Counter[str]()
     for one in lists:
         repaired.update(one.meta.get("repaired", {}))
-    joined = table.take(order).with_meta(source=" + ".join(sources), skipped=tuple(skipped))
-    if time == "start":
-        return joined.with_meta(repaired=dict(repaired))
+    of_regions = "valid" in table
+    kept, left_out = _each_region(table) if of_regions else _each_flare(table)
+    repaired.update(left_out)
+    time = table["valid" if of_regions else "start"][kept]
+    joined = table.take(kept[np.lexsort((table["noaa"][kept], time))])
+    sources = dict.fromkeys(str(one.meta.get("source", "")) for one in lists)
+    skipped = [row for one in lists for row in one.meta.get("skipped", ())]
+    joined = joined.with_meta(
+        source=" + ".join(sources), skipped=tuple(skipped), repaired=dict(repaired)
+    )
+    if not of_regions:
+        return joined
     return joined.with_meta(days=np.unique(np.concatenate([one.meta["days"] for one in lists])))
+
+
+def _each_region(table: FeatureTable) -> tuple[NDArray[np.int64], dict[str, int]]:
+    """Return the last row of each region and day, and how many rows are left out, by reason."""
+    names = ("valid", "section", "noaa")
+    keys = list(zip(*(table[name].tolist() for name in names), strict=True))
+    last = {key: row for row, key in enumerate(keys)}
+    again = [row for row, key in enumerate(keys) if last[key] != row]
+    counts = {"repeated": 0, "contradicted": 0}
+    for row in again:
+        same = _texts_of(table, row) == _texts_of(table, last[keys[row]])
+        counts["repeated" if same else "contradicted"] += 1
+    return np.array(sorted(last.values()), dtype=np.int64), counts
+
+
+def _each_flare(table: FeatureTable) -> tuple[NDArray[np.int64], dict[str, int]]:
+    """Return the row of each flare that knows most of it, and how many rows are left out."""
+    strength = [
+        name or f"{flux:.3g}"
+        for name, flux in zip(table["goes_class"].tolist(), table["flux"].tolist(), strict=True)
+    ]
+    keys = list(zip(table["start"].tolist(), strength, table["noaa"].tolist(), strict=True))
+    known = sum(~np.isnat(table[name]) for name in ("peak", "end")) + np.isfinite(table["lat"])
+    best = {keys[row]: row for row in np.argsort(known, kind="stable").tolist()}
+    kept = np.array(sorted(best.values()), dtype=np.int64)
+    return kept, {"repeated": len(table) - len(kept)}
+
+
+def _texts_of(table: FeatureTable, row: int) -> list[str]:
+    return [str(table[name][row]) for name in table]
 
 
 def _listed(

@@ -13,12 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from skysift.core.errors import ReadError
+from skysift.core.errors import ContractError, ReadError
 from skysift.data.io import read_table
+from skysift.data.solar.catalogs.cells import (
+    as_days,
+    as_numbers,
+    as_region_numbers,
+    check_none_missing,
+)
 from skysift.data.solar.catalogs.lists import full_number, join_lists, region_list
 from skysift.data.solar.catalogs.text_files import read_text
 from skysift.data.table import FeatureTable
-from skysift.data.times import as_times
 
 __all__ = ["parse_srs", "read_regions"]
 
@@ -34,6 +39,14 @@ _RETURN = re.compile(r"(\d{4,5})\s+([NS]\d{1,2})\s+(\d{1,3})\b.*", re.IGNORECASE
 _PLACE = re.compile(r"([NS])(\d{1,2})([EW])(\d{1,3})", re.IGNORECASE)
 _NOT_ROWS = ("nmbr", "none")
 _WIDTHS = {"I": _SPOTS, "IA": _PLAGE, "II": _RETURN}
+_TABLE = {
+    "valid": ("srs_file_date", "valid"), "section": ("section",), "noaa": ("noaa",),
+    "lat": ("lat",), "lon": ("lon",), "carrington_lon": ("carrington_lon", "carr"),
+    "area": ("area",), "mcintosh": ("mcintosh",), "extent": ("extent",),
+    "n_spots": ("n_spots", "nspots"), "hale": ("hale",),
+}  # fmt: skip
+_NEEDED = ("valid", "section", "noaa", "lat", "lon")
+_NUMBERS = frozenset({"lat", "lon", "carrington_lon", "area", "extent", "n_spots"})
 
 
 def parse_srs(text: str, *, path: Path | None = None) -> FeatureTable:
@@ -103,9 +116,10 @@ def parse_srs(text: str, *, path: Path | None = None) -> FeatureTable:
 def read_regions(paths: Iterable[str | Path]) -> FeatureTable:
     """Read lists of regions: daily texts, folders of them, and tables.
 
-    A table needs the columns ``srs_file_date`` (20140225) or ``valid``, ``section``, ``noaa``,
-    ``lat`` and ``lon``; ``carr`` or ``carrington_lon``, ``area``, ``mcintosh``, ``extent``,
-    ``nspots`` or ``n_spots`` and ``hale`` are taken where they are.
+    A table needs the columns ``srs_file_date`` (20140225 or 2014-02-25) or ``valid``, ``section``,
+    ``noaa`` (12192 or AR12192), ``lat`` and ``lon``; ``carr`` or ``carrington_lon``,
+    ``area``, ``mcintosh``, ``extent``, ``nspots`` or ``n_spots`` and ``hale`` are taken where they
+    are.
 
     Parameters
     ----------
@@ -117,12 +131,16 @@ def read_regions(paths: Iterable[str | Path]) -> FeatureTable:
     FeatureTable
         As :func:`~skysift.data.solar.catalogs.lists.region_list`. A day without regions is known as
         such from its text only: in a table it looks like one without a summary. A report that
-        cannot be read is listed in the meta under ``skipped``, and so is each line.
+        cannot be read is listed in the meta under ``skipped``, and so is each line. A region that
+        several lists have on a day is taken once, from the last of them: see
+        :func:`~skysift.data.solar.catalogs.lists.join_lists`.
 
     Raises
     ------
     ReadError
         If nothing can be read.
+    ContractError
+        If a table lacks a column, a day or the number of a region, or a cell is no number.
     """
     files = [
         file
@@ -182,22 +200,35 @@ def _row(section: str, line: str) -> dict[str, Any] | None:
 
 
 def _from_table(table: FeatureTable) -> FeatureTable:
-    names = {
-        "section": ("section",), "noaa": ("noaa",), "lat": ("lat",), "lon": ("lon",),
-        "carrington_lon": ("carrington_lon", "carr"), "area": ("area",),
-        "mcintosh": ("mcintosh",), "extent": ("extent",), "n_spots": ("n_spots", "nspots"),
-        "hale": ("hale",),
-    }  # fmt: skip
-    columns = {
-        name: table[found]
-        for name, choices in names.items()
-        if (found := next((choice for choice in choices if choice in table), None))
+    path = table.meta.get("path")
+    found = {
+        name: column
+        for name, choices in _TABLE.items()
+        if (column := next((choice for choice in choices if choice in table), None)) is not None
     }
-    if "srs_file_date" in table:
-        days = [f"{int(day):08d}" for day in table["srs_file_date"]]
-        valid = as_times(f"{day[:4]}-{day[4:6]}-{day[6:]}" for day in days)
-    else:
-        valid = as_times(table["valid"], path=table.meta.get("path"), column="valid")
-    if "noaa" in columns:
-        columns["noaa"] = full_number(columns["noaa"], valid)
-    return region_list({"valid": valid, **columns}, source=SOURCE)
+    for name in _NEEDED:
+        if name not in found:
+            raise ContractError(
+                f"The table of regions has no column '{' or '.join(_TABLE[name])}'.",
+                f"It has: {', '.join(table)}.",
+                path=path,
+            )
+    valid = as_days(table[found["valid"]], column=found["valid"], path=path)
+    check_none_missing(valid, column=found["valid"], path=path)
+    columns: dict[str, Any] = {
+        name: as_numbers(table[column], column=column, path=path)
+        if name in _NUMBERS
+        else table[column]
+        for name, column in found.items()
+    }
+    number = as_region_numbers(columns["noaa"], path=path)
+    if (number <= 0).any():
+        raise ContractError(
+            f"The number of the region is missing in {np.count_nonzero(number <= 0):,} rows.",
+            "Fill it in, or remove the row.",
+            path=path,
+            row=int((number <= 0).argmax()),
+        )
+    return region_list(
+        {**columns, "valid": valid, "noaa": full_number(number, valid)}, source=SOURCE
+    )
