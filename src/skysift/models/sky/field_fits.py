@@ -1,12 +1,13 @@
 """Fits of the candidates of a field beside each other, and what is one of them and what is not.
 
 Each candidate is fitted with the others expected where they are, in turn. Near each other, those
-that their neighbours explain are dropped, and one extended source takes the place of several if it
-explains them better (:mod:`skysift.models.sky.extended`).
+that their neighbours explain are dropped, by the likelihood and where no counts are left for them,
+and one extended source takes the place of several if it explains them better
+(:mod:`skysift.models.sky.extended`).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,16 @@ from skysift.models.sky.extended import (
     pieces_gain,
 )
 from skysift.models.sky.filter import FilterBank
-from skysift.models.sky.filtered import Shining, SourceImage
+from skysift.models.sky.filtered import SourceImage
+from skysift.models.sky.found import (
+    MASKED_SIGMAS,
+    Found,
+    explained_by_neighbours,
+    measured_shares,
+    places_of,
+    standing_for,
+    start_of,
+)
 from skysift.models.sky.local_source import LocalSource, Photons
 from skysift.models.sky.places import Places
 from skysift.models.sky.refine import Refined, refine
@@ -48,31 +58,12 @@ MASKED_RADIUS = 0.4
 """Radius [deg] about a source that the background does not see."""
 
 _EXTENDED_RADIUS = 0.8  # the same where a source may be an extended one
-_MASKED_SIGMAS = 2.5  # of an extended source
 _OF_A_POINT = 3  # free parameters
 _LINKING = 0.6  # deg: candidates as near as that may be parts of one
 _ROUNDS = 3
 _SPECTRAL_ROUNDS = 2
-_SPECTRAL_SCATTER = 0.5  # of the counts in a band, relative to those of the supposed spectrum
 _OFFSET_STEP = 0.1  # deg: point spread functions are shared within
 _TINY = 1e-12
-
-
-@dataclass(frozen=True, eq=False)
-class Found:
-    """A candidate with its fit, and what it sends to the filtered map."""
-
-    fit: Refined
-    source: LocalSource
-    image: SourceImage
-    significance: float
-    width: float = 1.0
-    extension: float = 0.0
-
-    def shining(self, mismatch: float) -> Shining:
-        """Return it as a part of what is expected, with a margin for what is not known of it."""
-        counts = max(self.fit.counts, 0.0) * (1 + mismatch)
-        return Shining(self.fit.xi, self.fit.eta, counts, self.image)
 
 
 class FieldFits:
@@ -152,7 +143,7 @@ class FieldFits:
         background: BackgroundFit,
     ) -> tuple[list[Found], BackgroundFit]:
         """Fit the background beside all candidates, and each of these beside the others."""
-        radii = [max(MASKED_RADIUS, _MASKED_SIGMAS * one.extension) for one in found]
+        radii = [max(MASKED_RADIUS, MASKED_SIGMAS * one.extension) for one in found]
         background = self._background_away_from(places_of(found), radii, counts, background)
         return self._refitted(found, [], photons, background), background
 
@@ -224,6 +215,22 @@ class FieldFits:
                 pieces, needed = rest, [*others, *rest]
         return needed
 
+    def _with_counts(
+        self, found: Sequence[Found], photons: Photons, background: BackgroundFit
+    ) -> list[Found]:
+        """Drop candidates that have no counts of their own, the weakest first.
+
+        The likelihood may ask for a piece of a source whose shape or spectrum is not as supposed,
+        although nothing is left for it beside the other pieces. These are fitted again without it;
+        of two in one place, the stronger one stands for both.
+        """
+        kept = list(found)
+        while explained := explained_by_neighbours(kept):
+            gone = min(explained, key=lambda one: one.strength)
+            rest = [standing_for(gone, one) for one in _without(kept, gone)]
+            kept = self._refitted(rest, [], photons, background)
+        return kept
+
     def _merged(
         self,
         found: Sequence[Found],
@@ -254,7 +261,7 @@ class FieldFits:
             fits = [one.fit for one in pieces]
             xi, eta = centre_of(fits)
             point = self.local_source(self.offset_of(xi, eta))
-            told = [sigma for sigma in EXTENSIONS if _MASKED_SIGMAS * sigma <= self.hidden]
+            told = [sigma for sigma in EXTENSIONS if MASKED_SIGMAS * sigma <= self.hidden]
             best = one_instead(near, density, point.spread, fits, rival, extensions=told)
             if len(pieces) == 1:
                 pair = self._pair(pieces[0], rest, photons, background, least)
@@ -351,39 +358,6 @@ class FieldFits:
             shape = other.source.density_at(np.arange(len(level)), apart)
             level = level + max(other.fit.counts, 0.0) * shape
         return near, np.maximum(density, _TINY), np.maximum(level, _TINY)
-
-
-def start_of(fit: Refined) -> tuple[float, float, float]:
-    """Return where a further fit begins."""
-    return fit.xi, fit.eta, max(fit.counts, 1.0)
-
-
-def measured_shares(supposed: FloatArray, fit: Refined) -> FloatArray:
-    """Return the shares of the bands as far as the counts tell them, shape (n_bands,).
-
-    The counts of a band are drawn towards those of the supposed spectrum by their error, which a
-    true spectrum is taken to leave by half of them (one standard deviation).
-
-    Parameters
-    ----------
-    supposed : array, shape (n_bands,)
-        Shares of the supposed spectrum.
-    fit : Refined
-        Counts of each band with their errors. Nothing is learned where they add up to less than
-        their error.
-    """
-    if fit.counts <= fit.counts_error:
-        return supposed
-    expected = fit.counts * supposed
-    scatter, noise = (_SPECTRAL_SCATTER * expected) ** 2, fit.by_band_error**2
-    told = scatter / np.maximum(scatter + noise, _TINY)
-    counts = np.maximum(expected + told * (fit.by_band - expected), 0.0)
-    return np.asarray(counts / counts.sum())
-
-
-def places_of(found: Sequence[Found]) -> FloatArray:
-    """Return plane coordinates [deg], shape (n, 2)."""
-    return np.array([(one.fit.xi, one.fit.eta) for one in found])
 
 
 def _gain(photons: Photons, background: FloatArray, pieces: Sequence[Found]) -> float:

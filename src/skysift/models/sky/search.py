@@ -346,6 +346,7 @@ class SkySearch(FieldFits):
         if len(found) > 1:
             found = self._by_own_spectra(found, photons, background)
             found = self._needed(found, least, photons, background)
+            found = self._with_counts(found, photons, background)
         return found, background
 
     def _found(

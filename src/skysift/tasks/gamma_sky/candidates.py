@@ -49,7 +49,10 @@ _NUMBERS = {
         "normal deviate of the chance of such an excess at this place; 38.467: that or more",
     ),
     "significance_post_trial": ("", "normal deviate of the chance of one anywhere in the field"),
-    "far": ("Hz", "rate of false alarms at least as strong"),
+    "far": (
+        "Hz",
+        "rate of false alarms at least as strong: those of a window over the time to the next one",
+    ),
     "li_ma_reflected": ("", "Li & Ma eq. 17, reflected regions"),
     "li_ma_ring": ("", "Li & Ma eq. 17, ring"),
     "flux": ("", "flux in units of the Crab nebula, where the exposure is known"),
@@ -74,12 +77,22 @@ class FalseAlarmSetting:
     value : float
         Expected number, > 0.
     per : str
-        ``field`` (one search of one window) or ``hour`` of observation.
+        ``field`` (one search of one window) or ``hour`` of observation, all windows together.
+
+    Notes
+    -----
+    Per hour, rows are counted: what several overlapping windows show of one fluctuation is as many
+    false alarms, so that there are fewer different ones than stated.
 
     Examples
     --------
     >>> FalseAlarmSetting(0.36, "hour").per_field(100.0)
     0.01
+
+    The same window every 20 s:
+
+    >>> FalseAlarmSetting(0.36, "hour").per_field(20.0)
+    0.002
     """
 
     value: float
@@ -92,9 +105,9 @@ class FalseAlarmSetting:
                 "Give a number above 0, per 'field' or per 'hour'.",
             )
 
-    def per_field(self, duration: float) -> float:
-        """Return the expected number for one window of a duration [s]."""
-        return self.value if self.per == "field" else self.value * duration / _HOUR
+    def per_field(self, stands_for: float) -> float:
+        """Return the expected number for one window, by the time [s] that it stands for."""
+        return self.value if self.per == "field" else self.value * stands_for / _HOUR
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +121,12 @@ class SearchWindow:
     t_start, t_stop : float [d]
         MJD in TT; NaN if there was no good time.
     duration : float [s]
-        Good time in between, the base of the rate of false alarms.
+        Good time in between.
     name : str
         For the column ``window``.
+    stands_for : float [s], optional
+        Time until the next window begins, the base of the rate of false alarms; the duration if
+        left out, as of windows that follow each other.
     """
 
     grid: TangentGrid
@@ -118,21 +134,39 @@ class SearchWindow:
     t_stop: float
     duration: float
     name: str = ""
+    stands_for: float | None = None
 
     @classmethod
     def of(
-        cls, grid: TangentGrid, gti: GoodTimeIntervals, reference_mjd: float, name: str = ""
+        cls,
+        grid: TangentGrid,
+        gti: GoodTimeIntervals,
+        reference_mjd: float,
+        name: str = "",
+        stands_for: float | None = None,
     ) -> Self:
         """Return the window of good time intervals [s] from a reference [d]."""
         start, stop = (float(gti.start[0]), float(gti.stop[-1])) if len(gti) else (np.nan, np.nan)
         return cls(
-            grid, reference_mjd + start / _DAY, reference_mjd + stop / _DAY, gti.duration, name
+            grid,
+            reference_mjd + start / _DAY,
+            reference_mjd + stop / _DAY,
+            gti.duration,
+            name,
+            stands_for,
         )
 
     @classmethod
-    def of_events(cls, events: EventList, grid: TangentGrid) -> Self:
+    def of_events(
+        cls, events: EventList, grid: TangentGrid, stands_for: float | None = None
+    ) -> Self:
         """Return the window of an event list."""
-        return cls.of(grid, events.gti, events.reference_mjd, events.name)
+        return cls.of(grid, events.gti, events.reference_mjd, events.name, stands_for)
+
+    def rate(self, expected: ArrayLike) -> NDArray[np.float64]:
+        """Return rates [Hz] of what is expected so often in this window; NaN without good time."""
+        time = self.duration if self.stands_for is None else self.stands_for
+        return np.asarray(expected, dtype=np.float64) / (time if time > 0 else np.nan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,8 +243,9 @@ class CandidateTable:
         Notes
         -----
         The chance after trials is that of at least one false alarm as strong in the field,
-        ``1 - exp(-false_alarms)``; far is false_alarms over the duration. Bounds of the flux are
-        those of a counting experiment with the same excess and error (see
+        ``1 - exp(-false_alarms)``; far is false_alarms over the time that the window stands for,
+        so that rows that are false and as strong come at that rate. Bounds of the flux are those of
+        a counting experiment with the same excess and error (see
         :mod:`skysift.evaluate.count_bounds`): asymmetric where there are few counts. Where a chance
         is too small for a float, sqrt(TS) stands in for its normal deviate.
         """
@@ -332,7 +367,6 @@ def _strength(candidates: Sequence[Candidate], window: SearchWindow) -> dict[str
     root = np.sqrt(np.maximum(ts, 0.0))
     root = np.where(p_value == 0, np.fmax(root, _MOST_BY_CHANCE), root)
     deviate = np.where(p_value > 0, deviate, root)
-    duration = window.duration if window.duration > 0 else np.nan
     return {
         "excess": [one.excess for one in candidates],
         "excess_error": [one.excess_error for one in candidates],
@@ -341,7 +375,7 @@ def _strength(candidates: Sequence[Candidate], window: SearchWindow) -> dict[str
         "significance": deviate,
         # Trials never make a candidate stronger, whatever two roundings say.
         "significance_post_trial": np.minimum(after_trials, deviate),
-        "far": alarms / duration,
+        "far": window.rate(alarms),
     }
 
 

@@ -191,7 +191,7 @@ class PredictOptions(CoverageOption, DeviceOption):
     per: Literal["field", "hour"] = Field(
         "field",
         description="False alarms per field (a window that is searched) or per hour (of all "
-        "windows of a stream together).",
+        "windows together).",
     )
     search_radius: float = Field(2.3, gt=0, le=10, description="From the pointing [deg].")
     clean: str | None = Field(

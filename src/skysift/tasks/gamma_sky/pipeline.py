@@ -198,10 +198,21 @@ def search_observation(
     *,
     networks: Path | None = None,
 ) -> Iterator[Searched]:
-    """Search an observation window by window; see `search_events`."""
+    """Search an observation window by window; see `search_events`.
+
+    A window stands for the time until the next one begins, the shorter one of its good time and
+    the step. False alarms per hour are allowed, and their rate is stated, by that.
+    """
+    step = options.step or np.inf
     for window in windows_of(observation.events, options):
         yield search_events(
-            window, observation.response, reading, options, trials, networks=networks
+            window,
+            observation.response,
+            reading,
+            options,
+            trials,
+            networks=networks,
+            stands_for=min(step, window.gti.duration),
         )
 
 
@@ -213,6 +224,7 @@ def search_events(
     trials: TrialsTable,
     *,
     networks: Path | None = None,
+    stands_for: float | None = None,
 ) -> Searched:
     """Search the photons of one window.
 
@@ -230,13 +242,16 @@ def search_events(
         Calibration of the false alarms.
     networks : Path, optional
         Bundle of networks for methods that ask them; the one that ships if left out.
+    stands_for : float [s], optional
+        Time until the next window begins, the base of false alarms per hour and of their rate; the
+        good time if left out.
     """
     binned = bin_window(events, reading)
-    duration = events.gti.duration
+    time = events.gti.duration if stands_for is None else stands_for
     setting = FalseAlarmSetting(options.false_alarms, options.per)
-    allowed = setting.per_field(duration) if duration > 0 else options.false_alarms
+    allowed = setting.per_field(time) if time > 0 else options.false_alarms
     method = method_of(binned, response, options, trials, allowed, networks=networks)
-    return search_binned(binned, method, response, options)
+    return search_binned(binned, method, response, options, stands_for=stands_for)
 
 
 def bin_window(events: EventList, reading: ReadOptions) -> BinnedWindow:
@@ -330,10 +345,12 @@ def search_binned(
     method: Method,
     response: InstrumentResponse | None,
     options: PredictOptions,
+    *,
+    stands_for: float | None = None,
 ) -> Searched:
     """Search a window whose photons are counted; parameters as for `search_events`."""
     result = method(binned.counts.counts, binned.photons)
-    return described(binned, method, result, response, options)
+    return described(binned, method, result, response, options, stands_for=stands_for)
 
 
 def described(
@@ -342,6 +359,8 @@ def described(
     result: SearchResult,
     response: InstrumentResponse | None,
     options: PredictOptions,
+    *,
+    stands_for: float | None = None,
 ) -> Searched:
     """Return what was found in a window with its table; parameters as for `search_events`."""
     chosen, counts = binned.events, binned.counts
@@ -352,7 +371,7 @@ def described(
     )
     table = CandidateTable.of_window(
         result.candidates,
-        SearchWindow.of_events(chosen, counts.grid),
+        SearchWindow.of_events(chosen, counts.grid, stands_for),
         FalseAlarmSetting(options.false_alarms, options.per),
         photometry=photometry,
         crab_counts=_crab_counts(method, result.candidates, counts.livetime, response),
