@@ -134,10 +134,28 @@ def ambiguous() -> str:
     return told(head, rows, found["command"], found["split"])
 
 
+def star_galaxy_processes() -> str:
+    """Show what other forms of the process on shapes have inside the training parts."""
+    found = stored("benchmarks/star_galaxy_processes.json")
+    rows: list[Row] = [
+        (
+            one["form"],
+            " ".join(f"{loss:.4f}" for loss in one["by_part"]),
+            f"{one['log_loss']:.4f}",
+            f"{one['less_shipped']:+.4f} ± {one['error']:.4f}" if one["error"] else "",
+            f"{one['accuracy']:.4f}",
+        )
+        for one in found["forms"]
+    ]
+    head = ("form", "log loss in each part", "mean", "less that which ships", "accuracy")
+    return told(head, rows, found["command"], found["split"])
+
+
 STAR_TABLES = {
     "star-galaxy": star_galaxy,
     "star-galaxy, every model": star_galaxy_all,
     "star-galaxy draws": star_galaxy_draws,
     "star-galaxy in short": star_galaxy_short,
+    "star-galaxy processes": star_galaxy_processes,
     "ambiguous": ambiguous,
 }

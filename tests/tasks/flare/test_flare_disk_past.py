@@ -159,7 +159,7 @@ def test_a_bundle_without_this_part_says_so(tmp_path):
 
 def test_a_list_may_be_replaced_and_a_broken_one_leaves_the_older(tmp_path):
     start, flux = episodes("2026-01-01", days=40)
-    path = write(tmp_path / "flares.csv", start[:-40], flux[:-40])
+    path = write(tmp_path / "flares.csv", start[:-6], flux[:-6])
     flares = FlareList(path, "operational")
     now = start[-1]
     first, flags = flares.features(now)

@@ -18,6 +18,7 @@ from skysift.data.images.stamp import Rejected
 from skysift.data.io import check_writable, open_writer, read_table
 from skysift.data.solar.cea import CeaGrid
 from skysift.data.solar.flags import FLAG_MESSAGES, REFUSAL_MESSAGES
+from skysift.data.solar.image_names import names_apart, require_names_apart
 from skysift.data.solar.readers import iter_solar_images
 from skysift.data.solar.solar_image import Disk, SolarImage
 from skysift.data.table import FeatureTable
@@ -41,7 +42,7 @@ _UNITS = {
     "box_x": "pix", "box_y": "pix",
 }  # fmt: skip
 _DESCRIPTIONS = {
-    "file": "name of the image",
+    "file": "name of the image; of images of one name, as much of the path as tells them apart",
     "x": "column of the region's centre, from 0, as the file counts",
     "y": "row of the region's centre, from 0: from the top in pictures, the first row in FITS",
     "lon": "Stonyhurst longitude, west positive; NaN where the time is unknown or beyond the limb",
@@ -113,11 +114,14 @@ def predict_files(
             progress=progress,
         )
     check_writable(out, inputs=files)
+    apart = _told_apart(files)
     counts = {"accepted": 0, "repaired": 0, "rejected": 0, "regions": 0}
     with open_writer(out, provenance=_record(provenance, model)) as writer:
         for number, item in enumerate(iter_solar_images(files)):
             progress(min(number / len(files), 1.0), f"{counts['regions']:,} regions")
             table, reason = _answer(item, model, options)
+            if item.source in apart:
+                table = _called(table, apart[item.source])
             counts["rejected" if reason else "accepted"] += 1
             counts["regions"] += int(np.isfinite(table["score"]).sum())
             writer.write(table)
@@ -130,14 +134,17 @@ def pieces(paths: Sequence[Path], options: PredictOptions) -> list[Piece]:
     Raises
     ------
     UsageError
-        If patches are given: those of an image that is missing are to be told of once.
+        If patches are given: those of an image that is missing are to be told of once; or images
+        of the same name, which cannot be told apart once each is read by itself.
     """
     if options.positions is not None:
         raise UsageError(
             "The patches of a table are judged in one process.",
             "Leave out --workers, --dask and --part.",
         )
-    return [Piece(path) for path in image_files(paths)]
+    files = image_files(paths)
+    require_names_apart(files)
+    return [Piece(path) for path in files]
 
 
 def record_predictor(
@@ -234,6 +241,17 @@ def _with_sets(
     return table.with_columns({PLACES: told}, descriptions=_DESCRIPTIONS)
 
 
+def _told_apart(files: Sequence[Path]) -> dict[str, str]:
+    """Return what images of the same name are called, by their paths."""
+    return {str(path): name for path, name in names_apart(files).items() if name != path.name}
+
+
+def _called(table: FeatureTable, name: str) -> FeatureTable:
+    return table.with_columns(
+        {"file": np.full(len(table), name)}, descriptions={"file": _DESCRIPTIONS["file"]}
+    )
+
+
 def _name(item: SolarImage | Rejected) -> str:
     return item.source.rpartition("/")[2]
 
@@ -275,13 +293,15 @@ def _predict_patches(
     check_writable(out, inputs=[*files, positions])
     wanted = _positions(positions)
     names = wanted["file"].astype(str)
+    apart = _told_apart(files)
+    _require_one_of_each(names, apart, positions)
     x, y = (np.asarray(wanted[axis], dtype=np.float64) for axis in ("x", "y"))
     probability = np.full(len(names), np.nan)
     lon = np.full(len(names), np.nan)
     flags = np.full(len(names), _NO_IMAGE, dtype=object)
     for number, item in enumerate(iter_solar_images(files)):
         progress(number / len(files), f"{number} images")
-        rows = np.flatnonzero(names == _name(item))
+        rows = np.flatnonzero(names == apart.get(item.source, _name(item)))
         if not len(rows):
             continue
         if isinstance(item, Rejected):
@@ -304,6 +324,18 @@ def _predict_patches(
         writer.write(kept)
     known = int(np.isfinite(probability).sum())
     return {"accepted": known, "repaired": 0, "rejected": len(names) - known}
+
+
+def _require_one_of_each(names: NDArray[np.str_], apart: Mapping[str, str], path: Path) -> None:
+    """Refuse names in a table that fit several images."""
+    for called in apart.values():
+        name = Path(called).name
+        if name in names:
+            raise InputError(
+                f"The table names {name}, and several images are called so.",
+                f"Tell them apart by more of their paths, e.g. {called}.",
+                path=path,
+            )
 
 
 def _positions(path: Path) -> FeatureTable:

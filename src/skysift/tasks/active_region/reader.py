@@ -228,7 +228,13 @@ def disks_of(
 
 
 def image_files(paths: Sequence[Path]) -> list[Path]:
-    """Return the files of folders without the tables beside them."""
+    """Return the files of folders without the tables beside them.
+
+    Raises
+    ------
+    InputError
+        If there are none in the folders that are all that is given.
+    """
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
@@ -236,6 +242,12 @@ def image_files(paths: Sequence[Path]) -> list[Path]:
             files += [one for one in inside if one.suffix.lower() not in _NO_IMAGES]
         else:
             files.append(path)
+    if paths and not files:
+        raise InputError(
+            "There is no image in the folder.",
+            "Folders in it are not opened; name them, or the images.",
+            path=paths[0],
+        )
     return files
 
 

@@ -27,7 +27,7 @@ EMPTY: Final[Mapping[str, Any]] = {
     **dict.fromkeys((*NUMBERS, *_PROBABILITIES), float("nan")),
 }
 DESCRIPTIONS: Final = {
-    "file": "the image",
+    "file": "the image; of images of one name, as much of the path as tells them apart",
     "time": "UTC of the image",
     "noaa": "number of the region, 0 if none is told",
     "x": "column of the region in the file, from the left",
@@ -54,8 +54,16 @@ FLAG_WORDS: Final = {
     **REFUSAL_MESSAGES,
     **{code: text[0].lower() + text[1:] for code, text in REASONS.items()},
     "no-history": "the flares of the last day are unknown: the image alone answers",
-    "flares-not-covered": "the list of flares begins later, or has none in the ten days before: "
-    "the image alone answers",
+    "no-disk": "no solar limb was found in the image, so that nothing is forecast",
+    "no-sign": "a magnetogram without negative values: neither grey levels of 8 bits nor gauss",
+    "off-disk": "the place lies beyond the limb, so that nothing is forecast",
+    "other-channel": "not known to be of 211 Angstrom, which the models of regions were trained on",
+    "few-pixels": "the disk has fewer pixels than those trained on, so that strong field is lost",
+    "bad-history": "the past of the region has a negative number: the image alone answers",
+    "flares-end-early": "the last flare of the list began more than a day before the image: the "
+    "list may be old, and the probability too low",
+    "flares-not-covered": "the list of flares begins later, ended more than three days before, or "
+    "has none in the ten days before: the image alone answers",
     "flares-not-renewed": "a newer list of flares could not be read; an older one was used",
     "no-region": "no region with spots is told on this disk",
     "no-regions": "not a magnetogram, and its regions are not told: give --regions TABLE",

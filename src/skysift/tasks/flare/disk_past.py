@@ -34,6 +34,12 @@ __all__ = [
 STEP: Final = np.timedelta64(6, "h")
 """Between the times that it is trained on."""
 
+OVERDUE: Final = np.timedelta64(24, "h")
+"""Of an active Sun, a list should have another flare by then (in 2026, the longest wait was 17)."""
+
+OUTDATED: Final = np.timedelta64(72, "h")
+"""A list that ends earlier tells nothing."""
+
 PENALTY: Final = 0.01
 _HORIZON = np.timedelta64(24, "h")
 _LONGEST = np.timedelta64(round(max(DISK_HISTORY_HOURS)), "h")
@@ -124,11 +130,23 @@ class FlareList(Renewed[DiskPast]):
     def features(self, time: np.datetime64 | None) -> tuple[Floats, list[str]]:
         """Return what is told of a disk at a time, shape (n_features,), and flags of the answer.
 
-        Features are NaN where the list does not cover the days before.
+        Nobody knows whether the Sun was quiet after the last flare of a list, or the list is old.
+        An answer is flagged ``flares-end-early`` where that flare began more than `OVERDUE` before
+        the image. Features are NaN where it began more than `OUTDATED` before, and where the list
+        does not cover the ten days before.
         """
         now = np.array([np.datetime64("NaT") if time is None else time], dtype="datetime64[s]")
-        found = self.renewed().features(now)[0]
-        flags = [] if np.isfinite(found).all() else ["flares-not-covered"]
+        past = self.renewed()
+        found = past.features(now)[0]
+        flags = []
+        if time is not None and len(past.start):
+            silent = time - past.start.max()
+            if silent > OVERDUE:
+                flags.append("flares-end-early")
+            if silent > OUTDATED:
+                found = np.full_like(found, np.nan)
+        if not np.isfinite(found).all():
+            flags.append("flares-not-covered")
         return found, [*flags, *(["flares-not-renewed"] if self.stale else [])]
 
     def _files(self) -> list[Path]:

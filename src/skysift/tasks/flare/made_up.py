@@ -17,6 +17,7 @@ from scipy import ndimage
 
 from skysift.data.io import open_writer
 from skysift.data.solar.browse import browse_image
+from skysift.data.solar.flags import SolarFlag
 from skysift.data.table import FeatureTable
 from skysift.tasks.flare.regions import Regions, regions_of
 
@@ -69,12 +70,19 @@ def made_up_regions(n: int, rng: np.random.Generator) -> MadeUpRegions:
         name = f"{str(time).translate(str.maketrans('', '', '-:')).replace('T', '_')}_512_0211.png"
         rows, picture = _disk(count, name, time, number, rng)
         stored = np.asarray(Image.open(BytesIO(picture)), dtype=np.float32)
-        image = browse_image(stored, source=name, sha256="0" * 64)
+        image = browse_image(stored, source=name, sha256="0" * 64, flags=SolarFlag.DISPLAY_SCALE)
         pictures[name] = picture
         tables += rows
         parts.append(regions_of(image, _as_table(rows), MADE_UP))
     joined = Regions.join(parts, _as_table(tables), MADE_UP)
-    return MadeUpRegions(joined.table, joined.cutouts, joined.codes, MADE_UP, pictures)
+    return MadeUpRegions(
+        joined.table,
+        joined.cutouts,
+        joined.codes,
+        MADE_UP,
+        joined.image_flags,
+        pictures=pictures,
+    )
 
 
 def write_made_up(regions: Regions, folder: Path) -> Path:

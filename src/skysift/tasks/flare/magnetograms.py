@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from skysift.core.errors import ContractError
 from skysift.data.solar.cea import CeaGrid
+from skysift.data.solar.flags import SolarFlag
 from skysift.data.solar.solar_image import Disk, ImageKind, SolarImage
 from skysift.models.disk_history import DISK_HISTORY
 from skysift.preprocess.solar.heliographic import mu_map
@@ -20,6 +21,7 @@ __all__ = [
     "MAGNETOGRAM_FEATURES",
     "disk_features",
     "features_of",
+    "is_coarse",
     "keyword_features",
 ]
 
@@ -71,6 +73,7 @@ _CLIPPED_AT = 256.0  # G, about where the pictures are white
 _NEAR_LIMB = 0.24  # mu: 0.97 of the radius
 _RADIUS = 203.0  # pixel
 _BLOCK = 48  # pixel: 230 Mm
+_LEAST_SHARE = 0.95  # of the radius: pictures trained on differ by a hundredth
 
 Floats = NDArray[np.float64]
 
@@ -163,8 +166,9 @@ def disk_features(image: SolarImage) -> Floats:
     Raises
     ------
     ContractError
-        If no disk was found.
+        If no disk was found, or the values are neither grey levels nor a field with its sign.
     """
+    _require_scale(image)
     field = _brought_to_size(image, image.disk)
     strength = np.abs(field)
     gradient = np.hypot(*np.gradient(field))
@@ -176,9 +180,25 @@ def disk_features(image: SolarImage) -> Floats:
     )
 
 
+def is_coarse(image: SolarImage) -> bool:
+    """Tell whether the disk has fewer pixels than those trained on, which hides strong field."""
+    return isinstance(image.frame, Disk) and image.frame.radius < _LEAST_SHARE * _RADIUS
+
+
+def _require_scale(image: SolarImage) -> None:
+    """Refuse values of unknown scale, e.g. of a picture of 16 bits."""
+    if SolarFlag.DISPLAY_SCALE in image.flags or bool((image.data < 0).any()):
+        return
+    raise ContractError(
+        "No value is below zero: it is neither a picture of 8 bits nor a field with its sign.",
+        "Give a FITS file in gauss, or a picture of 8 bits.",
+        path=image.source or None,
+    )
+
+
 def _brought_to_size(image: SolarImage, disk: Disk) -> Floats:
     """Return levels about zero, 0 beyond the limb, in pixels as large as those trained on."""
-    is_picture = image.unit == ""
+    is_picture = SolarFlag.DISPLAY_SCALE in image.flags
     field = np.asarray(image.data, dtype=np.float64) - (_GREY if is_picture else 0.0)
     if not is_picture:
         field = np.clip(field * _GREY / _CLIPPED_AT, -_GREY, _GREY)

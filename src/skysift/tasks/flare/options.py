@@ -100,7 +100,9 @@ class PredictOptions(CoverageOption):
     flares: str = Field(
         "",
         description="List of flares up to now: magnetograms of the disk are answered by the "
-        "flares of the ten days before them.",
+        "flares of the ten days before them. Where the last flare of the list began more than a "
+        "day before the image, the answer is flagged flares-end-early; more than three days, the "
+        "image alone answers.",
     )
     goes_scale: Scale = Field("operational", description=_SCALE)
 

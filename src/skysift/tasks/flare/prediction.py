@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from skysift.core.errors import ReadError, SkysiftError, UsageError
+from skysift.core.errors import InputError, ReadError, SkysiftError, UsageError
 from skysift.core.jobs import Piece
 from skysift.core.progress import Progress
 from skysift.core.provenance import Provenance
@@ -16,6 +16,7 @@ from skysift.core.stream import MeasuringPredictor, Note, RecordPredictor
 from skysift.data.flags import flag_names
 from skysift.data.images.stamp import Rejected
 from skysift.data.io import check_writable, open_writer
+from skysift.data.solar.image_names import images_named, names_apart, require_names_apart
 from skysift.data.solar.readers import iter_solar_images
 from skysift.data.solar.solar_image import Disk, ImageKind, SolarImage
 from skysift.data.table import FeatureTable
@@ -24,15 +25,15 @@ from skysift.tasks.flare.columns import DESCRIPTIONS, EMPTY, NUMBERS, UNITS
 from skysift.tasks.flare.coverage import class_sets
 from skysift.tasks.flare.disk_past import FlareList
 from skysift.tasks.flare.image_features import FEATURES
-from skysift.tasks.flare.magnetograms import DISK_PAST, features_of, tells_the_field
+from skysift.tasks.flare.magnetograms import DISK_PAST, features_of, is_coarse, tells_the_field
 from skysift.tasks.flare.model import FlareModel
 from skysift.tasks.flare.options import PredictOptions, ReadOptions
 from skysift.tasks.flare.regions import (
     REASONS,
     SEEN_KINDS,
-    TABLES,
     Regions,
     find_images,
+    is_table,
     iter_regions,
     number,
     read_region_table,
@@ -71,13 +72,12 @@ def answers(
     coverage : float, optional
         For which sets are returned, too.
     """
-    found = model.probabilities(regions)
-    usable, known = regions.usable, regions.has_history
-    by = np.where(usable, np.where(known, "image+history", "image"), "")
-    flags = [
-        ",".join(filter(None, [str(code), "" if past or not seen else "no-history", *also]))
-        for code, seen, past in zip(regions.codes, usable, known, strict=True)
-    ]
+    told, known = regions.answerable, regions.has_history
+    found = {
+        name: np.where(told, values, np.nan)
+        for name, values in model.probabilities(regions).items()
+    }
+    by = np.where(told, np.where(known, "image+history", "image"), "")
     return _table(
         {
             "file": text(regions.table, "file"),
@@ -88,9 +88,20 @@ def answers(
             **({} if coverage is None else class_sets(model, regions, found, coverage)),
             **{f"{name}_disk": _of_disks(regions, found[name]) for name in ("p_c24", "p_m24")},
             "model": by,
-            "flags": np.array(flags, dtype=np.str_),
+            "flags": np.array(_flags_of(regions, also), dtype=np.str_),
         }
     )
+
+
+def _flags_of(regions: Regions, also: Sequence[str]) -> list[str]:
+    """Return the flags of each region: its own first, then those of its image, then of all."""
+    past = np.where(regions.has_impossible_history, "bad-history", "no-history")
+    past[regions.has_history | ~regions.answerable] = ""
+    flags = zip(regions.codes.tolist(), past.tolist(), regions.flags_of_images, strict=True)
+    return [
+        ",".join(dict.fromkeys(filter(None, [code, history, *image.split(","), *also])))
+        for code, history, image in flags
+    ]
 
 
 def _of_disks(regions: Regions, probability: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -142,10 +153,11 @@ def pieces(paths: Sequence[Path], reading: ReadOptions, options: PredictOptions)
     Raises
     ------
     UsageError
-        If there are tables and images: a table may name any of them.
+        If there are tables and images: a table may name any of them; or images of one name.
     """
-    tables = [path for path in paths if path.suffix.lower() in TABLES]
-    images = list(_expanded([path for path in paths if path not in tables]).values())
+    tables = [path for path in paths if is_table(path)]
+    images = _expanded([path for path in paths if path not in tables])
+    require_names_apart(images)
     if tables and (images or options.regions):
         raise UsageError(
             "Tables of regions and images are predicted together in one process.",
@@ -166,11 +178,12 @@ def _answers_of(
     paths: Sequence[Path], model: FlareModel, reading: ReadOptions, options: PredictOptions
 ) -> Iterator[tuple[float, FeatureTable]]:
     """Yield the fraction done and rows: of tables first, then of images that no table names."""
-    tables = [path for path in paths if path.suffix.lower() in TABLES]
+    tables = [path for path in paths if is_table(path)]
     images = _expanded([path for path in paths if path not in tables])
+    called = names_apart(images)
     source, flares = _told_by(options, model)
     told = [source.path] if isinstance(source, NamedRegions) else []
-    named: set[str] = set()
+    named: set[Path] = set()
     jobs = len(tables) + len(told) + 1
     kept = pa.schema([])
     for place, path in enumerate([*told, *tables]):
@@ -178,22 +191,25 @@ def _answers_of(
         if jobs == _ONE_TABLE:  # the columns of several would not fit together
             kept = _other_columns(table.arrow.schema)
         files = text(table, "file")
-        known = {name: images[Path(name).name] for name in files if Path(name).name in images}
+        known = images_named(files.tolist(), images)
+        named |= set(known.values())
         if path in told and images:
             # Rows of images that were not asked for are not answered.
             table = table.take(np.isin(files, list(known)))
         else:
             known |= find_images(files, Path(reading.images or path.parent))
-        named |= {Path(name).name for name in files}
         for regions in iter_regions(table, known, path.stem):
             yield (
                 place / jobs,
                 _beside(answers(regions, model, coverage=options.coverage), kept, regions.table),
             )
-    rest = [path for name, path in images.items() if name not in named]
+    rest = [path for path in images if path not in named]
     for number_, path in enumerate(rest):
         for item in iter_solar_images([path]):
             rows, _ = _of_image(item, model, source, flares, coverage=options.coverage)
+            if called[path] != path.name:
+                told_apart = called[path] + item.source.removeprefix(str(path))
+                rows = rows.with_columns({"file": [told_apart] * len(rows)})
             yield (jobs - 1 + number_ / len(rest)) / jobs, _beside(rows, kept)
 
 
@@ -271,12 +287,23 @@ def _beside(
     return FeatureTable(arrow)
 
 
-def _expanded(paths: Sequence[Path]) -> dict[str, Path]:
-    """Return images by name, folders opened."""
-    found: dict[str, Path] = {}
+def _expanded(paths: Sequence[Path]) -> list[Path]:
+    """Return images, folders opened.
+
+    Raises
+    ------
+    InputError
+        If there are none in the folders that are all that is given.
+    """
+    found: list[Path] = []
     for path in paths:
-        inside = sorted(one for one in path.iterdir() if one.is_file()) if path.is_dir() else [path]
-        found |= {one.name: one for one in inside}
+        found += sorted(one for one in path.iterdir() if one.is_file()) if path.is_dir() else [path]
+    if paths and not found:
+        raise InputError(
+            "There is no image in the folder.",
+            "Folders in it are not opened; name them, or the images.",
+            path=paths[0],
+        )
     return found
 
 
@@ -309,13 +336,13 @@ def _of_image(
             return _beside(_row(Path(item.source).name, unknown), kept), str(error)
         if len(table):
             regions = regions_of(item, table, item.source)
-            reason = "" if regions.usable.any() else f"{REASONS[str(regions.codes[0])]}."
+            reason = "" if regions.answerable.any() else f"{REASONS[str(regions.codes[0])]}."
             said = answers(regions, model, also=also, coverage=coverage)
             if note is not None:
-                seen = regions.image_features[regions.usable]
+                seen = regions.image_features[regions.answerable]
                 note(dict(zip(FEATURES, seen.T, strict=True)))
             return _beside(said, kept, table), reason
-        flags = ",".join(["no-region", *also])
+        flags = ",".join(["no-region", *flag_names(item.flags), *also])
         return _row(Path(item.source).name, {**EMPTY, **_facts(item), "flags": flags}), ""
     row, reason = _without_regions(item, model, flares)
     return _beside(row, kept), reason
@@ -335,7 +362,8 @@ def _without_regions(
     try:
         kind, features, also = _told_of(item, flares)
     except SkysiftError as error:
-        return _row(name, {**row, "flags": "no-disk"}), error.problem
+        code = "no-disk" if item.frame is None else "no-sign"
+        return _row(name, {**row, "flags": code}), error.problem
     flags = [*flag_names(item.flags), *also]
     head = model.magnetograms.get(kind)
     if head is None:
@@ -357,6 +385,7 @@ def _told_of(
         if np.isfinite(past).all():
             return DISK_PAST, past, also
     kind, features = features_of(item)
+    also += ["few-pixels"] if is_coarse(item) else []
     return kind, features, also
 
 

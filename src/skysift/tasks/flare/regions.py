@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 
 from skysift.core.errors import ContractError, ReadError, SkysiftError
 from skysift.data.contract import Checked, Finding, Verdict
+from skysift.data.flags import flag_names
+from skysift.data.images.stamp import Rejected
 from skysift.data.io import read_table
-from skysift.data.solar.readers import read_solar_image
-from skysift.data.solar.solar_image import ImageKind, SolarImage
+from skysift.data.solar.flags import SolarFlag
+from skysift.data.solar.readers import iter_solar_images, read_solar_image
+from skysift.data.solar.solar_image import Disk, ImageKind, SolarImage
 from skysift.data.table import FeatureTable
 from skysift.models.flare_history import HISTORY_COLUMNS
 from skysift.preprocess.solar.heliographic import heliographic, pixels_of
@@ -32,9 +35,9 @@ __all__ = [
     "LEVELS",
     "REASONS",
     "SEEN_KINDS",
-    "TABLES",
     "Regions",
     "find_images",
+    "is_table",
     "iter_regions",
     "number",
     "read_labelled",
@@ -46,15 +49,18 @@ __all__ = [
 LEVELS: Final = {"C": 1e-6, "M": 1e-5}
 """GOES classes that are forecast, by their least flux [W / m2]."""
 
-TABLES = (".csv", ".ecsv", ".parquet", ".vot", ".gz")
-"""Suffixes of tables; what else is given is an image."""
+_TABLES = (".csv", ".ecsv", ".parquet", ".vot", ".gz")
+_PACKED_FITS = (".fits.gz", ".fit.gz", ".fts.gz")
 
 REASONS: Final = {
     "no-image": "No image of that name was given or found",
     "unreadable-image": "The image cannot be read",
     "no-disk": "No solar limb was found in the image; the disk is where browse images have it",
     "not-euv": "The image is not in EUV, which the models of regions were trained on",
+    "not-a-picture": "The image is no picture of 8 bits on the display scale, whose levels the "
+    "models of regions know",
     "no-position": "The row has neither x and y nor lon and lat, or they lie off the image",
+    "off-disk": "The place lies beyond the limb",
 }
 SEEN_KINDS: Final = frozenset({ImageKind.EUV, ImageKind.UNKNOWN})
 """What the models of regions look at; a picture that does not tell its kind is taken for EUV."""
@@ -62,7 +68,9 @@ SEEN_KINDS: Final = frozenset({ImageKind.EUV, ImageKind.UNKNOWN})
 FARTHEST = 70.0
 """Longitude up to which forecasts are judged [deg]: nearer the limb, little is seen."""
 
-_NOTED = ("no-disk",)  # not a reason to reject
+_NOTED = ("no-disk", "off-disk")  # not a reason to reject what is trained on
+_TRAINED_WAVELENGTH = 211.0
+_AT_THE_LIMB = 1.03  # radius: places and limbs in EUV are off by a degree or a few pixels
 _ALMOST = 1.0 - 1e-9
 _NEEDED = ("file",)
 
@@ -83,12 +91,15 @@ class Regions:
         Codes of `REASONS` for rows in trouble, empty for the others.
     name : str
         Of the data.
+    image_flags : array of str, shape (n,), optional
+        What its reader and this task say against the image of each row, joined by commas.
     """
 
     table: FeatureTable
     cutouts: Cutouts
     codes: NDArray[np.str_]
     name: str = "regions"
+    image_flags: NDArray[np.str_] | None = None
 
     def __len__(self) -> int:
         return len(self.table)
@@ -104,6 +115,18 @@ class Regions:
         return np.isin(self.codes, ("", *_NOTED))
 
     @property
+    def answerable(self) -> NDArray[np.bool_]:
+        """Tell which rows are forecast: those on a disk that was found, shape (n,)."""
+        return np.asarray(self.codes == "")
+
+    @property
+    def flags_of_images(self) -> NDArray[np.str_]:
+        """What is said against the image of each row, joined by commas, shape (n,)."""
+        if self.image_flags is None:
+            return np.full(len(self), "", dtype=np.str_)
+        return self.image_flags
+
+    @property
     def history(self) -> dict[str, NDArray[np.generic]]:
         """What the past tells, by the columns of `HISTORY_COLUMNS`; NaN and empty where unknown."""
         return {
@@ -113,11 +136,20 @@ class Regions:
 
     @property
     def has_history(self) -> NDArray[np.bool_]:
-        """Tell which rows have every history column, shape (n,)."""
-        known = np.ones(len(self), dtype=bool)
+        """Tell which rows have every history column, and none below zero, shape (n,)."""
+        known = ~self.has_impossible_history
         for values in self.history.values():
             known &= values != "" if values.dtype.kind == "U" else np.isfinite(values)
         return known
+
+    @property
+    def has_impossible_history(self) -> NDArray[np.bool_]:
+        """Tell which rows have a negative area, flux, number or length, shape (n,)."""
+        wrong = np.zeros(len(self), dtype=bool)
+        for values in self.history.values():
+            if values.dtype.kind != "U":
+                wrong |= np.asarray(values, dtype=np.float64) < 0  # False for NaN
+        return wrong
 
     @property
     def has_spots(self) -> NDArray[np.bool_]:
@@ -163,7 +195,13 @@ class Regions:
 
     def take(self, rows: NDArray[np.bool_] | NDArray[np.integer]) -> "Regions":
         """Return some of the regions; what was measured is not measured again."""
-        some = Regions(self.table.take(rows), self.cutouts.take(rows), self.codes[rows], self.name)
+        some = Regions(
+            self.table.take(rows),
+            self.cutouts.take(rows),
+            self.codes[rows],
+            self.name,
+            self.flags_of_images[rows],
+        )
         if "image_features" in self.__dict__:
             some.__dict__["image_features"] = self.image_features[rows]
         return some
@@ -176,6 +214,7 @@ class Regions:
             Cutouts.join([one.cutouts for one in parts]),
             np.concatenate([one.codes for one in parts]) if parts else np.empty(0, dtype=np.str_),
             name,
+            np.concatenate([one.flags_of_images for one in parts]) if parts else None,
         )
 
 
@@ -209,6 +248,20 @@ def times(table: FeatureTable) -> NDArray[np.datetime64]:
     return found
 
 
+def is_table(path: Path) -> bool:
+    """Tell whether what is given is a table of regions, and no image.
+
+    Gzipped FITS is an image unless a table is all that it holds.
+    """
+    if not path.name.lower().endswith(_PACKED_FITS):
+        return path.suffix.lower() in _TABLES
+    try:
+        found = next(iter_solar_images([path]), None)
+    except ReadError:
+        return False
+    return isinstance(found, Rejected) and found.code == "no-image-in-file"
+
+
 def read_region_table(path: Path) -> FeatureTable:
     """Read a table of regions on images.
 
@@ -240,7 +293,9 @@ def find_images(names: NDArray[np.str_], folder: Path) -> dict[str, Path]:
     found = {}
     for name in dict.fromkeys(names.tolist()):
         plain = Path(str(name)).name
-        places = (place / plain for place in folders)
+        places = [place / plain for place in folders]
+        if ".." not in Path(str(name)).parts:
+            places.insert(0, folder / str(name))
         path = next((place for place in places if plain and place.is_file()), None)
         if path is not None:
             found[str(name)] = path
@@ -281,8 +336,11 @@ def iter_regions(
 
 def regions_of(image: SolarImage, rows: FeatureTable, name: str) -> Regions:
     """Return the regions on one image that has been read."""
+    said = _said_of(image, len(rows))
     if image.kind not in SEEN_KINDS:
-        return _without_image(rows, "not-euv", name)
+        return _without_image(rows, "not-euv", name, said)
+    if SolarFlag.DISPLAY_SCALE not in image.flags:
+        return _without_image(rows, "not-a-picture", name, said)
     codes = np.full(len(rows), "", dtype="U20")
     if image.frame is None:
         image = replace(image, frame=assumed_disk(image))
@@ -290,13 +348,29 @@ def regions_of(image: SolarImage, rows: FeatureTable, name: str) -> Regions:
     x, y = _positions(image, rows)
     ny, nx = image.shape
     inside = (x >= 0) & (x < nx) & (y >= 0) & (y < ny)  # False for NaN
+    codes[inside & (codes == "") & _off_disk(image, x, y)] = "off-disk"
     codes[~inside] = "no-position"
     try:
         seen = cut_regions(image, np.where(inside, x, 0.0), np.where(inside, y, 0.0))
     except SkysiftError:  # e.g. a map instead of the disk
-        return _without_image(rows, "unreadable-image", name)
+        return _without_image(rows, "unreadable-image", name, said)
     seen.pixels[~inside] = np.nan
-    return Regions(_completed(rows, image, x, y), seen, codes, name)
+    return Regions(_completed(rows, image, x, y), seen, codes, name, said)
+
+
+def _said_of(image: SolarImage, n: int) -> NDArray[np.str_]:
+    """Return the flags of an image for each of n regions on it."""
+    flags = flag_names(image.flags)
+    if image.kind is ImageKind.EUV and image.wavelength != _TRAINED_WAVELENGTH:
+        flags.append("other-channel")
+    return np.full(n, ",".join(flags))
+
+
+def _off_disk(image: SolarImage, x: Floats, y: Floats) -> NDArray[np.bool_]:
+    """Tell which places lie beyond the limb, shape (n,); none of a map."""
+    if not isinstance(image.frame, Disk):
+        return np.zeros(len(x), dtype=bool)
+    return np.asarray(np.hypot(*image.frame.offsets(x, y)) > _AT_THE_LIMB)
 
 
 def read_labelled(paths: Sequence[Path], options: ReadOptions) -> Regions:
@@ -376,14 +450,16 @@ def _completed(rows: FeatureTable, image: SolarImage, x: Floats, y: Floats) -> F
     return rows.with_columns(missing) if missing else rows
 
 
-def _without_image(rows: FeatureTable, code: str, name: str) -> Regions:
+def _without_image(
+    rows: FeatureTable, code: str, name: str, said: NDArray[np.str_] | None = None
+) -> Regions:
     n = len(rows)
     nothing = Cutouts(
         np.full((n, CUTOUT_SIDE, CUTOUT_SIDE), np.nan, dtype=np.float32),
         np.full((n, len(DISK_QUANTILES)), np.nan),
         np.full(n, np.nan),
     )
-    return Regions(rows, nothing, np.full(n, code, dtype="U20"), name)
+    return Regions(rows, nothing, np.full(n, code, dtype="U20"), name, said)
 
 
 def _stacked(tables: Sequence[FeatureTable]) -> FeatureTable:
