@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from astropy.io import fits
 
 from skysift.core.progress import silent
 from skysift.core.provenance import Provenance
 from skysift.core.registry import bundle_folder
+from skysift.data.io import read_table
 from skysift.data.irf.analytic import AnalyticResponse
 from skysift.data.sky.event_list import Pointing
 from skysift.data.sky.gadf_write import write_events
@@ -130,3 +132,40 @@ def test_up_to_where_a_narrow_field_was_searched_is_told(tmp_path, capsys):
     (line,) = capsys.readouterr().err.splitlines()
     assert "photons stop about 1." in line
     assert '"narrowed": [{"window": "' in out.read_text().replace("\n#     ", " ")
+
+
+def test_a_cleaned_map_expects_nothing_beyond_what_was_searched(tmp_path):
+    events, rng = events_of(600.0, CRAB, seed=4)
+    searched = search_events(through(events, 1.5, 0.05, rng), None, READING, PLAIN, TRIALS)
+    cleaned = searched.cleaned()
+    xi, eta = cleaned.counts.grid.pixel_centres()
+    beyond = np.hypot(xi[None, :], eta[:, None]) > cleaned.reach
+    assert 1.3 < cleaned.reach < 1.8
+    assert not cleaned.background[:, beyond].any()
+    assert not cleaned.cleaned[:, beyond].any()
+    np.testing.assert_array_equal(
+        cleaned.residual[:, beyond], cleaned.counts.counts[:, beyond].astype(float)
+    )
+    assert cleaned.background[:, ~beyond].sum() > 100
+    cleaned.write(tmp_path / "clean.fits")
+    assert fits.getheader(tmp_path / "clean.fits")["REACH"] == cleaned.reach
+
+
+def test_windows_of_a_stream_are_flagged_where_the_field_is_narrow(tmp_path, capsys):
+    events, rng = events_of(400.0, seed=3)
+    write_events(through(events, 1.5, 0.05, rng), tmp_path / "narrow.fits")
+    out, options = tmp_path / "out.parquet", PredictOptions(windows=(300.0,), light_curve=0.0)
+    model = load_bundle(bundle_folder(TASK))
+    predict_files(
+        [tmp_path / "narrow.fits"],
+        out,
+        model,
+        READING,
+        options,
+        provenance=Provenance.start("test"),
+        progress=silent,
+    )
+    flags = read_table(tmp_path / "out-windows.parquet")["flags"].astype(str)
+    assert len(flags)
+    assert all("narrow" in one.split(",") for one in flags)
+    assert f"{len(flags)} of {len(flags)} windows" in capsys.readouterr().err

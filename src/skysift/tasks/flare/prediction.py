@@ -33,6 +33,7 @@ from skysift.tasks.flare.regions import (
     SEEN_KINDS,
     Regions,
     find_images,
+    flags_against,
     is_table,
     iter_regions,
     number,
@@ -342,7 +343,7 @@ def _of_image(
                 seen = regions.image_features[regions.answerable]
                 note(dict(zip(FEATURES, seen.T, strict=True)))
             return _beside(said, kept, table), reason
-        flags = ",".join(["no-region", *flag_names(item.flags), *also])
+        flags = ",".join(["no-region", *flags_against(item), *also])
         return _row(Path(item.source).name, {**EMPTY, **_facts(item), "flags": flags}), ""
     row, reason = _without_regions(item, model, flares)
     return _beside(row, kept), reason

@@ -37,6 +37,7 @@ __all__ = [
     "SEEN_KINDS",
     "Regions",
     "find_images",
+    "flags_against",
     "is_table",
     "iter_regions",
     "number",
@@ -69,6 +70,15 @@ FARTHEST = 70.0
 """Longitude up to which forecasts are judged [deg]: nearer the limb, little is seen."""
 
 _NOTED = ("no-disk", "off-disk")  # not a reason to reject what is trained on
+_AS_TRAINED = (
+    SolarFlag.TIME_FROM_NAME
+    | SolarFlag.FITTED_LIMB
+    | SolarFlag.ASSUMED_OBSERVER
+    | SolarFlag.DISPLAY_SCALE
+    | SolarFlag.COLOUR
+    | SolarFlag.TEXT_MASKED
+)
+"""What every browse picture has, those trained on among them."""
 _TRAINED_WAVELENGTH = 211.0
 _AT_THE_LIMB = 1.03  # radius: places and limbs in EUV are off by a degree or a few pixels
 _ALMOST = 1.0 - 1e-9
@@ -358,12 +368,17 @@ def regions_of(image: SolarImage, rows: FeatureTable, name: str) -> Regions:
     return Regions(_completed(rows, image, x, y), seen, codes, name, said)
 
 
-def _said_of(image: SolarImage, n: int) -> NDArray[np.str_]:
-    """Return the flags of an image for each of n regions on it."""
-    flags = flag_names(image.flags)
+def flags_against(image: SolarImage) -> list[str]:
+    """Return what an image has that the pictures trained on have not."""
+    flags = flag_names(image.flags & ~_AS_TRAINED)
     if image.kind is ImageKind.EUV and image.wavelength != _TRAINED_WAVELENGTH:
         flags.append("other-channel")
-    return np.full(n, ",".join(flags))
+    return flags
+
+
+def _said_of(image: SolarImage, n: int) -> NDArray[np.str_]:
+    """Return the flags of an image for each of n regions on it."""
+    return np.full(n, ",".join(flags_against(image)))
 
 
 def _off_disk(image: SolarImage, x: Floats, y: Floats) -> NDArray[np.bool_]:

@@ -58,6 +58,9 @@ class CleanedMap:
         use :meth:`source_counts`.
     level_error : float
         Relative standard deviation of the level of the sources.
+    reach : float, optional
+        Radius about the middle [deg] beyond which nothing is expected, as the field was not
+        searched there: what was counted is residual.
     """
 
     counts: CountsMap
@@ -66,6 +69,7 @@ class CleanedMap:
     residual: FloatArray
     variance: FloatArray
     level_error: float
+    reach: float | None = None
 
     def source_counts(self, region: NDArray[np.bool_] | None = None) -> tuple[float, float]:
         """Return the counts of the source in a region, and their standard deviation.
@@ -111,6 +115,8 @@ class CleanedMap:
             NRESIDUE=self.residual,
         )
         header["LEVELERR"] = (self.level_error, "relative error of the source level")
+        if self.reach is not None:
+            header["REACH"] = (self.reach, "[deg] beyond it all is residual")
         cards = cube_header(self.counts.grid, self.counts.n_bands)
         planes = {
             name: getattr(self, name) for name in ("cleaned", "variance", "background", "residual")
@@ -231,6 +237,7 @@ def clean(
     background: ArrayLike,
     *,
     level_error: float | None = None,
+    reach: float | None = None,
 ) -> CleanedMap:
     """Take counts apart into sources, background and residual.
 
@@ -244,6 +251,9 @@ def clean(
         Relative standard deviation of the level of the sources; if left out, that of a fit with
         a known background, ``1 / sqrt(sum(s p))``. A fit that frees the background too is less
         certain: give its error.
+    reach : float, optional
+        Radius about the middle of the map [deg] beyond which nothing was fitted: expectations there
+        are left out.
 
     Raises
     ------
@@ -255,6 +265,12 @@ def clean(
         _expectation(name, values, raw.shape)
         for name, values in (("source", source), ("background", background))
     )
+    if reach is not None:
+        xi, eta = counts.grid.pixel_centres()
+        inside = np.hypot(xi[None, :], eta[:, None]) <= reach
+        expected_source, expected_background = (
+            np.where(inside, one, 0.0) for one in (expected_source, expected_background)
+        )
     both = expected_source + expected_background
     share = np.divide(expected_source, both, out=np.zeros_like(both), where=both > 0)
     if level_error is None:
@@ -269,6 +285,7 @@ def clean(
         raw - cleaned - expected_background,
         unknown + (unknown * level_error) ** 2,
         float(level_error),
+        reach,
     )
 
 

@@ -128,11 +128,16 @@ class Searched:
             "reason": reason,
         }
 
-    def narrowed(self) -> dict[str, Any] | None:
-        """Return the radius [deg] up to which a narrow field was searched; None if it was whole."""
+    @property
+    def reach(self) -> float | None:
+        """Radius [deg] up to which a narrow field was searched; None if it was whole."""
         background = getattr(getattr(self.method, "search", None), "background", None)
         reach = getattr(background, "reach", None)
-        return None if reach is None else {"window": self.events.name, "radius": float(reach)}
+        return None if reach is None else float(reach)
+
+    def narrowed(self) -> dict[str, Any] | None:
+        """Return which window was searched up to a radius only; None if it was whole."""
+        return None if self.reach is None else {"window": self.events.name, "radius": self.reach}
 
     def cleaned(self) -> CleanedMap | NetworkCleanedMap:
         """Return the map taken apart into sources, background and residual.
@@ -163,7 +168,7 @@ class Searched:
             energy_edges=edges if len(counts) == len(edges) - 1 else edges[[0, -1]],
         )
         sources = np.maximum(search.expected_sources(self.result), 0.0)
-        return clean(chosen, sources, self.result.background.counts)
+        return clean(chosen, sources, self.result.background.counts, reach=self.reach)
 
 
 def windows_of(events: EventList, options: PredictOptions) -> Iterator[EventList]:

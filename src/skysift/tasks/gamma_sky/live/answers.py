@@ -156,7 +156,7 @@ class WindowSearch:
         row = _window_row(binned, length, end, field)
         row["masked"] = camera.masked
         row["candidates"] = len(result.candidates)
-        row["flags"] = ",".join(_flags(binned, length, camera.masked))
+        row["flags"] = ",".join(_flags(binned, length, searched, camera.masked))
         frame = Frame(end, length.length, row["window_id"], ())
         if not result.candidates:
             return Answer(frame, row), searched
@@ -212,8 +212,12 @@ def _window_row(
     }
 
 
-def _flags(binned: BinnedWindow, length: WindowLength, masked: float) -> list[str]:
+def _flags(
+    binned: BinnedWindow, length: WindowLength, searched: Searched, masked: float
+) -> list[str]:
     flags = []
+    if searched.reach is not None:
+        flags.append("narrow")
     if masked > 0:
         flags.append("dead-sector")
     if binned.events.gti.duration < _WHOLE * length.length:

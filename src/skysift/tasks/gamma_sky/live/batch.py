@@ -1,5 +1,6 @@
 """Sliding windows over files that are all there: the same code, the same tables, all at once."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -120,12 +121,23 @@ def predict_stream(
     found = tables.candidates if tables.candidates is not None else ()
     names = set() if tables.candidates is None else set(tables.candidates["source_id"].tolist())
     account.tell(out)
+    _tell_narrow(tables.windows)
     return {
         **account.counts,
         "windows": len(tables.windows),
         "candidates": len(found),
         "sources": len(names),
     }
+
+
+def _tell_narrow(windows: FeatureTable) -> None:
+    """Write on stderr how many windows were not searched whole."""
+    narrow = sum("narrow" in flags.split(",") for flags in windows["flags"].astype(str))
+    if narrow:
+        sys.stderr.write(
+            f"{narrow:,} of {len(windows):,} windows were searched only up to where their photons "
+            "stop: flag 'narrow'.\n"
+        )
 
 
 def _beside(out: Path, name: str) -> Path:

@@ -116,6 +116,11 @@ class CameraBackground:
         return self._model.template
 
     @property
+    def reach(self) -> float | None:
+        """Radius [deg] beyond which nothing is fitted; None if the field fills the map."""
+        return self._model.reach
+
+    @property
     def masked(self) -> float:
         """Share of what would be seen, were nothing dead, that falls on what is dead."""
         seen = self._model.template.sum(axis=0)
