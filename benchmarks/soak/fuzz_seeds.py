@@ -402,8 +402,10 @@ def _sun(folder: Path) -> None:
         if name != "plain":
             hdus = [fits.PrimaryHDU(), fits.CompImageHDU(pixels, header, compression_type=name)]
         fits.HDUList(hdus).writeto(folder / f"solar-{name}.fits")
-    shutil.copy(folder / "solar-RICE_1.fits", folder / "solar-flare.0.fits")
-    shutil.copy(folder / "solar-plain.fits", folder / "solar-flare.1.fits")
+    both = field - 2 * np.roll(field, -12, axis=1) * on_disk  # a field has both signs
+    packed = fits.CompImageHDU(both.astype(np.int16), header, compression_type="RICE_1")
+    fits.HDUList([fits.PrimaryHDU(), packed]).writeto(folder / "solar-flare.0.fits")
+    fits.PrimaryHDU(both.astype("f4"), header).writeto(folder / "solar-flare.1.fits")
     light = np.where(on_disk, 120, 4) + np.where(on_disk, field / 5, 0)
     picture = Image.fromarray(np.clip(light, 0, 255).astype(np.uint8))
     for suffix in ("png", "jpg", "gif"):

@@ -46,7 +46,7 @@ def degrees_of(table: FeatureTable, column: str) -> NDArray[np.float64]:
     Examples
     --------
     >>> table = FeatureTable.from_columns({"ra": [0.5, 1.0]}, units={"ra": "hourangle"})
-    >>> degrees_of(table, "ra").tolist()
+    >>> degrees_of(table, "ra").round(9).tolist()
     [7.5, 15.0]
     """
     values = table[column]

@@ -53,7 +53,8 @@ FLAG_WORDS: Final = {
     **words_by_name(FLAG_MESSAGES),
     **REFUSAL_MESSAGES,
     **{code: text[0].lower() + text[1:] for code, text in REASONS.items()},
-    "no-history": "the flares of the last day are unknown: the image alone answers",
+    "no-history": "the flares of the last day, or area and class of the spots, are unknown: the "
+    "image alone answers",
     "no-disk": "no solar limb was found in the image, so that nothing is forecast",
     "no-sign": "a magnetogram without negative values: neither grey levels of 8 bits nor gauss",
     "off-disk": "the place lies beyond the limb, so that nothing is forecast",

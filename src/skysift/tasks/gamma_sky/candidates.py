@@ -91,7 +91,7 @@ class FalseAlarmSetting:
 
     The same window every 20 s:
 
-    >>> FalseAlarmSetting(0.36, "hour").per_field(20.0)
+    >>> round(FalseAlarmSetting(0.36, "hour").per_field(20.0), 9)
     0.002
     """
 
