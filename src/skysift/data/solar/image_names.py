@@ -1,12 +1,44 @@
-"""What images are called in tables: by name, or by more of the path where names collide."""
+"""Which images files and folders stand for, and what these are called in tables."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from skysift.core.errors import InputError, UsageError
 
-__all__ = ["images_named", "names_apart", "require_names_apart"]
+__all__ = ["images_in", "images_named", "names_apart", "require_names_apart"]
+
+
+def images_in(paths: Iterable[Path], *, leave_out: Collection[str] = ()) -> list[Path]:
+    """Return images, folders opened, in order.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        Images, and folders of them.
+    leave_out : collection of str
+        Endings, in lower case, of files of folders that are no images.
+
+    Raises
+    ------
+    InputError
+        If there are none in the folders that are all that is given.
+    """
+    given = list(paths)
+    found: list[Path] = []
+    for path in given:
+        if path.is_dir():
+            inside = sorted(one for one in path.iterdir() if one.is_file())
+            found += [one for one in inside if one.suffix.lower() not in leave_out]
+        else:
+            found.append(path)
+    if given and not found:
+        raise InputError(
+            "There is no image in the folder.",
+            "Folders in it are not opened; name them, or the images.",
+            path=given[0],
+        )
+    return found
 
 
 def names_apart(paths: Iterable[Path]) -> dict[Path, str]:

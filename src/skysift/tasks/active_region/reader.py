@@ -12,6 +12,7 @@ from skysift.core.errors import ContractError, InputError, ReadError
 from skysift.data.contract import Checked, Finding, Verdict
 from skysift.data.images.stamp import Rejected
 from skysift.data.io import read_table
+from skysift.data.solar.image_names import images_in
 from skysift.data.solar.readers import iter_solar_images
 from skysift.data.solar.solar_image import SolarImage
 from skysift.data.table import FeatureTable
@@ -235,20 +236,7 @@ def image_files(paths: Sequence[Path]) -> list[Path]:
     InputError
         If there are none in the folders that are all that is given.
     """
-    files: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            inside = sorted(one for one in path.iterdir() if one.is_file())
-            files += [one for one in inside if one.suffix.lower() not in _NO_IMAGES]
-        else:
-            files.append(path)
-    if paths and not files:
-        raise InputError(
-            "There is no image in the folder.",
-            "Folders in it are not opened; name them, or the images.",
-            path=paths[0],
-        )
-    return files
+    return images_in(paths, leave_out=_NO_IMAGES)
 
 
 def _wanted(item: SolarImage | Rejected, since: date | None, before: date | None) -> bool:

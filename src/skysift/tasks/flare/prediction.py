@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from skysift.core.errors import InputError, ReadError, SkysiftError, UsageError
+from skysift.core.errors import ReadError, SkysiftError, UsageError
 from skysift.core.jobs import Piece
 from skysift.core.progress import Progress
 from skysift.core.provenance import Provenance
@@ -16,7 +16,12 @@ from skysift.core.stream import MeasuringPredictor, Note, RecordPredictor
 from skysift.data.flags import flag_names
 from skysift.data.images.stamp import Rejected
 from skysift.data.io import check_writable, open_writer
-from skysift.data.solar.image_names import images_named, names_apart, require_names_apart
+from skysift.data.solar.image_names import (
+    images_in,
+    images_named,
+    names_apart,
+    require_names_apart,
+)
 from skysift.data.solar.readers import iter_solar_images
 from skysift.data.solar.solar_image import Disk, ImageKind, SolarImage
 from skysift.data.table import FeatureTable
@@ -157,7 +162,7 @@ def pieces(paths: Sequence[Path], reading: ReadOptions, options: PredictOptions)
         If there are tables and images: a table may name any of them; or images of one name.
     """
     tables = [path for path in paths if is_table(path)]
-    images = _expanded([path for path in paths if path not in tables])
+    images = images_in([path for path in paths if path not in tables])
     require_names_apart(images)
     if tables and (images or options.regions):
         raise UsageError(
@@ -180,7 +185,7 @@ def _answers_of(
 ) -> Iterator[tuple[float, FeatureTable]]:
     """Yield the fraction done and rows: of tables first, then of images that no table names."""
     tables = [path for path in paths if is_table(path)]
-    images = _expanded([path for path in paths if path not in tables])
+    images = images_in([path for path in paths if path not in tables])
     called = names_apart(images)
     source, flares = _told_by(options, model)
     told = [source.path] if isinstance(source, NamedRegions) else []
@@ -286,26 +291,6 @@ def _beside(
             field, nothing if table is None else table.arrow.column(field.name)
         )
     return FeatureTable(arrow)
-
-
-def _expanded(paths: Sequence[Path]) -> list[Path]:
-    """Return images, folders opened.
-
-    Raises
-    ------
-    InputError
-        If there are none in the folders that are all that is given.
-    """
-    found: list[Path] = []
-    for path in paths:
-        found += sorted(one for one in path.iterdir() if one.is_file()) if path.is_dir() else [path]
-    if paths and not found:
-        raise InputError(
-            "There is no image in the folder.",
-            "Folders in it are not opened; name them, or the images.",
-            path=paths[0],
-        )
-    return found
 
 
 def _of_image(
