@@ -29,7 +29,8 @@ from skysift.tasks.flare.learning import folds_of, group_samples, learn_region_h
 from skysift.tasks.flare.made_up import made_up_regions, write_made_up
 from skysift.tasks.flare.model import load_bundle, save_bundle
 from skysift.tasks.flare.options import CompareOptions, ReadOptions
-from skysift.tasks.flare.regions import Regions, number, read_labelled, read_region_table, text
+from skysift.tasks.flare.region_tables import number, read_region_table, text
+from skysift.tasks.flare.regions import Regions, read_labelled
 
 
 def generator(seed=0):

@@ -21,7 +21,7 @@ from skysift.tasks.flare.disk_past import FlareList
 from skysift.tasks.flare.made_up import made_up_regions, write_made_up
 from skysift.tasks.flare.magnetograms import disk_features
 from skysift.tasks.flare.options import PredictOptions, ReadOptions
-from skysift.tasks.flare.regions import is_table
+from skysift.tasks.flare.region_tables import is_table
 
 HISTORY = "maxflux_prev24h,area,nspots,extent,mcintosh,hale"
 

@@ -12,7 +12,8 @@ from skysift.models.both_classes import both_classes
 from skysift.models.conformal import class_sets_of
 from skysift.models.promised_rows import check_later, class_rows
 from skysift.tasks.flare.model import CLASSES, FlareModel
-from skysift.tasks.flare.regions import LEVELS, Regions, number
+from skysift.tasks.flare.region_tables import number
+from skysift.tasks.flare.regions import LEVELS, Regions
 
 __all__ = ["class_sets", "promised", "scored_regions", "unseen"]
 

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from skysift.data.solar.catalogs import LabelPolicy, Unassociated, label_regions
 from skysift.data.table import FeatureTable
-from skysift.tasks.flare.regions import LEVELS, Regions, number, text
+from skysift.tasks.flare.region_tables import number, text
+from skysift.tasks.flare.regions import LEVELS, Regions
 
 __all__ = ["event_definitions"]
 

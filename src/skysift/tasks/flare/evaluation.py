@@ -13,7 +13,8 @@ from skysift.data.chronological import time_blocks
 from skysift.data.table import FeatureTable
 from skysift.evaluate.forecast import forecast_skill, full_disk_probability
 from skysift.tasks.flare.model import FlareModel
-from skysift.tasks.flare.regions import LEVELS, Regions, number, text
+from skysift.tasks.flare.region_tables import number, text
+from skysift.tasks.flare.regions import LEVELS, Regions
 
 FORECASTS: Final = {
     "both": "image and history",

@@ -25,14 +25,8 @@ from skysift.tasks.flare.made_up import MADE_UP, made_up_regions
 from skysift.tasks.flare.model import TASK, FlareModel
 from skysift.tasks.flare.options import CompareOptions, ReadOptions
 from skysift.tasks.flare.pages import draw, evaluation_of
-from skysift.tasks.flare.regions import (
-    LEVELS,
-    Regions,
-    find_images,
-    read_labelled,
-    read_region_table,
-    text,
-)
+from skysift.tasks.flare.region_tables import find_images, read_region_table, text
+from skysift.tasks.flare.regions import LEVELS, Regions, read_labelled
 
 __all__ = ["audit", "compare", "demo", "evaluate", "evaluate_files", "explore", "render"]
 

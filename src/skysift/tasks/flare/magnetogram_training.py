@@ -24,7 +24,7 @@ from skysift.tasks.flare.magnetograms import (
     keyword_features,
 )
 from skysift.tasks.flare.options import TrainOptions
-from skysift.tasks.flare.regions import find_images, number, text, times
+from skysift.tasks.flare.region_tables import find_images, number, text, times
 
 __all__ = [
     "Labelled",

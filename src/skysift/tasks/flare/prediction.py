@@ -33,18 +33,14 @@ from skysift.tasks.flare.image_features import FEATURES
 from skysift.tasks.flare.magnetograms import DISK_PAST, features_of, is_coarse, tells_the_field
 from skysift.tasks.flare.model import FlareModel
 from skysift.tasks.flare.options import PredictOptions, ReadOptions
+from skysift.tasks.flare.region_tables import find_images, is_table, number, read_region_table, text
 from skysift.tasks.flare.regions import (
     REASONS,
     SEEN_KINDS,
     Regions,
-    find_images,
     flags_against,
-    is_table,
     iter_regions,
-    number,
-    read_region_table,
     regions_of,
-    text,
 )
 from skysift.tasks.flare.sources import (
     NamedRegions,

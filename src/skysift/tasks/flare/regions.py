@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 from skysift.core.errors import ContractError, ReadError, SkysiftError
 from skysift.data.contract import Checked, Finding, Verdict
 from skysift.data.flags import flag_names
-from skysift.data.images.stamp import Rejected
-from skysift.data.io import read_table
 from skysift.data.solar.flags import SolarFlag
-from skysift.data.solar.readers import iter_solar_images, read_solar_image
+from skysift.data.solar.readers import read_solar_image
 from skysift.data.solar.solar_image import Disk, ImageKind, SolarImage
 from skysift.data.table import FeatureTable
 from skysift.models.flare_history import HISTORY_COLUMNS
@@ -29,6 +27,13 @@ from skysift.tasks.flare.image_features import (
     measure_cutouts,
 )
 from skysift.tasks.flare.options import ReadOptions
+from skysift.tasks.flare.region_tables import (
+    find_images,
+    number,
+    read_region_table,
+    text,
+    times,
+)
 
 __all__ = [
     "FARTHEST",
@@ -36,22 +41,14 @@ __all__ = [
     "REASONS",
     "SEEN_KINDS",
     "Regions",
-    "find_images",
     "flags_against",
-    "is_table",
     "iter_regions",
-    "number",
     "read_labelled",
-    "read_region_table",
     "regions_of",
-    "text",
 ]
 
 LEVELS: Final = {"C": 1e-6, "M": 1e-5}
 """GOES classes that are forecast, by their least flux [W / m2]."""
-
-_TABLES = (".csv", ".ecsv", ".parquet", ".vot", ".gz")
-_PACKED_FITS = (".fits.gz", ".fit.gz", ".fts.gz")
 
 REASONS: Final = {
     "no-image": "No image of that name was given or found",
@@ -82,7 +79,6 @@ _AS_TRAINED = (
 _TRAINED_WAVELENGTH = 211.0
 _AT_THE_LIMB = 1.03  # radius: places and limbs in EUV are off by a degree or a few pixels
 _ALMOST = 1.0 - 1e-9
-_NEEDED = ("file",)
 
 Floats = NDArray[np.float64]
 
@@ -226,90 +222,6 @@ class Regions:
             name,
             np.concatenate([one.flags_of_images for one in parts]) if parts else None,
         )
-
-
-def number(table: FeatureTable, name: str) -> Floats:
-    """Return a column as numbers, NaN where it is missing or is none, shape (n,)."""
-    if name not in table:
-        return np.full(len(table), np.nan)
-    values = table[name]
-    if values.dtype.kind in "OU":
-        return np.array([_as_number(one) for one in values])
-    return np.asarray(values, dtype=np.float64)
-
-
-def text(table: FeatureTable, name: str) -> NDArray[np.str_]:
-    """Return a column as text, empty where it is missing, shape (n,)."""
-    if name not in table:
-        return np.full(len(table), "", dtype=np.str_)
-    return np.array(["" if _is_none(one) else str(one) for one in table[name]], dtype=np.str_)
-
-
-def times(table: FeatureTable) -> NDArray[np.datetime64]:
-    """Return the column time, NaT where it is missing or is none, shape (n,)."""
-    if "time" in table and table["time"].dtype.kind == "M":
-        return np.asarray(table["time"].astype("datetime64[s]"))
-    found = np.full(len(table), np.datetime64("NaT", "s"))
-    for row, one in enumerate(text(table, "time")):
-        try:
-            found[row] = np.datetime64(str(one).strip().removesuffix("Z").replace(" ", "T"), "s")
-        except ValueError:
-            continue
-    return found
-
-
-def is_table(path: Path) -> bool:
-    """Tell whether what is given is a table of regions, and no image.
-
-    Gzipped FITS is an image unless a table is all that it holds.
-    """
-    if not path.name.lower().endswith(_PACKED_FITS):
-        return path.suffix.lower() in _TABLES
-    try:
-        found = next(iter_solar_images([path]), None)
-    except ReadError:
-        return False
-    return isinstance(found, Rejected) and found.code == "no-image-in-file"
-
-
-def read_region_table(path: Path) -> FeatureTable:
-    """Read a table of regions on images.
-
-    Raises
-    ------
-    ReadError
-        If it cannot be read.
-    ContractError
-        If it has no column ``file``, or no position.
-    """
-    table = read_table(path)
-    placed = {"x", "y"} <= set(table.columns) or {"lon", "lat"} <= set(table.columns)
-    missing = [name for name in _NEEDED if name not in table]
-    if missing or not placed:
-        raise ContractError(
-            f"The table has no column {missing[0]}."
-            if missing
-            else "The table says neither x and y nor lon and lat.",
-            "A row names its image (file) and where the region lies on it: x, y [pixel, from the "
-            "top left] or lon, lat [deg].",
-            path=path,
-        )
-    return table
-
-
-def find_images(names: NDArray[np.str_], folder: Path) -> dict[str, Path]:
-    """Return where images lie, by name: in a folder, or in one of those in it."""
-    folders = [folder, *sorted(one for one in folder.iterdir() if one.is_dir())]
-    found = {}
-    for name in dict.fromkeys(names.tolist()):
-        plain = Path(str(name)).name
-        places = [place / plain for place in folders]
-        if ".." not in Path(str(name)).parts:
-            places.insert(0, folder / str(name))
-        path = next((place for place in places if plain and place.is_file()), None)
-        if path is not None:
-            found[str(name)] = path
-    return found
 
 
 def iter_regions(
@@ -487,14 +399,3 @@ def _stacked(tables: Sequence[FeatureTable]) -> FeatureTable:
 
 def _names(parts: Sequence[Regions]) -> str:
     return " + ".join(one.name for one in parts)
-
-
-def _is_none(value: object) -> bool:
-    return value is None or (isinstance(value, float) and np.isnan(value))
-
-
-def _as_number(value: object) -> float:
-    try:
-        return float(str(value)) if not _is_none(value) else float("nan")
-    except ValueError:
-        return float("nan")

@@ -21,7 +21,7 @@ from skysift.data.solar.solar_image import SolarImage
 from skysift.data.table import FeatureTable
 from skysift.preprocess.solar.heliographic import pixels_of
 from skysift.tasks.flare.image_features import assumed_disk
-from skysift.tasks.flare.regions import read_region_table, text
+from skysift.tasks.flare.region_tables import read_region_table, text
 from skysift.tasks.flare.renewed import Renewed
 
 __all__ = ["DailySummaries", "NamedRegions", "RegionSource", "UnknownRegionsError", "source_of"]

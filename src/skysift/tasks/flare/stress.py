@@ -15,7 +15,8 @@ from skysift.models.flare_history import HISTORY_COLUMNS
 from skysift.tasks.flare.coverage import scored_regions, unseen
 from skysift.tasks.flare.image_features import Cutouts
 from skysift.tasks.flare.model import FlareModel
-from skysift.tasks.flare.regions import LEVELS, Regions, number
+from skysift.tasks.flare.region_tables import number
+from skysift.tasks.flare.regions import LEVELS, Regions
 
 __all__ = [
     "answered",
