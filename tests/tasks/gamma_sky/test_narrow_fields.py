@@ -18,15 +18,11 @@ from skysift.tasks.gamma_sky.live.camera import beside_dead_parts
 from skysift.tasks.gamma_sky.model import TASK, load_bundle
 from skysift.tasks.gamma_sky.observations import iter_observations
 from skysift.tasks.gamma_sky.options import PredictOptions, ReadOptions
-from skysift.tasks.gamma_sky.pipeline import (
-    bin_window,
-    method_of,
-    search_events,
-    search_observation,
-)
+from skysift.tasks.gamma_sky.pipeline import search_events, search_observation
 from skysift.tasks.gamma_sky.prediction import predict_files
 from skysift.tasks.gamma_sky.simulation.field import Field, Source
 from skysift.tasks.gamma_sky.simulation.photons import simulate_events
+from skysift.tasks.gamma_sky.window_methods import bin_window, method_of
 
 TRIALS = load_bundle(bundle_folder(TASK)).trials
 READING, PLAIN = ReadOptions(), PredictOptions(photometry=False)

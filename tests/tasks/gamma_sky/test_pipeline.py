@@ -9,7 +9,7 @@ from skysift.data.sky.event_list import EventList, Pointing
 from skysift.data.sky.gti import GoodTimeIntervals
 from skysift.data.sky.tangent import separation
 from skysift.models.sky.trials import TrialsTable
-from skysift.tasks.gamma_sky import pipeline
+from skysift.tasks.gamma_sky import window_methods
 from skysift.tasks.gamma_sky.observations import Observation
 from skysift.tasks.gamma_sky.options import CLASSICAL, PredictOptions, ReadOptions
 from skysift.tasks.gamma_sky.pipeline import search_events, search_observation, windows_of
@@ -177,25 +177,25 @@ def test_no_photons_no_candidates():
 
 
 def test_an_unknown_zenith_is_no_reason_to_begin_anew(field):
-    pipeline._method.cache_clear()
+    window_methods._method.cache_clear()
     nameless = EventList(
         field.time, field.ra, field.dec, field.energy, field.gti,
         Pointing(field.pointing.ra, field.pointing.dec), name="run",
     )  # fmt: skip
     item = Observation(nameless)
     list(search_observation(item, READING, PredictOptions(window="30s", photometry=False), TRIALS))
-    assert pipeline._method.cache_info().misses == 1
-    assert pipeline._method.cache_info().hits == 3
+    assert window_methods._method.cache_info().misses == 1
+    assert window_methods._method.cache_info().hits == 3
 
 
 def test_false_alarms_per_hour_are_those_of_the_window(field):
-    pipeline._method.cache_clear()
+    window_methods._method.cache_clear()
     options = PredictOptions(window="40s", false_alarms=0.9, per="hour", photometry=False)
     searched = list(search_observation(Observation(field), READING, options, TRIALS))
     per_field = PredictOptions(false_alarms=0.01, photometry=False)
     same = search_events(searched[0].events, None, READING, per_field, TRIALS)
     assert searched[0].result.level == pytest.approx(same.result.level, abs=1e-3)
-    assert pipeline._method.cache_info().misses == 1
+    assert window_methods._method.cache_info().misses == 1
 
 
 def test_every_method_answers_the_same_question(field):

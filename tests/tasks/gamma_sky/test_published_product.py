@@ -21,7 +21,7 @@ from skysift.models.sky.baseline import runtime
 from skysift.models.sky.baseline.edges import bin_between_extremes
 from skysift.models.sky.network import runtime as network_runtime
 from skysift.models.sky.placed import Unconfirmed
-from skysift.tasks.gamma_sky import devices, pipeline, studies
+from skysift.tasks.gamma_sky import devices, studies, window_methods
 from skysift.tasks.gamma_sky.evaluation.study import place_source
 from skysift.tasks.gamma_sky.field_setup import FieldSetup
 from skysift.tasks.gamma_sky.model import load_bundle
@@ -218,7 +218,7 @@ class Sessions:
 
         for module in (runtime, network_runtime):
             monkeypatch.setattr(module, "open_session", opened)
-        pipeline._method.cache_clear()
+        window_methods._method.cache_clear()
 
 
 @pytest.fixture
@@ -228,7 +228,7 @@ def sessions(monkeypatch):
         lambda asked: "cpu" if asked == "cpu" else "cuda",
     )
     yield Sessions(monkeypatch)
-    pipeline._method.cache_clear()
+    window_methods._method.cache_clear()
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,8 @@ from skysift.tasks.gamma_sky.live.tracking import Detection, Frame, Source
 from skysift.tasks.gamma_sky.live.trials import LiveTrials, measured_trials
 from skysift.tasks.gamma_sky.methods import SearchMethod
 from skysift.tasks.gamma_sky.options import PredictOptions
-from skysift.tasks.gamma_sky.pipeline import (
-    BinnedWindow,
-    Searched,
-    described,
-    search_method_of,
-)
+from skysift.tasks.gamma_sky.pipeline import Searched, described
+from skysift.tasks.gamma_sky.window_methods import BinnedWindow, search_method_of
 
 __all__ = ["Answer", "BinAnswer", "WindowSearch"]
 

@@ -21,7 +21,7 @@ from skysift.tasks.gamma_sky.live.schedule import WindowLength
 from skysift.tasks.gamma_sky.live.tables import bins_table, mjd
 from skysift.tasks.gamma_sky.methods import SearchMethod
 from skysift.tasks.gamma_sky.options import PredictOptions, ReadOptions
-from skysift.tasks.gamma_sky.pipeline import BinnedWindow, bin_window, search_method_of
+from skysift.tasks.gamma_sky.window_methods import BinnedWindow, bin_window, search_method_of
 
 __all__ = ["BinMeasurement", "light_curve", "measure_bin"]
 

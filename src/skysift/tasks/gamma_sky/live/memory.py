@@ -15,7 +15,7 @@ from skysift.data.sky.tangent import separation
 from skysift.models.sky.local_source import Photons
 from skysift.preprocess.folding import energy_bands
 from skysift.tasks.gamma_sky.options import ReadOptions
-from skysift.tasks.gamma_sky.pipeline import BinnedWindow, grid_of
+from skysift.tasks.gamma_sky.window_methods import BinnedWindow, grid_of
 
 __all__ = ["Change", "FieldMemory", "in_gadf_time"]
 
