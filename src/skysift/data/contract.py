@@ -138,6 +138,7 @@ def check_answered(counts: Mapping[str, int], out: Path) -> None:
     if counts.get("rejected", 0) and not usable:
         raise NothingAnsweredError(
             "All of the input was rejected: nothing is answered.",
-            "The flags of the rows say why; without rows, 'input_contract' in the metadata does.",
+            "See why in the column 'flags' or, of an empty table, under 'input_contract' in its "
+            "metadata.",
             path=out,
         )

@@ -1,6 +1,7 @@
 """A stream gives what a batch gives, whatever the order, the borders and the restarts."""
 
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from skysift.cli.main import main
 from skysift.core.errors import InputError, OutputError
 from skysift.core.registry import bundle_folder
 from skysift.core.stream import RememberingPredictor
+from skysift.data.irf.analytic import AnalyticResponse
 from skysift.data.irf.spectra import crab_power_law
 from skysift.data.sky.event_list import EventList, Pointing
 from skysift.data.sky.gadf_write import write_events
@@ -253,9 +255,30 @@ def test_gaps_and_other_pointings(chunks: list[EventList]) -> None:
     assert not in_gap.any()  # nothing new: nothing is searched
     across = searched & (windows["window"] == 6.0) & (ends == 11) & (windows["dec_pnt"] == 22.0)
     np.testing.assert_allclose(windows["livetime"][across], 3.0, atol=1e-6)
-    assert windows["flags"][across].tolist() == ["partial"]
+    assert windows["flags"][across].tolist() == ["no-response,partial"]
     first = np.array([name.endswith("+25.000") for name in windows["window_id"]]) & searched
     assert windows["livetime"][first & (ends == 21)].tolist() == pytest.approx([1.0])
+
+
+def test_windows_tell_a_wrong_pointing_and_a_missing_response(chunks: list[EventList]) -> None:
+    def flags(parts: list[EventList], response: AnalyticResponse | None = None) -> set[str]:
+        records = [SkyRecord(part, response) for part in parts]
+        windows = stream_tables(records, TRIALS, READING, OPTIONS).windows
+        searched = [not one.startswith("bin") for one in windows["window_id"].tolist()]
+        return {
+            flag
+            for one in windows["flags"][np.array(searched)].tolist()
+            for flag in one.split(",")
+            if flag != "partial"
+        }
+
+    elsewhere = Pointing(17.0, 5.0, 20.0)
+    assert flags(chunks, AnalyticResponse()) == {""}
+    assert flags(chunks) == {"no-response"}
+    assert flags([replace(chunk, pointing=elsewhere) for chunk in chunks]) == {
+        "no-response",
+        "beyond-map",
+    }
 
 
 def test_what_is_too_late_or_too_much_is_refused(chunks: list[EventList]) -> None:

@@ -26,7 +26,16 @@ Format = Literal["json", "xml", "reg"]
 
 Tense = Literal["live", "test", "injection"]
 
-HARMLESS_FLAGS = ("blended", "edge", "extended", "late", "low-counts", "partial")
+HARMLESS_FLAGS = (
+    "blended",
+    "edge",
+    "extended",
+    "late",
+    "low-counts",
+    "narrow",
+    "no-response",
+    "partial",
+)
 """Flags that say what a candidate or window is like, not that its data are bad. How much good time
 a partial window has is asked for by itself."""
 

@@ -19,6 +19,7 @@ from skysift.data.sky.fits_table import walk_hdus
 from skysift.data.sky.gadf import read_events
 from skysift.data.sky.gadf_index import ObservationIndex, open_index
 from skysift.data.sky.gadf_location import list_responses
+from skysift.data.sky.tangent import separation
 from skysift.tasks.gamma_sky.options import ReadOptions
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "input_files",
     "iter_observations",
     "of_photons",
+    "photons_beyond",
     "read_observations",
 ]
 
@@ -227,6 +229,27 @@ def of_photons(events: EventList, reading: ReadOptions) -> dict[str, NDArray[np.
     livetime = events.livetime
     rate = [len(energy) / livetime] if livetime > 0 else []
     return {"rate": np.array(rate), "log10_energy": np.log10(energy, dtype=np.float64)}
+
+
+def photons_beyond(events: EventList, radius: float) -> int | None:
+    """Return how many photons are further from the pointing than the corners of a map.
+
+    Parameters
+    ----------
+    events : EventList
+    radius : float [deg]
+        Of the corners.
+
+    Returns
+    -------
+    int or None
+        None unless they are most of the photons: such a pointing is hardly the right one.
+    """
+    where = events.pointing
+    if np.isnan(where.ra):
+        return None
+    beyond = int(np.sum(separation(events.ra, events.dec, where.ra, where.dec) > radius))
+    return beyond if 2 * beyond > len(events) else None
 
 
 def read_observations(paths: Sequence[Path], options: ReadOptions) -> Observations:

@@ -1,5 +1,6 @@
 """Search photon lists file by file: candidates, and on request cleaned maps and DS9 regions."""
 
+import math
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from skysift.core.errors import UsageError
@@ -17,8 +17,6 @@ from skysift.core.provenance import Provenance
 from skysift.core.stream import MeasuringPredictor, Note, RecordPredictor
 from skysift.data.contract import Verdict
 from skysift.data.io import check_target, check_writable
-from skysift.data.sky.event_list import EventList
-from skysift.data.sky.tangent import separation
 from skysift.tasks.gamma_sky.bounds import with_bounds
 from skysift.tasks.gamma_sky.candidates import CandidateTable, FalseAlarmSetting
 from skysift.tasks.gamma_sky.devices import device_for
@@ -30,6 +28,7 @@ from skysift.tasks.gamma_sky.observations import (
     input_files,
     iter_observations,
     of_photons,
+    photons_beyond,
 )
 from skysift.tasks.gamma_sky.options import CLEANING, PredictOptions, ReadOptions
 from skysift.tasks.gamma_sky.pipeline import search_observation
@@ -78,8 +77,19 @@ class InputAccount:
         ]
         if not responded:
             self.without_response.append(name)
-        if (beyond := _beyond_map(item.events, self.reading)) is not None:
-            self.beyond_map.append({"observation": name, **beyond})
+        radius = self.reading.pixels * self.reading.pixel_size / math.sqrt(2)
+        beyond = photons_beyond(item.events, radius)
+        if beyond is not None:
+            self.beyond_map.append(
+                {
+                    "observation": name,
+                    "ra": item.events.pointing.ra,
+                    "dec": item.events.pointing.dec,
+                    "radius": radius,
+                    "photons": len(item.events),
+                    "beyond": beyond,
+                }
+            )
 
     def record(self) -> dict[str, Any]:
         """Return what is kept with the answers."""
@@ -286,23 +296,6 @@ def _tell(lines: Sequence[str], key: str, out: Path, *, of: str = "windows") -> 
     if len(lines) > _TOLD:
         more = len(lines) - _TOLD
         sys.stderr.write(f"... and {more:,} {of} more, under '{key}' in {out}.\n")
-
-
-def _beyond_map(events: EventList, reading: ReadOptions) -> dict[str, Any] | None:
-    """Return how many photons lie beyond the corners of the map, if most of them do."""
-    where, radius = events.pointing, reading.pixels * reading.pixel_size / np.sqrt(2)
-    if np.isnan(where.ra):
-        return None
-    beyond = int(np.sum(separation(events.ra, events.dec, where.ra, where.dec) > radius))
-    if 2 * beyond <= len(events):
-        return None
-    return {
-        "ra": where.ra,
-        "dec": where.dec,
-        "radius": float(radius),
-        "photons": len(events),
-        "beyond": beyond,
-    }
 
 
 def _check_outputs(out: Path, options: PredictOptions, inputs: Sequence[Path]) -> None:

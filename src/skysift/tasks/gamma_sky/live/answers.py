@@ -15,6 +15,7 @@ from skysift.tasks.gamma_sky.live.tables import candidate_columns, mjd
 from skysift.tasks.gamma_sky.live.tracking import Detection, Frame, Source
 from skysift.tasks.gamma_sky.live.trials import LiveTrials, measured_trials
 from skysift.tasks.gamma_sky.methods import SearchMethod
+from skysift.tasks.gamma_sky.observations import photons_beyond
 from skysift.tasks.gamma_sky.options import PredictOptions
 from skysift.tasks.gamma_sky.pipeline import Searched, described
 from skysift.tasks.gamma_sky.window_methods import BinnedWindow, search_method_of
@@ -152,7 +153,7 @@ class WindowSearch:
         row = _window_row(binned, length, end, field)
         row["masked"] = camera.masked
         row["candidates"] = len(result.candidates)
-        row["flags"] = ",".join(_flags(binned, length, searched, camera.masked))
+        row["flags"] = ",".join(_flags(binned, length, field, searched, camera.masked))
         frame = Frame(end, length.length, row["window_id"], ())
         if not result.candidates:
             return Answer(frame, row), searched
@@ -209,9 +210,17 @@ def _window_row(
 
 
 def _flags(
-    binned: BinnedWindow, length: WindowLength, searched: Searched, masked: float
+    binned: BinnedWindow,
+    length: WindowLength,
+    field: FieldMemory,
+    searched: Searched,
+    masked: float,
 ) -> list[str]:
     flags = []
+    if field.response is None:
+        flags.append("no-response")
+    if photons_beyond(binned.events, field.corner) is not None:
+        flags.append("beyond-map")
     if searched.reach is not None:
         flags.append("narrow")
     if masked > 0:

@@ -89,6 +89,11 @@ class FieldMemory:
         """End of the good time [s], minus infinity if there is none."""
         return float(self._good[:, 1].max()) if len(self._good) else -np.inf
 
+    @property
+    def corner(self) -> float:
+        """Distance [deg] of the corners of the map from the pointing."""
+        return float(np.hypot(self.grid.n_x, self.grid.n_y) * self.grid.pixel_size / 2)
+
     def is_at(self, pointing: Pointing) -> bool:
         """Tell whether a pointing is the one of this memory, but for what tracking is off by."""
         mine = self.pointing
