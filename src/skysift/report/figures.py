@@ -8,7 +8,7 @@ variable. Text stays text: it can be selected, searched and read aloud.
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -16,6 +16,7 @@ from xml.etree import ElementTree as ET
 import matplotlib as mpl
 import numpy as np
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.collections import Collection, QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -99,8 +100,8 @@ def theme_css(*, dark: bool) -> str:
 @contextmanager
 def _heavy_artists_as_pictures(figure: Figure) -> Iterator[None]:
     changed: list[Artist] = []
-    for artist in figure.findobj(_is_heavy):
-        if not artist.get_rasterized():
+    for artist in _drawn_data(figure.axes):
+        if _is_heavy(artist) and not artist.get_rasterized():
             artist.set_rasterized(True)
             changed.append(artist)
     try:
@@ -108,6 +109,13 @@ def _heavy_artists_as_pictures(figure: Figure) -> Iterator[None]:
     finally:
         for artist in changed:
             artist.set_rasterized(False)
+
+
+def _drawn_data(axes: Sequence[Axes]) -> Iterator[Artist]:
+    """Yield what may have many marks; looking at all that is drawn would make unseen ticks."""
+    for one in axes:
+        yield from (*one.collections, *one.lines)
+        yield from _drawn_data([child for child in one.child_axes if isinstance(child, Axes)])
 
 
 def _is_heavy(artist: Artist) -> bool:

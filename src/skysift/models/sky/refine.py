@@ -319,7 +319,7 @@ def _posterior(
         ((nodes[:, None] - away[near]) / step).astype(np.float32) ** 2
         for away in (photons.xi - xi, photons.eta - eta)
     )
-    log_likelihood = np.empty((_GRID, _GRID))
+    by_row = np.empty((_GRID, _GRID))
     rows = max(1, _BLOCK // max(d_xi.size, 1))  # what fits into the cache is several times faster
     for first in range(0, _GRID, rows):
         place = np.sqrt(d_eta[first : first + rows, None] + d_xi[None])
@@ -330,8 +330,8 @@ def _posterior(
         rate = table.take(entry)
         rate *= per_background
         rate += np.float32(1)
-        log_likelihood[first : first + rows] = np.log(rate, out=rate) @ photons.weight[near]
-    log_likelihood = log_likelihood.ravel()
+        by_row[first : first + rows] = np.log(rate, out=rate) @ photons.weight[near]
+    log_likelihood = by_row.ravel()
     weight = np.exp(log_likelihood - log_likelihood.max())
     weight /= weight.sum()
     mean_x, mean_y = float(weight @ x), float(weight @ y)
