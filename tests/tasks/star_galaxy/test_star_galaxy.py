@@ -11,6 +11,8 @@ from skysift.core.errors import ContractError, InputError, MissingExtraError, Re
 from skysift.core.provenance import Provenance
 from skysift.data.io import open_writer, read_table
 from skysift.data.table import FeatureTable
+from skysift.evaluate.probability import log_loss
+from skysift.report.run_folder import read_run
 from skysift.tasks.star_galaxy.comparison import cross_validate
 from skysift.tasks.star_galaxy.evaluation import abstention, evaluate
 from skysift.tasks.star_galaxy.options import (
@@ -23,6 +25,7 @@ from skysift.tasks.star_galaxy.options import (
 from skysift.tasks.star_galaxy.prediction import predict_images
 from skysift.tasks.star_galaxy.reader import read_cutouts
 from skysift.tasks.star_galaxy.representations import REPRESENTATIONS
+from skysift.tasks.star_galaxy.scoring import Scored
 from skysift.tasks.star_galaxy.synth import fits_bytes
 from skysift.tasks.star_galaxy.task import StarGalaxy
 from skysift.tasks.star_galaxy.training import choose_doubt, operating_points, threshold_of
@@ -357,6 +360,9 @@ def test_a_comparison_leaves_a_report_that_can_be_drawn_again(cutouts, tmp_path)
     wrong = {error["file"] for error in facts["errors"]}
     assert all(error["label"] in {"star", "galaxy"} for error in facts["errors"])
     assert len(wrong) == len(facts["errors"])
+    scored = Scored.from_run(read_run(folder))
+    losses = {n: log_loss(scored.is_galaxy, scored.probability[n]) for n in scored.contestants}
+    assert losses[facts["reference"]] == min(losses.values())  # the default is not among them
 
 
 def test_explore_audit_and_evaluate_leave_reports(cutouts, model, tmp_path):

@@ -15,6 +15,7 @@ from skysift.data.fetch import fetch
 from skysift.data.table import FeatureTable
 from skysift.evaluate.audit import audit as audit_table
 from skysift.evaluate.audit import finding_rows
+from skysift.evaluate.probability import log_loss
 from skysift.preprocess.images.photometry import aperture_magnitude
 from skysift.preprocess.images.shapes import ShapeFeatures
 from skysift.report.run_folder import RunRecord, read_run, write_run
@@ -23,7 +24,7 @@ from skysift.tasks.star_galaxy.evaluation import evaluate as evaluate_rows
 from skysift.tasks.star_galaxy.gallery import most_confident_errors
 from skysift.tasks.star_galaxy.made_up import made_up_cutouts
 from skysift.tasks.star_galaxy.model import TASK, StarGalaxyModel
-from skysift.tasks.star_galaxy.options import CompareOptions, ReadOptions
+from skysift.tasks.star_galaxy.options import DEFAULT, CompareOptions, ReadOptions
 from skysift.tasks.star_galaxy.pages import compare_page, evaluate_page, explore_page, result_rows
 from skysift.tasks.star_galaxy.reader import CLASSES, Cutouts, read_cutouts
 from skysift.tasks.star_galaxy.scoring import Scored
@@ -220,11 +221,13 @@ def _facts(
 
 
 def _reference(scored: Scored) -> str:
-    """Return the model that the report is about: the default, or what stands in for it."""
-    for name in ("blend", "gp-shapes", "random-forest"):
-        if name in scored.contestants:
-            return name
-    return next(iter(scored.contestants))
+    """Return the model that the report is about: the default, else that of the least log loss."""
+    if DEFAULT in scored.contestants:
+        return DEFAULT
+    losses = {
+        name: log_loss(scored.is_galaxy, scored.probability[name]) for name in scored.contestants
+    }
+    return min(losses, key=lambda name: losses[name])
 
 
 def _feature_table(cutouts: Cutouts) -> FeatureTable:

@@ -9,6 +9,7 @@ from skysift.core.conformal import CoverageOption
 
 __all__ = [
     "COMPARED_ONLY",
+    "DEFAULT",
     "MODELS",
     "QUICK_MODELS",
     "CompareOptions",
@@ -36,6 +37,7 @@ _STORED = (
     "fwhm-cut",
     "magnitude",
 )
+DEFAULT = "blend"
 COMPARED_ONLY = ("knn", "svm")
 """Models of the comparison that are not written as bundles."""
 MODELS = (*_STORED, *COMPARED_ONLY)
@@ -72,7 +74,7 @@ class ReadOptions(Config):
 class TrainOptions(Config):
     """What is trained, and how it is checked."""
 
-    model: str = Field("blend", description=f"One of: {', '.join(_STORED)}.")
+    model: str = Field(DEFAULT, description=f"One of: {', '.join(_STORED)}.")
     folds: int = Field(5, ge=2, le=20, description="Cross-fitted members of the model.")
 
     @field_validator("model")
