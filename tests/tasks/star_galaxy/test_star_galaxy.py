@@ -363,6 +363,7 @@ def test_a_comparison_leaves_a_report_that_can_be_drawn_again(cutouts, tmp_path)
     scored = Scored.from_run(read_run(folder))
     losses = {n: log_loss(scored.is_galaxy, scored.probability[n]) for n in scored.contestants}
     assert losses[facts["reference"]] == min(losses.values())  # the default is not among them
+    assert "Of those compared it has the least log loss." in page
 
 
 def test_explore_audit_and_evaluate_leave_reports(cutouts, model, tmp_path):

@@ -11,6 +11,7 @@ from skysift.report import Block, Column, KeyNumber, Page
 from skysift.report.closing import add_how_to_repeat, provenance_facts
 from skysift.report.plots.explore import plot_feature_distributions, plot_separation
 from skysift.report.run_folder import RunRecord
+from skysift.tasks.star_galaxy.options import DEFAULT
 from skysift.tasks.star_galaxy.pages.sections import (
     add_abstention,
     add_by_magnitude,
@@ -41,7 +42,8 @@ def compare_page(record: RunRecord) -> Page:
         subtitle=f"{len(study.evaluations)} models on {study.rows}",
         provenance=provenance_facts(record),
     )
-    _tell(page, record, study)
+    best = "" if study.reference == DEFAULT else " Of those compared it has the least log loss."
+    _tell(page, record, study, best)
     return page
 
 
@@ -88,7 +90,7 @@ def explore_page(record: RunRecord) -> Page:
     return page
 
 
-def _tell(page: Page, record: RunRecord, study: Study) -> None:
+def _tell(page: Page, record: RunRecord, study: Study, closing: str = "") -> None:
     name = study.reference
     accuracy = study.metric(name, "accuracy")
     opened = study.metric(name, "ambiguous")
@@ -97,7 +99,7 @@ def _tell(page: Page, record: RunRecord, study: Study) -> None:
     opening = (
         f"**{title}** is right about **{accuracy.value:.1%}** of "
         f"{len(study.scored.is_galaxy):,} objects. It leaves {opened.value:.1%} of them open, and "
-        f"is right about **{sure.value:.1%}** of the others."
+        f"is right about **{sure.value:.1%}** of the others.{closing}"
     )
     page.hero(
         opening,
