@@ -219,7 +219,8 @@ def _flags(
     flags = []
     if field.response is None:
         flags.append("no-response")
-    if photons_beyond(binned.events, field.corner) is not None:
+    off_the_map = len(binned.events) - len(binned.photons.xi)  # known; how far off takes longer
+    if 2 * off_the_map > len(binned.events) and photons_beyond(binned.events, field.corner):
         flags.append("beyond-map")
     if searched.reach is not None:
         flags.append("narrow")
