@@ -348,7 +348,7 @@ def test_cross_validation_scores_each_object_once_and_repeats_itself(cutouts, by
 
 def test_a_comparison_leaves_a_report_that_can_be_drawn_again(cutouts, tmp_path):
     source = TASK.write_synth(cutouts, tmp_path)
-    options = CompareOptions(models=("logistic-regression", "fwhm-cut"), folds=2, members=2)
+    options = CompareOptions(models=("magnitude", "logistic-regression"), folds=2, members=2)
     folder = tmp_path / "run"
     run = TASK.compare([source], ReadOptions(), options, folder, seed=1, command="c")
     page = run.page.read_text()
