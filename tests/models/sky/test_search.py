@@ -75,6 +75,17 @@ def test_beside_a_hard_neighbour_counts_are_right(long_exposure, rng):
     assert abs(np.mean(pulls)) < 3 / np.sqrt(12)
 
 
+def test_a_peak_whose_fit_leads_elsewhere_takes_no_place_of_a_fainter_source(long_exposure, rng):
+    """Beside a bright source that is not as supposed peaks lead to it: each of them once."""
+    search = long_exposure.search()
+    hard, near, far = np.array([0.2, 0.6, 1.5, 3.0]), (0.2, 0.1), (-0.7, -0.6)
+    found = 0
+    for _ in range(6):
+        drawn = long_exposure.draw(rng, ((0.0, 0.0), 2 * hard), (near, 0.1), (far, 0.07))
+        found += bool(distances(search(*drawn), far).min() < 0.15)
+    assert found >= 5
+
+
 def test_shares_are_those_measured_as_far_as_they_are():
     supposed, true = np.array([0.6, 0.3, 0.1]), np.array([0.2, 0.5, 0.3])
 

@@ -21,7 +21,14 @@ from skysift.data.sky.tangent import TangentGrid
 from skysift.models.sky.candidate import Candidate
 from skysift.models.sky.field_fits import MASKED_RADIUS, WIDE, FieldFits, Found
 from skysift.models.sky.filter import FilterBank
-from skysift.models.sky.filtered import FilteredMap, Peak, RatioMap, Region, SourceImage
+from skysift.models.sky.filtered import (
+    FilteredMap,
+    Peak,
+    RatioMap,
+    Region,
+    Shining,
+    SourceImage,
+)
 from skysift.models.sky.local_source import LocalSource, Photons
 from skysift.models.sky.places import Places
 from skysift.models.sky.refine import Refined, Summit, climb, from_peak, refine
@@ -297,16 +304,22 @@ class SkySearch(FieldFits):
         photons: Photons | None,
         background: BackgroundFit,
     ) -> list[Found]:
-        """Take one peak after the other, each beside all before it, while they are significant."""
-        settings = self.settings
+        """Take one peak after the other, each beside all before it, while they are significant.
+
+        A peak whose fit led elsewhere stands as high as before, and is not taken again.
+        """
+        settings, left = self.settings, list[Shining]()
         while len(found) < settings.most:
             if peak is None:
                 known = [one.shining(settings.mismatch) for one in found]
-                peak = seen.peak(known, settings.separation, level)
+                peak = seen.peak([*known, *left], settings.separation, level)
             if peak is None or peak.significance < level:
                 break
-            found = [*found, self._found(seen, peak, found, photons, background)]
-            peak = None
+            one = self._found(seen, peak, found, photons, background)
+            xi, eta = seen.summit(peak)
+            if np.hypot(one.fit.xi - xi, one.fit.eta - eta) > settings.separation:
+                left.append(Shining(xi, eta, 0.0, one.image))
+            found, peak = [*found, one], None
         return found
 
     # --- sources --------------------------------------------------------------------------------
