@@ -275,7 +275,8 @@ class FieldFits:
             fit = self._fit(rest, source, (xi, eta, best.counts), photons, background)
             image = SourceImage.of(self.filter, source)
             significance = max(one.significance for one in pieces)
-            merged = [*rest, Found(fit, source, image, significance, 1.0, best.sigma)]
+            nebula = Found(fit, source, image, significance, 1.0, best.sigma, best.by_width)
+            merged = [*rest, nebula]
         return merged
 
     def _pair(

@@ -34,7 +34,10 @@ _TINY = 1e-12
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """A candidate with its fit, and what it sends to the filtered map."""
+    """A candidate with its fit, and what it sends to the filtered map.
+
+    Its counts have the relative error `by_width` besides that of the fit, which holds the width.
+    """
 
     fit: Refined
     source: LocalSource
@@ -42,11 +45,17 @@ class Found:
     significance: float
     width: float = 1.0
     extension: float = 0.0
+    by_width: float = 0.0
 
     @property
     def strength(self) -> float:
         """Counts over their standard deviation, as measured beside all others."""
         return self.fit.counts / max(self.fit.counts_error, _TINY)
+
+    @property
+    def counts_error(self) -> float:
+        """Standard deviation of its counts, of photons and width."""
+        return float(np.hypot(self.fit.counts_error, self.by_width * max(self.fit.counts, 0.0)))
 
     def shining(self, mismatch: float) -> Shining:
         """Return it as a part of what is expected, with a margin for what is not known of it."""

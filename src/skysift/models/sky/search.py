@@ -444,7 +444,7 @@ class SkySearch(FieldFits):
             fit.eta,
             fit.covariance,
             fit.counts,
-            fit.counts_error,
+            one.counts_error,
             fit.ts,
             float(np.exp(log_ndtr(-significance))),
             float(false_alarms),
