@@ -79,16 +79,16 @@ def test_without_gti_there_is_one_interval(gadf_file, header, code, interval) ->
     assert len(file.events) == 5
 
 
-def test_events_in_a_gap_are_rejected_but_those_at_a_rounded_edge_are_kept(gadf_file) -> None:
-    times = column("D", "s", 10.0, 20.5, 30.0, 50.0, 60.0)
+def test_events_in_a_gap_are_rejected_but_those_at_a_rounded_end_are_kept(gadf_file) -> None:
+    times = column("D", "s", -0.5, 20.0005, 20.5, 50.0, 70.5)
     path = gadf_file(
         columns={"TIME": times}, header={"TSTOP": 70.0}, gti=[(0.0, 20.0), (45.0, 70.0)]
     )
     file = read_events(path)
-    assert file.events.time.tolist() == [10.0, 20.5, 50.0, 60.0]
+    assert file.events.time.tolist() == [-0.5, 20.0005, 50.0, 70.5]
     assert found(file) == {
         "gti-gaps": (Verdict.NOTED, []),
-        "at-gti-edge": (Verdict.NOTED, [1]),
+        "at-gti-edge": (Verdict.NOTED, [0, 1, 4]),
         "outside-gti": (Verdict.REJECTED, [2]),
     }
     assert file.events.gti.duration == 45.0

@@ -2,10 +2,12 @@
 
 The layout is that of gammapy's `Map.write`, so that `Map.read(path)` gives the same map: the
 cube in the primary part with a TAN WCS (Calabretta & Greisen 2002, A&A 395, 1077), the bands in
-a table that the keyword BANDSHDU names, and the intervals as GADF has them.
+a table that the keyword BANDSHDU names, the intervals as GADF has them, and livetime and pointing
+both in cards of their own and in META, which holds gammapy's `Map.meta` as JSON.
 """
 
 import gzip
+import json
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -21,8 +23,9 @@ from skysift.core.errors import ReadError
 from skysift.core.files import write_atomic
 from skysift.data.images.fits_bytes import require_sound_headers
 from skysift.data.sky.counts_map import CountsMap
+from skysift.data.sky.counts_map_meta import circumstances, meta_numbers, numbers_of_text
 from skysift.data.sky.cube_fits import bands_hdu, cube_header
-from skysift.data.sky.event_list import GADF_REFERENCE_MJD, Pointing
+from skysift.data.sky.event_list import GADF_REFERENCE_MJD
 from skysift.data.sky.fits_stream import MAX_BYTES, read_bounded
 from skysift.data.sky.gadf_write import gti_hdu
 from skysift.data.sky.gti import GoodTimeIntervals
@@ -30,7 +33,7 @@ from skysift.data.sky.tangent_wcs import grid_of_wcs
 
 __all__ = ["read_counts_map", "write_counts_map"]
 
-_ZENITH = 90.0
+_COMMENTS = {"LIVETIME": "[s] good time less dead time"}
 _CUBE = 3
 _DAMAGED = (  # what astropy raises of headers and tables that make no sense
     ArithmeticError, AssertionError, AttributeError, LookupError, OSError, TypeError, ValueError,
@@ -56,12 +59,10 @@ def write_counts_map(counts_map: CountsMap, path: str | Path) -> None:
     cards = cube_header(counts_map.grid, counts_map.n_bands)
     primary = fits.PrimaryHDU(counts_map.counts, header=cards)
     header = primary.header
-    header["LIVETIME"] = (counts_map.livetime, "[s] good time less dead time")
-    if np.isfinite(counts_map.pointing.ra):
-        header["RA_PNT"] = (counts_map.pointing.ra, "[deg]")
-        header["DEC_PNT"] = (counts_map.pointing.dec, "[deg]")
-    if np.isfinite(counts_map.pointing.zenith):
-        header["ALT_PNT"] = (_ZENITH - counts_map.pointing.zenith, "[deg]")
+    numbers = meta_numbers(counts_map)  # a card cannot hold NaN
+    for keyword, value in numbers.items():
+        header[keyword] = (value, _COMMENTS.get(keyword, "[deg]"))
+    header["META"] = json.dumps(numbers)
     header["CREATOR"] = "skysift"
     hdus = fits.HDUList(
         [
@@ -97,7 +98,7 @@ def read_counts_map(path: str | Path, *, max_bytes: int = MAX_BYTES) -> CountsMa
             header = hdu.header
             edges = _energy_edges(hdus[header["BANDSHDU"]])
             gti, reference = _gti(hdus)
-            livetime, where = _circumstances(header)
+            livetime, where = circumstances(header, numbers_of_text(header.get("META")))
             wcs = WCS(header, naxis=2)
     except _DAMAGED as error:
         raise ReadError(
@@ -113,14 +114,6 @@ def read_counts_map(path: str | Path, *, max_bytes: int = MAX_BYTES) -> CountsMa
         )
     grid = grid_of_wcs(wcs, cube.shape[2], cube.shape[1], path=path)
     return CountsMap(cube, edges, grid, gti, livetime, where, reference)
-
-
-def _circumstances(header: fits.Header) -> tuple[float, Pointing]:
-    """Return livetime and pointing, NaN where they are not given."""
-    right_ascension, declination, altitude, livetime = (
-        float(header.get(name, np.nan)) for name in ("RA_PNT", "DEC_PNT", "ALT_PNT", "LIVETIME")
-    )
-    return livetime, Pointing(right_ascension, declination, _ZENITH - altitude)
 
 
 def _energy_edges(hdu: Any) -> NDArray[np.float64]:

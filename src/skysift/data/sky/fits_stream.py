@@ -117,6 +117,10 @@ class FitsStream:
             position += len(pieces[-1])
         return b"".join(pieces)
 
+    def has_at_hand(self, end: int) -> bool:
+        """Tell whether no more is to be unpacked to read up to a position."""
+        return self._unpacked is None or end <= self._unpacked.size
+
     def is_end(self, start: int) -> bool:
         """Tell whether the file ends at or before a position."""
         return not self._read(start, 1)
@@ -136,6 +140,10 @@ class _Unpacked:
     def __init__(self, members: GzipMembers) -> None:
         self._members = members
         self._data = bytearray()
+
+    @property
+    def size(self) -> int:
+        return len(self._data)
 
     def read(self, start: int, size: int) -> bytes:
         end = start + size

@@ -4,6 +4,7 @@ Data formats for gamma-ray astronomy (GADF) 0.3, https://gamma-astro-data-format
 sections "Event lists", "GTI tables" and "Pointing".
 """
 
+import re
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from skysift.core.suggest import did_you_mean
 from skysift.data.contract import Finding, Verdict
 from skysift.data.sky.event_list import EventList
 from skysift.data.sky.fits_stream import MAX_BYTES, FitsStream
-from skysift.data.sky.fits_table import Cards, FitsHdu, walk_hdus
+from skysift.data.sky.fits_table import Cards, FitsHdu
 from skysift.data.sky.gadf_contract import (
     GTI_TOLERANCE,
     EventColumns,
@@ -30,20 +31,23 @@ from skysift.data.sky.gadf_findings import Findings
 from skysift.data.sky.gadf_header import (
     column_factor,
     good_time,
+    header_times,
     live_fraction,
     pointing,
     reference_mjd,
     travelling_meta,
 )
 from skysift.data.sky.gadf_location import HduLocation
+from skysift.data.sky.gadf_name import name_of
+from skysift.data.sky.gadf_parts import ObservationParts
 
 __all__ = ["EventFile", "read_events"]
 
 _UNITS = {"TIME": "s", "RA": "deg", "DEC": "deg", "ENERGY": "TeV"}
 _FRAMES = {"", "ICRS", "FK5"}  # FK5 (J2000) is ICRS to 0.03 arcsec, far below what these see
+_YEAR = re.compile(r"[BJ]?(\d+(?:\.\d*)?)$")
+_J2000 = 2000.0
 _BEHIND = 90.0
-_ROLES = ("EVENTS", "GTI", "POINTING")
-_MOVING_MODES = {"DRIFT", "RASTER", "SCAN", "SLEW"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ class EventFile:
 
 
 def read_events(
-    path: str | Path,
+    path: str | Path | HduLocation,
     *,
     gti: HduLocation | None = None,
     pointing_table: HduLocation | None = None,
@@ -98,14 +102,15 @@ def read_events(
 
     Bad rows are set aside with a reason, never passed on and never dropped in silence: see
     :class:`EventFile`. Of a gzipped file no more is unpacked than these tables need, so that the
-    responses behind them cost nothing.
+    responses behind them cost nothing, and a second EVENTS table behind those is not noticed.
 
     Parameters
     ----------
-    path : path-like
-        The file with the EVENTS table.
+    path : path-like or HduLocation
+        The file with the EVENTS table; where it holds several, the extension to read. Of a file
+        alone the first is read, and the others are noted.
     gti, pointing_table : HduLocation, optional
-        Where these tables are, if not in the same file; an index knows (see
+        Where these tables are, if in another file or one of several; an index knows (see
         :func:`skysift.data.sky.gadf_index.open_index`).
     offset_max : float [deg]
         Radius of the field of view; events beyond it are noted.
@@ -117,54 +122,28 @@ def read_events(
     Raises
     ------
     ReadError
-        If the file is missing, truncated, damaged, no FITS file, too large when unpacked, or has
-        no EVENTS table with TIME, RA, DEC and ENERGY in units that can be converted.
+        If the file is missing, truncated, damaged, no FITS file, too large when unpacked, has no
+        EVENTS table with TIME, RA, DEC and ENERGY in units that can be converted, or lacks an
+        extension that is asked for.
     """
+    file = path.path if isinstance(path, HduLocation) else Path(path)
+    events = path if isinstance(path, HduLocation) else None
+    places = {"EVENTS": events, "GTI": None if ignore_gti else gti, "POINTING": pointing_table}
+    located = {role: place for role, place in places.items() if place is not None}
     with ExitStack() as opened:
-        stream = opened.enter_context(FitsStream(path, max_bytes=max_bytes))
+        stream = opened.enter_context(FitsStream(file, max_bytes=max_bytes))
         findings = Findings(stream.path)
-        tables = _tables(stream)
-        for location, name in ((gti, "GTI"), (pointing_table, "POINTING")):
-            if location is not None:
-                other = opened.enter_context(FitsStream(location.path, max_bytes=max_bytes))
-                tables[name] = location.find(other)
+        here = {role: place.name for role, place in located.items() if place.path == file}
+        parts = ObservationParts(stream, here)
+        tables = dict(parts.tables)
+        for role in located.keys() - here.keys():
+            other = opened.enter_context(FitsStream(located[role].path, max_bytes=max_bytes))
+            tables[role] = located[role].find(other)
         if ignore_gti:
             tables.pop("GTI", None)
+        searched = {"EVENTS", "GTI"} - (located.keys() - here.keys())
+        parts.note_left_out(searched - {"GTI"} if ignore_gti else searched, findings)
         return _checked(tables, findings, offset_max)
-
-
-def _tables(stream: FitsStream) -> dict[str, FitsHdu]:
-    """Find the tables of the observation, which lie in front of the responses.
-
-    The search ends at the first other table behind EVENTS and GTI, unless the header does not say
-    where the telescope looked.
-    """
-    found: dict[str, FitsHdu] = {}
-    for hdu in walk_hdus(stream):
-        role = _role(hdu)
-        if role:
-            found.setdefault(role, hdu)
-        elif {"EVENTS", "GTI"} <= set(found) and _has_fixed_pointing(found["EVENTS"]):
-            break
-    if "EVENTS" not in found:
-        raise ReadError(
-            "The file has no EVENTS table.",
-            "Give a GADF DL3 event list; files of responses are read elsewhere.",
-            path=stream.path,
-        )
-    return found
-
-
-def _role(hdu: FitsHdu) -> str:
-    if not hdu.is_table:
-        return ""
-    declared = hdu.cards.text("HDUCLAS1").upper()
-    return next((role for role in _ROLES if role in {hdu.name, declared}), "")
-
-
-def _has_fixed_pointing(events: FitsHdu) -> bool:
-    moving = events.cards.text("OBS_MODE").upper() in _MOVING_MODES
-    return not moving and bool(np.isfinite(events.cards.number("RA_PNT")))
 
 
 def _checked(tables: Mapping[str, FitsHdu], findings: Findings, offset_max: float) -> EventFile:
@@ -186,9 +165,9 @@ def _checked(tables: Mapping[str, FitsHdu], findings: Findings, offset_max: floa
         energy=columns.energy[rows],
         gti=gti,
         pointing=where,
-        live_fraction=live_fraction(cards, findings),
+        live_fraction=live_fraction(cards.number, findings),
         reference_mjd=reference,
-        name=cards.text("OBS_ID") or findings.path.name,
+        name=name_of(cards.get) or findings.path.name,
         meta=travelling_meta(cards),
         event_id=None if columns.event_id is None else columns.event_id[rows],
     )
@@ -222,7 +201,8 @@ def _converted(values: NDArray[Any], factor: float) -> NDArray[np.float64]:
 def _note_late(
     cards: Cards, columns: EventColumns, rows: NDArray[np.int64], findings: Findings
 ) -> None:
-    late = rows[columns.time[rows] > cards.number("TSTOP") + GTI_TOLERANCE]
+    _, stop = header_times(cards)
+    late = rows[columns.time[rows] > stop + GTI_TOLERANCE]
     if len(late):
         findings.add(
             "after-tstop",
@@ -237,6 +217,14 @@ def _refuse_other_frames(cards: Cards, path: Path) -> None:
     if frame not in _FRAMES:
         raise ReadError(
             f"The directions are in the frame {frame}.",
+            "Convert RA and DEC to ICRS or FK5 (J2000), which GADF asks for.",
+            path=path,
+        )
+    # ICRS has no equinox; a B or J in front is that of Besselian and Julian years.
+    equinox = _YEAR.match(cards.text("EQUINOX").upper())
+    if frame != "ICRS" and equinox and float(equinox[1]) != _J2000:
+        raise ReadError(
+            f"The directions are of the equinox {cards.text('EQUINOX')}.",
             "Convert RA and DEC to ICRS or FK5 (J2000), which GADF asks for.",
             path=path,
         )

@@ -19,7 +19,11 @@ IntArray = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 GTI_TOLERANCE = 1.0
-"""Seconds: many files round the ends of their good time to whole seconds."""
+"""Seconds: many files round the first start and the last end of their good time to whole seconds.
+"""
+
+GAP_TOLERANCE = 1e-3
+"""Seconds, for what is rounded inside a gap: its time is cut out, so must be its photons."""
 
 _POLE = 90.0
 _TURN = 360.0
@@ -144,13 +148,13 @@ def _outside(time: FloatArray, rows: IntArray, gti: GoodTimeIntervals, findings:
     if not outside.any():
         return outside
     near = np.zeros(len(rows), dtype=bool)
-    near[outside] = _distance(times[outside], gti) <= GTI_TOLERANCE
+    near[outside] = _is_rounded(times[outside], gti)
     if near.any():
         findings.add(
             "at-gti-edge",
             Verdict.NOTED,
-            f"Events are out of the good time by {GTI_TOLERANCE:g} s or less, as where its ends "
-            "are rounded: kept.",
+            f"Events are before or after the good time by {GTI_TOLERANCE:g} s or less, or in a gap "
+            f"by {GAP_TOLERANCE:g} s or less, as where times are rounded: kept.",
             rows[near],
         )
     far = outside & ~near
@@ -164,10 +168,17 @@ def _outside(time: FloatArray, rows: IntArray, gti: GoodTimeIntervals, findings:
     return far
 
 
+def _is_rounded(times: FloatArray, gti: GoodTimeIntervals) -> Mask:
+    """Tell which times out of the good time are so near to it that rounding may have done it."""
+    if len(gti) == 0:
+        return np.zeros(len(times), dtype=bool)
+    in_gap = (times >= gti.start[0]) & (times < gti.stop[-1])
+    tolerance = np.where(in_gap, GAP_TOLERANCE, GTI_TOLERANCE)
+    return np.asarray(_distance(times, gti) <= tolerance)
+
+
 def _distance(times: FloatArray, gti: GoodTimeIntervals) -> FloatArray:
     """Return how far [s] times are from the nearest edge of the good time."""
-    if len(gti) == 0:
-        return np.full(len(times), np.inf)
     edges = np.sort(np.concatenate([gti.start, gti.stop]))
     right = np.searchsorted(edges, times)
     before = np.abs(times - edges[np.maximum(right - 1, 0)])

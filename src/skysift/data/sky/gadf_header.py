@@ -1,7 +1,7 @@
 """What the headers of a GADF file say of an observation: clock, intervals, dead time, pointing."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -20,6 +20,7 @@ from skysift.data.sky.tangent import separation
 __all__ = [
     "column_factor",
     "good_time",
+    "header_times",
     "live_fraction",
     "mean_direction",
     "pointing",
@@ -30,6 +31,7 @@ __all__ = [
 FloatArray = NDArray[np.float64]
 
 _DAY = 86400.0
+_DATE_ROUNDING = 1e-5  # s; what the single number MJDREF cannot tell
 _LARGEST_MJD = 1e6  # about the year 4600
 _ZENITH = 90.0
 _META = (
@@ -51,17 +53,19 @@ def travelling_meta(cards: Cards) -> dict[str, Any]:
 def column_factor(hdu: FitsHdu, name: str, wanted: str, findings: Findings) -> float:
     """Return what turns a column into the wanted unit; a missing unit is taken as the wanted one.
 
+    The unit of a time that has none is that of TIMEUNIT.
+
     Raises
     ------
     ReadError
         If the unit is unknown or of another kind.
     """
     given = hdu.columns[name].unit
+    if not given and wanted == "s" and _time_unit(hdu.cards):
+        given = hdu.cards.text("TIMEUNIT")
     if given == wanted:
         return 1.0
     if not given:
-        if wanted == "s" and hdu.cards.text("TIMEUNIT") == wanted:
-            return 1.0
         findings.add(
             f"no-unit-{name.lower()}",
             Verdict.NOTED,
@@ -85,10 +89,22 @@ def column_factor(hdu: FitsHdu, name: str, wanted: str, findings: Findings) -> f
     return factor
 
 
-def reference_mjd(cards: Cards, findings: Findings) -> float:
+def _time_unit(cards: Cards) -> float:
+    """Return the seconds of TIMEUNIT, 0 where it is missing or no unit of time."""
+    given = cards.text("TIMEUNIT")
+    if given in {"", "s"}:
+        return float(given == "s")
+    try:
+        return float(u.Unit(given).to(u.s))
+    except (ValueError, u.UnitConversionError):
+        return 0.0
+
+
+def reference_mjd(cards: Cards, findings: Findings, *, scale: str = "tt") -> float:
     """Return the zero of the times as a TT Julian date, whatever scale the header names.
 
-    Times are seconds that have passed since, in every scale, so that they stay as they are.
+    Times are seconds that have passed since, in every scale, so that they stay as they are. A
+    header without TIMESYS has the given scale.
     """
     whole, part = cards.number("MJDREFI"), cards.number("MJDREFF")
     if np.isnan(whole):
@@ -106,7 +122,7 @@ def reference_mjd(cards: Cards, findings: Findings) -> float:
             "Correct MJDREFI.",
             path=findings.path,
         )
-    scale = cards.text("TIMESYS").lower() or "tt"
+    scale = cards.text("TIMESYS").lower() or scale
     part = 0.0 if np.isnan(part) else part
     if scale == "tt":
         return whole + part
@@ -130,11 +146,19 @@ def _terrestrial(whole: float, part: float, scale: str) -> float:
         return float(Time(whole, part, format="mjd", scale=scale).tt.mjd)
 
 
-def live_fraction(cards: Cards, findings: Findings) -> float:
-    """Return live time over good time: DEADC, else LIVETIME / ONTIME, else 1."""
-    ontime = cards.number("ONTIME")
-    ratio = cards.number("LIVETIME") / ontime if ontime > 0 else float("nan")
-    given = cards.number("DEADC")
+def live_fraction(number: Callable[[str], float], findings: Findings) -> float:
+    """Return live time over good time: DEADC, else LIVETIME / ONTIME, else 1.
+
+    Parameters
+    ----------
+    number : callable
+        Returns the value of a keyword, NaN where there is none, as :meth:`Cards.number` does.
+    findings : Findings
+        What is found is added.
+    """
+    ontime = number("ONTIME")
+    ratio = number("LIVETIME") / ontime if ontime > 0 else float("nan")
+    given = number("DEADC")
     if 0 < given <= 1:
         if abs(given - ratio) > _MAX_DIFFERENCE:
             findings.add(
@@ -150,10 +174,15 @@ def live_fraction(cards: Cards, findings: Findings) -> float:
             f"DEADC is missing or impossible: LIVETIME / ONTIME = {ratio:.6g} is used.",
         )
         return ratio
+    values = {"DEADC": given, "LIVETIME / ONTIME": ratio}
+    impossible = [f"{name} = {value:.6g}" for name, value in values.items() if np.isfinite(value)]
     findings.add(
         "no-livetime",
         Verdict.NOTED,
-        "The header has neither DEADC nor LIVETIME: no dead time is assumed.",
+        f"The header has {' and '.join(impossible)}, which is impossible: no dead time is assumed, "
+        "a live fraction of 1."
+        if impossible
+        else "The header has neither DEADC nor LIVETIME: no dead time is assumed.",
     )
     return 1.0
 
@@ -185,12 +214,24 @@ def good_time(
             path=findings.path,
         )
     bounds = gti.read(["START", "STOP"])
-    has_clock = gti.cards.get("MJDREFI") is not None
-    shift = (reference_mjd(gti.cards, findings) - reference) * _DAY if has_clock else 0.0
+    shift = _shift(gti.cards, cards, reference, findings)
     start, stop = (
         bounds[name] * column_factor(gti, name, "s", findings) + shift for name in bounds
     )
     return _checked(start, stop, findings)
+
+
+def _shift(gti: Cards, events: Cards, reference: float, findings: Findings) -> float:
+    """Return what [s] turns times of the GTI table into those of the events.
+
+    A table without a zero has that of the events, and one without TIMESYS their scale.
+    """
+    if all(np.isnan(gti.number(keyword)) for keyword in ("MJDREFI", "MJDREF")):
+        return 0.0
+    scale = events.text("TIMESYS").lower() or "tt"
+    shift = (reference_mjd(gti, findings, scale=scale) - reference) * _DAY
+    one_number = any(np.isnan(cards.number("MJDREFI")) for cards in (gti, events))
+    return 0.0 if one_number and abs(shift) < _DATE_ROUNDING else shift
 
 
 def _checked(start: FloatArray, stop: FloatArray, findings: Findings) -> GoodTimeIntervals:
@@ -228,8 +269,14 @@ def _checked(start: FloatArray, stop: FloatArray, findings: Findings) -> GoodTim
     return intervals
 
 
+def header_times(cards: Cards) -> tuple[float, float]:
+    """Return TSTART and TSTOP [s], NaN where they are missing; TIMEUNIT is their unit."""
+    factor = _time_unit(cards) or 1.0
+    return cards.number("TSTART") * factor, cards.number("TSTOP") * factor
+
+
 def _one_interval(cards: Cards, time: FloatArray, findings: Findings) -> GoodTimeIntervals:
-    start, stop = cards.number("TSTART"), cards.number("TSTOP")
+    start, stop = header_times(cards)
     if stop > start:
         findings.add(
             "no-gti",

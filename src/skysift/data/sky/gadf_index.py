@@ -98,7 +98,18 @@ class ObservationIndex:
     def read(
         self, obs_id: int, *, ignore_gti: bool = False, max_bytes: int = MAX_BYTES
     ) -> EventFile:
-        """Read the events of an observation; see :func:`skysift.data.sky.gadf.read_events`."""
+        """Read the extensions that the index names for an observation.
+
+        A file may hold several observations. See :func:`skysift.data.sky.gadf.read_events`.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such observation.
+        ReadError
+            If the index names no events of it or an extension that its file does not have, or as
+            `read_events`.
+        """
         parts = self._parts(obs_id)
         events = _of_type(parts, "events")
         if events is None:
@@ -108,9 +119,9 @@ class ObservationIndex:
                 path=self.folder,
             )
         return read_events(
-            events.path,
-            gti=_elsewhere(parts, "gti", events.path),
-            pointing_table=_elsewhere(parts, "pointing", events.path),
+            events,
+            gti=_of_type(parts, "gti"),
+            pointing_table=_of_type(parts, "pointing"),
             ignore_gti=ignore_gti,
             max_bytes=max_bytes,
         )
@@ -175,12 +186,6 @@ def _observation(row: Mapping[str, Any]) -> Observation:
 
 def _of_type(parts: tuple[HduLocation, ...], hdu_type: str) -> HduLocation | None:
     return next((part for part in parts if part.hdu_type == hdu_type), None)
-
-
-def _elsewhere(parts: tuple[HduLocation, ...], hdu_type: str, events: Path) -> HduLocation | None:
-    """Return the part of a type if it is not in the file of the events."""
-    part = _of_type(parts, hdu_type)
-    return None if part is None or part.path == events else part
 
 
 def _index_path(folder: Path, name: str) -> Path | None:

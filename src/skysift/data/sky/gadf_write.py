@@ -9,6 +9,7 @@ from astropy.io import fits
 
 from skysift.core.files import write_atomic
 from skysift.data.sky.event_list import EventList
+from skysift.data.sky.gadf_name import is_card_value, name_cards
 from skysift.data.sky.gti import GoodTimeIntervals
 
 __all__ = ["encode_events", "gti_hdu", "write_events"]
@@ -73,10 +74,10 @@ def _events_hdu(events: EventList) -> fits.BinTableHDU:
     header = hdu.header
     header.update(_class_cards("EVENTS"))
     for keyword, value in events.meta.items():
-        if keyword != "TIMESYS" and _fits_card(value):
+        if keyword != "TIMESYS" and is_card_value(value):
             header[keyword] = value
     header.setdefault("OBS_MODE", "POINTING")
-    header.setdefault("OBS_ID", int(events.name) if events.name.isdigit() else 0)
+    header.update(name_cards(events))
     header.update(_clock_cards(events.reference_mjd))
     if len(events.gti):
         header["TSTART"] = (float(events.gti.start[0]), "[s] start of the good time")
@@ -92,13 +93,6 @@ def _events_hdu(events: EventList) -> fits.BinTableHDU:
         header["ALT_PNT"] = (90.0 - events.pointing.zenith, "[deg]")
     header["CREATOR"] = "skysift"
     return hdu
-
-
-def _fits_card(value: object) -> bool:
-    """Tell whether a value of the meta fits a header card."""
-    if isinstance(value, float):
-        return bool(np.isfinite(value))
-    return isinstance(value, bool | int) or (isinstance(value, str) and value.isascii())
 
 
 def _class_cards(name: str) -> dict[str, str]:

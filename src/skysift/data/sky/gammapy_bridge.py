@@ -5,6 +5,8 @@ gammapy is an optional part: it is imported when a function is called, and a mis
 """
 
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +19,11 @@ from numpy.typing import NDArray
 from skysift.core.errors import InputError
 from skysift.core.extras import import_extra
 from skysift.data.sky.counts_map import CountsMap
+from skysift.data.sky.counts_map_meta import circumstances, meta_numbers, sound_numbers
 from skysift.data.sky.event_list import GADF_REFERENCE_MJD, EventList, Pointing
+from skysift.data.sky.gadf_findings import Findings
+from skysift.data.sky.gadf_header import live_fraction
+from skysift.data.sky.gadf_name import name_cards, name_of
 from skysift.data.sky.gti import GoodTimeIntervals
 from skysift.data.sky.tangent_wcs import grid_of_wcs
 
@@ -48,6 +54,7 @@ def events_to_gammapy(events: EventList) -> "gammapy.data.EventList":
         "MJDREFI": int(events.reference_mjd),
         "MJDREFF": events.reference_mjd % 1,
         "TIMESYS": "TT",
+        "TIMEUNIT": "s",
         "RA_PNT": events.pointing.ra,
         "DEC_PNT": events.pointing.dec,
         "ONTIME": events.gti.duration,
@@ -56,7 +63,9 @@ def events_to_gammapy(events: EventList) -> "gammapy.data.EventList":
     }
     if np.isfinite(events.pointing.zenith):
         header["ALT_PNT"] = _ZENITH - events.pointing.zenith
-    header.setdefault("OBS_ID", int(events.name) if events.name.isdigit() else 0)
+    if len(events.gti):
+        header["TSTART"], header["TSTOP"] = float(events.gti.start[0]), float(events.gti.stop[-1])
+    header |= name_cards(events)
     columns: dict[str, Any] = {
         "TIME": zero + u.Quantity(events.time, "s"),
         "ENERGY": u.Quantity(events.energy, "TeV"),
@@ -76,7 +85,8 @@ def events_from_gammapy(
     Parameters
     ----------
     events : gammapy.data.EventList
-        Its ``table.meta`` gives the dead time and, if it is not given here, the pointing.
+        Its ``table.meta`` gives the dead time, as a file's header does, and, if it is not given
+        here, the pointing.
     gti : gammapy.data.GTI
         The good time.
     pointing : Pointing, optional
@@ -92,7 +102,7 @@ def events_from_gammapy(
     table = events.table
     time = np.asarray((table["TIME"] - _reference(reference)).to_value("s"), dtype=np.float64)
     order = np.argsort(time, kind="stable")
-    known = {"TIME", "ENERGY", "RA", "DEC", "EVENT_ID"}
+    known = {"TIME", "ENERGY", "RA", "DEC", "EVENT_ID", "OBS_NAME"}
     identifiers = table["EVENT_ID"] if "EVENT_ID" in table.colnames else None
     meta = {k: v for k, v in header.items() if k not in known}
     return EventList(
@@ -102,9 +112,9 @@ def events_from_gammapy(
         energy=_values(table["ENERGY"], "TeV")[order],
         gti=gti_from_gammapy(gti),
         pointing=pointing or _header_pointing(header),
-        live_fraction=float(header.get("DEADC", 1.0)),
+        live_fraction=live_fraction(partial(_number, header), Findings(Path())),
         reference_mjd=reference,
-        name=str(header.get("OBS_ID", "")),
+        name=name_of(header.get),
         meta={**meta, "TIMESYS": "TT"},
         event_id=None if identifiers is None else np.asarray(identifiers, dtype=np.int64)[order],
     )
@@ -134,14 +144,7 @@ def map_to_gammapy(counts_map: CountsMap) -> "gammapy.maps.WcsNDMap":
     axis = maps.MapAxis.from_energy_edges(counts_map.energy_edges, unit="TeV")
     grid = counts_map.grid
     geometry = maps.WcsGeom(grid.wcs(), npix=(grid.n_x, grid.n_y), axes=[axis])
-    numbers = {
-        "LIVETIME": counts_map.livetime,
-        "RA_PNT": counts_map.pointing.ra,
-        "DEC_PNT": counts_map.pointing.dec,
-        "ALT_PNT": _ZENITH - counts_map.pointing.zenith,
-    }
-    meta = {keyword: float(value) for keyword, value in numbers.items() if np.isfinite(value)}
-    return maps.WcsNDMap(geometry, data=counts_map.counts.copy(), meta=meta)
+    return maps.WcsNDMap(geometry, data=counts_map.counts.copy(), meta=meta_numbers(counts_map))
 
 
 def map_from_gammapy(
@@ -161,14 +164,14 @@ def map_from_gammapy(
         )
     n_x, n_y = (int(n) for n in counts.geom.data_shape[:0:-1])
     edges = counts.geom.axes["energy"].edges.to_value("TeV")
-    meta = counts.meta or {}
+    livetime, where = circumstances(sound_numbers(counts.meta or {}))
     return CountsMap(
         np.array(counts.data, dtype=np.float32),
         np.asarray(edges, dtype=np.float64),
         grid_of_wcs(counts.geom.wcs, n_x, n_y),
         GoodTimeIntervals.of([]) if gti is None else gti_from_gammapy(gti),
-        float(meta.get("LIVETIME", np.nan)),
-        _pointing(meta),
+        livetime,
+        where,
         GADF_REFERENCE_MJD if gti is None else _mjd(gti.time_ref),
     )
 
@@ -226,20 +229,19 @@ def _mjd(time: Time) -> float:
     return float(time.tt.mjd)
 
 
+def _number(header: Any, keyword: str) -> float:
+    try:
+        return float(header.get(keyword, np.nan))
+    except (TypeError, ValueError):
+        return float("nan")
+
+
 def _values(column: Any, unit: str) -> NDArray[np.float64]:
     return np.asarray(u.Quantity(column).to_value(unit), dtype=np.float64)
 
 
-def _pointing(meta: Any) -> Pointing:
-    return Pointing(
-        float(meta.get("RA_PNT", np.nan)),
-        float(meta.get("DEC_PNT", np.nan)),
-        _ZENITH - float(meta.get("ALT_PNT", np.nan)),
-    )
-
-
 def _header_pointing(header: Any) -> Pointing:
-    where = _pointing(header)
+    _, where = circumstances(header)
     if not np.isfinite(where.ra + where.dec):
         raise InputError(
             "The event list does not say where the telescope looked.",
