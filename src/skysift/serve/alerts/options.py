@@ -35,6 +35,7 @@ HARMLESS_FLAGS = (
     "narrow",
     "no-response",
     "partial",
+    "pointing-moves",
 )
 """Flags that say what a candidate or window is like, not that its data are bad. How much good time
 a partial window has is asked for by itself."""

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,12 +19,24 @@ from skysift.data.table import FeatureTable
 from skysift.evaluate.aperture import OnOff
 from skysift.evaluate.count_bounds import count_bounds, count_upper_limit, equal_background
 from skysift.evaluate.ellipse import ErrorEllipse
+from skysift.models.sky.candidate import FLAG_WORDS as SEARCH_FLAGS
 from skysift.models.sky.candidate import Candidate
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
 
-__all__ = ["CandidateTable", "FalseAlarmSetting", "Photometry", "SearchWindow"]
+__all__ = ["FLAG_WORDS", "CandidateTable", "FalseAlarmSetting", "Photometry", "SearchWindow"]
+
+FLAG_WORDS: Final = MappingProxyType(
+    {
+        **SEARCH_FLAGS,
+        "no-threshold": "of a method that no number of false alarms sets a threshold for: it may "
+        "well be by chance",
+        "pointing-moves": "the telescope moved away from its mean pointing, about which the "
+        "background is fitted",
+    }
+)
+"""What flags of candidates mean: those of a search, and those of a method or an observation."""
 
 _DAY = 86400.0
 _HOUR = 3600.0
@@ -184,11 +197,12 @@ class CandidateTable:
     ----------
     table : FeatureTable
         The columns, with units and descriptions.
-    setting : FalseAlarmSetting
-        The threshold of the search, which travels with the table even if it is empty.
+    setting : FalseAlarmSetting or None
+        The threshold of the search, which travels with the table even if it is empty; None of a
+        method that it is no threshold for.
     """
 
-    def __init__(self, table: FeatureTable, setting: FalseAlarmSetting) -> None:
+    def __init__(self, table: FeatureTable, setting: FalseAlarmSetting | None) -> None:
         self.table = table
         self.setting = setting
 
@@ -199,6 +213,8 @@ class CandidateTable:
         return self.table[name]
 
     def __repr__(self) -> str:
+        if self.setting is None:
+            return f"<CandidateTable {len(self)} rows, no threshold>"
         return (
             f"<CandidateTable {len(self)} rows, "
             f"{self.setting.value:g} false alarms per {self.setting.per}>"
@@ -209,11 +225,12 @@ class CandidateTable:
         cls,
         candidates: Sequence[Candidate],
         window: SearchWindow,
-        setting: FalseAlarmSetting,
+        setting: FalseAlarmSetting | None,
         *,
         photometry: Sequence[Photometry] | None = None,
         crab_counts: ArrayLike | None = None,
         systematic: float = 0.0,
+        flags: tuple[str, ...] = (),
     ) -> Self:
         """Return the table of the candidates of one window.
 
@@ -223,8 +240,8 @@ class CandidateTable:
             In the order of their rows.
         window : SearchWindow
             Where and when they were found.
-        setting : FalseAlarmSetting
-            The threshold of the search.
+        setting : FalseAlarmSetting or None
+            The threshold of the search, if it is one.
         photometry : sequence of Photometry, length n, optional
             For ``li_ma_reflected`` and ``li_ma_ring``, else NaN.
         crab_counts : array_like, shape (n,), optional
@@ -234,6 +251,8 @@ class CandidateTable:
             Standard deviation of a coordinate by the pointing, added in quadrature to what the
             photons leave open. It is of the instrument and the same for all candidates of a window;
             H.E.S.S. states 20 arcsec.
+        flags : tuple of str
+            Of all candidates of the window, of `FLAG_WORDS`.
 
         Raises
         ------
@@ -274,13 +293,13 @@ class CandidateTable:
             **_flux(candidates, crab_counts),
             "t_start": np.full(len(candidates), window.t_start),
             "t_stop": np.full(len(candidates), window.t_stop),
-            "flags": np.array([",".join(one.flags) for one in candidates], dtype=str),
+            "flags": np.array([",".join((*one.flags, *flags)) for one in candidates], dtype=str),
             "window": np.array([window.name] * len(candidates), dtype=str),
         }
         return cls(_table(columns), setting)
 
     @classmethod
-    def empty(cls, setting: FalseAlarmSetting) -> Self:
+    def empty(cls, setting: FalseAlarmSetting | None) -> Self:
         """Return a table without rows: no candidate, and what was asked for."""
         return cls(_table(dict.fromkeys((*_NUMBERS, *_TEXTS), ())), setting)
 
@@ -309,7 +328,7 @@ class CandidateTable:
     def meta(self) -> dict[str, Any]:
         """Return what a reader of the file must know, JSON-ready."""
         return {
-            "false_alarms": asdict(self.setting),
+            "false_alarms": None if self.setting is None else asdict(self.setting),
             "ellipse_confidence": _ELLIPSE,
             "frame": "ICRS",
             "time_scale": "TT",

@@ -1,5 +1,6 @@
 """gammapy's blind search behind the interface of the other methods."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysift.data.sky.counts_map import CountsMap
+from skysift.data.sky.gadf_location import HduLocation
 from skysift.models.sky.filtered import RatioMap
 from skysift.models.sky.local_source import Photons
 from skysift.models.sky.search import SearchResult
@@ -30,6 +32,8 @@ class GammapyMethod:
         Lowest significance of a peak.
     radius : float [deg]
         Offset from the middle of the grid up to which peaks count; all do by default.
+    parts : sequence of HduLocation
+        Where an index says that the parts of the response are; all of the file if left out.
 
     Raises
     ------
@@ -46,6 +50,7 @@ class GammapyMethod:
         *,
         threshold: float = 5.0,
         radius: float = np.inf,
+        parts: Sequence[HduLocation] = (),
     ) -> None:
         self._frame, self._radius = frame, radius
         self._search = GammapySearch(
@@ -54,8 +59,8 @@ class GammapyMethod:
             threshold=threshold,
             background="ring" if response is None else "irf",
         )
-        parts = None if response is None else read_response(response)
-        self._reduced = self._search.reduce(frame, parts)
+        read = None if response is None else read_response(response, parts=parts)
+        self._reduced = self._search.reduce(frame, read)
 
     def __call__(self, counts: NDArray[np.float32], photons: Photons | None = None) -> SearchResult:
         """Search a map; gammapy has no use for photons, it would bin them into the same pixels."""

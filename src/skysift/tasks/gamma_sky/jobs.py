@@ -34,6 +34,7 @@ from skysift.tasks.gamma_sky.options import (
     EvaluateOptions,
     ReadOptions,
 )
+from skysift.tasks.gamma_sky.photon_lists import asked_of, files_of, tell_left_out
 from skysift.tasks.gamma_sky.truth import evaluate_truth
 
 __all__ = ["audit", "compare", "demo", "evaluate", "evaluate_files", "explore", "render"]
@@ -74,6 +75,7 @@ def evaluate_files(
     device = device_for(model.asking or CLASSICAL, of_kind(DeviceOption, options).device)
     config = {**reading.model_dump(mode="json"), "device": device}
     provenance = Provenance.start(command, inputs=paths, config=config)
+    tell_left_out(paths)
     data = read_observations(paths, reading)
     split = f"{len(data)} photon lists"
     found = evaluate_truth(data, model, split=split, device=device)
@@ -96,6 +98,7 @@ def explore(
     """List the observations: when, where, how many photons of which energies."""
     del rng, progress
     provenance = Provenance.start(command, inputs=paths, config=options.model_dump(mode="json"))
+    tell_left_out(paths)
     rows = [_row(item) for item in iter_observations(paths, options)]
     facts = {"observations": rows}
     write_run(RunRecord.finished(folder, TASK, "explore", facts, provenance), {})
@@ -107,8 +110,14 @@ def audit(
 ) -> Run:
     """Tell what the input contract found, and which observations share photons."""
     del rng, progress
+    tell_left_out(paths)
+    if options.obs_id:
+        files_of(paths, options)  # all together have what is asked for
     # Path by path: what is given twice is searched once, but here it is to be found.
-    read = tuple(item for path in paths for item in iter_observations([path], options))
+    parts = [(path, asked_of(path, options)) for path in paths]
+    read = tuple(
+        item for path, mine in parts if mine is not None for item in iter_observations([path], mine)
+    )
     data = Observations(read, options)
     rows = [
         {

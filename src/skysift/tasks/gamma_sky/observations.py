@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from skysift.core.errors import InputError, ReadError
+from skysift.core.errors import InputError
 from skysift.data.contract import Finding, Verdict
 from skysift.data.io import read_table
 from skysift.data.irf.gadf import GadfResponse
@@ -18,9 +19,16 @@ from skysift.data.sky.fits_stream import FitsStream
 from skysift.data.sky.fits_table import walk_hdus
 from skysift.data.sky.gadf import read_events
 from skysift.data.sky.gadf_index import ObservationIndex, open_index
-from skysift.data.sky.gadf_location import list_responses
+from skysift.data.sky.gadf_location import HduLocation, list_responses
 from skysift.data.sky.tangent import separation
 from skysift.tasks.gamma_sky.options import ReadOptions
+from skysift.tasks.gamma_sky.photon_lists import (
+    RECORD,
+    TRUTH,
+    files_of,
+    input_files,
+    is_file,
+)
 
 __all__ = [
     "Observation",
@@ -33,18 +41,22 @@ __all__ = [
     "read_observations",
 ]
 
-TRUTH = "sources.ecsv"
 UNUSABLE = "unusable-response"
-_RECORD = "simulation.json"  # marks a folder of simulations
+MOVES = "pointing-moves"
+"""Name of a finding, and of the flag of what is found."""
 _NEEDED = {"aeff", "edisp", "psf"}
-_FITS = (".fits", ".fits.gz", ".fit", ".fts")
-_BESIDE = (
-    *(f"{name}-index.fits{suffix}" for name in ("hdu", "obs") for suffix in ("", ".gz")),
-    TRUTH,
-    "fields.ecsv",
-    _RECORD,
-)
-"""Files of a folder that are read with the photon lists, or describe them."""
+
+
+class _IndexedResponse(GadfResponse):
+    """A response that knows where an index says that its parts are."""
+
+    parts: tuple[HduLocation, ...] = ()
+
+    @classmethod
+    def of_observation(cls, index: ObservationIndex, obs_id: int) -> Self:
+        response = super().of_observation(index, obs_id)
+        response.parts = index.responses(obs_id)
+        return response
 
 
 @dataclass(frozen=True)
@@ -74,6 +86,11 @@ class Observation:
     findings: tuple[Finding, ...] = ()
     truth: NDArray[np.float64] | None = None
 
+    @property
+    def moves(self) -> bool:
+        """Whether the telescope moved away from the mean pointing, which is used."""
+        return any(finding.code == MOVES for finding in self.findings)
+
 
 @dataclass(frozen=True)
 class Observations:
@@ -93,97 +110,6 @@ class Observations:
         return len(self.items)
 
 
-@dataclass(frozen=True)
-class _Source:
-    """A file to read, or an observation of an index."""
-
-    path: Path
-    folder: Path | None = None
-    obs_id: int | None = None
-    files: tuple[Path, ...] = ()
-
-
-def files_of(paths: Sequence[Path], options: ReadOptions) -> list[_Source]:
-    """Return what there is to read in files and folders, in order, each once.
-
-    Raises
-    ------
-    ReadError
-        If there is nothing, or the index names no events of an observation that is asked for.
-    """
-    found: list[_Source] = []
-    for path in paths:
-        if not path.is_dir():
-            found.append(_Source(path))
-        elif any((path / f"hdu-index.fits{suffix}").is_file() for suffix in ("", ".gz")):
-            found += _indexed(path, options)
-        else:
-            found += map(_Source, _loose(path))
-    if not found:
-        raise ReadError(
-            "There is no photon list.",
-            "Give FITS files, or a folder with them or with an index (hdu-index.fits).",
-            path=paths[0] if paths else None,
-        )
-    return _once(found)
-
-
-def input_files(paths: Sequence[Path], options: ReadOptions) -> list[Path]:
-    """Return all files that the inputs stand for, none of which an output may replace.
-
-    These are the photon lists, of a folder with an index those of all its observations, their
-    responses, the response that is given, the index, and the truth of simulations.
-
-    Raises
-    ------
-    ReadError
-        If there is no photon list.
-    """
-    whole = options.model_copy(update={"obs_id": ()})
-    found = [file for one in files_of(paths, whole) for file in (one.path, *one.files)]
-    folders = dict.fromkeys(path if path.is_dir() else path.parent for path in paths)
-    found += [folder / name for folder in folders for name in _BESIDE]
-    if _is_file(options.response):
-        found.append(Path(options.response))
-    return [path for path in dict.fromkeys(found) if path.is_file()]
-
-
-def _indexed(folder: Path, options: ReadOptions) -> list[_Source]:
-    """Return the observations of a folder with an index that are asked for."""
-    index = open_index(folder)
-    found = []
-    for obs_id in options.obs_id or index.obs_ids:
-        location = index.locate(obs_id, "events")
-        if location is None:
-            raise ReadError(
-                f"The index names no events of observation {obs_id}.",
-                f"Choose some of {', '.join(map(str, index.obs_ids))}.",
-                path=folder,
-            )
-        found.append(_Source(location.path, folder, obs_id, index.files(obs_id)))
-    return found
-
-
-def _loose(folder: Path) -> list[Path]:
-    """Return the FITS files of a folder; of simulations the photon lists among them."""
-    files = sorted(item for item in folder.iterdir() if item.name.endswith(_FITS))
-    lists = [item for item in files if item.name.startswith("events")]
-    return lists if lists and (folder / _RECORD).is_file() else files
-
-
-def _once(sources: Sequence[_Source]) -> list[_Source]:
-    """Leave out what was given before, be it as a file or as an observation of an index."""
-    kept = []
-    known: dict[Path, set[int | None]] = {}
-    for source in sources:
-        here = known.setdefault(source.path.resolve(), set())
-        if here & {source.obs_id, None} or (here and source.obs_id is None):
-            continue
-        here.add(source.obs_id)
-        kept.append(source)
-    return kept
-
-
 def iter_observations(paths: Sequence[Path], options: ReadOptions) -> Iterator[Observation]:
     """Read observations one by one, so that a night need not fit into memory.
 
@@ -193,7 +119,8 @@ def iter_observations(paths: Sequence[Path], options: ReadOptions) -> Iterator[O
         If a file cannot be used.
     """
     indices: dict[Path, ObservationIndex] = {}
-    given = GadfResponse.read(options.response) if _is_file(options.response) else None
+    read_own: Callable[[], InstrumentResponse]
+    given = GadfResponse.read(options.response) if is_file(options.response) else None
     for number, source in enumerate(files_of(paths, options)):
         if source.folder is not None and source.obs_id is not None:
             if source.folder not in indices:
@@ -201,7 +128,7 @@ def iter_observations(paths: Sequence[Path], options: ReadOptions) -> Iterator[O
             index = indices[source.folder]
             read = index.read(source.obs_id, ignore_gti=options.ignore_gti)
             kinds = {part.hdu_type for part in index.responses(source.obs_id)}
-            read_own = partial(GadfResponse.of_observation, index, source.obs_id)
+            read_own = partial(_IndexedResponse.of_observation, index, source.obs_id)
         else:
             read = read_events(source.path, ignore_gti=options.ignore_gti)
             kinds = {part.hdu_type for part in list_responses(source.path)}
@@ -257,10 +184,6 @@ def read_observations(paths: Sequence[Path], options: ReadOptions) -> Observatio
     return Observations(() if not paths else tuple(iter_observations(paths, options)), options)
 
 
-def _is_file(response: str) -> bool:
-    return response not in {"auto", "none"}
-
-
 def _own_response(
     kinds: set[str], read_own: Callable[[], InstrumentResponse]
 ) -> tuple[InstrumentResponse | None, tuple[Finding, ...]]:
@@ -290,7 +213,7 @@ def _is_cut_short(path: Path) -> bool:
 def _truth(path: Path, number: int) -> NDArray[np.float64] | None:
     """Return the true positions, where the file lies in a folder of simulations."""
     table_path = path.parent / TRUTH
-    if not path.name.startswith("events") or not (path.parent / _RECORD).is_file():
+    if not path.name.startswith("events") or not (path.parent / RECORD).is_file():
         return None
     stem = path.name.partition(".")[0].rpartition("-")[2]
     field_number = int(stem) if stem.isdigit() else number

@@ -1,7 +1,6 @@
 """The options of gamma-sky. This module imports nothing heavy: the command line reads it."""
 
 import math
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -9,6 +8,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from skysift.core.config import Config, known_name
 from skysift.core.conformal import CoverageOption
 from skysift.core.device import DeviceOption
+from skysift.tasks.gamma_sky.quantities import Energy, Seconds
 from skysift.tasks.gamma_sky.simulation.options import SimulateOptions
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "PUBLISHED",
     "STREAMED",
     "STUDIES",
+    "UNCALIBRATED",
     "CompareOptions",
     "EvaluateDataOptions",
     "EvaluateOptions",
@@ -66,30 +67,14 @@ PROMISED = "likelihood-ratio"
 """The method that the calibration of a coverage was made with."""
 CLEANING = (*FITTED, *PUBLISHED)
 """Methods that clean a map: by what they expect of each pixel, or by a network."""
+UNCALIBRATED = {
+    "smoothed-maximum": "each window has one, its highest pixel",
+    "gammapy": "they are peaks of 5 sigma or more before trials",
+}
+"""Methods whose candidates no expected number of false ones sets a threshold for, and which those
+are."""
 
-_ENERGIES = {"": 1.0, "tev": 1.0, "gev": 1e-3, "mev": 1e-6, "pev": 1e3}
-_TIMES = {"": 1.0, "s": 1.0, "min": 60.0, "h": 3600.0}
 _LONGEST = 86400.0  # s
-_QUANTITY = re.compile(r"\s*([-+0-9.eE]*[0-9.])\s*([A-Za-z]*)\s*")
-
-
-def _quantity(units: dict[str, float], example: str) -> BeforeValidator:
-    """Accept a number, or a number with a unit."""
-
-    def convert(value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        match = _QUANTITY.fullmatch(value)
-        factor = units.get(match.group(2).lower()) if match else None
-        if match is None or factor is None:
-            raise ValueError(f"'{value}' is not a quantity like {example}")
-        return float(match.group(1)) * factor
-
-    return BeforeValidator(convert)
-
-
-Energy = Annotated[float, _quantity(_ENERGIES, "0.4TeV or 400GeV")]
-Seconds = Annotated[float, _quantity(_TIMES, "100s or 5min")]
 
 
 def _apart(value: Any) -> Any:
@@ -186,7 +171,11 @@ class PredictOptions(CoverageOption, DeviceOption):
         None, description="Of a stream: where the names of sources and the last maps are kept."
     )
     false_alarms: float = Field(
-        0.01, gt=0, le=100, description="Expected number of false candidates: the threshold."
+        0.01,
+        gt=0,
+        le=100,
+        description="Expected number of false candidates: the threshold. smoothed-maximum and "
+        "gammapy have none by it.",
     )
     per: Literal["field", "hour"] = Field(
         "field",

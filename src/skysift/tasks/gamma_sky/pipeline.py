@@ -23,9 +23,10 @@ from skysift.tasks.gamma_sky.candidates import (
 )
 from skysift.tasks.gamma_sky.cleaned import CleanedMap, NetworkCleanedMap, clean
 from skysift.tasks.gamma_sky.methods import Method
-from skysift.tasks.gamma_sky.observations import Observation
+from skysift.tasks.gamma_sky.observations import MOVES, Observation
 from skysift.tasks.gamma_sky.options import (
     CLEANING,
+    UNCALIBRATED,
     PredictOptions,
     ReadOptions,
 )
@@ -38,12 +39,14 @@ __all__ = [
     "search_binned",
     "search_events",
     "search_observation",
+    "threshold_of",
     "windows_of",
 ]
 
 FloatArray = NDArray[np.float64]
 
 _SLIVER = 1e-6  # of a window: less good time is rounding
+_DIGITS = 6  # of the seconds in the name of a window
 
 
 @dataclass(frozen=True)
@@ -157,9 +160,22 @@ def windows_of(events: EventList, options: PredictOptions) -> Iterator[EventList
         begin = start + number * step
         part = events.between(begin, begin + options.window)
         if part.gti.duration > _SLIVER * options.window:
-            yield replace(part, name=f"{events.name}+{begin - start:.0f}s".lstrip("+"))
+            yield replace(part, name=f"{events.name}+{_seconds(number * step)}s".lstrip("+"))
         if begin + options.window >= stop:
             break
+
+
+def _seconds(value: float) -> str:
+    """Return a time in as many digits as it needs, a whole one as such."""
+    text = f"{value:.{_DIGITS}f}".rstrip("0")
+    return text.removesuffix(".")
+
+
+def threshold_of(options: PredictOptions) -> FalseAlarmSetting | None:
+    """Return the threshold of a search, None of a method that has none by false alarms."""
+    if options.method in UNCALIBRATED:
+        return None
+    return FalseAlarmSetting(options.false_alarms, options.per)
 
 
 def search_observation(
@@ -185,6 +201,7 @@ def search_observation(
             trials,
             networks=networks,
             stands_for=min(step, window.gti.duration),
+            flags=(MOVES,) if observation.moves else (),
         )
 
 
@@ -197,6 +214,7 @@ def search_events(
     *,
     networks: Path | None = None,
     stands_for: float | None = None,
+    flags: tuple[str, ...] = (),
 ) -> Searched:
     """Search the photons of one window.
 
@@ -217,13 +235,15 @@ def search_events(
     stands_for : float [s], optional
         Time until the next window begins, the base of false alarms per hour and of their rate; the
         good time if left out.
+    flags : tuple of str
+        What to know of all that is found, of `skysift.tasks.gamma_sky.candidates.FLAG_WORDS`.
     """
     binned = bin_window(events, reading)
     time = events.gti.duration if stands_for is None else stands_for
     setting = FalseAlarmSetting(options.false_alarms, options.per)
     allowed = setting.per_field(time) if time > 0 else options.false_alarms
     method = method_of(binned, response, options, trials, allowed, networks=networks)
-    return search_binned(binned, method, response, options, stands_for=stands_for)
+    return search_binned(binned, method, response, options, stands_for=stands_for, flags=flags)
 
 
 def search_binned(
@@ -233,10 +253,11 @@ def search_binned(
     options: PredictOptions,
     *,
     stands_for: float | None = None,
+    flags: tuple[str, ...] = (),
 ) -> Searched:
     """Search a window whose photons are counted; parameters as for `search_events`."""
     result = method(binned.counts.counts, binned.photons)
-    return described(binned, method, result, response, options, stands_for=stands_for)
+    return described(binned, method, result, response, options, stands_for=stands_for, flags=flags)
 
 
 def described(
@@ -247,6 +268,7 @@ def described(
     options: PredictOptions,
     *,
     stands_for: float | None = None,
+    flags: tuple[str, ...] = (),
 ) -> Searched:
     """Return what was found in a window with its table; parameters as for `search_events`."""
     chosen, counts = binned.events, binned.counts
@@ -255,13 +277,15 @@ def described(
         if options.photometry and result.candidates and len(chosen)
         else None
     )
+    threshold = threshold_of(options)
     table = CandidateTable.of_window(
         result.candidates,
         SearchWindow.of_events(chosen, counts.grid, stands_for),
-        FalseAlarmSetting(options.false_alarms, options.per),
+        threshold,
         photometry=photometry,
         crab_counts=_crab_counts(method, result.candidates, counts.livetime, response),
         systematic=options.pointing_error,
+        flags=flags if threshold is not None else ("no-threshold", *flags),
     )
     return Searched(chosen, counts, result, table, method)
 

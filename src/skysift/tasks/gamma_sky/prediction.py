@@ -15,23 +15,28 @@ from skysift.core.jobs import Piece
 from skysift.core.progress import Progress
 from skysift.core.provenance import Provenance
 from skysift.core.stream import MeasuringPredictor, Note, RecordPredictor
-from skysift.data.contract import Verdict
+from skysift.data.contract import Finding, Verdict
 from skysift.data.io import check_target, check_writable
 from skysift.tasks.gamma_sky.bounds import with_bounds
-from skysift.tasks.gamma_sky.candidates import CandidateTable, FalseAlarmSetting
+from skysift.tasks.gamma_sky.candidates import CandidateTable
 from skysift.tasks.gamma_sky.devices import device_for
 from skysift.tasks.gamma_sky.model import GammaSkyModel
 from skysift.tasks.gamma_sky.observations import (
+    MOVES,
     UNUSABLE,
     Observation,
-    files_of,
-    input_files,
     iter_observations,
     of_photons,
     photons_beyond,
 )
-from skysift.tasks.gamma_sky.options import CLEANING, PredictOptions, ReadOptions
-from skysift.tasks.gamma_sky.pipeline import search_observation
+from skysift.tasks.gamma_sky.options import CLEANING, UNCALIBRATED, PredictOptions, ReadOptions
+from skysift.tasks.gamma_sky.photon_lists import (
+    files_of,
+    input_files,
+    require_asked,
+    tell_left_out,
+)
+from skysift.tasks.gamma_sky.pipeline import search_observation, threshold_of
 
 __all__ = ["InputAccount", "pieces", "predict_files", "record_predictor"]
 
@@ -54,6 +59,8 @@ class InputAccount:
         Observations that were searched without an instrument response.
     beyond_map : list of dict
         Observations most of whose photons no map holds.
+    nothing_left : list of str
+        Observations all of whose photons were rejected, each with what says why.
     """
 
     reading: ReadOptions
@@ -63,6 +70,7 @@ class InputAccount:
     findings: list[dict[str, Any]] = field(default_factory=list)
     without_response: list[str] = field(default_factory=list)
     beyond_map: list[dict[str, Any]] = field(default_factory=list)
+    nothing_left: list[str] = field(default_factory=list)
 
     def add(self, item: Observation, *, responded: bool) -> None:
         """Take an observation into account, and whether a response was used for it."""
@@ -77,6 +85,10 @@ class InputAccount:
         ]
         if not responded:
             self.without_response.append(name)
+        if item.n_rows and not len(item.events):
+            why = _gravest(item.findings)
+            said = "" if why is None else f" {why.message}"
+            self.nothing_left.append(f"{name}: no photon of {item.n_rows:,} is left.{said}")
         radius = self.reading.pixels * self.reading.pixel_size / math.sqrt(2)
         beyond = photons_beyond(item.events, radius)
         if beyond is not None:
@@ -100,7 +112,8 @@ class InputAccount:
         }
 
     def tell(self, out: Path) -> None:
-        """Write on stderr what makes answers poor although nothing was rejected."""
+        """Write on stderr what makes answers poor, or leaves none."""
+        _tell(self.nothing_left, "input_contract", out, of="observations")
         unusable = [
             f"{one['observation']}: {one['message']}"
             for one in self.findings
@@ -114,6 +127,12 @@ class InputAccount:
             for one in self.beyond_map
         ]
         _tell(beyond, "beyond_map", out, of="observations")
+        moving = [
+            f"{one['observation']}: {one['message']} Flag '{MOVES}'."
+            for one in self.findings
+            if one["code"] == MOVES
+        ]
+        _tell(moving, "input_contract", out, of="observations")
 
 
 def predict_files(
@@ -144,9 +163,9 @@ def predict_files(
     inputs = input_files(paths, reading)
     _check_outputs(out, options, inputs)
     account, windows = InputAccount(reading), 0
-    setting = FalseAlarmSetting(options.false_alarms, options.per)
-    tables = [CandidateTable.empty(setting)]
+    tables = [CandidateTable.empty(threshold_of(options))]
     total = len(files_of(paths, reading))
+    tell_left_out(paths)
     unconfirmed: list[dict[str, object]] = []
     narrowed: list[dict[str, object]] = []
     for number, item in enumerate(iter_observations(paths, reading)):
@@ -177,6 +196,7 @@ def predict_files(
     table.write(out, record)
     if options.regions is not None:
         table.write(options.regions)
+    _tell(_without_threshold(options.method, len(table)), "candidates", out)
     _tell(_why_unconfirmed(options.method, unconfirmed), "unconfirmed", out)
     _tell(_how_narrow(narrowed), "narrowed", out)
     account.tell(out)
@@ -200,9 +220,11 @@ def pieces(paths: Sequence[Path], reading: ReadOptions, options: PredictOptions)
             "Leave out --windows, --clean and --regions, or --workers, --dask and --part.",
         )
     found = []
-    for source in files_of(paths, reading):
-        if source.folder is None or source.obs_id is None:
-            found.append(Piece(source.path))
+    sources = files_of(paths, reading)
+    tell_left_out(paths)
+    for source in sources:
+        if source.folder is None or source.obs_id is None:  # a file, of what is asked for
+            found.append(Piece(source.path, read={"obs_id": []} if reading.obs_id else {}))
             continue
         found.append(Piece(source.folder, source.files, {"obs_id": [source.obs_id]}))
     return found
@@ -231,7 +253,7 @@ def record_predictor(
         return LivePredictor(model.trials, reading, options)
 
     def predict(path: Path, note: Note) -> Iterator[pa.Table]:
-        for item in iter_observations([path], reading):
+        for item in iter_observations([path], require_asked(path, reading)):
             note(of_photons(item.events, reading))
             for searched in search_observation(
                 item, reading, options, model.trials, networks=model.networks
@@ -278,6 +300,20 @@ def _why_unconfirmed(method: str, places: Sequence[Mapping[str, Any]]) -> list[s
         f"{place['ra']:.4f} {place['dec']:+.4f} deg: {place['reason']}."
         for place in places
     ]
+
+
+def _without_threshold(method: str, n_candidates: int) -> list[str]:
+    """Return that the asked-for false alarms set no threshold for a method."""
+    if method not in UNCALIBRATED or n_candidates == 0:
+        return []
+    said = f"{method}: the number of false alarms sets no threshold of its candidates"
+    return [f"{said}, {UNCALIBRATED[method]}: flag 'no-threshold'."]
+
+
+def _gravest(findings: Sequence[Finding]) -> Finding | None:
+    """Return what most photons were rejected for: what is of the whole file, then of most rows."""
+    rejected = [one for one in findings if one.verdict is Verdict.REJECTED]
+    return max(rejected, key=lambda one: len(one.rows) or math.inf, default=None)
 
 
 def _how_narrow(fields: Sequence[Mapping[str, Any]]) -> list[str]:

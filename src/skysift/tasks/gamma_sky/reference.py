@@ -10,7 +10,7 @@ References
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -25,6 +25,7 @@ from skysift.core.errors import ReadError, UsageError
 from skysift.core.extras import import_extra
 from skysift.data.sky.counts_map import CountsMap
 from skysift.data.sky.event_list import EventList
+from skysift.data.sky.gadf_location import HduLocation
 from skysift.data.sky.gammapy_bridge import (
     events_to_gammapy,
     gti_to_gammapy,
@@ -318,9 +319,22 @@ def gammapy_on_off(
 
 
 def read_response(
-    path: str | Path, reduced: tuple[ReducedPart, ...] = ("background",)
+    path: str | Path,
+    reduced: tuple[ReducedPart, ...] = ("background",),
+    *,
+    parts: Sequence[HduLocation] = (),
 ) -> dict[str, Any]:
     """Return gammapy's parts of a GADF response, by their names ``bkg``, ``aeff``, ...
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    reduced : tuple of str
+        Which parts are needed.
+    parts : sequence of HduLocation
+        Where an index says that they are, of a file that holds several responses, or of several
+        files; the first of each kind in the file if left out.
 
     Raises
     ------
@@ -330,20 +344,36 @@ def read_response(
         If the file holds no background, no effective area, or not what is to be reduced.
     """
     try:
-        parts = _gammapy("irf").load_irf_dict_from_file(path)
-    except (OSError, ValueError) as error:
+        found = _located(parts) if parts else _gammapy("irf").load_irf_dict_from_file(path)
+    except (OSError, ValueError, KeyError) as error:
         raise ReadError(
             f"gammapy cannot read the response ({error}).", "Give a GADF file.", path=path
         ) from error
     # The area is asked for even where it is not reduced: gammapy notes its telescope.
     needed = {_PARTS[name] for name in ("background", "exposure", *reduced)}
-    if missing := sorted(needed - set(parts)):
+    if missing := sorted(needed - set(found)):
         raise ReadError(
             f"The response has no {' and no '.join(missing)}.",
             "Give a full-enclosure response with a background, or none and a ring.",
             path=path,
         )
-    return {name: parts[name] for name in sorted(needed)}
+    return {name: found[name] for name in sorted(needed)}
+
+
+def _located(parts: Sequence[HduLocation]) -> dict[str, Any]:
+    """Return what gammapy makes of parts that an index names."""
+    location = _gammapy("utils.fits").HDULocation
+    found: dict[str, Any] = {}
+    for part in parts:
+        if part.hdu_type in _PARTS.values():
+            place = location(
+                hdu_class=part.hdu_class,
+                hdu_name=part.name,
+                file_dir=str(part.path.parent.absolute()),
+                file_name=part.path.name,
+            )
+            found.setdefault(part.hdu_type, place.load())
+    return found
 
 
 def _observation(

@@ -10,8 +10,9 @@ from skysift.data.irf.spectra import crab_power_law
 from skysift.data.sky.event_list import Pointing
 from skysift.data.sky.tangent import TangentGrid
 from skysift.data.table import FeatureTable
-from skysift.tasks.gamma_sky.observations import TRUTH, Observation, Observations
+from skysift.tasks.gamma_sky.observations import Observation, Observations
 from skysift.tasks.gamma_sky.options import ReadOptions
+from skysift.tasks.gamma_sky.photon_lists import TRUTH
 from skysift.tasks.gamma_sky.simulation.field import Field, Source
 from skysift.tasks.gamma_sky.simulation.photons import simulate_events
 

@@ -17,9 +17,8 @@ from skysift.core.stress import StressTest
 from skysift.core.task import Task
 from skysift.data.sky.gadf_write import write_events
 from skysift.data.table import FeatureTable
-from skysift.models.sky.candidate import FLAG_WORDS
 from skysift.tasks.gamma_sky import prediction
-from skysift.tasks.gamma_sky.candidates import CandidateTable
+from skysift.tasks.gamma_sky.candidates import FLAG_WORDS, CandidateTable
 from skysift.tasks.gamma_sky.model import TASK, GammaSkyModel, load_bundle, save_bundle
 from skysift.tasks.gamma_sky.observations import Observations, read_observations
 from skysift.tasks.gamma_sky.options import (

@@ -19,6 +19,7 @@ from skysift.tasks.gamma_sky.devices import device_for
 from skysift.tasks.gamma_sky.field_setup import FieldSetup
 from skysift.tasks.gamma_sky.methods import Method, SearchMethod, make_method
 from skysift.tasks.gamma_sky.options import CLASSICAL, PUBLISHED, PredictOptions, ReadOptions
+from skysift.tasks.gamma_sky.smoothed import SmoothedMaximum
 
 __all__ = ["BinnedWindow", "bin_window", "grid_of", "method_of", "search_method_of"]
 
@@ -96,8 +97,8 @@ def method_of(
         # An extra, and slow to import.
         from skysift.tasks.gamma_sky.gammapy_method import GammapyMethod  # noqa: PLC0415
 
-        path = getattr(response, "path", None)
-        return GammapyMethod(counts, path, radius=options.search_radius)
+        path, parts = getattr(response, "path", None), getattr(response, "parts", ())
+        return GammapyMethod(counts, path, radius=options.search_radius, parts=parts)
     grid = counts.grid
     conditions = _Conditions(
         options.method,
@@ -169,7 +170,7 @@ def _method(conditions: _Conditions) -> Method:
     setup = conditions.setup().lasting(conditions.livetime)
     if conditions.reach is not None:
         setup = setup.within(conditions.reach)
-    return make_method(
+    method = make_method(
         conditions.name,
         setup,
         conditions.trials,
@@ -177,6 +178,9 @@ def _method(conditions: _Conditions) -> Method:
         networks=conditions.networks,
         device=conditions.device,
     )
+    if isinstance(method, SmoothedMaximum):  # which a comparison lets look at the whole map
+        return replace(method, radius=conditions.settings.radius)
+    return method
 
 
 @lru_cache(maxsize=8)

@@ -15,7 +15,7 @@ from skysift.tasks.gamma_sky.live.tables import candidate_columns, mjd
 from skysift.tasks.gamma_sky.live.tracking import Detection, Frame, Source
 from skysift.tasks.gamma_sky.live.trials import LiveTrials, measured_trials
 from skysift.tasks.gamma_sky.methods import SearchMethod
-from skysift.tasks.gamma_sky.observations import photons_beyond
+from skysift.tasks.gamma_sky.observations import MOVES, photons_beyond
 from skysift.tasks.gamma_sky.options import PredictOptions
 from skysift.tasks.gamma_sky.pipeline import Searched, described
 from skysift.tasks.gamma_sky.window_methods import BinnedWindow, search_method_of
@@ -153,7 +153,10 @@ class WindowSearch:
         row = _window_row(binned, length, end, field)
         row["masked"] = camera.masked
         row["candidates"] = len(result.candidates)
-        row["flags"] = ",".join(_flags(binned, length, field, searched, camera.masked))
+        flags = _flags(binned, length, field, searched, camera.masked)
+        if field.moves(end - length.length, end):
+            flags.append(MOVES)
+        row["flags"] = ",".join(flags)
         frame = Frame(end, length.length, row["window_id"], ())
         if not result.candidates:
             return Answer(frame, row), searched

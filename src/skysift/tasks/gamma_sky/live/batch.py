@@ -17,8 +17,8 @@ from skysift.tasks.gamma_sky.live.records import RecordReader, SkyRecord
 from skysift.tasks.gamma_sky.live.stream import LiveAnswers, WindowStream
 from skysift.tasks.gamma_sky.live.tables import bins_table, latest, no_candidates, windows_table
 from skysift.tasks.gamma_sky.model import GammaSkyModel
-from skysift.tasks.gamma_sky.observations import files_of, input_files
 from skysift.tasks.gamma_sky.options import PredictOptions, ReadOptions
+from skysift.tasks.gamma_sky.photon_lists import files_of, input_files, tell_left_out
 from skysift.tasks.gamma_sky.prediction import InputAccount
 
 __all__ = ["gathered", "predict_stream", "stream_tables"]
@@ -106,6 +106,7 @@ def predict_stream(
     reader = RecordReader(reading)
     answers, account = list[LiveAnswers](), InputAccount(reading)
     total = len(files_of(paths, reading))
+    tell_left_out(paths)
     for number, (item, record) in enumerate(reader.observed(paths)):
         progress(number / total, f"{item.path and item.path.name}")
         account.add(item, responded=record.response is not None)

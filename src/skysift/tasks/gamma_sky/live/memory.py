@@ -77,8 +77,9 @@ class FieldMemory:
         self._lengths = lengths
         self._columns = np.empty((len(_COLUMNS), _SMALLEST))
         self._first = self._last = 0
-        # start, stop, live fraction and zenith angle of what was good, sorted, each once
-        self._good = np.empty((0, 4))
+        # start, stop, live fraction, zenith angle and whether the pointing moved of what was good,
+        # sorted, each once
+        self._good = np.empty((0, 5))
         self._sliding: SlidingCounts | None = None
 
     def __len__(self) -> int:
@@ -99,16 +100,18 @@ class FieldMemory:
         mine = self.pointing
         return bool(separation(mine.ra, mine.dec, pointing.ra, pointing.dec) < _SAME_POINTING)
 
-    def add(self, events: EventList) -> Change | None:
+    def add(self, events: EventList, *, moves: bool = False) -> Change | None:
         """Add photons and good time; return what changed, None if nothing did.
 
         Parameters
         ----------
         events : EventList
             With times from the GADF reference.
+        moves : bool
+            Whether the telescope moved away from their mean pointing.
         """
         fresh = self._fresh_photons(events.in_energy(*self._energies))
-        good = self._fresh_intervals(events)
+        good = self._fresh_intervals(events, moves=moves)
         if len(fresh[0]) == 0 and len(good) == 0:
             return None
         low = min([*fresh[0][:1], *good[:, 0]])
@@ -131,6 +134,11 @@ class FieldMemory:
     def good_time(self, begin: float, end: float) -> float:
         """Return how much of a time [s] was good."""
         return self._interval(begin, end)[0].duration
+
+    def moves(self, begin: float, end: float) -> bool:
+        """Tell whether the telescope moved away from its pointing in a time [s]."""
+        good = self._good
+        return bool(good[(good[:, 1] > begin) & (good[:, 0] < end), 4].any())
 
     def window(self, length: float, end: float) -> BinnedWindow:
         """Return the photons with ``end - length <= time < end`` and their map.
@@ -198,11 +206,12 @@ class FieldMemory:
         known = {tuple(row) for row in held[:4, first:last].T}
         return new[:, [tuple(row) not in known for row in new[:4].T]]
 
-    def _fresh_intervals(self, events: EventList) -> FloatArray:
+    def _fresh_intervals(self, events: EventList, *, moves: bool) -> FloatArray:
         """Return the rows of good time that are not held yet."""
         gti = events.gti
         live = np.full(len(gti), events.live_fraction)
-        new = np.stack([gti.start, gti.stop, live, np.full(len(gti), events.pointing.zenith)], 1)
+        zenith, moved = (np.full(len(gti), one) for one in (events.pointing.zenith, float(moves)))
+        new = np.stack([gti.start, gti.stop, live, zenith, moved], 1)
         near = self._good[self._good[:, 1] > np.min(gti.start, initial=np.inf)]
         known = {_hashable(row) for row in near}
         return new[[_hashable(row) not in known for row in new]]

@@ -13,6 +13,7 @@ from skysift.data.sky.event_list import EventList
 from skysift.tasks.gamma_sky.live.memory import in_gadf_time
 from skysift.tasks.gamma_sky.observations import Observation, iter_observations
 from skysift.tasks.gamma_sky.options import ReadOptions
+from skysift.tasks.gamma_sky.photon_lists import require_asked
 
 __all__ = ["RecordReader", "SkyRecord"]
 
@@ -29,11 +30,14 @@ class SkyRecord:
         The instrument's own.
     response_key : str
         The same for records of the same response.
+    moves : bool
+        Whether the telescope moved away from the mean pointing.
     """
 
     events: EventList
     response: InstrumentResponse | None = None
     response_key: str = ""
+    moves: bool = False
     digest: bytes = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -81,7 +85,7 @@ class RecordReader:
         ReadError, InputError
             If it cannot be used.
         """
-        return (record for _, record in self.observed([path]))
+        return (record for _, record in self._observed([path], require_asked(path, self._reading)))
 
     def observed(self, paths: Sequence[Path]) -> Iterator[tuple[Observation, SkyRecord]]:
         """Yield observations, with what the input contract found, and their records.
@@ -91,11 +95,19 @@ class RecordReader:
         ReadError, InputError
             If a file cannot be used.
         """
-        for item in iter_observations(paths, self._reading):
+        return self._observed(paths, self._reading)
+
+    def _observed(
+        self, paths: Sequence[Path], reading: ReadOptions
+    ) -> Iterator[tuple[Observation, SkyRecord]]:
+        for item in iter_observations(paths, reading):
             own = item.response
             yield (
                 item,
                 SkyRecord(
-                    in_gadf_time(item.events), self._given or own, item.events.name if own else ""
+                    in_gadf_time(item.events),
+                    self._given or own,
+                    item.events.name if own else "",
+                    item.moves,
                 ),
             )

@@ -161,7 +161,7 @@ class WindowStream:
     def _added(self, record: SkyRecord) -> "tuple[_Field, Change | None]":
         self._records[record.digest] = record.start, record.stop
         one = self._field_of(record)
-        return one, one.memory.add(record.events)
+        return one, one.memory.add(record.events, moves=record.moves)
 
     def _field_of(self, record: SkyRecord) -> "_Field":
         """Return the field of a record's pointing and response, a new one if there is none."""

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -30,7 +31,11 @@ from skysift.tasks.gamma_sky.simulation.field import Field
 from skysift.tasks.gamma_sky.simulation.folded import Instrument
 from skysift.tasks.gamma_sky.simulation.options import SimulateOptions
 from skysift.tasks.gamma_sky.simulation.photons import simulate_events
-from skysift.tasks.gamma_sky.simulation.truth_files import TRUTH_UNITS, write_truth
+from skysift.tasks.gamma_sky.simulation.truth_files import (
+    FIELD_COLUMNS,
+    SOURCE_COLUMNS,
+    write_truth,
+)
 
 __all__ = ["field_distribution", "simulate_files"]
 
@@ -39,6 +44,7 @@ RECORD = "simulation.json"
 _FIELDS_PER_INSTRUMENT = 50
 _FIELDS_OF_BLOCK = 5  # a divisor of the above; a block is simulated by one process
 _OF_FIELDS, _OF_INSTRUMENTS = 0, 1  # kinds of random numbers
+_FIELD = "field"  # the only number of a source that is whole
 _KEPT = "parts"  # answers of blocks, until all are there
 
 
@@ -117,9 +123,8 @@ def simulate_files(
             sources += inside
             progress(len(fields) / options.fields, f"block {number + 1} of {len(blocks)}")
         record = provenance.finish()
-        _write(folder / "fields.ecsv", fields, record)
-        if sources:
-            _write(folder / "sources.ecsv", sources, record)
+        _write(folder / "fields.ecsv", fields, FIELD_COLUMNS, record)
+        _write(folder / "sources.ecsv", sources, SOURCE_COLUMNS, record)
         write_atomic(folder / RECORD, record.to_json())
         shutil.rmtree(kept)
     progress(1.0, "done")
@@ -234,8 +239,22 @@ def _field_row(number: int, truth: Truth, counts: int) -> dict[str, Any]:
     }
 
 
-def _write(path: Path, rows: list[dict[str, Any]], record: Provenance) -> None:
-    columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    units = {name: unit for name, unit in TRUTH_UNITS.items() if name in columns}
+def _write(
+    path: Path,
+    rows: list[dict[str, Any]],
+    columns: Mapping[str, tuple[str, str]],
+    record: Provenance,
+) -> None:
+    """Write a row each, or a table without rows; columns in the order of the rows."""
+    names = list(rows[0]) if rows else list(columns)
+    if rows:
+        values = {name: np.array([row[name] for row in rows]) for name in names}
+    else:
+        values = {name: np.empty(0, np.int64 if name == _FIELD else np.float64) for name in names}
+    table = FeatureTable.from_columns(
+        values,
+        units={name: columns[name][0] for name in names if columns[name][0]},
+        descriptions={name: columns[name][1] for name in names},
+    )
     with open_writer(path, provenance=record.to_dict()) as writer:
-        writer.write(FeatureTable.from_columns(columns, units=units))
+        writer.write(table)

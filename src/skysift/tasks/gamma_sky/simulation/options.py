@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from skysift.core.config import Config
+from skysift.tasks.gamma_sky.quantities import Energy, Seconds
 
 __all__ = ["SimulateOptions"]
 
@@ -29,8 +30,8 @@ class SimulateOptions(Config):
     follow_zenith: bool = Field(
         True, description="Shift a file's response with zenith angle and night sky."
     )
-    emin: float = Field(0.04, gt=0, description="Lowest energy [TeV].")
-    emax: float = Field(1.0, gt=0, description="Highest energy [TeV].")
+    emin: Energy = Field(0.04, gt=0, description="Lowest energy, e.g. 0.4TeV or 400GeV.")
+    emax: Energy = Field(1.0, gt=0, description="Highest energy.")
     bands: int = Field(6, ge=1, le=100, description="Energy bands of the maps.")
     pixels: int = Field(200, ge=8, le=4000, description="Pixels of a side of the maps.")
     pixel_size: float = Field(0.025, gt=0, le=1, description="[deg].")
@@ -41,8 +42,8 @@ class SimulateOptions(Config):
     offset_min: float = Field(0.0, ge=0, description="Of a source from the pointing [deg].")
     offset_max: float = Field(2.0, ge=0, le=10, description="Of a source from the pointing [deg].")
     extended_share: float = Field(0.15, ge=0, le=1, description="Sources that are no points.")
-    exposure_min: float = Field(10.0, gt=0, description="[s].")
-    exposure_max: float = Field(1800.0, gt=0, description="[s].")
+    exposure_min: Seconds = Field(10.0, gt=0, description="Shortest, e.g. 100s or 5min.")
+    exposure_max: Seconds = Field(1800.0, gt=0, description="Longest.")
     zenith_min: float = Field(0.0, ge=0, le=70, description="[deg].")
     zenith_max: float = Field(60.0, ge=0, le=70, description="[deg].")
     nsb_max: float = Field(3.0, ge=1, description="Brightest night sky, over a dark one.")

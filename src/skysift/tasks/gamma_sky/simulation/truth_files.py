@@ -13,19 +13,39 @@ from skysift.core.files import write_atomic
 from skysift.data.sky.cube_fits import bands_hdu, cube_header
 from skysift.tasks.gamma_sky.simulation.counts import Truth
 
-__all__ = ["TRUTH_UNITS", "write_truth"]
+__all__ = ["FIELD_COLUMNS", "SOURCE_COLUMNS", "write_truth"]
 
-TRUTH_UNITS = {
-    "ra": "deg",
-    "dec": "deg",
-    "extension": "deg",
-    "offset": "deg",
-    "ra_pointing": "deg",
-    "dec_pointing": "deg",
-    "zenith": "deg",
-    "exposure": "s",
+_OF_SOURCES = {
+    "ra": ("deg", "ICRS right ascension of its centre"),
+    "dec": ("deg", "ICRS declination of its centre"),
+    "flux": ("", "in units of the Crab nebula: photons per area, time and energy at 0.2 TeV"),
+    "index": ("", "of its power law; NaN: the curved spectrum of the Crab nebula"),
+    "extension": ("deg", "standard deviation of a round Gaussian; 0 is a point"),
+    "offset": ("deg", "from the pointing"),
+    "counts": ("", "expected counts on the map"),
+    "photons": ("", "expected photons, on the map or beside it"),
 }
-"""Units of the columns of `Truth.rows`; a flux is in units of the Crab Nebula."""
+_OF_BOTH = {
+    "ra_pointing": ("deg", "ICRS right ascension of the pointing"),
+    "dec_pointing": ("deg", "ICRS declination of the pointing"),
+    "zenith": ("deg", "zenith angle of the pointing"),
+    "nsb": ("", "brightness of the night sky over that of a dark one"),
+    "exposure": ("s", "live time"),
+    "background_scale": ("", "background over what the response predicts"),
+    "background": ("", "expected counts of background on the map"),
+}
+_NUMBER = {"field": ("", "number of the field, as in the name of its file")}
+SOURCE_COLUMNS = {**_NUMBER, **_OF_SOURCES, **_OF_BOTH}
+"""Unit and description of the columns of ``sources.ecsv``; a row is of a source."""
+FIELD_COLUMNS = {
+    **_NUMBER,
+    **_OF_BOTH,
+    "sources": ("", "number of its sources"),
+    "dead_sectors": ("", "number of wedges in which the camera is dead or dull"),
+    "star_holes": ("", "number of disks about bright stars in which pixels are off"),
+    "photons": ("", "photons that were drawn; of maps, the counts on them"),
+}
+"""The same of ``fields.ecsv``; a row is of a field."""
 
 
 def write_truth(truth: Truth, path: str | Path) -> None:
@@ -60,9 +80,8 @@ def write_truth(truth: Truth, path: str | Path) -> None:
 
 def _sources(truth: Truth) -> fits.BinTableHDU:
     rows = truth.rows()
-    names = list(rows[0]) if rows else list(TRUTH_UNITS)
     columns = [
-        fits.Column(name, "D", unit=TRUTH_UNITS.get(name), array=[row[name] for row in rows])
-        for name in names
+        fits.Column(name, "D", unit=unit or None, array=[row[name] for row in rows])
+        for name, (unit, _) in {**_OF_SOURCES, **_OF_BOTH}.items()
     ]
     return fits.BinTableHDU.from_columns(columns, name="TRUTH")
