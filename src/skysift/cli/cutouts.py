@@ -3,7 +3,8 @@
 Heavy modules are imported inside, so that ``--help`` stays quick.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -27,6 +28,7 @@ from skysift.core.errors import UsageError
 
 if TYPE_CHECKING:
     from skysift.data.images.make_cutouts import CutoutReport
+    from skysift.data.table import FeatureTable
 
 __all__ = ["catalog", "cutouts"]
 
@@ -37,8 +39,8 @@ Select = Annotated[
     Path | None,
     typer.Option(
         "--select",
-        help="TOML file of cuts: magnitude_max, fracflux_max, isolation, types, per_class, region "
-        "and column names; an empty one has those of Goumiri et al. 2021.",
+        help="TOML file of cuts: magnitude_max, fracflux_max, isolation, star_types, galaxy_types, "
+        "per_class, region and column names; an empty one has those of Goumiri et al. 2021.",
         rich_help_panel=_SELECTION,
     ),
 ]
@@ -97,6 +99,7 @@ def catalog(
     inputs = [file] if file else []
     check_writable(out, inputs=inputs)
     table, known = read_source(console, source)
+    _tell_skipped(console, table)
     selection = select(table, cuts, assign or [], seed, {})
     chosen = table if selection is None else selection.table
     counts = [] if selection is None else cut_rows(selection.cuts)
@@ -109,6 +112,8 @@ def catalog(
     with open_writer(out, provenance=provenance.finish().to_dict()) as writer:
         writer.write(chosen)
     console.table(counts, title="Cuts")
+    if selection is not None and selection.name_column is None:
+        console.note("The objects are numbered by their row (--set identifier=COLUMN).")
     classes = "" if selection is None else f", {selection.classes()}"
     console.result(
         {"out": str(out), "rows": len(chosen), "of": len(table), "cuts": counts, **known},
@@ -207,6 +212,7 @@ def cutouts(
     paths = find_images(named)
     check_cutout_target(out, inputs=[*inputs, *paths])
     table = read_table(catalog_file)
+    _tell_skipped(console, table)
     columns = {"ra": ra, "dec": dec, "identifier": name}
     selection = select(table, cuts, assign or [], seed, columns)
     if selection is not None:
@@ -238,6 +244,8 @@ def cutouts(
             provenance=provenance.so_far().to_dict(),
             progress=progress,
         )
+    if selection is not None:
+        report = replace(report, name_column=selection.name_column, unnamed=selection.unnamed)
     _tell(console, out, report, counts, fetched)
 
 
@@ -267,6 +275,10 @@ def _tell(
     console.table(cuts, title="Cuts")
     console.table([{"flag": k, "cutouts": n} for k, n in report.flags.items()], title="Flags")
     console.table(rejected, title="Images that could not be used")
+    unused = [{"image": image, "reason": reason} for image, reason in report.unused.items()]
+    console.table(unused, title="Further images of the files, not cut from")
+    for remark in _names_told(report):
+        console.note(remark)
     if out.is_file() and out.suffix == ".fits" and out.stat().st_size > DEFAULT_LIMITS.member_bytes:
         console.note(f"{out} is too large to be read as one: write .parquet or .zarr instead.")
     seen = report.objects - report.outside - report.unplaced
@@ -284,8 +296,30 @@ def _tell(
             "unplaced": report.unplaced,
             "flags": dict(report.flags),
             "rejected": rejected,
+            "unused": unused,
+            "name_column": report.name_column,
+            "unnamed": report.unnamed,
+            "repeated": report.repeated,
             "cuts": list(cuts),
             "irsa": fetched.record,
         },
         [line],
     )
+
+
+def _names_told(report: "CutoutReport") -> Iterator[str]:
+    """Yield what should be known of how the objects are called."""
+    if report.name_column is None:
+        yield "No column of identifiers was found: objects are numbered from 0 (--name)."
+    if report.unnamed:
+        yield (
+            f"Objects without a {report.name_column}: {report.unnamed:,}; they are called row-N, "
+            "N being their row, from 0."
+        )
+    if report.repeated:
+        yield f"Objects whose {report.name_column} another one has, too: {report.repeated:,}."
+
+
+def _tell_skipped(console: Console, table: "FeatureTable") -> None:
+    for column, reason in table.meta.get("skipped_columns", {}).items():
+        console.note(f"The column '{column}' of the catalogue is not read: {reason}.")

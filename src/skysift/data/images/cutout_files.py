@@ -148,12 +148,34 @@ class _FitsSink:
         joined = FeatureTable(pa.concat_tables(self._tables))
         columns = [fits.Column("EXTENSION", "J", array=np.arange(1, len(joined) + 1))]
         for name in joined.columns:
+            if joined.arrow.column(name).null_count and pa.types.is_integer(
+                joined.arrow.schema.field(name).type
+            ):
+                columns.append(_whole_with_gaps(name, joined))
+                continue
             values = joined[name]
             if values.dtype.kind == "O":
                 values = np.array(["" if value is None else str(value) for value in values])
             unit = joined.unit(name) or None
             columns.append(fits.Column(name.upper(), _form(values), unit=unit, array=values))
         return fits.BinTableHDU.from_columns(columns, name="CUTOUTS")
+
+
+def _whole_with_gaps(name: str, table: FeatureTable) -> fits.Column:
+    """Return a column of whole numbers of which some are missing, to the last digit."""
+    column = table.arrow.column(name).combine_chunks()
+    unit = table.unit(name) or None
+    try:
+        whole = column.cast(pa.int64())
+    except pa.ArrowInvalid:  # unsigned, and too large
+        texts = np.array(column.cast(pa.string()).fill_null("").to_pylist(), dtype=np.str_)
+        return fits.Column(name.upper(), _form(texts), unit=unit, array=texts)
+    there = set(whole.drop_null().to_pylist())
+    null = int(np.iinfo(np.int64).min)
+    while null in there:
+        null += 1
+    values = whole.fill_null(null).to_numpy()
+    return fits.Column(name.upper(), "K", unit=unit, null=null, array=values)
 
 
 def _form(values: np.ndarray[Any, np.dtype[Any]]) -> str:

@@ -15,6 +15,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from skysift.core.errors import ReadError
+from skysift.data.images.extension_names import AUXILIARY, Extension, extension_names
 from skysift.data.images.facts import FactValues, facts_of_cards
 from skysift.data.images.fits_bytes import FitsBytes
 from skysift.data.images.flags import StampFlag
@@ -34,7 +35,6 @@ NAME_KEYWORD = "OBJNAME"
 
 _TYPES = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 _PLANE = 2
-_AUXILIARY = {"UNCERT", "VARIANCE", "MASK", "WEIGHT", "PSFIMAGE", "PSF", "DQ", "ERR"}
 _PSF_NAMES = {"PSFIMAGE", "PSF"}
 _VARIANCE_NAMES = {"UNCERT", "VARIANCE", "ERR"}
 
@@ -52,7 +52,8 @@ def read_fits_stamps(
     data : bytes
         The file, not compressed.
     identifier : str
-        Name of the cutout; those of extensions get the number, or their EXTNAME, behind it.
+        Name of the cutout; those of extensions get their EXTNAME behind it, with EXTVER or the
+        number where it is not unique, or the number alone.
     source : str
         Where the data came from.
     limits : Limits
@@ -209,13 +210,11 @@ def _extension_stamps(
     source: str,
     limits: Limits,
 ) -> Iterator[Stamp | Rejected]:
-    found = False
-    for hdu in others:
-        compressed = hdu.is_table and hdu.cards.get("ZIMAGE") is True
-        if not compressed and (hdu.is_table or hdu.name in _AUXILIARY or not _axes(hdu)):
-            continue
-        found = True
-        name = f"{identifier}#{hdu.name or hdu.number}"
+    found, damage = _cutouts_among(others)
+    names = extension_names([_extension(hdu) for hdu in found])
+    for hdu in found:
+        compressed = _is_compressed(hdu)
+        name = f"{identifier}#{names[hdu.number]}"
         where = f"{source}#{hdu.number}"
         try:
             pixels = (
@@ -230,8 +229,34 @@ def _extension_stamps(
             yield Stamp(own_name, where, pixels, facts, flags, center, noted=noted)
         except StampError as error:
             yield Rejected(name, where, error.code, error.problem)
+    if damage is not None:
+        raise damage
     if not found:
         raise StampError("no-image", "The FITS file has no image.")
+
+
+def _is_compressed(hdu: FitsHdu) -> bool:
+    return hdu.is_table and hdu.cards.get("ZIMAGE") is True
+
+
+def _is_cutout(hdu: FitsHdu) -> bool:
+    is_plain = not hdu.is_table and hdu.name not in AUXILIARY and _axes(hdu) > 0
+    return is_plain or _is_compressed(hdu)
+
+
+def _cutouts_among(hdus: Iterator[FitsHdu]) -> tuple[list[FitsHdu], ReadError | None]:
+    """Return the extensions that are cutouts, and what is damaged behind them."""
+    found: list[FitsHdu] = []
+    try:
+        found.extend(hdu for hdu in hdus if _is_cutout(hdu))
+    except ReadError as error:
+        return found, error
+    return found, None
+
+
+def _extension(hdu: FitsHdu) -> Extension:
+    version = hdu.cards.number("EXTVER")
+    return Extension(hdu.number, hdu.name, int(version) if isfinite(version) else None)
 
 
 def _uncompressed(hdu: FitsHdu, stream: FitsBytes, limits: Limits) -> NDArray[np.float32]:

@@ -5,12 +5,13 @@ from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from skysift.core.errors import ContractError, ReadError, SkysiftError, UsageError
@@ -29,9 +30,15 @@ from skysift.data.images.cutting import (
     stamp_bytes,
 )
 from skysift.data.images.facts import FACTS
-from skysift.data.images.object_names import NAME_COLUMNS, object_names
+from skysift.data.images.object_names import (
+    NAME_COLUMNS,
+    ObjectNames,
+    column_among,
+    names_of,
+    numbered,
+)
 from skysift.data.images.parquet_stamps import STAMP_COLUMN
-from skysift.data.images.science_image import read_science_image
+from skysift.data.images.science_image import ScienceImage, open_science_file
 from skysift.data.io import read_table
 from skysift.data.table import FeatureTable
 
@@ -40,6 +47,7 @@ __all__ = ["CutoutReport", "make_cutouts", "positions_of"]
 _RA = ("ra", "RA", "RAJ2000", "_RAJ2000", "ra_deg", "ALPHA_J2000", "raMean", "coord_ra")
 _DEC = ("dec", "DEC", "DEJ2000", "_DEJ2000", "dec_deg", "DELTA_J2000", "decMean", "coord_dec")
 _POLE = 90.0  # deg
+_EXACT = 2**53  # whole numbers up to here are real ones, too
 _PREFETCHED = 2  # images per worker that may wait to be written
 
 
@@ -61,6 +69,15 @@ class CutoutReport:
         Images that could not be used, each with its reason.
     unplaced : int
         Objects whose position is missing or not on the sky.
+    name_column : str, optional
+        Column of the identifiers; None if there is none, and objects are called by their row.
+    unnamed : int
+        Objects without an identifier, in a catalogue that has them: they are called ``row-``
+        and their row, from 0.
+    repeated : int
+        Objects whose identifier another one has, too.
+    unused : mapping of str to str
+        Further images of files with several that were not cut from, each with its reason.
     """
 
     objects: int
@@ -69,6 +86,10 @@ class CutoutReport:
     flags: Mapping[str, int]
     rejected: Mapping[str, str]
     unplaced: int = 0
+    name_column: str | None = None
+    unnamed: int = 0
+    repeated: int = 0
+    unused: Mapping[str, str] = field(default_factory=dict)
 
 
 def make_cutouts(
@@ -143,22 +164,31 @@ def make_cutouts(
     table = catalog if isinstance(catalog, FeatureTable) else read_table(catalog)
     if blend_radius is None:
         blend_radius = 0.5 * (_arcsec_of(side, paths) if size is None else size)
-    placed = _placed(table, ra, dec, name)
-    positions = positions_of(
-        placed, ra=ra, dec=dec, name=name, blend_radius=blend_radius, neighbours=neighbours
-    )
+    names = _names(table, name)
+    sky = _sky(table, ra, dec)
+    is_placed = _on_sky(*sky)
+    placed = table.take(is_placed)
+    at = sky[0][is_placed], sky[1][is_placed]
+    positions = _positions(names.texts[is_placed], at, blend_radius, neighbours)
     kept = _kept(placed, keep)
     with open_cutout_file(out, provenance=provenance) as sink:
+        if kept is not None and sink.form is StampForm.PIXELS:
+            kept = _without_gaps(kept)  # as an array of a Zarr group has none
         work = _Work(positions, kept, size, side, parity, sink.form, len(paths) > 1)
         report = _written(sink, paths, work, workers, progress)
-    return replace(report, objects=len(table), unplaced=len(table) - len(placed))
+    return replace(
+        report,
+        objects=len(table),
+        unplaced=len(table) - len(placed),
+        name_column=names.column,
+        unnamed=names.unnamed,
+        repeated=names.repeated,
+    )
 
 
-def _placed(table: FeatureTable, ra: str | None, dec: str | None, name: str | None) -> FeatureTable:
-    """Return the objects that have a position on the sky, each under the name that it had."""
-    if name is None and not any(known in table for known in NAME_COLUMNS):
-        table = table.with_columns({NAME_COLUMNS[0]: np.arange(len(table)).astype(np.str_)})
-    return table.take(_on_sky(*_sky(table, ra, dec)))
+def _names(table: FeatureTable, name: str | None) -> ObjectNames:
+    column = column_among(table.columns, NAME_COLUMNS if name is None else (name,)) or name
+    return numbered(np.arange(len(table))) if column is None else names_of(table, column)
 
 
 def _on_sky(ra: NDArray[np.float64], dec: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -169,9 +199,12 @@ def _arcsec_of(side: int | None, paths: Sequence[Path]) -> float:
     """Return a side in arcsec at the scale of the first image that can be read."""
     for path in paths:
         try:
-            return (side or 0) * read_science_image(path).pixel_scale
+            images = open_science_file(path).images()
         except SkysiftError:  # the loop over the images says why
             continue
+        for image in images:
+            if isinstance(image, ScienceImage):
+                return (side or 0) * image.pixel_scale
     return 0.0
 
 
@@ -188,15 +221,27 @@ def _kept(table: FeatureTable, names: Sequence[str]) -> FeatureTable | None:
                 f"The table of the cutouts has a column '{name.lower()}' of its own.",
                 "Rename that of the catalogue, or do not keep it.",
             )
-        column = table.select([name]).arrow
-        if pa.types.is_integer(column.schema.field(0).type) and column.column(0).null_count:
-            as_float = column.schema.field(0).with_type(pa.float64())  # a missing one is NaN
-            column = column.cast(pa.schema([as_float]))
-        columns.append(column)
+        columns.append(table.select([name]).arrow)
     joined = columns[0]
     for column in columns[1:]:
         joined = joined.append_column(column.schema.field(0), column.column(0))
     return FeatureTable(joined)
+
+
+def _without_gaps(table: FeatureTable) -> FeatureTable:
+    """Return columns of whole numbers, some missing, as others that can say so.
+
+    They are real, with NaN for a missing one, or text where a real number would not be exact.
+    """
+    arrow = table.arrow
+    for place, described in enumerate(arrow.schema):
+        column = arrow.column(place)
+        if pa.types.is_integer(described.type) and column.null_count:
+            limits = pc.min_max(column).as_py()
+            largest = max(abs(limit or 0) for limit in limits.values())
+            kind = pa.float64() if largest <= _EXACT else pa.string()
+            arrow = arrow.set_column(place, described.with_type(kind), column.cast(kind))
+    return FeatureTable(arrow)
 
 
 def positions_of(
@@ -216,21 +261,23 @@ def positions_of(
         If a column is missing or a position is not on the sky.
     """
     table = catalog if isinstance(catalog, FeatureTable) else read_table(catalog)
-    right_ascension, declination = _sky(table, ra, dec)
-    column = name or next((known for known in NAME_COLUMNS if known in table), None)
-    names = np.arange(len(table)) if column is None else table[column]
+    at = _sky(table, ra, dec)
+    return _positions(_names(table, name).texts, at, blend_radius, neighbours)
+
+
+def _positions(
+    names: NDArray[np.str_],
+    at: tuple[NDArray[np.float64], NDArray[np.float64]],
+    blend_radius: float,
+    neighbours: str | Path | FeatureTable | None,
+) -> Positions:
     others = None
     if neighbours is not None:
         all_of_them = neighbours if isinstance(neighbours, FeatureTable) else read_table(neighbours)
         beside = _sky(all_of_them, None, None)
         others = beside[0][_on_sky(*beside)], beside[1][_on_sky(*beside)]
-    positions = Positions(
-        object_names(names),
-        right_ascension,
-        declination,
-        np.zeros(len(table), dtype=bool),
-    )
-    if blend_radius > 0 and len(table):
+    positions = Positions(names, *at, np.zeros(len(names), dtype=bool))
+    if blend_radius > 0 and len(names):
         blended = is_blended(positions.ra, positions.dec, blend_radius, neighbours=others)
         return replace(positions, blended=blended)
     return positions
@@ -242,8 +289,8 @@ def _sky(
     columns = []
     asked = ((ra, _RA, "ra", "right ascension"), (dec, _DEC, "dec", "declination"))
     for given, known, option, what in asked:
-        column = given or next((name for name in known if name in table), None)
-        if column is None or column not in table:
+        column = column_among(table.columns, (given,) if given else known)
+        if column is None:
             hint = did_you_mean(given or known[0], table.columns)
             named = f"'{given}'" if given else f"of {what}"
             raise ContractError(
@@ -267,14 +314,26 @@ class _Work:
     form: StampForm
     name_the_image: bool
 
-    def of_image(self, path: Path) -> Piece:
-        """Read an image and cut all objects out of it."""
-        image = read_science_image(path)
+    def of_file(self, path: Path) -> "_Cut":
+        """Cut all objects out of all exposures of a file; none of them stops the others."""
+        file = open_science_file(path)
+        cut = _Cut(unused={f"{path}#{name}": reason for name, reason in file.unused.items()})
+        for image in file.images():
+            try:
+                if not isinstance(image, ScienceImage):
+                    raise image
+                cut.pieces.append(self._of_image(image))
+            except SkysiftError as error:
+                cut.rejected[str(error.path or path)] = _reason(error)
+        return cut
+
+    def _of_image(self, image: ScienceImage) -> Piece:
         side = self.side or side_in_pixels(self.size or 0.0, image.pixel_scale, self.parity)
         cutouts = cut_out(image, self.positions, side)
-        if self.name_the_image:
-            stem = path.name.removesuffix(".gz").removesuffix(".fits")
-            names = [f"{name}@{stem}" for name in cutouts.identifiers]
+        if self.name_the_image or image.part:
+            stem = image.path.name.removesuffix(".gz").removesuffix(".fits")
+            part = f"#{image.part}" if image.part else ""
+            names = [f"{name}@{stem}{part}" for name in cutouts.identifiers]
             cutouts = replace(cutouts, identifiers=np.array(names, dtype=np.str_))
         stamps = []
         if self.form is not StampForm.PIXELS:
@@ -292,12 +351,25 @@ class _Work:
         )
 
 
-def _of_image(work: _Work, path: Path) -> Piece | str:
-    """Return the cutouts, or why there are none: errors of an image must not stop the others."""
+@dataclass(frozen=True, eq=False)
+class _Cut:
+    """What came of a file: cutouts of each exposure, and why there are none of the others."""
+
+    pieces: list[Piece] = field(default_factory=list)
+    rejected: dict[str, str] = field(default_factory=dict)
+    unused: dict[str, str] = field(default_factory=dict)
+
+
+def _of_file(work: _Work, path: Path) -> _Cut:
+    """Return the cutouts, or why there are none: errors of a file must not stop the others."""
     try:
-        return work.of_image(path)
+        return work.of_file(path)
     except SkysiftError as error:
-        return f"{error.problem} {error.remedy}".strip()
+        return _Cut(rejected={str(path): _reason(error)})
+
+
+def _reason(error: SkysiftError) -> str:
+    return f"{error.problem} {error.remedy}".strip()
 
 
 def _written(
@@ -306,40 +378,50 @@ def _written(
     flags: Counter[str] = Counter()
     found = np.zeros(len(work.positions), dtype=bool)
     rejected: dict[str, str] = {}
-    n_cutouts = 0
-    for number, (path, piece) in enumerate(_pieces(paths, work, workers), start=1):
-        if isinstance(piece, str):
-            rejected[str(path)] = piece
-        elif len(piece.cutouts):
+    unused: dict[str, str] = {}
+    n_cutouts = n_images = 0
+    for number, cut in enumerate(_cuts(paths, work, workers), start=1):
+        rejected |= cut.rejected
+        unused |= cut.unused
+        n_images += len(cut.pieces)
+        for piece in cut.pieces:
+            if not len(piece.cutouts):
+                continue
             sink.write(piece)
             n_cutouts += len(piece.cutouts)
             found[piece.cutouts.facts["row"]] = True
             for text in piece.cutouts.flag_texts():
                 flags.update(filter(None, text.split(",")))
         progress(number / len(paths), f"{n_cutouts:,} cutouts")
-    if len(rejected) == len(paths):
+    if not n_images:
         first, reason = next(iter(rejected.items()))
         raise ReadError(f"None of the images can be used: {reason}", path=first)
-    return CutoutReport(len(work.positions), n_cutouts, int((~found).sum()), dict(flags), rejected)
+    return CutoutReport(
+        len(work.positions),
+        n_cutouts,
+        int((~found).sum()),
+        dict(flags),
+        rejected,
+        unused=unused,
+    )
 
 
-def _pieces(paths: Sequence[Path], work: _Work, workers: int) -> Iterator[tuple[Path, Piece | str]]:
-    """Yield the cutouts of each image, in the order of the images."""
+def _cuts(paths: Sequence[Path], work: _Work, workers: int) -> Iterator[_Cut]:
+    """Yield the cutouts of each file, in the order of the files."""
     if workers == 1 or len(paths) == 1:
         for path in paths:
-            yield path, _of_image(work, path)
+            yield _of_file(work, path)
         return
     context = multiprocessing.get_context("spawn")  # a fork copies the locks of other threads
     try:
         with ProcessPoolExecutor(workers, mp_context=context) as pool:
-            waiting: deque[tuple[Path, Future[Piece | str]]] = deque()
+            waiting: deque[Future[_Cut]] = deque()
             for path in paths:
-                waiting.append((path, pool.submit(_of_image, work, path)))
+                waiting.append(pool.submit(_of_file, work, path))
                 if len(waiting) > workers * _PREFETCHED:
-                    done, future = waiting.popleft()
-                    yield done, future.result()
-            for done, future in waiting:
-                yield done, future.result()
+                    yield waiting.popleft().result()
+            for future in waiting:
+                yield future.result()
     except BrokenProcessPool as error:
         raise SkysiftError(
             "A process that was cutting ended by force; memory may have run out.",

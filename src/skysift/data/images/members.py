@@ -144,13 +144,14 @@ def _of_tar(stream: BinaryIO, path: Path, limits: Limits) -> Iterator[Member | R
         yield _broken(path, error)
         return
     n_empty = 0
+    known: set[int] = set()
     with closing(archive):
         for number in range(limits.members + 1):
             try:
                 info = archive.next()
                 if info is None:
                     return
-                member = _of_entry(archive, info, path, limits)
+                member = _of_entry(archive, info, path, limits, known)
             except (tarfile.TarError, ReadError, OSError, ValueError) as error:
                 yield _broken(path, error)
                 return
@@ -169,11 +170,15 @@ def _of_tar(stream: BinaryIO, path: Path, limits: Limits) -> Iterator[Member | R
 
 
 def _of_entry(
-    archive: tarfile.TarFile, info: tarfile.TarInfo, path: Path, limits: Limits
+    archive: tarfile.TarFile,
+    info: tarfile.TarInfo,
+    path: Path,
+    limits: Limits,
+    known: set[int],
 ) -> Member | Rejected | None:
     if info.isdir():
         return None
-    name, source = Path(info.name).name, f"{path}#{info.name}"
+    name, source = _told_apart(info.name, known), f"{path}#{info.name}"
     if not info.isreg() or info.issparse():
         reason = "The member of the archive is a link, a device or a sparse file."
         return Rejected(member_name(name), source, "not-a-file", reason)
@@ -184,6 +189,19 @@ def _of_entry(
     if len(data) < info.size:
         raise tarfile.ReadError("the archive is cut short")
     return _of_bytes(data, name, source, limits)
+
+
+def _told_apart(name: str, known: set[int]) -> str:
+    """Return the name of a file without its folder, unless one before it had the same.
+
+    A stream cannot tell what comes behind: the first of them keeps the plain name. What is known
+    are hashes, as an archive may hold long names without end.
+    """
+    plain = member_name(Path(name).name)
+    if hash(plain) not in known:
+        known.add(hash(plain))
+        return Path(name).name
+    return name.removeprefix("./")
 
 
 class _BoundedHeader(tarfile.TarInfo):

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from skysift.core.errors import ReadError
 from skysift.data.bounded_gzip import GZIP_MAGIC, gunzip
@@ -59,6 +60,9 @@ def read_parquet_stamps(
         with bounded_parquet(opened, most_group_bytes=_MOST_ROW_GROUP_BYTES) as file:
             names = file.schema_arrow.names
             column = _stamp_column(names, cutout)
+            if column is None:
+                yield from _without_cutout(file, cutout, identifier, source)
+                return
             wanted = [n for n in names if n == column or not n.startswith("cutout")]
             groups = range(file.num_row_groups)
             for batch in bounded_record_batches(file, _ROWS, wanted, groups):
@@ -76,11 +80,45 @@ def read_parquet_stamps(
         yield Rejected(f"{identifier}#{number}", source, "damaged-parquet", reason)
 
 
-def _stamp_column(names: list[str], cutout: Cutout) -> str:
-    for name in (STAMP_COLUMN, cutout.value, f"{cutout.value}_stampData"):
+def _stamp_column(names: list[str], cutout: Cutout) -> str | None:
+    """Return the column of the cutouts; None for alerts that have other ones only."""
+    for name in (STAMP_COLUMN, *_columns_of(cutout)):
         if name in names:
             return name
+    if _others(names) and any(name in names for name in _NAMES):
+        return None
     raise StampError("no-image", f"The Parquet table has no column {STAMP_COLUMN} or {cutout}.")
+
+
+def _columns_of(cutout: Cutout) -> tuple[str, str]:
+    return cutout.value, f"{cutout.value}_stampData"
+
+
+def _others(names: list[str]) -> list[Cutout]:
+    """Return which cutouts of alerts a table has."""
+    return [cutout for cutout in Cutout if any(name in names for name in _columns_of(cutout))]
+
+
+def _without_cutout(
+    file: pq.ParquetFile, cutout: Cutout, identifier: str, source: str
+) -> Iterator[Rejected]:
+    """Yield a reason for each alert of a table without the cutouts that are asked for."""
+    names = file.schema_arrow.names
+    there = _others(names)
+    science = " Ask for --cutout science." if Cutout.SCIENCE in there else ""
+    reason = f"The alerts have no {cutout}, but {' and '.join(there)}.{science}"
+    wanted = [name for name in _NAMES if name in names]
+    number = 0
+    for batch in bounded_record_batches(file, _ROWS, wanted, range(file.num_row_groups)):
+        for row in batch.to_pylist():
+            named = _name_of(row, f"{identifier}#{number}")
+            yield Rejected(named, f"{source}#{number}", "no-image", reason)
+            number += 1
+
+
+def _name_of(row: Mapping[str, Any], default: str) -> str:
+    number = next((row[name] for name in _NAMES if row.get(name) is not None), None)
+    return default if number is None else str(number)
 
 
 def _of_row(
@@ -92,8 +130,7 @@ def _of_row(
     limits: Limits,
     cutout: Cutout,
 ) -> Stamp | Rejected:
-    number = next((row[name] for name in _NAMES if row.get(name) is not None), None)
-    identifier = default if number is None else str(number)
+    identifier = _name_of(row, default)
     blob = row[column]
     if isinstance(blob, Mapping):
         blob = blob.get("stampData")

@@ -5,20 +5,21 @@ Imaging Surveys (Dey et al. 2019, AJ 157, 168), whose column names are the defau
 in nanomaggies: magnitude = 22.5 - 2.5 log10(flux).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, sqrt
 from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 from scipy.spatial import cKDTree
 
 from skysift.core.config import Config
 from skysift.core.errors import ContractError
 from skysift.core.suggest import did_you_mean
 from skysift.data.angles import degrees_of
+from skysift.data.images.object_names import ObjectNames, names_of, numbered
 from skysift.data.images.sphere import chord_of, unit_vectors
 from skysift.data.table import FeatureTable
 
@@ -95,6 +96,14 @@ class CatalogueCuts(Config):
     transmission: str | None = None
     magnitude: str | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _no_types(cls, given: object) -> object:
+        if isinstance(given, Mapping) and "types" in given:
+            # The nearest key, type, is the column that they stand in.
+            raise ValueError("there is no cut 'types': give star_types or galaxy_types, or both")
+        return given
+
 
 @dataclass(frozen=True, slots=True)
 class CutCount:
@@ -124,10 +133,16 @@ class Selection:
         ``label`` (star or galaxy) and ``catalogue_row`` added.
     cuts : tuple of CutCount
         What each cut removed, in order.
+    name_column : str, optional
+        Column of the identifiers; None if there is none, and objects are called by their row.
+    unnamed : int
+        Objects without an identifier in it, which are called ``row-`` and their row.
     """
 
     table: FeatureTable
     cuts: tuple[CutCount, ...]
+    name_column: str | None = None
+    unnamed: int = 0
 
     def summary(self) -> str:
         """Return the counts as text, a line for each cut.
@@ -205,7 +220,9 @@ def select_objects(
             f"{cuts.per_class:,} of each class at random",
             _drawn(is_galaxy[rows], cuts.per_class, rng),
         )
-    return Selection(catalogue.chosen(rows, is_galaxy), tuple(counts))
+    names = catalogue.names(rows)
+    chosen = catalogue.chosen(rows, is_galaxy, names.texts)
+    return Selection(chosen, tuple(counts), names.column, names.unnamed)
 
 
 class _Catalogue:
@@ -265,14 +282,18 @@ class _Catalogue:
         fits = np.array([kind.strip() in types for kind in kinds], dtype=bool)
         return np.asarray(fits[which]) if len(which) else np.zeros(0, dtype=bool)
 
-    def chosen(self, rows: NDArray[np.int64], is_galaxy: Mask) -> FeatureTable:
+    def names(self, rows: NDArray[np.int64]) -> ObjectNames:
         if self._cuts.identifier is None:
-            names = rows
-        else:
-            names = self._table[self._known("identifier")][rows]
+            return numbered(rows)
+        column = self._known("identifier")
+        return names_of(self._table.select([column]).take(rows), column, rows)
+
+    def chosen(
+        self, rows: NDArray[np.int64], is_galaxy: Mask, names: NDArray[np.str_]
+    ) -> FeatureTable:
         return self._table.take(rows).with_columns(
             {
-                "identifier": np.array([str(name) for name in names], dtype=np.str_),
+                "identifier": names,
                 "ra": self.ra[rows],
                 "dec": self.dec[rows],
                 "is_galaxy": is_galaxy[rows],

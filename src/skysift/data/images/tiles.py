@@ -7,6 +7,7 @@ import numpy as np
 
 from skysift.core.errors import ReadError
 from skysift.data.bounded_gzip import GZIP_MAGIC, gunzip
+from skysift.data.images.stamp import StampError
 from skysift.data.sky.fits_table import FitsHdu, TableColumn
 
 __all__ = ["require_small_tiles"]
@@ -70,6 +71,8 @@ def _tiles(hdu: FitsHdu, column: TableColumn, data: bytes) -> Iterator[bytes]:
             "itemsize": width,
         }
     )
+    if hdu.data_start + width * rows > len(data):
+        raise StampError("damaged-fits", "The compressed image is cut short.")
     table = np.frombuffer(data, dtype=layout, count=rows, offset=hdu.data_start)
     for n, at in zip(table["n"].tolist(), table["at"].tolist(), strict=True):
         yield data[start + at : start + at + max(n, 0)]

@@ -115,7 +115,9 @@ def _batches(table: Table, provenance: str | None, source: Source) -> Iterator[F
 def from_astropy(table: Table) -> FeatureTable:
     """Turn an astropy table into ours; columns that cannot pass are named in the meta.
 
-    Times become ISO 8601 text in their own scale, masked values become nulls.
+    Times become ISO 8601 text in their own scale, masked values become nulls. Celestial
+    coordinates become two columns, ICRS in degrees: ``ra`` and ``dec`` if these names are free,
+    else behind the name of the coordinates and a dot.
 
     Examples
     --------
@@ -128,7 +130,8 @@ def from_astropy(table: Table) -> FeatureTable:
     from astropy.table import Column
     from astropy.time import Time
 
-    fields, arrays, skipped = [], [], {}
+    table, skipped = _without_coordinates(table)
+    fields, arrays = [], []
     for name in table.colnames:
         column = table[name]
         if isinstance(column, Time):
@@ -137,7 +140,8 @@ def from_astropy(table: Table) -> FeatureTable:
         if values.dtype.kind not in "biufUS" or (values.dtype.kind in "US" and values.ndim > 1):
             array = _text(column)
             if array is None:
-                skipped[name] = f"values of type {values.dtype} do not fit a column"
+                kind = getattr(column, "dtype", type(column).__name__)
+                skipped[name] = f"values of type {kind} do not fit a column"
                 continue
         else:
             array = _array(values, column)
@@ -156,10 +160,47 @@ def from_astropy(table: Table) -> FeatureTable:
     return FeatureTable(pa.Table.from_arrays(arrays, schema=pa.schema(fields)), meta)
 
 
-def _array(values: NDArray[Any], column: Any) -> pa.Array:
+def _without_coordinates(table: Table) -> tuple[Table, dict[str, str]]:
+    """Return a table with right ascension and declination in place of celestial coordinates.
+
+    What cannot be turned into ICRS is left out and named, with the reason.
+    """
+    skipped: dict[str, str] = {}
+    # By name: the class takes longer to import than a small file to read.
+    celestial = [name for name in table.colnames if type(table[name]).__name__ == "SkyCoord"]
+    if not celestial:
+        return table, skipped
+    from astropy.table import Table
+
+    taken = {name.lower() for name in table.colnames}
+    is_plain = len(celestial) == 1 and not {"ra", "dec"} & taken
+    columns: dict[str, Any] = {}
+    for name in table.colnames:
+        if name not in celestial:
+            columns[name] = table[name]
+            continue
+        try:
+            position = table[name].icrs
+        except Exception as error:  # noqa: BLE001 - frames may ask for anything
+            skipped[name] = f"its coordinates cannot be turned into ICRS ({error})"
+            continue
+        prefix = "" if is_plain else f"{name}."
+        columns[f"{prefix}ra"] = _degrees(position.ra, f"right ascension of {name}, ICRS")
+        columns[f"{prefix}dec"] = _degrees(position.dec, f"declination of {name}, ICRS")
+    return Table(columns, meta=table.meta, copy=False), skipped
+
+
+def _degrees(angle: Any, description: str) -> Column:
     from astropy.table import MaskedColumn
 
-    mask = np.asarray(column.mask) if isinstance(column, MaskedColumn) else None
+    mask = np.asarray(getattr(angle, "mask", np.zeros(angle.shape, dtype=bool)))
+    plain = getattr(angle, "unmasked", angle)
+    return MaskedColumn(plain.deg, mask=mask, unit="deg", description=description)
+
+
+def _array(values: NDArray[Any], column: Any) -> pa.Array:
+    mask = getattr(column, "mask", None)  # of masked columns and quantities
+    mask = None if mask is None else np.asarray(mask)
     if values.dtype.kind in "US":
         text = np.char.decode(values, "utf-8") if values.dtype.kind == "S" else values
         return pa.array(text.tolist(), type=pa.string(), mask=mask)
@@ -172,8 +213,11 @@ def _array(values: NDArray[Any], column: Any) -> pa.Array:
 
 def _text(column: Any) -> pa.Array | None:
     """Return an object column as text, if it is text."""
-    values = column.tolist() if hasattr(column, "tolist") else []
-    if column.dtype.kind != "O" or not all(isinstance(v, str | None) for v in values):
+    dtype = getattr(column, "dtype", None)
+    if dtype is None or dtype.kind != "O":
+        return None
+    values = column.tolist()
+    if not all(isinstance(v, str | None) for v in values):
         return None
     return pa.array(values, type=pa.string())
 

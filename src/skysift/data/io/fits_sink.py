@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 
 from skysift.core.errors import OutputError
 from skysift.data.io.fits import PROVENANCE_EXTENSION
-from skysift.data.io.schema import description_of, plain_types, unit_of, vectors
+from skysift.data.io.schema import (
+    description_of,
+    plain_types,
+    refuse_gaps_in_whole_vectors,
+    unit_of,
+    vectors,
+)
 from skysift.data.io.spool import Spool, SpooledSink
 
 __all__ = ["FitsSink", "provenance_hdu"]
@@ -42,12 +48,7 @@ class _Column:
             return np.array(text, dtype=self.stored)
         mask = np.asarray(array.is_null())
         if pa.types.is_fixed_size_list(array.type):
-            if mask.any() and not pa.types.is_floating(array.type.value_type):
-                raise OutputError(
-                    f"Column '{self.field.name}' holds vectors of whole numbers, some of them "
-                    "missing, which FITS cannot mark.",
-                    "Write .parquet, .ecsv or .vot.",
-                )
+            refuse_gaps_in_whole_vectors(self.field.name, array, "FITS")
             return self._encoded(vectors(array))
         if array.null_count and not pa.types.is_floating(array.type):
             array = pc.fill_null(array, pa.scalar(0).cast(array.type))

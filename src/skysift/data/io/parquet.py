@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from skysift.core.errors import ReadError
+from skysift.data.io.astropy_parquet import AstropyColumns
 from skysift.data.io.batches import rebatch
 from skysift.data.io.source import Source, chosen_columns
 from skysift.data.parquet_bounds import bounded_parquet, bounded_record_batches
@@ -29,15 +30,17 @@ def read_parquet(source: Source) -> Iterator[FeatureTable]:
         return
     with pq.ParquetFile(source.file) as plain:
         schema = plain.schema_arrow
+    known = AstropyColumns.of(schema)
     with bounded_parquet(source.file) as file:
-        names = chosen_columns(schema.names, source)
+        names = chosen_columns(known.names, source)
+        wanted = known.stored(names)
         # One row group at a time: over all of them at once, pyarrow keeps what it has read.
         batches = (
             pa.Table.from_batches([batch])
             for group in range(file.num_row_groups)
-            for batch in bounded_record_batches(file, source.options.batch_rows, names, [group])
+            for batch in bounded_record_batches(file, source.options.batch_rows, wanted, [group])
         )
-        yield from _tables(rebatch(batches, source.options.batch_rows), schema, names)
+        yield from _tables(rebatch(batches, source.options.batch_rows), schema, names, known)
 
 
 def _read_folder(source: Source) -> Iterator[FeatureTable]:
@@ -53,16 +56,18 @@ def _read_folder(source: Source) -> Iterator[FeatureTable]:
     dataset = ds.dataset(source.file, format="parquet", partitioning="hive")
     if not dataset.files:
         raise ReadError("The folder holds no Parquet files.", "Check the path.", path=source.path)
-    names = chosen_columns(dataset.schema.names, source)
+    known = AstropyColumns.of(dataset.schema)
+    names = chosen_columns(known.names, source)
+    wanted = known.stored(names)
     batches = (
         pa.Table.from_batches([batch])
         for file in dataset.get_fragments()
         for group in file.split_by_row_group()  # as above: bounds the memory
         for batch in group.to_batches(
-            schema=dataset.schema, columns=names, batch_size=source.options.batch_rows
+            schema=dataset.schema, columns=wanted, batch_size=source.options.batch_rows
         )
     )
-    yield from _tables(rebatch(batches, source.options.batch_rows), dataset.schema, names)
+    yield from _tables(rebatch(batches, source.options.batch_rows), dataset.schema, names, known)
 
 
 def _counts(path: Path, folder: Path) -> bool:
@@ -72,15 +77,15 @@ def _counts(path: Path, folder: Path) -> bool:
 
 
 def _tables(
-    tables: Iterator[pa.Table], schema: pa.Schema, names: list[str]
+    tables: Iterator[pa.Table], schema: pa.Schema, names: list[str], known: AstropyColumns
 ) -> Iterator[FeatureTable]:
     """Give tables with the metadata of the file's fields; at least one, for the schema."""
-    wanted = pa.schema([schema.field(name) for name in names])
+    wanted = pa.schema([known.field(schema.field(name)) for name in names])
     meta = _meta(schema.metadata or {})
     empty = True
     for table in tables:
         empty = False
-        yield FeatureTable(table.select(names).cast(wanted), meta)
+        yield FeatureTable(known.masked(table, names).cast(wanted), meta)
     if empty:
         yield FeatureTable(wanted.empty_table(), meta)
 

@@ -15,12 +15,19 @@ from typing import Any
 import h5py
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from astropy import units as u
 from numpy.typing import NDArray
 
+from skysift.core.errors import OutputError
 from skysift.data.io.hdf5 import PROVENANCE_DATASET
 from skysift.data.io.pytables import UNKNOWN_UNIT
-from skysift.data.io.schema import description_of, unit_of
+from skysift.data.io.schema import (
+    description_of,
+    refuse_gaps_in_whole_vectors,
+    unit_of,
+    vectors,
+)
 from skysift.data.io.spool import Spool, SpooledSink
 
 __all__ = ["GrowingTable", "PyTablesSink", "TableColumn", "ensure_root", "write_provenance"]
@@ -30,6 +37,7 @@ _TABLE_VERSION = "2.7"
 _GROUP_VERSION = "1.0"
 _FORMAT_VERSION = "2.1"
 _CHUNK_BYTES = 64 * 1024
+_EXACT = 2**53  # whole numbers up to here are real ones, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,9 +220,22 @@ def _values(column: pa.ChunkedArray, stored: TableColumn) -> NDArray[Any]:
         text = [b"" if value is None else value.encode() for value in array.to_pylist()]
         return np.array(text, dtype=stored.dtype)
     if stored.shape:
-        values = array.flatten().to_numpy(zero_copy_only=False)
-        return np.asarray(values).reshape(-1, *stored.shape).astype(stored.memory)
+        refuse_gaps_in_whole_vectors(stored.name, array, "HDF5")
+        return vectors(array).astype(stored.memory)
+    if stored.dtype.kind == "f" and pa.types.is_integer(array.type):
+        _refuse_inexact(stored.name, array)
     return np.asarray(array.to_numpy(zero_copy_only=False)).astype(stored.memory)
+
+
+def _refuse_inexact(name: str, array: pa.Array) -> None:
+    """Refuse whole numbers with gaps, stored as real ones, that these cannot tell apart."""
+    limits = pc.min_max(array).as_py()
+    if max(abs(limit or 0) for limit in limits.values()) > _EXACT:
+        raise OutputError(
+            f"Column '{name}' has missing values, and also whole numbers beyond 2^53, which HDF5 "
+            "would not keep to the last digit.",
+            "Write .parquet, .ecsv, .fits or .vot.",
+        )
 
 
 def _unit_attributes(unit: str) -> dict[str, str]:

@@ -4,11 +4,19 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from skysift.core.errors import OutputError
 
-__all__ = ["description_of", "plain_types", "to_arrow", "unit_of", "vectors"]
+__all__ = [
+    "description_of",
+    "plain_types",
+    "refuse_gaps_in_whole_vectors",
+    "to_arrow",
+    "unit_of",
+    "vectors",
+]
 
 
 def unit_of(field: pa.Field) -> str:
@@ -72,6 +80,27 @@ def vectors(array: pa.FixedSizeListArray) -> NDArray[Any]:
         found[~known] = np.nan
     found[known] = values.reshape(-1, array.type.list_size)
     return found
+
+
+def refuse_gaps_in_whole_vectors(
+    name: str, column: pa.Array | pa.ChunkedArray, file_format: str
+) -> None:
+    """Refuse vectors of whole numbers or booleans, some missing, where a format has no mark.
+
+    Raises
+    ------
+    OutputError
+        If the column is one of such vectors.
+    """
+    kind = column.type
+    if not pa.types.is_fixed_size_list(kind) or pa.types.is_floating(kind.value_type):
+        return
+    if column.null_count or pc.list_flatten(column).null_count:
+        raise OutputError(
+            f"Column '{name}' holds vectors of whole numbers, some of them missing, which "
+            f"{file_format} cannot mark.",
+            "Write .parquet or .ecsv.",
+        )
 
 
 def _plain_type(field: pa.Field) -> pa.DataType:

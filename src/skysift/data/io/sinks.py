@@ -13,7 +13,12 @@ from skysift.core.errors import OutputError
 from skysift.core.files import write_atomic
 from skysift.data.io.astronomy import PROVENANCE_NAME, to_astropy
 from skysift.data.io.parquet import PROVENANCE_KEY
-from skysift.data.io.schema import description_of, plain_types, unit_of
+from skysift.data.io.schema import (
+    description_of,
+    plain_types,
+    refuse_gaps_in_whole_vectors,
+    unit_of,
+)
 from skysift.data.io.spool import SpooledSink
 from skysift.data.io.text import SIDE_FILE_SUFFIX
 
@@ -183,8 +188,9 @@ _VOTABLE_TYPES = {
 
 
 def _votable_types(table: pa.Table) -> pa.Table:
-    """Widen the integers that VOTable does not know."""
+    """Widen the integers that VOTable does not know, and refuse what it has no mark for."""
     for field in table.schema:
+        refuse_gaps_in_whole_vectors(field.name, table.column(field.name), "VOTable")
         if field.type == pa.uint64():
             raise OutputError(
                 f"Column '{field.name}' holds unsigned 64-bit integers, which VOTable cannot hold.",

@@ -46,6 +46,7 @@ _DESCRIPTIONS = {
 _UNITS = {"ra": "deg", "dec": "deg"}
 _POSITION = ("ra", "dec")
 _BUNDLE = "bundle"
+_NO_IMAGE = "no-image"
 _CORE = 3
 """Side of the middle, without a known pixel of which nothing is seen of a target [pixel]."""
 
@@ -133,7 +134,7 @@ def predict_files(
     catalogue = _catalogue(read_options)
     counts: Counter[str] = Counter(accepted=0, repaired=0, rejected=0)
     done, begun = 0, _Begun(paths)
-    batches = iter_images(begun, cutout=cutout_of(read_options), batch=options.batch)
+    batches = _remarked(iter_images(begun, cutout=cutout_of(read_options), batch=options.batch))
     with open_writer(out, provenance=_provenance(provenance, model, options)) as writer:
         for found, verdicts in spread_map(BatchAnswers(model, options), batches):
             answer = _completed(found, model, catalogue)
@@ -333,6 +334,18 @@ def _catalogue(read_options: ReadOptions) -> Catalogue | None:
         if name in found.table:
             degrees_of(found.table, name)
     return found
+
+
+def _remarked(batches: Iterator[ReadImages]) -> Iterator[ReadImages]:
+    """Yield batches; of those without any image, write on stderr why, each reason once."""
+    told: set[str] = set()
+    for batch in batches:
+        if not batch.checked.usable.any() and set(batch.rejected["code"]) == {_NO_IMAGE}:
+            for reason in dict.fromkeys(batch.rejected["reason"].tolist()):
+                if reason not in told:
+                    sys.stderr.write(f"{reason}\n")
+                    told.add(reason)
+        yield batch
 
 
 def _tell_renamed(catalogue: Catalogue, found: FeatureTable) -> None:

@@ -15,7 +15,7 @@ from skysift.data.contract import Checked
 from skysift.data.images.alerts import Cutout
 from skysift.data.images.groups import exposure_groups, object_groups
 from skysift.data.images.image_set import ImageSet
-from skysift.data.images.object_names import NAME_COLUMNS, object_names
+from skysift.data.images.object_names import NAME_COLUMNS, column_among, names_of
 from skysift.data.images.readers import read_images
 from skysift.data.io import read_table
 from skysift.data.registry import list_datasets
@@ -35,8 +35,9 @@ _WORST_SEEING = 1.85
 _COMMON_SEEING = 1.735
 """That of half of them, which worse ones are brought to [pixel]."""
 
-_KEYS = ("file", *NAME_COLUMNS)
-_SHARED = ("file", "ra", "dec")
+_FILE = "file"
+_KEYS = (_FILE, *NAME_COLUMNS)
+_SHARED = (_FILE, "ra", "dec")
 """Columns that mean the same in a catalogue and in an answer."""
 
 _PREFIX = "catalogue_"
@@ -51,8 +52,9 @@ class Catalogue:
     ----------
     table : FeatureTable
         With a column ``file``, or one of
-        :data:`~skysift.data.images.object_names.NAME_COLUMNS`. Columns of bytes, such as the
-        pixels in a table of cutouts, are left out.
+        :data:`~skysift.data.images.object_names.NAME_COLUMNS`, in any case of letters. Columns of
+        bytes, such as the pixels in a table of cutouts, are left out. A row without a name is of
+        no cutout.
 
     Raises
     ------
@@ -61,7 +63,7 @@ class Catalogue:
     """
 
     def __init__(self, table: FeatureTable) -> None:
-        key = next((name for name in _KEYS if name in table), None)
+        key = column_among(table.columns, _KEYS)
         if key is None:
             raise ContractError(
                 f"The catalogue has no column {', '.join(_KEYS[:-1])} or {_KEYS[-1]}.",
@@ -71,9 +73,11 @@ class Catalogue:
         plain = [
             name for name, kind in zip(table.columns, kinds, strict=True) if not _is_bytes(kind)
         ]
-        self.table = table.select(plain)
-        self._row = {_stem(name): row for row, name in enumerate(object_names(table[key]))}
-        if len(self._row) < len(table):
+        self.table = _with_plain_file(table.select(plain))
+        names = names_of(table, key)
+        named = np.flatnonzero(names.known).tolist()
+        self._row = {_stem(str(names.texts[row])): row for row in named}
+        if len(self._row) < len(named):
             raise ContractError(
                 f"Two rows of the catalogue have the same {key}.", "Give each cutout one row."
             )
@@ -243,7 +247,8 @@ def _labels(images: ImageSet, files: Sequence[Path], tables: Sequence[Path]) -> 
     known: dict[str, str] = {}
     for path in tables or [path for path in files if path.suffix.lower() == ".parquet"]:
         catalogue = Catalogue.read(path)
-        if _LABEL not in catalogue.table:
+        column = column_among(catalogue.table.columns, (_LABEL,))
+        if column is None:
             if path in tables:
                 raise ContractError(
                     f"The catalogue has no column {_LABEL}.",
@@ -251,7 +256,7 @@ def _labels(images: ImageSet, files: Sequence[Path], tables: Sequence[Path]) -> 
                     path=path,
                 )
             continue
-        labels = catalogue.table[_LABEL]
+        labels = catalogue.table[column]
         rows = catalogue.rows(names)
         known |= {
             name: str(labels[row]).strip().lower()
@@ -274,6 +279,15 @@ def _is_galaxy(label: str, name: str) -> bool:
             "Give --catalog with a column label, star or galaxy, for each cutout.",
         )
     return label == CLASSES[1]
+
+
+def _with_plain_file(table: FeatureTable) -> FeatureTable:
+    """Return a catalogue whose column of files has the name that it has in an answer."""
+    column = column_among(table.columns, (_FILE,))
+    if column in (None, _FILE):
+        return table
+    names = [_FILE if name == column else name for name in table.columns]
+    return FeatureTable(table.arrow.rename_columns(names), table.meta)
 
 
 def _is_bytes(kind: pa.DataType) -> bool:
