@@ -148,3 +148,19 @@ def test_the_verb_explains_itself(skysift):
     shown = skysift("build", "--help")
     assert shown.code == 0
     assert shown.out.startswith("Usage: skysift build")
+
+
+def test_times_with_an_offset_and_a_name_in_capitals(skysift, catalogues, tmp_path):
+    srs, _ = catalogues
+    times = tmp_path / "times.csv"
+    times.write_text(f"FILE,Time\na.jpg,{DAYS[0]}T05:00:00+02:00\n")
+    run = skysift(
+        *("build", "active-region", "--times", times, "--srs", srs),
+        *("--out", tmp_path / "present.csv", "--json"),
+    )
+    assert run.code == 0, run.err
+    assert not run.err
+    table = read_table(tmp_path / "present.csv")
+    assert table["time"].astype("datetime64[s]").astype(str).tolist() == [f"{DAYS[0]}T03:00:00"]
+    assert table["file"].tolist() == ["a.jpg"]
+    assert 0 < table["mu"][0] < 0.2  # listed at 82 deg

@@ -121,3 +121,14 @@ def test_a_certain_region_makes_a_certain_disk():
     disks, p = full_disk_probability([1.0, 0.2, 0.0], [7, 7, 3])
     assert disks.tolist() == [3, 7]
     assert p.tolist() == [0.0, 1.0]
+
+
+def test_a_climatology_that_is_right_in_every_row_is_no_reference(rng):
+    event, p = [0, 1], [0.2, 0.4]
+    with pytest.raises(InputError, match="no forecast has skill beyond it"):
+        brier_skill_score(event, p, [0.0, 1.0])
+    with pytest.raises(InputError, match="no forecast has skill beyond it"):
+        forecast_skill(
+            event, p, threshold=0.3, climatology=[0.0, 1.0], blocks=[0, 1], rng=rng, n_bootstrap=10
+        )
+    assert np.isfinite(brier_skill_score(event, p, [0.0, 0.5]))

@@ -79,6 +79,9 @@ def audit_dataset(
 ) -> None:
     """Search a labelled data set for leaks: copies, times, headers and files that know the class.
 
+    Copies of images may be mirrored or turned by quarters. Not found are those that are shifted by
+    a few pixels, turned by other angles, or negatives.
+
     Example: skysift audit images.csv --images frames --label flare_C --time time --split-at 2014-07
     """
     import numpy as np
@@ -228,7 +231,10 @@ def _of_folders(
             "Give one with a folder for each of two classes.",
         )
     found = [(path, k == 0) for k, one in enumerate(classes) for path in find_pictures(one)]
-    table = FeatureTable.from_columns({"file": np.array([path.name for path, _ in found])})
+    # Each file lies there once; the same name in both folders is the usual layout.
+    table = FeatureTable.from_columns(
+        {"file": np.array([path.name for path, _ in found])}, meta={"bare_names": ("file",)}
+    )
     y = np.array([signal for _, signal in found], dtype=bool)
     return table, y, (classes[0].name, classes[1].name), [path for path, _ in found]
 

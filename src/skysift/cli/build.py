@@ -163,12 +163,13 @@ def _times(
 
     from skysift.data.io import read_table
     from skysift.data.solar.catalogs.cells import check_none_missing
+    from skysift.data.solar.column_names import in_our_case
     from skysift.data.times import as_times
 
     if path is not None:
         if begin or end:
             raise UsageError("Both --times and --from or --to are given.", "Give one of them.")
-        table = read_table(path)
+        table = in_our_case(read_table(path), ("time", "file"))
         asked = as_times(table["time"], path=path)
         if not len(asked):
             raise ContractError("The table of times has no row.", "Give one at least.", path=path)

@@ -1,5 +1,6 @@
 """Times as files write them."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -8,7 +9,9 @@ from numpy.typing import NDArray
 
 from skysift.core.errors import ContractError
 
-__all__ = ["as_times"]
+__all__ = ["as_times", "without_offset"]
+
+_WITH_OFFSET = re.compile(r"(.*\d{2}:\d{2}(?::\d{2}(?:\.\d*)?)?)\s*([+-])([01]\d):?([0-5]\d)?")
 
 
 def as_times(values: Iterable[Any], *, path: Any = None, column: str = "time") -> NDArray[Any]:
@@ -16,7 +19,7 @@ def as_times(values: Iterable[Any], *, path: Any = None, column: str = "time") -
 
     Dates may be written 2014-02-25, 2014/02/25 or 2014.02.25, with a ``T``, a blank or an
     underscore before the time; a final ``Z``, ``_UTC`` or ``_TAI`` and fractions of a second are
-    left out.
+    left out. A time with an offset, 05:00:00+02:00, is brought to UTC.
 
     Raises
     ------
@@ -38,8 +41,11 @@ def as_times(values: Iterable[Any], *, path: Any = None, column: str = "time") -
             continue
         clean = text.removesuffix("_UTC").removesuffix("_TAI").removesuffix("Z")
         date, clock = clean[:10].replace("/", "-").replace(".", "-"), clean[10:].lstrip("T _")
+        clock, ahead = without_offset(clock)
+        if "+" in clock or "-" in clock:  # what numpy would take for an offset
+            date = ""
         try:
-            out[row] = np.datetime64(f"{date}T{clock}" if clock else date, "s")
+            out[row] = np.datetime64(f"{date}T{clock}" if clock else date, "s") - ahead
         except ValueError as error:
             raise ContractError(
                 f"'{text}' in column '{column}' is no time.",
@@ -48,3 +54,20 @@ def as_times(values: Iterable[Any], *, path: Any = None, column: str = "time") -
                 row=row,
             ) from error
     return out
+
+
+def without_offset(clock: str) -> tuple[str, np.timedelta64]:
+    """Return a time of day, or a date with one, and how far it is ahead of UTC; 0 if unsaid.
+
+    Examples
+    --------
+    >>> text, ahead = without_offset("2014-01-01T05:00:00+02:00")
+    >>> text, str(np.datetime64(text) - ahead)
+    ('2014-01-01T05:00:00', '2014-01-01T03:00:00')
+    """
+    match = _WITH_OFFSET.fullmatch(clock)
+    if match is None:
+        return clock, np.timedelta64(0, "s")
+    text, sign, hours, minutes = match.groups(default="0")
+    seconds = 3600 * int(hours) + 60 * int(minutes)
+    return text, np.timedelta64(-seconds if sign == "-" else seconds, "s")

@@ -193,6 +193,11 @@ def brier_skill_score(
         The reference's: usually the share of events in the training years.
     sample_weight : array_like, shape (n,), optional
 
+    Raises
+    ------
+    InputError
+        If rows do not fit each other, or the climatology is without an error: nothing is better.
+
     Examples
     --------
     >>> brier_skill_score([0, 0, 0, 1], [0.0, 0.0, 0.0, 1.0], 0.25)
@@ -202,7 +207,9 @@ def brier_skill_score(
     weight = as_weight(sample_weight, event)
     p = as_probability(probability, len(event))
     reference = _reference(climatology, len(event))
-    return float(1 - weight @ (p - event) ** 2 / (weight @ (reference - event) ** 2))
+    of_reference = weight @ (reference - event) ** 2
+    _require_error(float(of_reference))
+    return float(1 - weight @ (p - event) ** 2 / of_reference)
 
 
 def forecast_skill(
@@ -243,7 +250,8 @@ def forecast_skill(
     Raises
     ------
     InputError
-        If rows do not fit each other, or there is one block only.
+        If rows do not fit each other, there is one block only, or the climatology is without an
+        error.
     """
     event = as_labels(y)
     p = as_probability(probability, len(event))
@@ -252,6 +260,7 @@ def forecast_skill(
     order = np.argsort(p, kind="stable")
     start = np.concatenate([[0], np.flatnonzero(np.diff(p[order])) + 1])
     losses = (p - event) ** 2, (reference - event) ** 2
+    _require_error(float(losses[1].sum()))
 
     def scores(weight: FloatArray) -> FloatArray:
         with np.errstate(divide="ignore", invalid="ignore"):  # a draw may lack a class
@@ -315,6 +324,15 @@ def _reference(climatology: ArrayLike, n: int) -> FloatArray:
             "Give one number, or one per forecast.",
         )
     return as_probability(given, n)
+
+
+def _require_error(loss: float) -> None:
+    """Refuse a climatology that is right in every row: skill is a share of its error."""
+    if not loss > 0:
+        raise InputError(
+            "The climatology is right in every row, so that no forecast has skill beyond it.",
+            "Give the share of events in the training years, between 0 and 1.",
+        )
 
 
 def _cells(weight: FloatArray, event: BoolArray, warned: BoolArray) -> FloatArray:

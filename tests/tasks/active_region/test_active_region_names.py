@@ -71,3 +71,15 @@ def test_a_folder_of_folders_has_no_image(folders, tmp_path):
     (tmp_path / "outer" / "inner").mkdir(parents=True)
     with pytest.raises(InputError, match="no image in the folder"):
         predicted([tmp_path / "outer"], tmp_path / "out.csv")
+
+
+def test_positions_with_names_in_capitals_are_the_same(folders, tmp_path):
+    found = []
+    for header in ("file,x,y", "FILE,X,Y"):
+        positions = tmp_path / "positions.csv"
+        positions.write_text(f"{header}\nlatest.png,200,200\n")
+        found.append(predicted(folders[:1], tmp_path / "out.csv", positions=str(positions)))
+        (tmp_path / "out.csv").unlink()
+    assert found[0].columns == found[1].columns
+    np.testing.assert_array_equal(found[0]["probability"], found[1]["probability"])
+    assert np.isfinite(found[0]["probability"]).all()

@@ -48,7 +48,8 @@ def similar_images(subject: Subject, summary: ImageSummary) -> NDArray[np.int64]
     and far beyond what pairs of this set have by chance. One may be mirrored or turned by quarters:
     then 0.95 is asked for, since no sky turns so by itself, and things that are symmetric
     themselves are no copies. Of small images whose sides are no multiples of 32, a turned copy may
-    be missed: their thumbnails do not turn exactly.
+    be missed: their thumbnails do not turn exactly. A copy that is shifted by a few pixels, turned
+    by another angle, or a negative, is not found: images are compared pixel by pixel.
     """
     first = np.sort(np.unique(copied_images(summary), return_index=True)[1])
     if len(first) > _MOST:

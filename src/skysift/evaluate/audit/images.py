@@ -41,7 +41,8 @@ def audit_images(
     """Look in labelled images for what tells the class without being nature.
 
     The checks are: copied and nearly copied images, also mirrored or turned by quarters, with both
-    labels, or on both sides of a split; groups and neighbours in time on both sides; columns,
+    labels, or on both sides of a split (not found: copies that are shifted by a few pixels, turned
+    by other angles, or negatives); groups and neighbours in time on both sides; columns,
     header cards and times of day that know the class; file formats, sizes and origins that differ
     by class; scales that do; text drawn into the pixels; clipping; brightness that drifts in time.
 
@@ -53,7 +54,7 @@ def audit_images(
         True for signal.
     table : FeatureTable, optional
         What is known of each image and no model sees: times, names, and header cards, in columns
-        named ``header CARD``.
+        named ``header CARD``. Its meta as for :func:`.runner.audit`.
     files : FeatureTable, optional
         How each file was made: its format, size, compression, origin.
     split, groups, times, purge, classes

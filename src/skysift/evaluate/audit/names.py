@@ -1,6 +1,7 @@
 """Names of files and links: listed twice, or from sources that differ by class."""
 
 import re
+from collections.abc import Container
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,9 @@ _DIGITS = re.compile(r"\d+")
 _DEEPEST = 4
 
 
-def find_repeated_names(subject: Subject, split: NDArray[Any] | None) -> list[AuditFinding]:
+def find_repeated_names(
+    subject: Subject, split: NDArray[Any] | None, bare: Container[str] = ()
+) -> list[AuditFinding]:
     """Find files that are listed more than once in a column where most are listed once.
 
     Parameters
@@ -29,9 +32,13 @@ def find_repeated_names(subject: Subject, split: NDArray[Any] | None) -> list[Au
         The labelled table.
     split : array, shape (n,), optional
         The part of each row.
+    bare : container of str
+        Columns that are left aside: names without the folders, which tell files apart.
     """
     findings = []
     for name, texts in _files(subject).items():
+        if name in bare:
+            continue
         levels, group = np.unique(texts, return_inverse=True)
         if len(levels) == len(texts) or len(levels) < _MOSTLY_DISTINCT * len(texts):
             continue

@@ -51,7 +51,8 @@ def audit(
     Parameters
     ----------
     table : FeatureTable
-        The rows, n of them.
+        The rows, n of them. Its meta may have ``bare_names``: columns with names of files that lie
+        in several folders, so that the same name is not the same file.
     y : array_like of bool, shape (n,)
         True for signal.
     features : sequence of str, optional
@@ -103,7 +104,7 @@ def audit(
         *find_telling_columns(subject),
         *find_missing_patterns(subject),
         *find_row_order(subject),
-        *find_repeated_names(subject, parts),
+        *find_repeated_names(subject, parts, table.meta.get("bare_names", ())),
         *find_sources(subject),
     ]
     if group is not None:

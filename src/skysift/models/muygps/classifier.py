@@ -10,7 +10,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from skysift.core.errors import BundleError, UsageError
-from skysift.models.muygps.estimator import LocalEstimator
+from skysift.models.muygps.estimator import LocalEstimator, generator_of
 from skysift.models.muygps.kernels import Kernel
 from skysift.models.muygps.posterior import LocalPosterior
 from skysift.models.muygps.process import (
@@ -102,7 +102,7 @@ class MuyGPsClassifier(LocalEstimator, ClassifierMixin, BaseEstimator):  # type:
         engine: str = "auto",
         precision: str = "float64",
         threads: int = 1,
-        random_state: int | np.random.Generator = 0,
+        random_state: int | np.random.Generator | np.random.RandomState = 0,
     ) -> None:
         self.kernel = kernel
         self.noise = noise
@@ -145,7 +145,7 @@ class MuyGPsClassifier(LocalEstimator, ClassifierMixin, BaseEstimator):  # type:
         if len(self.classes_) < _TWO:
             # scikit-learn's own checks ask for this type of error.
             raise ValueError("Training rows of one class only; a classifier needs two or more.")
-        rng = np.random.default_rng(self.random_state)
+        rng = generator_of(self.random_state)
         targets = _targets(label, len(self.classes_)).astype(features.dtype)
         which = _balanced(label, self.batch_size, rng)
         self.process_ = fit_process(

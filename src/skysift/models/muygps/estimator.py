@@ -10,9 +10,25 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skysift.models.muygps.process import Arrays, LocalProcess
 
-__all__ = ["LocalEstimator"]
+__all__ = ["LocalEstimator", "generator_of"]
 
 Floats = NDArray[np.float64]
+
+_SEED_WORDS = 4
+
+
+def generator_of(
+    random_state: int | np.random.Generator | np.random.RandomState,
+) -> np.random.Generator:
+    """Return the generator of an estimator's ``random_state``.
+
+    That of scikit-learn's older kind cannot spawn others, as the search for starts does: it draws
+    the seed.
+    """
+    if isinstance(random_state, np.random.RandomState):
+        seed = random_state.randint(0, 2**32, size=_SEED_WORDS, dtype=np.uint32)
+        return np.random.default_rng(seed)
+    return np.random.default_rng(random_state)
 
 
 class LocalEstimator:

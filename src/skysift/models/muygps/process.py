@@ -7,6 +7,7 @@ they share.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -30,6 +31,7 @@ FreeParameters = Bounds | Literal["auto"] | None
 
 _RANGE = 100.0  # of a free length scale, either way from its start
 _NOISE_BOUNDS = (1e-6, 10.0)
+_NOISE_OF_SINGLE = (1e-5, 10.0)  # below, the rounding of predictions is the larger error
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,9 +247,17 @@ def fit_process(
         settings.noise if noise is None else None,
     )
     bounds = _default_bounds(start) if settings.free == "auto" else (settings.free or {})
-    parameters = minimise_loss(
-        batch, start, bounds, loss_named(settings.loss), rng=rng, optimiser=settings.optimiser
+    search_in = partial(
+        minimise_loss,
+        batch,
+        start,
+        loss=loss_named(settings.loss),
+        rng=rng,
+        optimiser=settings.optimiser,
     )
+    parameters = search_in(bounds)
+    if settings.free == "auto" and settings.precision == "float32" and _is_too_low(parameters):
+        parameters = search_in({**bounds, "noise": _NOISE_OF_SINGLE})
     variances = np.full(len(points), parameters.noise, points.dtype) if noise is None else noise
     return LocalProcess(
         points,
@@ -297,6 +307,11 @@ def _default_bounds(start: Hyperparameters) -> Bounds:
     scales = np.atleast_1d(start.kernel.length_scale)
     bounds = {"length_scale": (float(scales.min()) / _RANGE, float(scales.max()) * _RANGE)}
     return bounds if start.noise is None else bounds | {"noise": _NOISE_BOUNDS}
+
+
+def _is_too_low(parameters: Hyperparameters) -> bool:
+    """Tell whether the noise is below what predictions in single precision bear."""
+    return parameters.noise is not None and parameters.noise < _NOISE_OF_SINGLE[0]
 
 
 def _unusable(reason: str) -> BundleError:

@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import validate_data
 
 from skysift.core.errors import UsageError
-from skysift.models.muygps.estimator import LocalEstimator
+from skysift.models.muygps.estimator import LocalEstimator, generator_of
 from skysift.models.muygps.kernels import Kernel
 from skysift.models.muygps.process import (
     Arrays,
@@ -58,10 +58,11 @@ class MuyGPsRegressor(LocalEstimator, RegressorMixin, BaseEstimator):  # type: i
         "torch" uses a GPU if there is one.
     precision : {"float64", "float32"}
         Of the training rows that are kept, and of predictions; what is fitted is always fitted in
-        double precision. With "float32" keep the noise above 1e-5.
+        double precision. With "float32" keep the noise above 1e-5, as "auto" does: below, its
+        rounding is the larger error.
     threads : int
         Number of threads.
-    random_state : int or Generator
+    random_state : int, Generator or RandomState
         Chooses the batch and the starts.
 
     Attributes
@@ -94,7 +95,7 @@ class MuyGPsRegressor(LocalEstimator, RegressorMixin, BaseEstimator):  # type: i
         engine: str = "auto",
         precision: str = "float64",
         threads: int = 1,
-        random_state: int | np.random.Generator = 0,
+        random_state: int | np.random.Generator | np.random.RandomState = 0,
     ) -> None:
         self.kernel = kernel
         self.noise = noise
@@ -151,7 +152,7 @@ class MuyGPsRegressor(LocalEstimator, RegressorMixin, BaseEstimator):  # type: i
             if self.prior_mean is None
             else np.full(targets.shape[1], float(self.prior_mean))
         )
-        rng = np.random.default_rng(self.random_state)
+        rng = generator_of(self.random_state)
         which = np.sort(
             rng.choice(len(features), min(self.batch_size, len(features)), replace=False)
         )

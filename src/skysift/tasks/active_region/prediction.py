@@ -17,6 +17,7 @@ from skysift.data.flags import words_by_name
 from skysift.data.images.stamp import Rejected
 from skysift.data.io import check_writable, open_writer, read_table
 from skysift.data.solar.cea import CeaGrid
+from skysift.data.solar.column_names import in_our_case
 from skysift.data.solar.flags import FLAG_MESSAGES, REFUSAL_MESSAGES
 from skysift.data.solar.image_names import names_apart, require_names_apart
 from skysift.data.solar.readers import iter_solar_images
@@ -36,6 +37,7 @@ from skysift.tasks.active_region.reader import image_files
 
 __all__ = ["FLAG_WORDS", "pieces", "predict_files", "record_predictor", "regions_of"]
 
+_PATCHES = ("file", "x", "y")
 _NUMBERS = ("x", "y", "lon", "lat", "width", "height", "box_x", "box_y", "score")
 _UNITS = {
     "x": "pix", "y": "pix", "lon": "deg", "lat": "deg", "width": "pix", "height": "pix",
@@ -339,8 +341,8 @@ def _require_one_of_each(names: NDArray[np.str_], apart: Mapping[str, str], path
 
 
 def _positions(path: Path) -> FeatureTable:
-    table = read_table(path)
-    for column in ("file", "x", "y"):
+    table = in_our_case(read_table(path), _PATCHES)
+    for column in _PATCHES:
         if column not in table:
             raise ContractError(
                 f"The table of positions has no column '{column}'.",

@@ -12,6 +12,7 @@ from skysift.core.errors import ContractError, InputError, ReadError
 from skysift.data.contract import Checked, Finding, Verdict
 from skysift.data.images.stamp import Rejected
 from skysift.data.io import read_table
+from skysift.data.solar.column_names import in_our_case
 from skysift.data.solar.image_names import images_in
 from skysift.data.solar.readers import iter_solar_images
 from skysift.data.solar.solar_image import SolarImage
@@ -253,7 +254,7 @@ def _table(
     places = [Path(given)] if given else [folder / default for folder in folders]
     for place in places:
         if place.is_file():
-            table = read_table(place)
+            table = in_our_case(read_table(place), (*columns, "area", "lon"))
             for column in columns:
                 if column not in table:
                     raise ContractError(

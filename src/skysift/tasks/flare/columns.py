@@ -41,7 +41,7 @@ DESCRIPTIONS: Final = {
     "p_m24_image_only": "the same by the image alone, M",
     "set_c24": "whether it is typical of flare, quiet or both, class C, by the coverage",
     "set_m24": "the same, class M",
-    "p_c24_disk": "1 - prod(1 - p_c24) over the regions of the image",
+    "p_c24_disk": "1 - prod(1 - p_c24) over the regions of the image, each counted once",
     "p_m24_disk": "the same of p_m24; of a magnetogram of the disk, p_m24",
     "model": "which part answered: image+history, image, sharp-keywords, sharp-field, disk, "
     "disk-history",
@@ -60,7 +60,8 @@ FLAG_WORDS: Final = {
     "off-disk": "the place lies beyond the limb, so that nothing is forecast",
     "other-channel": "not known to be of 211 Angstrom, which the models of regions were trained on",
     "few-pixels": "the disk has fewer pixels than those trained on, so that strong field is lost",
-    "bad-history": "the past of the region has a negative number: the image alone answers",
+    "bad-history": "the past of the region has a negative number, a flux above X100, or a McIntosh "
+    "or Hale class that is none: the image alone answers",
     "flares-end-early": "the last flare of the list began more than a day before the image: the "
     "list may be old, and the probability too low",
     "flares-not-covered": "the list of flares begins later, ended more than three days before, or "
@@ -70,6 +71,9 @@ FLAG_WORDS: Final = {
     "no-regions": "not a magnetogram, and its regions are not told: give --regions TABLE",
     "no-time": "its time is unknown, and so are its regions",
     "not-in-the-table": "the table of regions does not name the image",
+    "repeated-region": "a row above is of the same region: it counts once for the disk",
+    "two-places": "x, y and lon, lat lie more than a tenth of the disk's radius apart; x and y "
+    "were used",
     "regions-not-renewed": "newer regions could not be read; older ones were used",
     "stale-regions": "the last summary of regions is too old",
 }

@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from skysift.core.errors import ReadError, SkysiftError, UsageError
+from skysift.core.errors import InputError, ReadError, SkysiftError, UsageError
 from skysift.core.jobs import Piece
-from skysift.core.progress import Progress
+from skysift.core.progress import Progress, silent
 from skysift.core.provenance import Provenance
 from skysift.core.stream import MeasuringPredictor, Note, RecordPredictor
 from skysift.data.flags import flag_names
@@ -25,10 +25,10 @@ from skysift.data.solar.image_names import (
 from skysift.data.solar.readers import iter_solar_images
 from skysift.data.solar.solar_image import Disk, ImageKind, SolarImage
 from skysift.data.table import FeatureTable
-from skysift.evaluate.forecast import full_disk_probability
 from skysift.tasks.flare.columns import DESCRIPTIONS, EMPTY, NUMBERS, UNITS
 from skysift.tasks.flare.coverage import class_sets
 from skysift.tasks.flare.disk_past import FlareList
+from skysift.tasks.flare.disk_product import counted_already, of_disks
 from skysift.tasks.flare.image_features import FEATURES
 from skysift.tasks.flare.magnetograms import DISK_PAST, features_of, is_coarse, tells_the_field
 from skysift.tasks.flare.model import FlareModel
@@ -51,6 +51,7 @@ from skysift.tasks.flare.sources import (
 
 __all__ = ["answers", "pieces", "predict_files", "record_predictor"]
 
+_UNASKED = "of images not given"
 _ONE_TABLE = 2  # jobs: the table, and the images that it does not name
 
 
@@ -80,6 +81,7 @@ def answers(
         for name, values in model.probabilities(regions).items()
     }
     by = np.where(told, np.where(known, "image+history", "image"), "")
+    again = counted_already(regions)
     return _table(
         {
             "file": text(regions.table, "file"),
@@ -88,31 +90,25 @@ def answers(
             **{name: number(regions.table, name) for name in NUMBERS},
             **found,
             **({} if coverage is None else class_sets(model, regions, found, coverage)),
-            **{f"{name}_disk": _of_disks(regions, found[name]) for name in ("p_c24", "p_m24")},
+            **{
+                f"{name}_disk": of_disks(regions, found[name], again) for name in ("p_c24", "p_m24")
+            },
             "model": by,
-            "flags": np.array(_flags_of(regions, also), dtype=np.str_),
+            "flags": np.array(_flags_of(regions, again, also), dtype=np.str_),
         }
     )
 
 
-def _flags_of(regions: Regions, also: Sequence[str]) -> list[str]:
+def _flags_of(regions: Regions, again: NDArray[np.bool_], also: Sequence[str]) -> list[str]:
     """Return the flags of each region: its own first, then those of its image, then of all."""
     past = np.where(regions.has_impossible_history, "bad-history", "no-history")
     past[regions.has_history | ~regions.answerable] = ""
-    flags = zip(regions.codes.tolist(), past.tolist(), regions.flags_of_images, strict=True)
+    copies = np.where(again, "repeated-region", "")
+    own = zip(regions.codes.tolist(), past.tolist(), copies.tolist(), strict=True)
     return [
-        ",".join(dict.fromkeys(filter(None, [code, history, *image.split(","), *also])))
-        for code, history, image in flags
+        ",".join(dict.fromkeys(filter(None, [*codes, *image.split(","), *also])))
+        for codes, image in zip(own, regions.flags_of_images, strict=True)
     ]
-
-
-def _of_disks(regions: Regions, probability: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the probability of any flare on the disk of each region, of the regions known."""
-    files = text(regions.table, "file")
-    known = np.isfinite(probability)
-    names, whole = full_disk_probability(np.where(known, probability, 0.0), files)
-    of_each = whole[np.searchsorted(names.astype(np.str_), files)]
-    return np.where(known, of_each, np.nan)
 
 
 def predict_files(
@@ -135,17 +131,26 @@ def predict_files(
     Returns
     -------
     mapping of str to int
-        Numbers of rows: accepted, repaired, rejected.
+        Numbers of rows: accepted, repaired, rejected; with progress, also of the rows of the table
+        of the options whose images are not given, if there are any.
     """
     check_writable(out, inputs=paths)
     counts = {"accepted": 0, "repaired": 0, "rejected": 0}
+    unasked: list[int] = []
     with open_writer(out, provenance=_provenance(provenance, model, options)) as writer:
-        for fraction, answer in _answers_of(paths, model, read_options, options):
+        for fraction, answer in _answers_of(paths, model, read_options, options, unasked):
             writer.write(_named(answer, model))
             rejected = int((answer["model"].astype(np.str_) == "").sum())
             counts["rejected"] += rejected
             counts["accepted"] += len(answer) - rejected
             progress(fraction, f"{sum(counts.values()):,} rows")
+        if not any(counts.values()):
+            raise InputError(
+                "The tables have no row, and there is no image.", "Name a region at least."
+            )
+    # One partition of many, whose progress nobody sees, leaves the rows of the others aside.
+    if sum(unasked) and progress is not silent:
+        counts[_UNASKED] = sum(unasked)
     return counts
 
 
@@ -177,9 +182,16 @@ def _images_of(table: Path, reading: ReadOptions) -> list[Path]:
 
 
 def _answers_of(
-    paths: Sequence[Path], model: FlareModel, reading: ReadOptions, options: PredictOptions
+    paths: Sequence[Path],
+    model: FlareModel,
+    reading: ReadOptions,
+    options: PredictOptions,
+    unasked: list[int],
 ) -> Iterator[tuple[float, FeatureTable]]:
-    """Yield the fraction done and rows: of tables first, then of images that no table names."""
+    """Yield the fraction done and rows: of tables first, then of images that no table names.
+
+    How many rows of a table are not answered, as their images are not given, is noted.
+    """
     tables = [path for path in paths if is_table(path)]
     images = images_in([path for path in paths if path not in tables])
     called = names_apart(images)
@@ -197,14 +209,13 @@ def _answers_of(
         named |= set(known.values())
         if path in told and images:
             # Rows of images that were not asked for are not answered.
-            table = table.take(np.isin(files, list(known)))
+            asked = np.array([file in known for file in files.tolist()], dtype=bool)
+            unasked.append(int(np.count_nonzero(~asked)))
+            table = table.take(asked)
         else:
             known |= find_images(files, Path(reading.images or path.parent))
-        for regions in iter_regions(table, known, path.stem):
-            yield (
-                place / jobs,
-                _beside(answers(regions, model, coverage=options.coverage), kept, regions.table),
-            )
+        for rows in _of_table(table, known, path.stem, model, kept, coverage=options.coverage):
+            yield place / jobs, rows
     rest = [path for path in images if path not in named]
     for number_, path in enumerate(rest):
         for item in iter_solar_images([path]):
@@ -213,6 +224,32 @@ def _answers_of(
                 told_apart = called[path] + item.source.removeprefix(str(path))
                 rows = rows.with_columns({"file": [told_apart] * len(rows)})
             yield (jobs - 1 + number_ / len(rest)) / jobs, _beside(rows, kept)
+
+
+def _of_table(
+    table: FeatureTable,
+    images: Mapping[str, Path],
+    name: str,
+    model: FlareModel,
+    kept: pa.Schema,
+    *,
+    coverage: float | None,
+) -> Iterator[FeatureTable]:
+    """Yield the rows of a table, image by image where its own order is such, in that order."""
+    _, first, image = np.unique(text(table, "file"), return_index=True, return_inverse=True)
+    order = np.argsort(first[image], kind="stable")
+    is_in_order = bool((np.diff(order) == 1).all())
+    by_image = iter_regions(table if is_in_order else table.take(order), images, name)
+    rows = (
+        _beside(answers(regions, model, coverage=coverage), kept, regions.table)
+        for regions in by_image
+    )
+    if is_in_order:
+        yield from rows
+        return
+    # A disk is answered by all of its regions, also where the table has others between them.
+    whole = FeatureTable(pa.concat_tables([one.arrow for one in rows]))
+    yield whole.take(np.argsort(order))
 
 
 def record_predictor(

@@ -1,5 +1,6 @@
 """Tables of regions on images: their columns, and where the images lie that they name."""
 
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -8,14 +9,24 @@ from numpy.typing import NDArray
 from skysift.core.errors import ContractError, ReadError
 from skysift.data.images.stamp import Rejected
 from skysift.data.io import read_table
+from skysift.data.solar.column_names import in_our_case
 from skysift.data.solar.readers import iter_solar_images
 from skysift.data.table import FeatureTable
+from skysift.data.times import without_offset
+from skysift.models.flare_history import HISTORY_COLUMNS
 
 __all__ = ["find_images", "is_table", "number", "read_region_table", "text", "times"]
 
 _TABLES = (".csv", ".ecsv", ".parquet", ".vot", ".gz")
 _PACKED_FITS = (".fits.gz", ".fit.gz", ".fts.gz")
 _NEEDED = ("file",)
+_PLACES = (("x", "y"), ("lon", "lat"))
+_KNOWN = (
+    *("file", "time", "section", "noaa", "overlap"),
+    *chain(*_PLACES),
+    *HISTORY_COLUMNS,
+    *("maxflux_24h", "maxflux_48h"),
+)
 
 Floats = NDArray[np.float64]
 
@@ -43,8 +54,9 @@ def times(table: FeatureTable) -> NDArray[np.datetime64]:
         return np.asarray(table["time"].astype("datetime64[s]"))
     found = np.full(len(table), np.datetime64("NaT", "s"))
     for row, one in enumerate(text(table, "time")):
+        clock, ahead = without_offset(str(one).strip().removesuffix("Z"))
         try:
-            found[row] = np.datetime64(str(one).strip().removesuffix("Z").replace(" ", "T"), "s")
+            found[row] = np.datetime64(clock.replace(" ", "T"), "s") - ahead
         except ValueError:
             continue
     return found
@@ -65,7 +77,7 @@ def is_table(path: Path) -> bool:
 
 
 def read_region_table(path: Path) -> FeatureTable:
-    """Read a table of regions on images.
+    """Read a table of regions on images; its known columns in small letters.
 
     Raises
     ------
@@ -74,8 +86,8 @@ def read_region_table(path: Path) -> FeatureTable:
     ContractError
         If it has no column ``file``, or no position.
     """
-    table = read_table(path)
-    placed = {"x", "y"} <= set(table.columns) or {"lon", "lat"} <= set(table.columns)
+    table = in_our_case(read_table(path), _KNOWN)
+    placed = any(set(pair) <= set(table.columns) for pair in _PLACES)
     missing = [name for name in _NEEDED if name not in table]
     if missing or not placed:
         raise ContractError(

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,6 @@ from skysift.data.solar.readers import read_solar_image
 from skysift.data.solar.solar_image import Disk, ImageKind, SolarImage
 from skysift.data.table import FeatureTable
 from skysift.models.flare_history import HISTORY_COLUMNS
-from skysift.preprocess.solar.heliographic import heliographic, pixels_of
 from skysift.tasks.flare.image_features import (
     CUTOUT_SIDE,
     DISK_QUANTILES,
@@ -27,6 +27,8 @@ from skysift.tasks.flare.image_features import (
     measure_cutouts,
 )
 from skysift.tasks.flare.options import ReadOptions
+from skysift.tasks.flare.past import impossible_past
+from skysift.tasks.flare.places import completed, places_of
 from skysift.tasks.flare.region_tables import (
     find_images,
     number,
@@ -66,6 +68,7 @@ SEEN_KINDS: Final = frozenset({ImageKind.EUV, ImageKind.UNKNOWN})
 FARTHEST = 70.0
 """Longitude up to which forecasts are judged [deg]: nearer the limb, little is seen."""
 
+_TWO_PLACES = "two-places"
 _NOTED = ("no-disk", "off-disk")  # not a reason to reject what is trained on
 _AS_TRAINED = (
     SolarFlag.TIME_FROM_NAME
@@ -142,7 +145,7 @@ class Regions:
 
     @property
     def has_history(self) -> NDArray[np.bool_]:
-        """Tell which rows have every history column, and none below zero, shape (n,)."""
+        """Tell which rows have every history column, and none impossible, shape (n,)."""
         known = ~self.has_impossible_history
         for values in self.history.values():
             known &= values != "" if values.dtype.kind == "U" else np.isfinite(values)
@@ -150,12 +153,8 @@ class Regions:
 
     @property
     def has_impossible_history(self) -> NDArray[np.bool_]:
-        """Tell which rows have a negative area, flux, number or length, shape (n,)."""
-        wrong = np.zeros(len(self), dtype=bool)
-        for values in self.history.values():
-            if values.dtype.kind != "U":
-                wrong |= np.asarray(values, dtype=np.float64) < 0  # False for NaN
-        return wrong
+        """Tell which rows have a past that cannot be, shape (n,); see :mod:`.past`."""
+        return impossible_past(self.history)
 
     @property
     def has_spots(self) -> NDArray[np.bool_]:
@@ -239,10 +238,8 @@ def iter_regions(
         Of the data.
     """
     files = text(table, "file")
-    starts = (
-        np.flatnonzero(np.r_[True, files[1:] != files[:-1]]) if len(files) else np.empty(0, int)
-    )
-    for start, stop in zip(starts, [*starts[1:], len(files)], strict=True):
+    borders = np.flatnonzero(files[1:] != files[:-1]) + 1
+    for start, stop in pairwise([0, *borders, len(files)] if len(files) else []):
         rows = table.take(np.arange(start, stop))
         path = images.get(str(files[start]))
         if path is None:
@@ -267,7 +264,10 @@ def regions_of(image: SolarImage, rows: FeatureTable, name: str) -> Regions:
     if image.frame is None:
         image = replace(image, frame=assumed_disk(image))
         codes[:] = "no-disk"
-    x, y = _positions(image, rows)
+    x, y, apart = places_of(image, rows)
+    if apart.any():
+        both = [",".join(filter(None, (one, _TWO_PLACES))) for one in said.tolist()]
+        said = np.where(apart, both, said)
     ny, nx = image.shape
     inside = (x >= 0) & (x < nx) & (y >= 0) & (y < ny)  # False for NaN
     codes[inside & (codes == "") & _off_disk(image, x, y)] = "off-disk"
@@ -277,7 +277,7 @@ def regions_of(image: SolarImage, rows: FeatureTable, name: str) -> Regions:
     except SkysiftError:  # e.g. a map instead of the disk
         return _without_image(rows, "unreadable-image", name, said)
     seen.pixels[~inside] = np.nan
-    return Regions(_completed(rows, image, x, y), seen, codes, name, said)
+    return Regions(completed(rows, image, x, y), seen, codes, name, said)
 
 
 def flags_against(image: SolarImage) -> list[str]:
@@ -352,29 +352,6 @@ def _chosen(table: FeatureTable, options: ReadOptions) -> NDArray[np.bool_]:
     if options.until is not None:
         chosen &= time < np.datetime64(options.until)
     return np.asarray(chosen)
-
-
-def _positions(image: SolarImage, rows: FeatureTable) -> tuple[Floats, Floats]:
-    """Return where regions lie in the image [pixel]; NaN if the row does not say."""
-    if "x" in rows and "y" in rows:
-        x, y = image.placement.from_file(number(rows, "x"), number(rows, "y"))
-        return np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    if image.observer is None:
-        nowhere = np.full(len(rows), np.nan)
-        return nowhere, nowhere
-    return pixels_of(image, number(rows, "lon"), number(rows, "lat"))
-
-
-def _completed(rows: FeatureTable, image: SolarImage, x: Floats, y: Floats) -> FeatureTable:
-    """Return rows with the places and the time that the table leaves out and the image tells."""
-    column, row = image.placement.to_file(x, y)
-    told: dict[str, Any] = {"x": column, "y": row}
-    if image.observer is not None:
-        told["lon"], told["lat"] = heliographic(image, x, y)
-    if image.time is not None:
-        told["time"] = np.full(len(rows), str(image.time.astype("datetime64[s]")))
-    missing = {name: values for name, values in told.items() if name not in rows}
-    return rows.with_columns(missing) if missing else rows
 
 
 def _without_image(

@@ -17,6 +17,7 @@ from skysift.data.io import read_table
 from skysift.data.solar.catalogs.policies import LabelPolicy
 from skysift.data.solar.catalogs.positions import regions_at
 from skysift.data.solar.catalogs.srs import read_regions
+from skysift.data.solar.column_names import in_our_case
 from skysift.data.solar.solar_image import SolarImage
 from skysift.data.table import FeatureTable
 from skysift.preprocess.solar.heliographic import pixels_of
@@ -29,6 +30,8 @@ __all__ = ["DailySummaries", "NamedRegions", "RegionSource", "UnknownRegionsErro
 OVERDUE: Final = 24.5
 """Age from which a daily summary should have been followed by another [h]."""
 
+_NEEDED = ("section", "noaa", "lat", "lon")
+_SUMMARY = ("file", "valid", "srs_file_date", *_NEEDED)
 _SECTIONS = ("I",)  # the models of regions know those with sunspots
 _COLUMNS = ("section", "noaa", "lat", "lon", "area", "mcintosh", "extent", "hale")
 _NOT_RENEWED = "regions-not-renewed"
@@ -161,10 +164,10 @@ def source_of(path: Path, oldest: float) -> RegionSource:
     """
     if path.is_dir() or path.suffix.lower() == ".txt":
         return DailySummaries(path, oldest)
-    columns = set(read_table(path).columns)
+    columns = set(in_our_case(read_table(path), _SUMMARY).columns)
     if "file" in columns or not columns & {"valid", "srs_file_date"}:
         return NamedRegions(path)  # says what is missing, if it is neither
-    missing = {"section", "noaa", "lat", "lon"} - columns
+    missing = set(_NEEDED) - columns
     if missing:
         raise ContractError(
             f"The summaries have no column '{min(missing)}'.",

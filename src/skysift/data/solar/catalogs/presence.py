@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from skysift.core.errors import ContractError
 from skysift.data.solar.catalogs.policies import Gaps, LabelPolicy, LabelStatus
 from skysift.data.solar.catalogs.positions import regions_at
 from skysift.data.solar.catalogs.windows import NOBODY
+from skysift.data.solar.ephemeris import earth_view
 from skysift.data.table import FeatureTable
 
 __all__ = ["label_presence"]
@@ -42,9 +43,11 @@ def label_presence(
     -------
     FeatureTable
         The rows of :func:`.positions.regions_at`, with ``class`` (spots or plage), ``horizon``
-        (0 h), ``status`` and ``source``. A disk without regions has one row with the number 0 and
-        the class *none*; one without a summary the same, with the status *gap* or as the policy
-        says.
+        (0 h), ``status`` and ``source``, and ``mu``, the cosine of the angle from the middle of the
+        disk as the Earth sees it: not above 0 where rotation has brought a region behind the limb
+        since the summary (or before, with the nearest one), so that no image shows it. A disk
+        without regions has one row with the number 0 and the class *none*; one without a summary
+        the same, with the status *gap* or as the policy says.
 
     Raises
     ------
@@ -71,6 +74,7 @@ def label_presence(
     section = table["section"].astype(str)
     columns: dict[str, Any] = {
         "class": [_CLASS.get(one, "none") for one in section.tolist()],
+        "mu": _mu(table),
         "horizon": np.zeros(len(table)),
         "status": np.where(gap, str(LabelStatus.GAP), str(LabelStatus.CERTAIN)),
         "source": np.full(len(table), str(regions.meta.get("source", "unknown"))),
@@ -78,6 +82,13 @@ def label_presence(
     return table.with_columns(columns, units={"horizon": "h"}).with_meta(
         policy=rules.model_dump(mode="json"), without_summary=unknown
     )
+
+
+def _mu(table: FeatureTable) -> NDArray[np.float64]:
+    """Return the cosine of the angle of each row from the middle of the disk; NaN of none."""
+    b0 = np.radians(earth_view(table["time"]).b0)
+    lon, lat = (np.radians(np.asarray(table[name], np.float64)) for name in ("lon", "lat"))
+    return np.asarray(np.sin(b0) * np.sin(lat) + np.cos(b0) * np.cos(lat) * np.cos(lon))
 
 
 def _nothing_at(like: FeatureTable, time: Any, image: Any) -> pa.Table:

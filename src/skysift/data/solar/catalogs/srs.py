@@ -8,6 +8,7 @@ NOAA Space Weather Prediction Center, "Solar Region Summary", README of the prod
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from skysift.data.solar.catalogs.cells import (
 )
 from skysift.data.solar.catalogs.lists import full_number, join_lists, region_list
 from skysift.data.solar.catalogs.text_files import read_text
+from skysift.data.solar.column_names import in_our_case
 from skysift.data.table import FeatureTable
 
 __all__ = ["parse_srs", "read_regions"]
@@ -201,6 +203,7 @@ def _row(section: str, line: str) -> dict[str, Any] | None:
 
 def _from_table(table: FeatureTable) -> FeatureTable:
     path = table.meta.get("path")
+    table = in_our_case(table, chain.from_iterable(_TABLE.values()))
     found = {
         name: column
         for name, choices in _TABLE.items()
