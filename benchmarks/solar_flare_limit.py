@@ -3,6 +3,7 @@
     SKYSIFT_MIRROR=DIR python benchmarks/solar_flare_limit.py keywords
     SKYSIFT_MIRROR=DIR python benchmarks/solar_flare_limit.py years
     SKYSIFT_MIRROR=DIR python benchmarks/solar_flare_limit.py past
+    SKYSIFT_MIRROR=DIR python benchmarks/solar_flare_limit.py thresholds
 
 `keywords` asks what any threshold could reach on SHARP keywords, with three families of models, in
 time as they are judged, and where whole regions or single rows are drawn at random. `years` trains
@@ -10,7 +11,10 @@ the forecast of regions on what came before each of four periods, the last of wh
 it is judged by. `past` compares spans and penalties of the forecast of the whole disk by its past
 flares, on days before July 2014 alone: the one that was taken is within 0.002 of the highest Brier
 skill, and needs ten days of a list, not four weeks. Then it asks that one, once, of the year after.
-Nothing else is chosen by what this finds.
+`thresholds` sets them on half of the regions of the training years and asks them of the other
+half: where the skill was highest, or at the share of events, where a calibrated forecast has its
+highest skill (Richardson 2000, Q. J. R. Meteorol. Soc. 126, 649). Nothing else is chosen by what
+this finds.
 
 Each command replaces its part of benchmarks/solar_flare_limit.json.
 """
@@ -18,7 +22,7 @@ Each command replaces its part of benchmarks/solar_flare_limit.json.
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -35,6 +39,7 @@ from skysift.core.files import write_atomic
 from skysift.core.progress import silent
 from skysift.core.results import Metric
 from skysift.data.chronological import Straddling, chronological_split, time_blocks
+from skysift.data.table import FeatureTable
 from skysift.evaluate.forecast import best_threshold, forecast_skill
 from skysift.evaluate.inputs import as_groups
 from skysift.evaluate.intervals import Interval
@@ -43,6 +48,7 @@ from skysift.models.disk_history import DISK_HISTORY_HOURS, history_features_of
 from skysift.tasks.flare.comparison import history_head, split_regions
 from skysift.tasks.flare.disk_past import PENALTY, fit_disk_past, learn_disk_past, past_of
 from skysift.tasks.flare.evaluation import score, skill_of
+from skysift.tasks.flare.learning import learn_region_head
 from skysift.tasks.flare.licence import licence_of
 from skysift.tasks.flare.magnetogram_training import Labelled, keyword_head, read_keywords
 from skysift.tasks.flare.magnetograms import KEYWORDS
@@ -66,6 +72,7 @@ AIMS = {
     "image": {"auc": 0.83, "tss": 0.50, "bss": 0.22},
 }
 FOLDS = 5
+HALVES = 200
 SCORES = ("auc", "tss", "bss")
 SPANS = (
     (24.0,),
@@ -276,6 +283,76 @@ def of_past(path: Path) -> dict[str, Any]:
     return {"folds": FOLDS, "rows": rows, "later": judged}
 
 
+def of_thresholds(path: Path) -> dict[str, Any]:
+    """Return the skill of two rules for a threshold, on regions that did not set it."""
+    regions = read_labelled([path], ReadOptions(sections=("I", "IA"), farthest=82.0))
+    past, later = split_regions(regions, CompareOptions(boundary=BOUNDARY))
+    model = train(
+        past,
+        TrainOptions(),
+        np.random.default_rng(5),
+        seed=5,
+        command="",
+        licence=licence_of(regions.name),
+        progress=silent,
+    )
+    scores = score(later, model)
+    options = TrainOptions()
+    spots = past.has_spots
+    rows = []
+    for level in ("C", "M"):
+        learned = learn_region_head(
+            past,
+            level,
+            folds=options.folds,
+            inverse_penalty=options.inverse_penalty,
+            bags=options.bags,
+            rng=np.random.default_rng(5),
+        )
+        event, group = past.flared(level)[spots], past.noaa[spots]
+        for name, p in (("image", learned.image), ("both", learned.both)):
+            rows.append(
+                {
+                    "forecast": f"{level} {name}",
+                    **_halves(event, p, group),
+                    "later": {
+                        "highest": _tss(scores, level, name, scores.meta["thresholds"]),
+                        "share": _tss(scores, level, name, None),
+                    },
+                }
+            )
+    for row in rows:
+        sys.stderr.write(f"{row}\n")
+    return {"halves": HALVES, "rows": rows}
+
+
+def _tss(
+    scores: FeatureTable, level: str, name: str, thresholds: Mapping[str, float] | None
+) -> float:
+    """Return the skill of later rows with a threshold of the training years, or at their share."""
+    share = scores.meta["climatology"][level]
+    event = scores[f"event {level}"].astype(bool)
+    least = share if thresholds is None else thresholds[f"{level} {name}"]
+    warned = scores[f"p {level} {name}"] >= least
+    return round(float(warned[event].mean() - warned[~event].mean()), 4)
+
+
+def _halves(event: Bools, p: Floats, group: NDArray[np.int64]) -> dict[str, float]:
+    """Return mean skills over halves of the regions, each judged by the other's threshold."""
+    rng = np.random.default_rng(1)
+    numbers = np.unique(group)
+    skills = []
+    for _ in range(HALVES // 2):
+        some = np.isin(group, rng.permutation(numbers)[: len(numbers) // 2])
+        for half in (some, ~some):
+            rules = best_threshold(event[half], p[half]), float(event[half].mean())
+            warned = [p[~half] >= threshold for threshold in rules]
+            judged = event[~half]
+            skills.append([one[judged].mean() - one[~judged].mean() for one in warned])
+    highest, share = np.mean(skills, axis=0)
+    return {"highest": round(float(highest), 4), "share": round(float(share), 4)}
+
+
 def _skill(event: Bools, p: Floats, time: NDArray[np.datetime64], climatology: float) -> Any:
     """Return Brier skill and AUC; fortnights are drawn whole."""
     found = forecast_skill(
@@ -293,6 +370,7 @@ PARTS: dict[str, tuple[Callable[[Path], dict[str, Any]], str]] = {
     "keywords": (of_keywords, "solar/catalogs/sharp_keywords_dayflare.csv.gz"),
     "years": (of_years, "solar/aia211_regions.csv"),
     "past": (of_past, "solar/catalogs/goes_flares_2010_2019.csv.gz"),
+    "thresholds": (of_thresholds, "solar/aia211_regions.csv"),
 }
 
 
