@@ -31,6 +31,7 @@ from skysift.tasks.gamma_sky.field_setup import FieldSetup
 from skysift.tasks.gamma_sky.model import TASK, load_bundle
 
 OFFSET = 0.7  # deg
+PARTS = 2000
 NEAR = 0.3  # deg: what is found further off is something else
 SOURCES = (  # s, Crab, deg
     (300.0, 1.0, 0.1),
@@ -96,10 +97,10 @@ def searched(
     source = replace(place, extension=sigma)
     seen = observe(setup, [source], setup.pointing, rng)
     xi, eta = (float(axis) for axis in seen.grid.to_plane(source.ra, source.dec))
+    expected = flux * setup.livetime * rate_of(setup, sigma, rng)
     found: dict[str, Row | None] = {}
     for method, response in ((KNOWN, setup.response), (FREE, None)):
         folded = replace(setup, response=response).folded()
-        rate = setup.folded().source.rate_at(OFFSET)
         bands = folded.bands
         search = folded.search(trials, SearchSettings(psf_known=response is not None))
         result = search(seen.counts[bands], photons_in(seen.photons, bands))
@@ -108,9 +109,15 @@ def searched(
             found[method] = None
             continue
         best = max(near, key=lambda one: one.excess)
-        expected = float(flux * setup.livetime * rate.sum())
         found[method] = (best.excess, best.excess_error, expected, "extended" in best.flags)
     return found
+
+
+def rate_of(setup: FieldSetup, sigma: float, rng: np.random.Generator) -> float:
+    """Return the photons per second of a source of 1 Crab, whose parts are seen as they lie."""
+    offsets = np.hypot(OFFSET + sigma * rng.normal(size=PARTS), sigma * rng.normal(size=PARTS))
+    source = setup.folded().source
+    return float(np.mean([source.rate_at(float(offset)).sum() for offset in offsets]))
 
 
 def summary(values: list[Row | None]) -> dict[str, Any]:
