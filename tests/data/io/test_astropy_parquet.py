@@ -114,3 +114,8 @@ def test_merges_that_would_grow_without_end_are_refused():
 def test_tags_make_no_objects():
     text = b"a: !!python/object/apply:os.system [exit 1]\nb: !!python/name:os.system ''"
     assert parse_plain_yaml(text, most_bytes=1000) == {"a": ["exit 1"], "b": ""}
+
+
+def test_keys_that_are_no_texts_are_refused():
+    with pytest.raises(ValueError, match="no text"):
+        parse_plain_yaml(b"? [a, b]\n: c", most_bytes=100)

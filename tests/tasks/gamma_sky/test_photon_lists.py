@@ -1,13 +1,11 @@
 """Which photon lists of files and folders are searched, and what is said of the others."""
 
 import shutil
-import sys
 
 import numpy as np
 import pytest
 from astropy.io import fits
 
-from skysift.cli.main import main
 from skysift.core.errors import InputError, ReadError, UnknownNameError
 from skysift.data.io import read_table
 from skysift.data.sky.event_list import EventList, Pointing
@@ -18,8 +16,6 @@ from skysift.tasks.gamma_sky.live.records import RecordReader
 from skysift.tasks.gamma_sky.options import PredictOptions, ReadOptions
 from skysift.tasks.gamma_sky.photon_lists import asked_of, files_of, input_files, left_out
 from skysift.tasks.gamma_sky.prediction import pieces
-
-SMALL = ("--pixels", "40", "--pixel-size", "0.1", "--bands", "2")
 
 
 def photons(path, number):
@@ -65,25 +61,6 @@ def index(folder, *numbers):
 
 def names(paths, *asked):
     return [one.path.name for one in files_of(paths, ReadOptions(obs_id=asked))]
-
-
-@pytest.fixture
-def skysift(monkeypatch, capsys, tmp_path):
-    """Call ``predict gamma-sky`` in a folder of its own; return exit code and stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        command = ["skysift", "predict", "gamma-sky", *map(str, arguments), *SMALL]
-        monkeypatch.setattr(sys, "argv", command)
-        capsys.readouterr()
-        try:
-            main()
-            code = 0
-        except SystemExit as stop:
-            code = stop.code or 0
-        return code, " ".join(capsys.readouterr().err.split())
-
-    return call
 
 
 @pytest.fixture

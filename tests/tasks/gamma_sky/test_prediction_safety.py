@@ -3,13 +3,11 @@
 import gzip
 import json
 import shutil
-import sys
 
 import numpy as np
 import pytest
 from astropy.io import fits
 
-from skysift.cli.main import main
 from skysift.core.config import build_config
 from skysift.core.errors import ConfigError
 from skysift.data.io import read_table
@@ -21,27 +19,7 @@ from skysift.tasks.gamma_sky.options import PredictOptions, ReadOptions
 
 RUN = "gamma/hess-dl3-dr1/data/hess_dl3_dr1_obs_id_023523.fits.gz"
 HESS = "gamma/hess-dl3-dr1"
-SMALL = ("--pixels", "40", "--pixel-size", "0.1", "--bands", "2")
 WINDOWS = ("--windows", "30s", "--lateness", "1h")
-
-
-@pytest.fixture
-def skysift(monkeypatch, capsys, tmp_path):
-    """Call ``predict gamma-sky`` in a folder of its own; return exit code and stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        command = ["skysift", "predict", "gamma-sky", *map(str, arguments), *SMALL]
-        monkeypatch.setattr(sys, "argv", command)
-        capsys.readouterr()
-        try:
-            main()
-            code = 0
-        except SystemExit as stop:
-            code = stop.code or 0
-        return code, " ".join(capsys.readouterr().err.split())
-
-    return call
 
 
 def photons(path, *, number=1, good=((0.0, 60.0),), pointing=(10.0, 5.0), start=0.0):

@@ -1,12 +1,9 @@
 """What is said of observations: windows, pointings that move, photons that are gone."""
 
-import sys
-
 import numpy as np
 import pytest
 from astropy.io import fits
 
-from skysift.cli.main import main
 from skysift.data.io import read_table
 from skysift.data.sky.event_list import EventList, Pointing
 from skysift.data.sky.gadf_write import write_events
@@ -15,7 +12,6 @@ from skysift.tasks.gamma_sky.live.memory import FieldMemory
 from skysift.tasks.gamma_sky.options import PredictOptions, ReadOptions
 from skysift.tasks.gamma_sky.pipeline import windows_of
 
-SMALL = ("--pixels", "60", "--pixel-size", "0.1", "--bands", "2")
 WINDOWS = ("--windows", "30s", "--lateness", "1h")
 
 
@@ -42,25 +38,6 @@ def drifting(path, by):
         table = fits.BinTableHDU.from_columns(columns, name="POINTING")
         fits.HDUList([*hdus, table]).writeto(path, overwrite=True)
     return path
-
-
-@pytest.fixture
-def skysift(monkeypatch, capsys, tmp_path):
-    """Call ``predict gamma-sky`` in a folder of its own; return exit code and stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        command = ["skysift", "predict", "gamma-sky", *map(str, arguments), *SMALL]
-        monkeypatch.setattr(sys, "argv", command)
-        capsys.readouterr()
-        try:
-            main()
-            code = 0
-        except SystemExit as stop:
-            code = stop.code or 0
-        return code, " ".join(capsys.readouterr().err.split())
-
-    return call
 
 
 # --- names of windows ---------------------------------------------------------------------------

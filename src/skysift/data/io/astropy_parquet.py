@@ -63,9 +63,9 @@ class AstropyColumns:
             masks,
             {column["name"]: _unit(column) for column in columns if column.get("unit")},
             {
-                column["name"]: " ".join(str(column["description"]).split())
+                column["name"]: " ".join(column["description"].split())
                 for column in columns
-                if column.get("description")
+                if isinstance(column.get("description"), str)
             },
         )
 
@@ -169,10 +169,10 @@ def _masks(meta: object, known: set[str]) -> Iterator[tuple[str, str]]:
 
 
 def _entries(value: object) -> list[tuple[Any, Any]]:
-    """Return the entries of a mapping, or of an ordered one, which is a list of pairs."""
+    """Return the entries of a mapping, or of an ordered one, which is a list of mappings."""
     if isinstance(value, dict):
         return list(value.items())
-    return [entry for entry in _list(value) if isinstance(entry, tuple)]
+    return [entry for one in _list(value) if isinstance(one, dict) for entry in one.items()]
 
 
 def _pairs(node: object, seen: set[int], depth: int) -> Iterator[tuple[str, str]]:

@@ -7,32 +7,14 @@ import yaml  # type: ignore[import-untyped]
 __all__ = ["parse_plain_yaml"]
 
 _MERGE = "tag:yaml.org,2002:merge"
-
-
-class _Loader(yaml.SafeLoader):  # type: ignore[misc]
-    """What is tagged as a class stays the mapping, the sequence or the text that it is."""
-
-    def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Refuse what merges mappings: merged again and again, they would grow without end."""
-        if any(key.tag == _MERGE for key, _ in node.value):
-            raise yaml.constructor.ConstructorError(None, None, "it merges mappings", None)
-        super().flatten_mapping(node)
-
-
-def _plain(loader: _Loader, _tag: str, node: yaml.Node) -> Any:
-    if isinstance(node, yaml.MappingNode):
-        return loader.construct_mapping(node, deep=True)
-    if isinstance(node, yaml.SequenceNode):
-        return loader.construct_sequence(node, deep=True)
-    return str(node.value)
-
-
-_Loader.add_multi_constructor("!", _plain)
-_Loader.add_multi_constructor("tag:yaml.org,2002:python/", _plain)
+_NULL = "tag:yaml.org,2002:null"
 
 
 def parse_plain_yaml(text: bytes, *, most_bytes: int) -> Any:
-    """Return the plain data that a text describes.
+    """Return the plain data that a text describes: mappings, lists, texts and None.
+
+    Only its nodes are read. What is tagged as a class stays the mapping, the list or the text that
+    it is; numbers stay texts.
 
     Parameters
     ----------
@@ -44,7 +26,8 @@ def parse_plain_yaml(text: bytes, *, most_bytes: int) -> Any:
     Raises
     ------
     ValueError
-        If it is longer, or is no YAML.
+        If it is longer, is no YAML, or merges mappings: merged again and again, they would grow
+        without end.
 
     Examples
     --------
@@ -54,7 +37,31 @@ def parse_plain_yaml(text: bytes, *, most_bytes: int) -> Any:
     if len(text) > most_bytes:
         raise ValueError(f"it has {len(text):,} bytes")
     try:
-        return yaml.load(text, _Loader)  # noqa: S506 - a safe one
-    except (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        return _plain(yaml.compose(text, Loader=yaml.SafeLoader), {})
+    except (yaml.YAMLError, TypeError, AttributeError, RecursionError) as error:
         lines = str(error).strip().splitlines()
         raise ValueError(lines[0] if lines else type(error).__name__) from error
+
+
+def _plain(node: Any, known: dict[int, Any]) -> Any:
+    """Return what a node holds; one that is named several times is the same object each time."""
+    if node is None:
+        return None
+    if isinstance(node, yaml.ScalarNode):
+        return None if node.tag == _NULL else str(node.value)
+    if id(node) in known:
+        return known[id(node)]
+    if isinstance(node, yaml.SequenceNode):
+        items: list[Any] = []
+        known[id(node)] = items
+        items.extend(_plain(item, known) for item in node.value)
+        return items
+    entries: dict[str, Any] = {}
+    known[id(node)] = entries
+    for key, value in node.value:
+        if key.tag == _MERGE:
+            raise yaml.YAMLError("it merges mappings")
+        if not isinstance(key, yaml.ScalarNode):
+            raise yaml.YAMLError("a key is no text")
+        entries[str(key.value)] = _plain(value, known)
+    return entries
