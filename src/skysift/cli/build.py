@@ -161,9 +161,9 @@ def _times(
     """Return the times to label, and the names of the files where a table has them."""
     import numpy as np
 
+    from skysift.data.column_names import in_our_case
     from skysift.data.io import read_table
     from skysift.data.solar.catalogs.cells import check_none_missing
-    from skysift.data.solar.column_names import in_our_case
     from skysift.data.times import as_times
 
     if path is not None:

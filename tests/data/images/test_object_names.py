@@ -7,8 +7,9 @@ from astropy.io import fits
 from astropy.table import MaskedColumn, Table
 
 from skysift.core.errors import ContractError
+from skysift.data.column_names import column_among
 from skysift.data.images.make_cutouts import make_cutouts
-from skysift.data.images.object_names import column_among, names_of
+from skysift.data.images.object_names import names_of
 from skysift.data.images.readers import read_images
 from skysift.data.images.science_image import read_science_image
 from skysift.data.images.selection import CatalogueCuts, select_objects

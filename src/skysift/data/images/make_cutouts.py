@@ -18,6 +18,7 @@ from skysift.core.errors import ContractError, ReadError, SkysiftError, UsageErr
 from skysift.core.progress import Progress, silent
 from skysift.core.suggest import did_you_mean
 from skysift.data.angles import degrees_of
+from skysift.data.column_names import column_among
 from skysift.data.images.cutout_files import check_cutout_target, open_cutout_file
 from skysift.data.images.cutout_piece import CutoutSink, Piece, StampForm
 from skysift.data.images.cutting import (
@@ -33,7 +34,6 @@ from skysift.data.images.facts import FACTS
 from skysift.data.images.object_names import (
     NAME_COLUMNS,
     ObjectNames,
-    column_among,
     names_of,
     numbered,
 )

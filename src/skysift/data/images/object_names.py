@@ -1,6 +1,5 @@
 """How objects of a catalogue are called: the columns that name them, and their names as text."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +8,7 @@ from numpy.typing import NDArray
 
 from skysift.data.table import FeatureTable
 
-__all__ = ["NAME_COLUMNS", "ObjectNames", "column_among", "names_of", "numbered"]
+__all__ = ["NAME_COLUMNS", "ObjectNames", "names_of", "numbered"]
 
 NAME_COLUMNS = (
     *("identifier", "id", "ID", "name", "object"),
@@ -48,29 +47,6 @@ class ObjectNames:
         """Number of objects whose identifier another one has, too."""
         _, counts = np.unique(self.texts[self.known], return_counts=True)
         return int(counts[counts > 1].sum())
-
-
-def column_among(columns: Sequence[str], names: Sequence[str]) -> str | None:
-    """Return the first of some names that a table has, or None.
-
-    The case of letters counts only where two columns differ in nothing else.
-
-    Examples
-    --------
-    >>> column_among(["RA", "Dec"], ["dec", "DEC"])
-    'Dec'
-    >>> column_among(["Dec", "dEC"], ["dec"]) is None
-    True
-    """
-    there = set(columns)
-    exact = next((name for name in names if name in there), None)
-    if exact is not None:
-        return exact
-    for name in names:
-        alike = [column for column in columns if column.lower() == name.lower()]
-        if len(alike) == 1:
-            return alike[0]
-    return None
 
 
 def numbered(rows: NDArray[np.int64]) -> ObjectNames:

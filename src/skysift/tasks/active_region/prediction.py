@@ -13,11 +13,11 @@ from skysift.core.jobs import Piece
 from skysift.core.progress import Progress
 from skysift.core.provenance import Provenance
 from skysift.core.stream import MeasuringPredictor, Note, RecordPredictor
+from skysift.data.column_names import in_our_case
 from skysift.data.flags import words_by_name
 from skysift.data.images.stamp import Rejected
 from skysift.data.io import check_writable, open_writer, read_table
 from skysift.data.solar.cea import CeaGrid
-from skysift.data.solar.column_names import in_our_case
 from skysift.data.solar.flags import FLAG_MESSAGES, REFUSAL_MESSAGES
 from skysift.data.solar.image_names import names_apart, require_names_apart
 from skysift.data.solar.readers import iter_solar_images

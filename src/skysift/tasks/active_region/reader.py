@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysift.core.errors import ContractError, InputError, ReadError
+from skysift.data.column_names import in_our_case
 from skysift.data.contract import Checked, Finding, Verdict
 from skysift.data.images.stamp import Rejected
 from skysift.data.io import read_table
-from skysift.data.solar.column_names import in_our_case
 from skysift.data.solar.image_names import images_in
 from skysift.data.solar.readers import iter_solar_images
 from skysift.data.solar.solar_image import SolarImage

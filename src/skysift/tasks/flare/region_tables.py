@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysift.core.errors import ContractError, ReadError
+from skysift.data.column_names import in_our_case
 from skysift.data.images.stamp import Rejected
 from skysift.data.io import read_table
-from skysift.data.solar.column_names import in_our_case
 from skysift.data.solar.readers import iter_solar_images
 from skysift.data.table import FeatureTable
 from skysift.data.times import without_offset

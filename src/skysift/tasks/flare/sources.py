@@ -13,11 +13,11 @@ import numpy as np
 import pyarrow as pa
 
 from skysift.core.errors import ContractError, InputError
+from skysift.data.column_names import in_our_case
 from skysift.data.io import read_table
 from skysift.data.solar.catalogs.policies import LabelPolicy
 from skysift.data.solar.catalogs.positions import regions_at
 from skysift.data.solar.catalogs.srs import read_regions
-from skysift.data.solar.column_names import in_our_case
 from skysift.data.solar.solar_image import SolarImage
 from skysift.data.table import FeatureTable
 from skysift.preprocess.solar.heliographic import pixels_of

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from skysift.core.errors import ContractError, InputError, ReadError
 from skysift.core.files import sha256_of_file
+from skysift.data.column_names import column_among
 from skysift.data.contract import Checked
 from skysift.data.images.alerts import Cutout
 from skysift.data.images.groups import exposure_groups, object_groups
 from skysift.data.images.image_set import ImageSet
-from skysift.data.images.object_names import NAME_COLUMNS, column_among, names_of
+from skysift.data.images.object_names import NAME_COLUMNS, names_of
 from skysift.data.images.readers import read_images
 from skysift.data.io import read_table
 from skysift.data.registry import list_datasets

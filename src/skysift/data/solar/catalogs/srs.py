@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from skysift.core.errors import ContractError, ReadError
+from skysift.data.column_names import in_our_case
 from skysift.data.io import read_table
 from skysift.data.solar.catalogs.cells import (
     as_days,
@@ -24,7 +25,6 @@ from skysift.data.solar.catalogs.cells import (
 )
 from skysift.data.solar.catalogs.lists import full_number, join_lists, region_list
 from skysift.data.solar.catalogs.text_files import read_text
-from skysift.data.solar.column_names import in_our_case
 from skysift.data.table import FeatureTable
 
 __all__ = ["parse_srs", "read_regions"]

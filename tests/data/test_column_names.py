@@ -1,6 +1,6 @@
 """Columns in another case of letters are those that are meant, unless two could be."""
 
-from skysift.data.solar.column_names import in_our_case
+from skysift.data.column_names import in_our_case
 from skysift.data.table import FeatureTable
 
 NAMES = ("file", "x", "y")
